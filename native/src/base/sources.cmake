@@ -1,0 +1,3 @@
+target_sources(atelier PRIVATE
+  src/base/error.cpp
+)

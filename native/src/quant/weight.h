@@ -1,0 +1,32 @@
+// A frozen weight as the matrix kernels read it: dense, or NF4 blocks in bitsandbytes' layout. Does not own its bytes.
+#pragma once
+#include "tensor/dtype.h"
+
+namespace atelier {
+
+// NF4 (QLoRA, Dettmers et al. 2023; layout of bitsandbytes): blocks of 64 over the flattened row-major matrix, first element in
+// the high nibble, absmax per block. With double quantisation absmax itself is 8-bit: offset + code[absmax8] * absmax2 per 256.
+struct Nf4Data {
+    const uint8_t* packed = nullptr;        // ceil(rows*cols/2)
+    const float* absmax = nullptr;          // ceil(rows*cols/64); null when double-quantised
+    const uint8_t* absmax8 = nullptr;       // ceil(rows*cols/64)
+    const float* nested_absmax = nullptr;   // ceil(blocks/256)
+    const float* nested_code = nullptr;     // 256 entries, the signed dynamic map
+    float nested_offset = 0;
+    static constexpr int64_t kBlock = 64, kNestedBlock = 256;
+
+    float block_scale(int64_t block) const {
+        return absmax ? absmax[block] : nested_offset + nested_code[absmax8[block]] * nested_absmax[block / kNestedBlock];
+    }
+};
+
+enum class WeightFormat : uint8_t { f32, f16, bf16, nf4 };
+
+struct Weight {
+    WeightFormat format = WeightFormat::f32;
+    int64_t rows = 0, cols = 0;    // out_features, in_features: y = x · Wᵀ
+    const void* dense = nullptr;   // f32, f16, bf16: rows*cols row-major
+    Nf4Data nf4;
+};
+
+} // namespace atelier

@@ -1,0 +1,92 @@
+#include "tensor/program.h"
+#include "planning/placement.h"
+
+namespace atelier {
+
+Sym Sym::row_range(int64_t begin, int64_t count) const {
+    require(begin >= 0 && count >= 0 && begin + count <= rows, ErrorCode::internal, "rows ", begin, "+", count, " of ", rows);
+    Sym s = *this;
+    s.offset += begin * ld;
+    s.rows = count;
+    return s;
+}
+
+Sym Sym::col_range(int64_t begin, int64_t count) const {
+    require(begin >= 0 && count >= 0 && begin + count <= cols, ErrorCode::internal, "columns ", begin, "+", count, " of ", cols);
+    Sym s = *this;
+    s.offset += begin;
+    s.cols = count;
+    return s;
+}
+
+Sym Sym::reshape(int64_t new_rows, int64_t new_cols) const {
+    require(ld == cols && new_rows * new_cols == rows * cols, ErrorCode::internal, "reshape ", rows, "x", cols, " (ld ", ld, ") to ",
+            new_rows, "x", new_cols);
+    Sym s = *this;
+    s.rows = new_rows;
+    s.cols = s.ld = new_cols;
+    return s;
+}
+
+Sym Program::add(int64_t rows, int64_t cols, const char* name, DType dtype, bool persistent) {
+    require(!planned_, ErrorCode::internal, "buffer ", name, " added to a planned program");
+    require(rows >= 0 && cols >= 0, ErrorCode::internal, "buffer ", name, " of ", rows, "x", cols);
+    const uint64_t bytes = static_cast<uint64_t>(rows) * static_cast<uint64_t>(cols) * dtype_size(dtype);
+    buffers_.push_back({(bytes + kAlignment - 1) / kAlignment * kAlignment, name, -1, -1, persistent});
+    return Sym{static_cast<BufferId>(buffers_.size() - 1), 0, rows, cols, cols, dtype};
+}
+
+Sym Program::temp(int64_t rows, int64_t cols, const char* name, DType dtype) { return add(rows, cols, name, dtype, false); }
+
+Sym Program::persistent(int64_t rows, int64_t cols, const char* name, DType dtype) { return add(rows, cols, name, dtype, true); }
+
+void Program::touch(const Sym& s, int64_t op) {
+    if (!s) return;
+    Buffer& b = buffers_[s.buffer];
+    if (b.first < 0) b.first = op;
+    b.last = op;
+}
+
+void Program::emit(const char* name, std::initializer_list<Sym> touches, Run run) { emit(name, std::vector<Sym>(touches), std::move(run)); }
+
+void Program::emit(const char* name, const std::vector<Sym>& touches, Run run) {
+    require(!planned_, ErrorCode::internal, "op ", name, " added to a planned program");
+    for (const Sym& s : touches) touch(s, static_cast<int64_t>(ops_.size()));
+    ops_.push_back({name, std::move(run)});
+}
+
+const ProgramPlan& Program::plan() {
+    if (planned_) return plan_;
+    std::vector<Interval> intervals;
+    intervals.reserve(buffers_.size());
+    const int64_t end = static_cast<int64_t>(ops_.size());
+    for (const Buffer& b : buffers_) {
+        if (b.persistent)
+            intervals.push_back({b.bytes, -1, end});
+        else if (b.first < 0) // never used: takes no room
+            intervals.push_back({0, 0, 0});
+        else
+            intervals.push_back({b.bytes, b.first, b.last});
+    }
+    Placement placed = place(intervals);
+    plan_ = {placed.total_bytes, placed.lower_bound_bytes, std::move(placed.offsets)};
+    planned_ = true;
+    return plan_;
+}
+
+View Program::Resolver::operator()(const Sym& s) const {
+    if (!s) return {};
+    std::byte* base = arena_ + program_.plan_.offsets[s.buffer];
+    return View{base + static_cast<uint64_t>(s.offset) * dtype_size(s.dtype), s.rows, s.cols, s.ld, s.dtype};
+}
+
+void Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
+    require(planned_, ErrorCode::internal, "program run before it was planned");
+    const Resolver resolve(*this, arena);
+    for (const Op& op : ops_) {
+        progress.check();
+        op.run(ops, resolve);
+    }
+}
+
+} // namespace atelier

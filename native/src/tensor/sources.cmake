@@ -1,0 +1,4 @@
+target_sources(atelier PRIVATE
+  src/tensor/dtype.cpp
+  src/tensor/program.cpp
+)
