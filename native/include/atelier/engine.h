@@ -1,0 +1,266 @@
+// The engine's public face: everything the Node addon, the tests of whole models and the benchmarks may include.
+// Objects hide their insides (src/engine implements them); every call blocks, is not reentrant on one object, and throws atelier::Error.
+// Arrays are float32, row-major. Shapes in comments: S_img = (H/16)·(W/16) packed image tokens, C = in_channels (64).
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace atelier {
+
+struct EngineProgress {
+    std::function<void(double done, double total, const char* stage)> report; // may be empty; called on the working thread
+    const std::atomic<bool>* cancelled = nullptr;
+};
+
+struct Tensor {
+    std::vector<int64_t> shape;
+    std::vector<float> data;
+};
+using TensorMap = std::map<std::string, Tensor>;
+
+// A machine to compute on, shared by the models loaded on it.
+class Device {
+public:
+    // isa: "auto", "portable", "avx2", "avx512"; threads 0 = all cores.
+    static std::shared_ptr<Device> cpu(int threads = 0, const std::string& isa = "auto");
+    ~Device();
+    std::string description() const; // "cpu avx2, 2 threads"
+    struct Impl;
+    std::unique_ptr<Impl> impl;
+private:
+    Device();
+};
+
+enum class BaseQuant { none, nf4, nf4_double };
+
+struct FluxDims {
+    int64_t in_channels = 64, out_channels = 64, num_layers = 19, num_single_layers = 38, heads = 24, head_dim = 128;
+    int64_t joint_dim = 4096, pooled_dim = 768;
+    bool guidance = true;
+    int64_t axes_dims[3] = {16, 56, 56};
+};
+
+struct LinearModule { // every nn.Linear of the transformer, by diffusers' module path
+    std::string path;
+    int64_t in = 0, out = 0;
+};
+
+// FluxTransformer2DModel with frozen weights. Loaded once, shared by trainers and samplers.
+class FluxTransformer {
+public:
+    // dir: the `transformer` folder. cache_dir: where a quantised copy is kept by fingerprint and mapped from ("" = no cache).
+    static std::shared_ptr<FluxTransformer> load(std::shared_ptr<Device>, const std::string& dir, BaseQuant, const std::string& cache_dir = "",
+                                                 const EngineProgress& = {});
+    // N(0, 0.02) weights, quantised as they are drawn: benchmarks and full-size checks.
+    static std::shared_ptr<FluxTransformer> random(std::shared_ptr<Device>, const FluxDims&, BaseQuant, uint64_t seed, const EngineProgress& = {});
+    ~FluxTransformer();
+    const FluxDims& dims() const;
+    const std::vector<LinearModule>& modules() const;
+    uint64_t weight_bytes() const;
+
+    struct ForwardInput {
+        std::span<const float> latents;        // (S_img, C) packed
+        int64_t grid_h = 0, grid_w = 0;        // S_img = grid_h * grid_w
+        float sigma = 1;                       // timestep / 1000
+        float guidance = 1;                    // ignored by models without guidance embedding
+        std::span<const float> prompt_embeds;  // (S_txt, joint_dim)
+        std::span<const float> pooled;         // (pooled_dim)
+        bool capture_blocks = false;           // also every block's output, by the names of the goldens
+    };
+    // "out" (S_img, C); with capture_blocks also "block_double_<i>_txt", "block_double_<i>_img", "block_single_<i>" (S_txt+S_img, d)
+    TensorMap forward(const ForwardInput&);
+    struct Impl;
+    std::unique_ptr<Impl> impl;
+private:
+    FluxTransformer();
+};
+
+// LoRA weights on the host, by diffusers' module path ("transformer_blocks.0.attn.to_q").
+class Adapter {
+public:
+    struct Module {
+        int64_t rank = 0, in = 0, out = 0;
+        float alpha = 0;
+        std::vector<float> a, b; // (rank, in), (out, rank)
+    };
+    std::map<std::string, Module> modules;
+    std::map<std::string, std::string> metadata;
+
+    static Adapter load(const std::string& file); // diffusers, peft or kohya keys, told apart by their names
+    void save_diffusers(const std::string& file) const;
+    void save_kohya(const std::string& file) const;
+    void validate(const FluxTransformer&) const; // every module exists with these shapes, finite; else Error
+};
+
+struct TrainOptions {
+    int64_t rank = 4;
+    float alpha = 4;
+    std::vector<std::string> targets = {"to_k", "to_q", "to_v", "to_out.0"};
+    bool recompute = true;              // gradient checkpointing: keep block inputs only
+    std::string optimizer = "adamw8bit"; // adamw8bit | adamw | adamw8bit_all (8-bit states at every size)
+    float lr = 1e-4f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 1e-4f;
+    float max_grad_norm = 1.0f;
+    int64_t accumulation = 1;
+    std::string lr_schedule = "constant"; // constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial
+    int64_t warmup_steps = 0, total_steps = 1000;
+    float lr_cycles = 1, lr_power = 1;
+    std::string weighting = "none";     // none, sigma_sqrt, logit_normal, mode, cosmap
+    float logit_mean = 0, logit_std = 1, mode_scale = 1.29f;
+    float guidance = 1;
+    uint64_t seed = 0;
+    // From vae/config.json and scheduler/scheduler_config.json
+    float vae_scaling = 0.3611f, vae_shift = 0.1159f;
+    bool dynamic_shifting = true;
+    float shift = 3.0f;
+    int64_t num_train_timesteps = 1000;
+};
+
+struct MemoryPlan {
+    uint64_t arena_bytes = 0;      // activations and scratch of the largest program; reserved once, never grown
+    uint64_t weight_bytes = 0;     // frozen weights
+    uint64_t state_bytes = 0;      // LoRA weights, gradients, optimizer states
+    uint64_t workspace_bytes = 0;  // the backend's own
+    uint64_t total_bytes() const { return arena_bytes + weight_bytes + state_bytes + workspace_bytes; }
+};
+
+class Trainer {
+public:
+    // shapes: every (grid_h, grid_w) the data set has; text_tokens: T5 length. The arena serves the largest.
+    struct Shape { int64_t grid_h = 0, grid_w = 0, text_tokens = 0; };
+    static MemoryPlan plan(const FluxTransformer&, const TrainOptions&, const std::vector<Shape>&);
+    Trainer(std::shared_ptr<FluxTransformer>, const TrainOptions&, const std::vector<Shape>&);
+    ~Trainer();
+    MemoryPlan memory_plan() const;
+    uint64_t arena_high_water() const; // bytes of the arena that runs so far have touched at most; equals the plan after one step
+
+    struct Sample {
+        std::span<const float> mean, logvar;  // (16, H/8, W/8) posterior
+        Shape shape;
+        std::span<const float> prompt_embeds; // (S_txt, joint_dim)
+        std::span<const float> pooled;        // (pooled_dim)
+        uint64_t sample_id = 0;               // keys the random numbers together with seed and micro-step index
+        // Given instead of drawn (goldens):
+        std::optional<std::span<const float>> eps, noise; // (16, H/8, W/8): posterior's eps, flow noise
+        std::optional<int64_t> timestep_index;            // 0 … num_train_timesteps-1
+    };
+    struct MicroResult { double loss = 0; float sigma = 0; int64_t timestep_index = 0; };
+    MicroResult micro_step(const Sample&, const EngineProgress& = {}); // accumulates gradients of loss/accumulation
+    struct StepResult { int64_t step = 0; double grad_norm = 0; double lr = 0; }; // grad_norm: before clipping
+    StepResult optimizer_step();
+
+    TensorMap gradients() const;   // "<path>.lora_A" / "<path>.lora_B"
+    Tensor last_prediction() const; // (S_img, C) of the last micro_step
+    Adapter adapter() const;
+    void set_adapter(const Adapter&); // start weights
+    int64_t step() const;
+    // Everything that resumes the run bit for bit: LoRA weights, optimizer states, step and micro-step counters. A safetensors file in memory.
+    std::vector<std::byte> save_state() const;
+    void load_state(std::span<const std::byte>);
+    struct Impl;
+private:
+    std::unique_ptr<Impl> impl;
+};
+
+struct AdapterUse { const Adapter* adapter = nullptr; float weight = 1; };
+
+class Sampler {
+public:
+    // fused: adapters are merged into the base weights (dequantised, or the source weights where dir still has them, added, re-quantised)
+    // in this sampler's own copy of the touched linears; otherwise they stay beside it and switching is instant.
+    Sampler(std::shared_ptr<FluxTransformer>, const std::vector<AdapterUse>&, bool fused = false);
+    ~Sampler();
+    struct Request {
+        int64_t height = 0, width = 0;        // pixels, divisible by 16
+        int64_t steps = 28;
+        float guidance = 3.5f;
+        uint64_t seed = 0;
+        std::span<const float> prompt_embeds; // (S_txt, joint_dim)
+        std::span<const float> pooled;
+        std::optional<std::span<const float>> latents; // (16, H/8, W/8) start noise, instead of the seed's
+        // scheduler_config.json
+        bool dynamic_shifting = true;
+        float shift = 3, base_shift = 0.5f, max_shift = 1.15f;
+        int64_t base_seq_len = 256, max_seq_len = 4096, num_train_timesteps = 1000;
+    };
+    MemoryPlan plan(const Request&) const;
+    Tensor generate(const Request&, const EngineProgress& = {}); // packed latents (S_img, C), as FluxPipeline(output_type="latent")
+    struct Impl;
+private:
+    std::unique_ptr<Impl> impl;
+};
+
+class Vae {
+public:
+    static std::shared_ptr<Vae> load(std::shared_ptr<Device>, const std::string& dir, const EngineProgress& = {});
+    ~Vae();
+    struct Posterior { Tensor mean, logvar; }; // (16, H/8, W/8)
+    Posterior encode(std::span<const float> image, int64_t height, int64_t width); // (3, H, W) in -1..1
+    Tensor decode(std::span<const float> latents, int64_t h, int64_t w);           // (16, h, w), already divided by scaling and shifted -> (3, 8h, 8w)
+    Tensor decode_packed(const Tensor& packed, int64_t height, int64_t width);     // (S_img, 64) from the sampler -> (3, H, W)
+    float scaling_factor() const;
+    float shift_factor() const;
+    struct Impl;
+    std::unique_ptr<Impl> impl;
+private:
+    Vae();
+};
+
+class ClipText {
+public:
+    static std::shared_ptr<ClipText> load(std::shared_ptr<Device>, const std::string& dir, const EngineProgress& = {});
+    ~ClipText();
+    struct Output { Tensor pooled, last_hidden_state; }; // (d), (S, d)
+    Output encode(std::span<const int32_t> ids);
+    struct Impl;
+    std::unique_ptr<Impl> impl;
+private:
+    ClipText();
+};
+
+class T5Text {
+public:
+    static std::shared_ptr<T5Text> load(std::shared_ptr<Device>, const std::string& dir, const EngineProgress& = {});
+    ~T5Text();
+    Tensor encode(std::span<const int32_t> ids); // (S, d)
+    struct Impl;
+    std::unique_ptr<Impl> impl;
+private:
+    T5Text();
+};
+
+// Pieces that the goldens check alone.
+struct Nf4Tensor { std::vector<uint8_t> packed; std::vector<float> absmax; std::vector<uint8_t> absmax8; std::vector<float> nested_absmax; float nested_offset = 0; };
+Nf4Tensor nf4_quantize(std::span<const float> values, bool double_quant);
+std::vector<float> nf4_dequantize(const Nf4Tensor&, int64_t count);
+std::vector<float> dynamic_map(bool is_signed); // 256
+std::vector<float> nf4_code();                  // 16
+std::vector<double> lr_schedule(const std::string& name, int64_t warmup, int64_t total, double cycles, double power); // factor per step, total entries
+double loss_weight(const std::string& weighting, double sigma);
+struct SigmaSchedule { std::vector<float> sigmas; double mu = 0; }; // steps + 1, last 0
+SigmaSchedule inference_sigmas(int64_t steps, int64_t image_tokens, const Sampler::Request& scheduler);
+// A stand-alone optimizer over one tensor (goldens of optim.safetensors). kind as TrainOptions::optimizer.
+class Optimizer {
+public:
+    Optimizer(const std::string& kind, int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay);
+    ~Optimizer();
+    void step(std::span<float> param, std::span<const float> grad);
+    TensorMap states() const;                                   // f32 states: "exp_avg", "exp_avg_sq" / "state1", "state2", "absmax1", "absmax2"
+    std::map<std::string, std::vector<uint8_t>> codes() const;  // 8-bit states: "state1", "state2"
+    struct Impl;
+private:
+    std::unique_ptr<Impl> impl;
+};
+// y = x · Wᵀ + b with a linear as bitsandbytes stores it pre-quantised: tensors `prefix`.weight, .bias, .weight.absmax, …
+Tensor prequantized_linear(Device&, const std::string& file, const std::string& prefix, const Tensor& x);
+// File checks for `atelier model inspect`: per component the tensors, bytes and dtype; throws what load would throw.
+struct ComponentReport { std::string component; int64_t tensors = 0; uint64_t bytes = 0; std::string dtype; std::string details; };
+std::vector<ComponentReport> inspect_checkpoint(const std::string& dir);
+
+} // namespace atelier
