@@ -105,7 +105,7 @@ struct TrainOptions {
     std::vector<std::string> targets = {"to_k", "to_q", "to_v", "to_out.0"};
     bool recompute = true;              // gradient checkpointing: keep block inputs only
     std::string optimizer = "adamw8bit"; // adamw8bit | adamw | adamw8bit_all (8-bit states at every size)
-    float lr = 1e-4f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 1e-4f;
+    double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-4;
     float max_grad_norm = 1.0f;
     int64_t accumulation = 1;
     std::string lr_schedule = "constant"; // constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial
@@ -248,7 +248,7 @@ SigmaSchedule inference_sigmas(int64_t steps, int64_t image_tokens, const Sample
 // A stand-alone optimizer over one tensor (goldens of optim.safetensors). kind as TrainOptions::optimizer.
 class Optimizer {
 public:
-    Optimizer(const std::string& kind, int64_t count, float lr, float beta1, float beta2, float eps, float weight_decay);
+    Optimizer(const std::string& kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay);
     ~Optimizer();
     void step(std::span<float> param, std::span<const float> grad);
     TensorMap states() const;                                   // f32 states: "exp_avg", "exp_avg_sq" / "state1", "state2", "absmax1", "absmax2"

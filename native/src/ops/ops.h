@@ -82,7 +82,7 @@ struct Conv2dArgs {
 
 // Adam with decoupled weight decay; the exact order of operations is bitsandbytes' (8-bit and its 32-bit path) or PyTorch's.
 struct AdamArgs {
-    float lr = 0, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0;
+    double lr = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0; // double as in Python: 1 - beta2 loses five digits in float
     int64_t step = 1;             // counts from 1
     float grad_scale = 1;         // clipping, applied to the gradient first
 };

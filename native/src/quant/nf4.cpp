@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "quant/dynamic_map.h"
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace atelier {
@@ -12,16 +13,26 @@ const float kNf4Code[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -
 
 namespace {
 
-// Nearest entry of the code book, by the thresholds between entries as bitsandbytes writes them; a value on one goes to the lower entry.
-constexpr float kThresholds[15] = {-0.8480964004993439f, -0.6106329262256622f, -0.4599952697753906f, -0.33967943489551544f, -0.23460740596055984f,
-                                   -0.13791173323988914f, -0.045525018125772476f, 0.03979014977812767f, 0.1202552504837513f, 0.2035212516784668f,
-                                   0.2920137718319893f, 0.3893125355243683f, 0.5016634166240692f, 0.6427869200706482f, 0.8614784181118011f};
-
-inline uint8_t nearest(float x) {
+// Nearest entry of the code book; a value halfway between two goes to the lower.
+uint8_t nearest(float x) {
+    static const auto between = [] {
+        std::array<float, 15> t;
+        for (size_t i = 0; i < t.size(); ++i) t[i] = (kNf4Code[i] + kNf4Code[i + 1]) / 2.0f;
+        return t;
+    }();
     int code = 0;
-    for (float t : kThresholds) code += x > t;
+    for (float t : between) code += x > t;
     return static_cast<uint8_t>(code);
 }
+
+// A block's elements over its absmax, in -1..1. bitsandbytes multiplies whole blocks by the reciprocal and divides the last, partial one:
+// the two round differently.
+struct Normalise {
+    float high, inverse;
+    bool whole;
+    Normalise(float absmax, bool whole_block) : high(std::max(absmax, 1e-38f)), inverse(1.0f / high), whole(whole_block) {}
+    float operator()(float x) const { return std::clamp(whole ? x * inverse : x / high, -1.0f, 1.0f); }
+};
 
 } // namespace
 
@@ -31,7 +42,7 @@ Nf4Data Nf4Storage::data() const {
     d.absmax = absmax.empty() ? nullptr : absmax.data();
     d.absmax8 = absmax8.data();
     d.nested_absmax = nested_absmax.data();
-    d.nested_code = signed_dynamic_map().data();
+    d.nested_code = signed_dynamic_map().values.data();
     d.nested_offset = nested_offset;
     return d;
 }
@@ -49,11 +60,11 @@ void Nf4Builder::append(std::span<const float> values) {
         float high = 0;
         for (float v : block) high = std::max(high, std::fabs(v));
         out_.absmax[static_cast<size_t>(done_ / Nf4Data::kBlock)] = high;
-        const float inverse = high > 0 ? 1.0f / high : 0.0f;
+        const Normalise normalise(high, block.size() == Nf4Data::kBlock);
         uint8_t* packed = out_.packed.data() + done_ / 2;
         for (size_t i = 0; i < block.size(); i += 2) {
-            const uint8_t first = nearest(std::clamp(block[i] * inverse, -1.0f, 1.0f));
-            const uint8_t second = i + 1 < block.size() ? nearest(std::clamp(block[i + 1] * inverse, -1.0f, 1.0f)) : 0;
+            const uint8_t first = nearest(normalise(block[i]));
+            const uint8_t second = i + 1 < block.size() ? nearest(normalise(block[i + 1])) : nearest(0);
             packed[i / 2] = static_cast<uint8_t>(first << 4 | second);
         }
         done_ += static_cast<int64_t>(block.size());
@@ -74,9 +85,8 @@ Nf4Storage Nf4Builder::finish() {
         float high = 0;
         for (size_t i = begin; i < end; ++i) high = std::max(high, std::fabs(out_.absmax[i] - out_.nested_offset));
         out_.nested_absmax.push_back(high);
-        const float inverse = high > 0 ? 1.0f / high : 0.0f;
-        for (size_t i = begin; i < end; ++i)
-            out_.absmax8[i] = nearest_code(signed_dynamic_map(), std::clamp((out_.absmax[i] - out_.nested_offset) * inverse, -1.0f, 1.0f));
+        const Normalise normalise(high, end - begin == Nf4Data::kNestedBlock);
+        for (size_t i = begin; i < end; ++i) out_.absmax8[i] = signed_dynamic_map().nearest(normalise(out_.absmax[i] - out_.nested_offset));
     }
     out_.absmax.clear();
     out_.absmax.shrink_to_fit();
