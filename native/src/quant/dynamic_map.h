@@ -2,6 +2,7 @@
 // values in -1..1 whose exponent grows as their fraction shrinks. Signed: first moments and NF4's nested scales; unsigned: second moments.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace atelier {

@@ -48,7 +48,7 @@ inline void attention_task(const AttentionArgs& t, int64_t head, int64_t q0, int
         row_sum[i] = 0;
     }
     for (int64_t k0 = 0; k0 < Sk; k0 += BK) {
-        const int64_t keys = std::min(BK, Sk - k0);
+        const int64_t keys = lesser(BK, Sk - k0);
         if (t.causal && k0 > q0 + queries - 1) break;
         pack_transposed(t.k.row(k0) + head * D, t.k.ld, keys, D, kt);
         pack_plain(t.v.row(k0) + head * D, t.v.ld, keys, D, vp);
@@ -124,12 +124,12 @@ inline void attention_bwd_task(const AttentionBwdArgs& t, int64_t head, float* w
         }
     };
     for (int64_t k0 = 0; k0 < Sk; k0 += BK) {
-        const int64_t keys = std::min(BK, Sk - k0);
+        const int64_t keys = lesser(BK, Sk - k0);
         const float* k = t.k.row(k0) + head * D;
         pack_transposed(k, t.k.ld, keys, D, kt);
         pack_transposed(t.v.row(k0) + head * D, t.v.ld, keys, D, vt);
         for (int64_t q0 = 0; q0 < Sq; q0 += BQ) {
-            const int64_t queries = std::min(BQ, Sq - q0);
+            const int64_t queries = lesser(BQ, Sq - q0);
             const float* q = t.q.row(q0) + head * D;
             const float* go = t.dout.row(q0) + head * D;
             block_product(queries, keys, D, q, t.q.ld, 1, kt, p, BK, false);

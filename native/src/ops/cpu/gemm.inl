@@ -106,40 +106,91 @@ inline void widen(const Weight& w, int64_t row, int64_t col, int64_t count, floa
 }
 
 // A (M, K) times B, where B is a weight: transposed (y = x · Wᵀ: B's column n is row n of W) or as it is (dx = dy · W).
+// A's element (i, k) is a[i*rs + k*cs], so that a gradient can be read as its transpose.
 struct Segment {
     const float* a;
-    int64_t lda, K;
+    int64_t rs, cs, K;
     Weight w;
     bool transposed;
     float scale = 1;
 };
 
-inline void interleave(const float* rows, int64_t count, int64_t depth, float* panel) { // (count ≤ NR, depth) -> (depth, NR)
-    for (int64_t j = 0; j < count; ++j)
-        for (int64_t k = 0; k < depth; ++k) panel[k * NR + j] = rows[j * KC + k];
-    for (int64_t j = count; j < NR; ++j)
+// A matrix of activations as the B of a product; slices keep their leading dimension.
+inline Weight as_weight(const View& x) {
+    Weight w;
+    w.rows = x.rows;
+    w.cols = x.ld;
+    w.dense = x.data;
+    return w;
+}
+
+#if defined(__AVX2__)
+// 8 rows of 8 floats, `lds` apart -> 8 rows of 8, `ldd` apart, transposed
+inline void transpose8(const float* x, int64_t lds, float* y, int64_t ldd) {
+    __m256 r[8], t[8];
+    for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps(x + i * lds);
+    for (int i = 0; i < 4; ++i) {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    for (int h = 0; h < 2; ++h) {
+        const __m256 *u = t + 4 * h;
+        r[4 * h + 0] = _mm256_shuffle_ps(u[0], u[2], 0x44);
+        r[4 * h + 1] = _mm256_shuffle_ps(u[0], u[2], 0xee);
+        r[4 * h + 2] = _mm256_shuffle_ps(u[1], u[3], 0x44);
+        r[4 * h + 3] = _mm256_shuffle_ps(u[1], u[3], 0xee);
+    }
+    for (int i = 0; i < 4; ++i) {
+        _mm256_storeu_ps(y + i * ldd, _mm256_permute2f128_ps(r[i], r[4 + i], 0x20));
+        _mm256_storeu_ps(y + (4 + i) * ldd, _mm256_permute2f128_ps(r[i], r[4 + i], 0x31));
+    }
+}
+#endif
+
+inline void interleave(const float* rows, int64_t stride, int64_t count, int64_t depth, float* panel) { // (count ≤ NR, depth) -> (depth, NR)
+    int64_t j = 0;
+#if defined(__AVX2__)
+    for (; j + 8 <= count; j += 8) {
+        int64_t k = 0;
+        for (; k + 8 <= depth; k += 8) transpose8(rows + j * stride + k, stride, panel + k * NR + j, NR);
+        for (; k < depth; ++k)
+            for (int64_t i = j; i < j + 8; ++i) panel[k * NR + i] = rows[i * stride + k];
+    }
+#endif
+    for (; j < count; ++j)
+        for (int64_t k = 0; k < depth; ++k) panel[k * NR + j] = rows[j * stride + k];
+    for (; j < NR; ++j)
         for (int64_t k = 0; k < depth; ++k) panel[k * NR + j] = 0;
 }
 
 // panel: for each block of NR columns, (depth, NR)
 inline void pack(const Segment& s, int64_t n0, int64_t width, int64_t k0, int64_t depth, float* panel) {
-    alignas(64) float rows[NR * KC];
-    for (int64_t n = 0; n < width; n += NR, panel += depth * NR) {
-        const int64_t count = width - n < NR ? width - n : NR;
-        if (s.transposed) {
+    if (s.transposed) {
+        alignas(64) float rows[NR * KC];
+        for (int64_t n = 0; n < width; n += NR, panel += depth * NR) {
+            const int64_t count = width - n < NR ? width - n : NR;
+            if (s.w.format == WeightFormat::f32 && s.scale == 1) {
+                interleave(static_cast<const float*>(s.w.dense) + (n0 + n) * s.w.cols + k0, s.w.cols, count, depth, panel);
+                continue;
+            }
             for (int64_t j = 0; j < count; ++j) {
                 widen(s.w, n0 + n + j, k0, depth, rows + j * KC);
                 if (s.scale != 1)
                     for (int64_t k = 0; k < depth; ++k) rows[j * KC + k] *= s.scale;
             }
-            interleave(rows, count, depth, panel);
-        } else {
-            for (int64_t k = 0; k < depth; ++k) {
-                float* out = panel + k * NR;
-                widen(s.w, k0 + k, n0 + n, count, out);
-                for (int64_t j = 0; j < count; ++j) out[j] *= s.scale;
-                for (int64_t j = count; j < NR; ++j) out[j] = 0;
-            }
+            interleave(rows, KC, count, depth, panel);
+        }
+        return;
+    }
+    alignas(64) float row[NC + NR];
+    for (int64_t k = 0; k < depth; ++k) {
+        widen(s.w, k0 + k, n0, width, row);
+        for (int64_t j = width; j % NR != 0; ++j) row[j] = 0;
+        float* out = panel + k * NR;
+        for (int64_t n = 0; n < width; n += NR, out += depth * NR) {
+            const vf a = load(row + n) * splat(s.scale), b = load(row + n + VL) * splat(s.scale);
+            store(out, a);
+            store(out + VL, b);
         }
     }
 }
@@ -149,58 +200,97 @@ struct Epilogue {
     Activation activation = Activation::none;
     float* pre = nullptr; // before the activation
     int64_t ldpre = 0;
+    const float* residual = nullptr; // added last
+    int64_t ldresidual = 0;
 };
 
-inline void finish(const Epilogue& e, float* c, int64_t ldc, float* pre, int64_t rows, int64_t n0, int64_t width) {
-    if (!e.bias && e.activation == Activation::none && !pre) return;
+// rows [m0, m0 + rows) x columns [n0, n0 + width) of the result, where c points
+inline void finish(const Epilogue& e, float* c, int64_t ldc, int64_t m0, int64_t rows, int64_t n0, int64_t width) {
+    if (!e.bias && e.activation == Activation::none && !e.pre && !e.residual) return;
     for (int64_t i = 0; i < rows; ++i) {
         float* y = c + i * ldc;
-        float* kept = pre ? pre + i * e.ldpre : nullptr;
-        int64_t j = 0;
-        for (; j + VL <= width; j += VL) {
-            vf v = load(y + j);
-            if (e.bias) v += load(e.bias + n0 + j);
-            if (kept) store(kept + j, v);
-            store(y + j, vactivate(e.activation, v));
-        }
-        for (; j < width; ++j) {
-            float v = e.bias ? y[j] + e.bias[n0 + j] : y[j];
-            if (kept) kept[j] = v;
-            y[j] = activate(e.activation, v);
+        float* kept = e.pre ? e.pre + (m0 + i) * e.ldpre + n0 : nullptr;
+        const float* residual = e.residual ? e.residual + (m0 + i) * e.ldresidual + n0 : nullptr;
+        for (int64_t j = 0; j < width; j += VL) {
+            const int64_t n = width - j;
+            vf v = load_n(y + j, n);
+            if (e.bias) v += load_n(e.bias + n0 + j, n);
+            if (kept) store_n(kept + j, v, n);
+            v = vactivate(e.activation, v);
+            store_n(y + j, residual ? v + load_n(residual + j, n) : v, n);
         }
     }
 }
 
+// How a product is shared out: panels of columns; when there are few, rows are cut as well so that all threads have work.
+struct Sharing {
+    int64_t width, panels, cuts;
+    Sharing(int threads, int64_t M, int64_t N) {
+        width = (N + threads - 1) / threads;
+        width = (width + NR - 1) / NR * NR;
+        if (width > NC) width = NC;
+        panels = (N + width - 1) / width;
+        cuts = 1;
+        while (panels * cuts < 2 * threads && M / (cuts * 2) >= 8 * MR) cuts *= 2;
+    }
+    int64_t tasks() const { return panels * cuts; }
+};
+
+// workspace: kPanelFloats for each thread, `stride` floats apart
 inline void gemm(ThreadPool& pool, float* workspace, const Segment* segments, int count, int64_t M, int64_t N, float* c, int64_t ldc, bool accumulate,
-                 const Epilogue& epilogue) {
-    // Columns are shared out in panels; when there are few, rows are cut as well so that all threads have work.
-    const int threads = pool.threads();
-    int64_t width = (N + threads - 1) / threads;
-    width = (width + NR - 1) / NR * NR;
-    if (width > NC) width = NC;
-    const int64_t panels = (N + width - 1) / width;
-    int64_t cuts = 1;
-    while (panels * cuts < 2 * threads && M / (cuts * 2) >= 8 * MR) cuts *= 2;
-    pool.for_each(panels * cuts, [&](int64_t task, int thread) {
-        float* panel = workspace + thread * kPanelFloats;
-        const int64_t n0 = task / cuts * width, columns = std::min(width, N - n0);
-        const int64_t cut = task % cuts;
-        const int64_t begin = M * cut / cuts, end = M * (cut + 1) / cuts;
+                 const Epilogue& epilogue, int64_t stride) {
+    const Sharing sharing(pool.threads(), M, N);
+    pool.for_each(sharing.tasks(), [&](int64_t task, int thread) {
+        float* panel = workspace + thread * stride;
+        const int64_t n0 = task / sharing.cuts * sharing.width, columns = N - n0 < sharing.width ? N - n0 : sharing.width;
+        const int64_t cut = task % sharing.cuts;
+        const int64_t begin = M * cut / sharing.cuts, end = M * (cut + 1) / sharing.cuts;
         bool add = accumulate;
         for (int s = 0; s < count; ++s) {
             const Segment& segment = segments[s];
             for (int64_t k0 = 0; k0 < segment.K; k0 += KC) {
-                const int64_t depth = std::min(KC, segment.K - k0);
+                const int64_t depth = segment.K - k0 < KC ? segment.K - k0 : KC;
                 const bool last = s == count - 1 && k0 + depth == segment.K;
                 pack(segment, n0, columns, k0, depth, panel);
                 for (int64_t i = begin; i < end; i += MR) {
                     const int64_t rows = end - i < MR ? end - i : int64_t{MR};
                     float* out = c + i * ldc + n0;
-                    strip(rows, columns, depth, segment.a + i * segment.lda + k0, segment.lda, 1, panel, depth * NR, NR, out, ldc, add);
-                    if (last) finish(epilogue, out, ldc, epilogue.pre ? epilogue.pre + i * epilogue.ldpre + n0 : nullptr, rows, n0, columns);
+                    strip(rows, columns, depth, segment.a + i * segment.rs + k0 * segment.cs, segment.rs, segment.cs, panel, depth * NR, NR, out, ldc, add);
+                    if (last) finish(epilogue, out, ldc, i, rows, n0, columns);
                 }
                 add = true;
             }
         }
+    });
+}
+
+// The same for a few rows, where packing would cost more than the product: each weight row is widened once and multiplied with every row
+// of A. Transposed segments with contiguous rows of A only.
+constexpr int64_t kFewRows = 4;
+
+inline void gemv(ThreadPool& pool, const Segment* segments, int count, int64_t M, int64_t N, float* c, int64_t ldc, const Epilogue& epilogue) {
+    pool.for_ranges(N, 16, [&](int64_t begin, int64_t end, int) {
+        alignas(64) float row[KC];
+        for (int64_t n = begin; n < end; ++n) {
+            float sum[kFewRows] = {};
+            for (int s = 0; s < count; ++s) {
+                const Segment& segment = segments[s];
+                vf total[kFewRows] = {};
+                float rest[kFewRows] = {};
+                for (int64_t k0 = 0; k0 < segment.K; k0 += KC) {
+                    const int64_t depth = segment.K - k0 < KC ? segment.K - k0 : KC;
+                    widen(segment.w, n, k0, depth, row);
+                    for (int64_t i = 0; i < M; ++i) {
+                        const float* a = segment.a + i * segment.rs + k0;
+                        int64_t k = 0;
+                        for (; k + VL <= depth; k += VL) total[i] += load(a + k) * load(row + k);
+                        for (; k < depth; ++k) rest[i] += a[k] * row[k];
+                    }
+                }
+                for (int64_t i = 0; i < M; ++i) sum[i] += segment.scale * (hsum(total[i]) + rest[i]);
+            }
+            for (int64_t i = 0; i < M; ++i) c[i * ldc + n] = sum[i];
+        }
+        for (int64_t i = 0; i < M; ++i) finish(epilogue, c + i * ldc + begin, ldc, i, 1, begin, end - begin);
     });
 }

@@ -1,12 +1,24 @@
 // The vector type of the instruction set this file is compiled for. Included once by each of ops_{portable,avx2,avx512}.cpp, inside
 // namespace atelier::ATELIER_ISA; GCC's vector extension makes one source serve all three.
 constexpr int VL = ATELIER_LANES;
+inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 typedef float vf __attribute__((vector_size(VL * 4)));
 typedef float vfu __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VL * 4)));
 
 inline vf load(const float* p) { return *reinterpret_cast<const vfu*>(p); }
 inline void store(float* p, vf v) { *reinterpret_cast<vfu*>(p) = v; }
+// The first n lanes; the rest read as zero and are not written. Tails go through the same vector arithmetic as the rest of a row.
+inline vf load_n(const float* p, int64_t n) {
+    if (n >= VL) return load(p);
+    vf v{};
+    for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+    return v;
+}
+inline void store_n(float* p, vf v, int64_t n) {
+    if (n >= VL) return store(p, v);
+    for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
 inline vf splat(float x) { return x - vf{}; }
 inline vf vmax(vf a, vf b) { return a > b ? a : b; }
 inline vf vmin(vf a, vf b) { return a < b ? a : b; }
@@ -38,7 +50,7 @@ inline vf vexp(vf x) {
     p = p * r + splat(5.0000001201e-1f);
     p = p * r * r + r + splat(1.0f);
     const vi e = (__builtin_convertvector(n, vi) + 127) << 23;
-    return p * reinterpret_cast<const vf&>(e);
+    return p * (vf)e;
 }
 
 // The activations by vector, over the same formulas as ops/math/activations.h (which tests hold against double precision).

@@ -3,6 +3,7 @@
 #include "ops/ops.h"
 #include <cmath>
 
+// static: each instruction set's file keeps its own copy, so that the linker never hands AVX-512 code to a machine without it.
 #ifdef __CUDACC__
 #define ATELIER_HD __host__ __device__
 #else
@@ -11,9 +12,9 @@
 
 namespace atelier {
 
-ATELIER_HD inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+ATELIER_HD static inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-ATELIER_HD inline float activate(Activation kind, float x) {
+ATELIER_HD static inline float activate(Activation kind, float x) {
     switch (kind) {
         case Activation::none: return x;
         case Activation::gelu_tanh: return 0.5f * x * (1.0f + tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x)));
@@ -24,7 +25,7 @@ ATELIER_HD inline float activate(Activation kind, float x) {
     return x;
 }
 
-ATELIER_HD inline float activation_slope(Activation kind, float x) {
+ATELIER_HD static inline float activation_slope(Activation kind, float x) {
     switch (kind) {
         case Activation::none: return 1.0f;
         case Activation::gelu_tanh: {

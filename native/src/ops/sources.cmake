@@ -1,0 +1,12 @@
+target_sources(atelier PRIVATE
+  src/ops/cpu/cpu_ops.cpp
+  src/ops/cpu/ops_portable.cpp
+)
+# Here products and sums may contract: every instruction set rounds in its own way already, and tests hold each to a tolerance.
+set_source_files_properties(src/ops/cpu/ops_portable.cpp PROPERTIES COMPILE_OPTIONS "-ffp-contract=fast")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_sources(atelier PRIVATE src/ops/cpu/ops_avx2.cpp src/ops/cpu/ops_avx512.cpp)
+  set_source_files_properties(src/ops/cpu/ops_avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-ffp-contract=fast")
+  set_source_files_properties(src/ops/cpu/ops_avx512.cpp PROPERTIES COMPILE_OPTIONS
+    "-mavx2;-mfma;-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mprefer-vector-width=512;-ffp-contract=fast")
+endif()
