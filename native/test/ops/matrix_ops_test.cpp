@@ -1,0 +1,232 @@
+// Products, LoRA branches and attention against plain double-precision loops, for every backend, format and awkward size.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "base/half.h"
+#include "ops/backends.h"
+#include "ops/math/activations.h"
+#include "quant/nf4.h"
+#include "support.h"
+
+using namespace atelier;
+using namespace atelier::test;
+
+namespace {
+
+struct StoredWeight {
+    std::vector<float> wide; // what the format holds, as f32
+    std::vector<uint16_t> half;
+    Nf4Storage nf4;
+    Weight weight;
+};
+
+StoredWeight store(Matrix& w, WeightFormat format, bool double_quant = false) {
+    StoredWeight s;
+    s.weight.format = format;
+    s.weight.rows = w.rows;
+    s.weight.cols = w.cols;
+    s.wide = w.values;
+    if (format == WeightFormat::f32) s.weight.dense = w.values.data();
+    if (format == WeightFormat::f16 || format == WeightFormat::bf16) {
+        for (float& v : s.wide) {
+            s.half.push_back(format == WeightFormat::f16 ? float_to_f16(v) : float_to_bf16(v));
+            v = format == WeightFormat::f16 ? f16_to_float(s.half.back()) : bf16_to_float(s.half.back());
+        }
+        s.weight.dense = s.half.data();
+    }
+    if (format == WeightFormat::nf4) {
+        s.nf4 = nf4_quantize_tensor(w.values, double_quant);
+        s.weight.nf4 = s.nf4.data();
+        nf4_dequantize_range(s.weight.nf4, 0, s.wide);
+    }
+    return s;
+}
+
+struct Shape { int64_t M, N, K, rank; };
+const Shape kShapes[] = {{1, 7, 5, 2}, {3, 64, 96, 4}, {5, 33, 300, 1}, {13, 50, 70, 4}, {64, 200, 513, 8}, {97, 400, 64, 3}, {200, 24, 31, 16}};
+
+} // namespace
+
+TEST_CASE("linear and its input gradient equal plain sums in every weight format") {
+    std::mt19937 random(1);
+    for (const auto& ops : backends())
+        for (const Shape& s : kShapes)
+            for (const WeightFormat format : {WeightFormat::f32, WeightFormat::f16, WeightFormat::bf16, WeightFormat::nf4}) {
+                CAPTURE(ops->name());
+                CAPTURE(s.M);
+                CAPTURE(s.N);
+                CAPTURE(s.K);
+                CAPTURE(static_cast<int>(format));
+                Matrix x(s.M, s.K, random), w(s.N, s.K, random), bias(1, s.N, random), a(s.rank, s.K, random), b(s.N, s.rank, random), y(s.M, s.N), pre(s.M, s.N),
+                    xa(s.M, s.rank);
+                const StoredWeight stored = store(w, format, s.N % 2 == 0);
+                ops->lora_down(x.view(), a.view(), xa.view());
+                LinearArgs t;
+                t.x = x.view();
+                t.w = stored.weight;
+                t.bias = bias.values.data();
+                t.activation = Activation::gelu_tanh;
+                t.lora_xa = xa.view();
+                t.lora_b = b.view();
+                t.lora_scale = 0.7f;
+                t.y = y.view();
+                t.pre = pre.view();
+                ops->linear(t);
+                std::vector<double> expected_pre, expected;
+                for (int64_t i = 0; i < s.M; ++i)
+                    for (int64_t n = 0; n < s.N; ++n) {
+                        double sum = bias.values[static_cast<size_t>(n)];
+                        for (int64_t k = 0; k < s.K; ++k) sum += static_cast<double>(x.at(i, k)) * stored.wide[static_cast<size_t>(n * s.K + k)];
+                        for (int64_t r = 0; r < s.rank; ++r) {
+                            double down = 0;
+                            for (int64_t k = 0; k < s.K; ++k) down += static_cast<double>(x.at(i, k)) * a.at(r, k);
+                            sum += 0.7 * down * b.at(n, r);
+                        }
+                        expected_pre.push_back(sum);
+                        expected.push_back(0.5 * sum * (1 + std::tanh(0.7978845608028654 * (sum + 0.044715 * sum * sum * sum))));
+                    }
+                CHECK(relative_error(pre.values, expected_pre) < 3e-6);
+                CHECK(relative_error(y.values, expected) < 3e-6);
+
+                Matrix dy(s.M, s.N, random), dx(s.M, s.K, 1.0f), dxa(s.M, s.rank), da(s.rank, s.K, 0.5f), db(s.N, s.rank, 0.25f);
+                LoraGradArgs g;
+                g.x = x.view();
+                g.xa = xa.view();
+                g.dy = dy.view();
+                g.b = b.view();
+                g.scale = 0.7f;
+                g.dxa = dxa.view();
+                g.da = da.view();
+                g.db = db.view();
+                ops->lora_grad(g);
+                LinearDxArgs d;
+                d.dy = dy.view();
+                d.w = stored.weight;
+                d.lora_dxa = dxa.view();
+                d.lora_a = a.view();
+                d.dx = dx.view();
+                d.accumulate = true;
+                ops->linear_dx(d);
+                std::vector<double> expected_dx(static_cast<size_t>(s.M * s.K), 1.0), expected_da(static_cast<size_t>(s.rank * s.K), 0.5),
+                    expected_db(static_cast<size_t>(s.N * s.rank), 0.25);
+                for (int64_t i = 0; i < s.M; ++i) {
+                    std::vector<double> down(static_cast<size_t>(s.rank)), back(static_cast<size_t>(s.rank));
+                    for (int64_t r = 0; r < s.rank; ++r) {
+                        for (int64_t k = 0; k < s.K; ++k) down[static_cast<size_t>(r)] += static_cast<double>(x.at(i, k)) * a.at(r, k);
+                        for (int64_t n = 0; n < s.N; ++n) back[static_cast<size_t>(r)] += 0.7 * dy.at(i, n) * b.at(n, r);
+                    }
+                    for (int64_t k = 0; k < s.K; ++k) {
+                        double& sum = expected_dx[static_cast<size_t>(i * s.K + k)];
+                        for (int64_t n = 0; n < s.N; ++n) sum += static_cast<double>(dy.at(i, n)) * stored.wide[static_cast<size_t>(n * s.K + k)];
+                        for (int64_t r = 0; r < s.rank; ++r) {
+                            sum += back[static_cast<size_t>(r)] * a.at(r, k);
+                            expected_da[static_cast<size_t>(r * s.K + k)] += back[static_cast<size_t>(r)] * x.at(i, k);
+                        }
+                    }
+                    for (int64_t n = 0; n < s.N; ++n)
+                        for (int64_t r = 0; r < s.rank; ++r) expected_db[static_cast<size_t>(n * s.rank + r)] += 0.7 * dy.at(i, n) * down[static_cast<size_t>(r)];
+                }
+                CHECK(relative_error(dx.values, expected_dx) < 3e-6);
+                CHECK(relative_error(da.values, expected_da) < 3e-6);
+                CHECK(relative_error(db.values, expected_db) < 3e-6);
+            }
+}
+
+TEST_CASE("a product does not depend on the number of threads") {
+    std::mt19937 random(2);
+    Matrix x(77, 300, random), w(130, 300, random), one(77, 130), three(77, 130);
+    LinearArgs t;
+    t.x = x.view();
+    t.w.rows = 130;
+    t.w.cols = 300;
+    t.w.dense = w.values.data();
+    t.activation = Activation::silu;
+    t.y = one.view();
+    make_cpu_ops({1, "auto"})->linear(t);
+    t.y = three.view();
+    make_cpu_ops({3, "auto"})->linear(t);
+    CHECK(one.values == three.values);
+}
+
+TEST_CASE("attention and its gradients equal softmax in double precision") {
+    std::mt19937 random(3);
+    struct Case { int64_t heads, dim, queries, keys; bool causal, bias; };
+    for (const auto& ops : backends())
+        for (const Case& c : {Case{2, 32, 30, 30, false, false}, Case{3, 20, 300, 270, false, false}, Case{2, 8, 77, 77, true, false}, Case{4, 16, 140, 140, false, true},
+                              Case{1, 128, 200, 200, false, false}, Case{1, 256, 33, 33, false, false}}) {
+            CAPTURE(ops->name());
+            CAPTURE(c.dim);
+            CAPTURE(c.queries);
+            const int64_t width = c.heads * c.dim;
+            Matrix q(c.queries, width, random), k(c.keys, width, random), v(c.keys, width, random), o(c.queries, width), lse(c.heads, c.queries);
+            Matrix bias(c.heads * c.queries, c.keys, random), dout(c.queries, width, random), dq(c.queries, width), dk(c.keys, width), dv(c.keys, width), delta(c.heads, c.queries);
+            const float scale = 1.0f / std::sqrt(static_cast<float>(c.dim));
+            AttentionArgs t;
+            t.q = q.view();
+            t.k = k.view();
+            t.v = v.view();
+            t.o = o.view();
+            t.lse = lse.view();
+            t.heads = c.heads;
+            t.dim = c.dim;
+            t.scale = scale;
+            t.causal = c.causal;
+            t.bias = c.bias ? bias.values.data() : nullptr;
+            ops->attention(t);
+            std::vector<double> out(o.values.size()), edq(q.values.size()), edk(k.values.size()), edv(v.values.size());
+            for (int64_t h = 0; h < c.heads; ++h)
+                for (int64_t i = 0; i < c.queries; ++i) {
+                    std::vector<double> p(static_cast<size_t>(c.keys));
+                    double sum = 0;
+                    for (int64_t j = 0; j < c.keys; ++j) {
+                        if (c.causal && j > i) continue;
+                        double s = 0;
+                        for (int64_t d = 0; d < c.dim; ++d) s += static_cast<double>(q.at(i, h * c.dim + d)) * k.at(j, h * c.dim + d);
+                        s = s * scale + (c.bias ? bias.at(h * c.queries + i, j) : 0);
+                        sum += p[static_cast<size_t>(j)] = std::exp(s);
+                    }
+                    double mean = 0;
+                    std::vector<double> dp(static_cast<size_t>(c.keys));
+                    for (int64_t j = 0; j < c.keys; ++j) {
+                        p[static_cast<size_t>(j)] /= sum;
+                        for (int64_t d = 0; d < c.dim; ++d) {
+                            out[static_cast<size_t>(i * width + h * c.dim + d)] += p[static_cast<size_t>(j)] * v.at(j, h * c.dim + d);
+                            dp[static_cast<size_t>(j)] += static_cast<double>(dout.at(i, h * c.dim + d)) * v.at(j, h * c.dim + d);
+                            edv[static_cast<size_t>(j * width + h * c.dim + d)] += p[static_cast<size_t>(j)] * dout.at(i, h * c.dim + d);
+                        }
+                        mean += p[static_cast<size_t>(j)] * dp[static_cast<size_t>(j)];
+                    }
+                    for (int64_t j = 0; j < c.keys; ++j) {
+                        const double ds = p[static_cast<size_t>(j)] * (dp[static_cast<size_t>(j)] - mean) * scale;
+                        for (int64_t d = 0; d < c.dim; ++d) {
+                            edq[static_cast<size_t>(i * width + h * c.dim + d)] += ds * k.at(j, h * c.dim + d);
+                            edk[static_cast<size_t>(j * width + h * c.dim + d)] += ds * q.at(i, h * c.dim + d);
+                        }
+                    }
+                }
+            CHECK(relative_error(o.values, out) < 3e-6);
+            if (c.causal || c.bias) continue; // no backward through encoders
+            AttentionBwdArgs b;
+            b.dout = dout.view();
+            b.q = q.view();
+            b.k = k.view();
+            b.v = v.view();
+            b.o = o.view();
+            b.lse = lse.view();
+            b.dq = dq.view();
+            b.dk = dk.view();
+            b.dv = dv.view();
+            b.delta = delta.view();
+            b.heads = c.heads;
+            b.dim = c.dim;
+            b.scale = scale;
+            ops->attention_bwd(b);
+            CHECK(relative_error(dq.values, edq) < 1e-5);
+            CHECK(relative_error(dk.values, edk) < 1e-5);
+            CHECK(relative_error(dv.values, edv) < 1e-5);
+        }
+}
+
+TEST_CASE("an instruction set that does not exist is refused by name") {
+    CHECK_THROWS_AS(make_cpu_ops({1, "sse9"}), Error);
+}

@@ -1,0 +1,58 @@
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "base/half.h"
+#include "quant/dynamic_map.h"
+#include "quant/nf4.h"
+#include "support.h"
+
+using namespace atelier;
+
+TEST_CASE("dynamic maps are sorted, hold 0 and 1, and quantise their own values to themselves") {
+    for (const DynamicMap* map : {&signed_dynamic_map(), &unsigned_dynamic_map()}) {
+        CHECK(std::is_sorted(map->values.begin(), map->values.end()));
+        CHECK(map->values.back() == 1.0f);
+        CHECK(std::count(map->values.begin(), map->values.end(), 0.0f) == 1);
+        for (int i = 0; i < 256; ++i) CHECK(map->nearest(map->values[static_cast<size_t>(i)]) == i);
+        CHECK(map->nearest(map->between[100]) == 100);
+    }
+}
+
+TEST_CASE("NF4 by pieces equals NF4 at once, and a value is never further than half a step away") {
+    std::mt19937 random(5);
+    test::Matrix x(7, 150, random);
+    const Nf4Storage whole = nf4_quantize_tensor(x.values, false);
+    Nf4Builder builder(1050, false);
+    const std::span<const float> values = x.values;
+    builder.append(values.subspan(0, 640));
+    builder.append(values.subspan(640, 64));
+    builder.append(values.subspan(704));
+    const Nf4Storage pieces = builder.finish();
+    CHECK(whole.packed == pieces.packed);
+    CHECK(whole.absmax == pieces.absmax);
+    std::vector<float> back(1050);
+    nf4_dequantize_range(whole.data(), 0, back);
+    for (size_t i = 0; i < back.size(); ++i) CHECK(std::fabs(back[i] - x.values[i]) <= 0.152f * whole.absmax[i / 64]); // the widest gap is -1 … -0.696
+}
+
+TEST_CASE("a block of zeros comes back as zeros, also double-quantised") {
+    const std::vector<float> zeros(130);
+    for (bool twice : {false, true}) {
+        std::vector<float> back(130, 1.0f);
+        const Nf4Storage s = nf4_quantize_tensor(zeros, twice);
+        nf4_dequantize_range(s.data(), 0, back);
+        CHECK(back == zeros);
+    }
+}
+
+TEST_CASE("halves round to nearest even and come back") {
+    for (uint32_t bits = 0; bits < 65536; ++bits) {
+        const auto h = static_cast<uint16_t>(bits);
+        const float f = f16_to_float(h), b = bf16_to_float(h);
+        if (f == f) CHECK(float_to_f16(f) == h);
+        if (b == b) CHECK(float_to_bf16(b) == h);
+    }
+    CHECK(float_to_f16(65520.0f) == 0x7c00);
+    CHECK(float_to_f16(65519.0f) == 0x7bff);
+    CHECK(float_to_bf16(1.00390625f) == 0x3f80); // halfway: to even
+}

@@ -1,0 +1,1 @@
+atelier_test(quant_test quant/quant_test.cpp)

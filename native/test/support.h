@@ -1,0 +1,37 @@
+// Helpers of the native tests: seeded data, comparison with a readable report, matrices that own their memory.
+#pragma once
+#include "tensor/view.h"
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+namespace atelier::test {
+
+struct Matrix {
+    std::vector<float> values;
+    int64_t rows, cols;
+    Matrix(int64_t r, int64_t c, float value = 0) : values(static_cast<size_t>(r * c), value), rows(r), cols(c) {}
+    Matrix(int64_t r, int64_t c, std::mt19937& random, float deviation = 1) : Matrix(r, c) {
+        std::normal_distribution<float> normal(0, deviation);
+        for (float& v : values) v = normal(random);
+    }
+    View view() { return {values.data(), rows, cols, cols}; }
+    float& at(int64_t r, int64_t c) { return values[static_cast<size_t>(r * cols + c)]; }
+};
+
+// Largest difference over the largest expected magnitude.
+template <class A, class B>
+double relative_error(const A& got, const B& expected) {
+    double worst = 0, largest = 1e-30;
+    for (size_t i = 0; i < expected.size(); ++i) {
+        const double difference = std::fabs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
+        if (!(difference <= worst)) worst = difference; // NaN is worst
+        largest = std::max(largest, std::fabs(static_cast<double>(expected[i])));
+    }
+    if (got.size() != expected.size()) return INFINITY;
+    return worst / largest;
+}
+
+} // namespace atelier::test
