@@ -1,0 +1,1 @@
+atelier_bench(matrix_bench matrix_bench.cpp)
