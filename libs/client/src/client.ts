@@ -1,0 +1,99 @@
+import type { Readable } from 'node:stream';
+import type { AdapterInfo, Dataset, Generation, Run } from '@atelier/contracts';
+import { Mesh } from '@atelier/mesh';
+import * as adapters from './adapters';
+import { Connection } from './connection';
+import * as datasets from './datasets';
+import * as events from './events';
+import * as finetunes from './finetunes';
+import * as generations from './generations';
+import type { UploadProgress } from './uploads';
+
+type Follow = events.FollowOptions;
+
+/** Everything a person can ask, over NATS. Ids and names are both taken where a thing has both; the newest of a name counts. */
+export class AtelierClient {
+  private readonly connection: Connection;
+
+  /** Uses a connection that someone else opened and will close. */
+  constructor(readonly mesh: Mesh) {
+    this.connection = new Connection(mesh);
+  }
+
+  static async connect(url: string, name = 'client'): Promise<AtelierClient> {
+    return new AtelierClient(await Mesh.connect({ url, name }));
+  }
+
+  close(): Promise<void> {
+    return this.mesh.close();
+  }
+
+  createDataset(request: datasets.DatasetRequest, onProgress?: (progress: UploadProgress) => void): Promise<Dataset> {
+    return datasets.createDataset(this.connection, request, onProgress);
+  }
+  dataset(key: string): Promise<Dataset> {
+    return datasets.findDataset(this.connection, key);
+  }
+  datasets(): Promise<Dataset[]> {
+    return datasets.listDatasets(this.connection);
+  }
+  datasetEvents(id: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
+    return events.datasetEvents(this.connection, id, options);
+  }
+
+  startFinetune(request: finetunes.FinetuneRequest): Promise<Run> {
+    return finetunes.startFinetune(this.connection, request);
+  }
+  run(key: string): Promise<Run> {
+    return finetunes.findRun(this.connection, key);
+  }
+  runs(): Promise<Run[]> {
+    return finetunes.listRuns(this.connection);
+  }
+  cancelRun(key: string): Promise<Run> {
+    return finetunes.cancelRun(this.connection, key);
+  }
+  runEvents(id: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
+    return events.runEvents(this.connection, id, options);
+  }
+
+  adapters(): Promise<AdapterInfo[]> {
+    return adapters.listAdapters(this.connection);
+  }
+  adapter(name: string): Promise<AdapterInfo> {
+    return adapters.findAdapter(this.connection, name);
+  }
+  adapterFile(name: string): Promise<Readable> {
+    return adapters.adapterFile(this.connection, name);
+  }
+  importAdapter(name: string, bytes: Uint8Array, options?: { replace?: boolean }): Promise<AdapterInfo> {
+    return adapters.importAdapter(this.connection, name, bytes, options);
+  }
+
+  generate(request: generations.GenerateRequest): Promise<Generation> {
+    return generations.generate(this.connection, request);
+  }
+  generation(id: string): Promise<Generation> {
+    return generations.findGeneration(this.connection, id);
+  }
+  generations(): Promise<Generation[]> {
+    return generations.listGenerations(this.connection);
+  }
+  generationEvents(id: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
+    return events.generationEvents(this.connection, id, options);
+  }
+  finishedGeneration(id: string, options?: Parameters<typeof generations.finishedGeneration>[2]): Promise<Generation> {
+    return generations.finishedGeneration(this.connection, id, options);
+  }
+  cancelGeneration(id: string): Promise<Generation> {
+    return generations.cancelGeneration(this.connection, id);
+  }
+  image(name: string): Promise<Readable> {
+    return generations.pictureFile(this.connection, name);
+  }
+
+  /** Everything that happens, for what an id does not name (encoders at work, dead letters). */
+  events(options?: Follow): AsyncGenerator<events.StreamedEvent> {
+    return events.allEvents(this.connection, options);
+  }
+}

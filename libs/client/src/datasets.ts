@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { AtelierError, Dataset, DatasetState, IngestWork, subjects } from '@atelier/contracts';
+import { publishWork } from '@atelier/mesh';
+import type { Connection } from './connection';
+import { NAME_PATTERN, NAME_RULE, isKey, newId } from './names';
+import { invalidArgument } from './options';
+import { newestFirst, timestamp } from './times';
+import { storeFiles, type UploadFile, type UploadProgress } from './uploads';
+
+const side = (what: string) =>
+  z.int().min(16).max(4096).refine((value) => value % 16 === 0, `${what} must be a multiple of 16`);
+
+export const datasetSchema = z.strictObject({
+  name: z.string().regex(NAME_PATTERN, `use ${NAME_RULE}`).describe('Name of the data set.'),
+  trigger: z.string().max(4096).default('').describe('Caption for pictures that come without one.'),
+  width: side('width').default(512).describe('Width pictures are cropped and resized to.'),
+  height: side('height').default(512).describe('Height pictures are cropped and resized to.'),
+  buckets: z.boolean().default(false).describe('Keep each picture near its own aspect ratio, at the area of width × height.'),
+  flip: z.boolean().default(false).describe('Mirror pictures left to right.'),
+});
+
+export type DatasetInput = z.input<typeof datasetSchema>;
+
+export interface DatasetRequest extends DatasetInput {
+  files: AsyncIterable<UploadFile> | Iterable<UploadFile>;
+}
+
+/** Checks everything that can be known before the first byte of a file is taken. */
+export function checkDataset(input: unknown): z.output<typeof datasetSchema> {
+  const parsed = datasetSchema.safeParse(input);
+  if (!parsed.success) throw invalidArgument('data set', parsed.error);
+  return parsed.data;
+}
+
+/** Stores the files, then the data set, then the work; it resolves only when all three are on disk. */
+export async function createDataset(
+  connection: Connection,
+  { files, ...input }: DatasetRequest,
+  onProgress?: (progress: UploadProgress) => void,
+): Promise<Dataset> {
+  const { name, trigger, ...transform } = checkDataset(input);
+  const id = newId('dataset');
+  const stored = await storeFiles(connection, `uploads/${id}`, files, onProgress);
+  if (stored.length === 0) throw new AtelierError('INVALID_ARGUMENT', `data set ${name} has no files: choose pictures, a .zip, a .tar or a .parquet`);
+  const dataset = Dataset.create({
+    id,
+    name,
+    trigger,
+    transform: { ...transform, crop: 'center' },
+    files: stored,
+    state: DatasetState.DATASET_STATE_UPLOADED,
+    createdAt: timestamp(),
+  });
+  await connection.datasets.create(id, dataset);
+  await publishWork(connection.mesh, subjects.work.ingest, IngestWork, { datasetId: id }, { msgId: `ingest.${id}` });
+  return dataset;
+}
+
+/** One data set by its id, or the newest by its name. */
+export async function findDataset({ datasets }: Connection, key: string): Promise<Dataset> {
+  const byId = isKey(key) ? await datasets.get(key) : null;
+  const found = byId?.value ?? newestFirst(await datasets.list()).find((dataset) => dataset.name === key);
+  if (!found) throw new AtelierError('NOT_FOUND', `there is no data set ${JSON.stringify(key.slice(0, 80))}: list them to see what there is`);
+  return found;
+}
+
+export async function listDatasets({ datasets }: Connection): Promise<Dataset[]> {
+  return newestFirst(await datasets.list());
+}

@@ -1,0 +1,91 @@
+import type { Event } from '@atelier/contracts';
+import { RunState, GenerationState } from '@atelier/contracts';
+import { subscribeEvents } from '@atelier/mesh';
+import type { Connection } from './connection';
+import { isGenerationOver, isRunOver } from './states';
+
+export interface StreamedEvent {
+  subject: string;
+  /** Position in the EVENTS stream: give it back as `after` to go on where one left off. */
+  sequence: number;
+  event: Event;
+}
+
+export interface FollowOptions {
+  /** Only events later than this position. Default: from the first one on. */
+  after?: number;
+  signal?: AbortSignal;
+}
+
+/** How long the last event of a subject may come after its state says that it is over. */
+const LAST_EVENT_MS = 2000;
+
+/** Events of a run from its first on, ending with the one that says how it ended. */
+export function runEvents(connection: Connection, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+  return follow(connection, {
+    filter: `events.run.${id}.>`,
+    isLast: ({ runState }) => isRunOver({ state: runState?.state as RunState | undefined }),
+    over: (signal) => untilTrue(connection.runs.watch(id, { signal }), isRunOver),
+    ...options,
+  });
+}
+
+/** Events of a picture being drawn, ending with the one that says how it ended. */
+export function generationEvents(connection: Connection, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+  return follow(connection, {
+    filter: `events.generate.${id}.>`,
+    isLast: ({ generateState }) => isGenerationOver({ state: generateState?.state as GenerationState | undefined }),
+    over: (signal) => untilTrue(connection.generations.watch(id, { signal }), isGenerationOver),
+    ...options,
+  });
+}
+
+/** Events of a data set from its first on; they end when the signal says so. */
+export function datasetEvents(connection: Connection, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+  return follow(connection, { filter: `events.dataset.${id}.>`, isLast: () => false, ...options });
+}
+
+/** Everything that happens in the mesh: for what an id does not name, such as encoders at work. */
+export function allEvents(connection: Connection, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+  return follow(connection, { filter: 'events.>', isLast: () => false, ...options });
+}
+
+interface Followed extends FollowOptions {
+  filter: string;
+  isLast: (event: Event) => boolean;
+  over?: (signal: AbortSignal) => Promise<boolean>;
+}
+
+/**
+ * Yields until the last event. That one may never come (a killed service writes the state and dies before it says so), so
+ * the state is watched as well and ends the stream, a moment later, in its place.
+ */
+async function* follow(connection: Connection, { filter, isLast, over, after, signal }: Followed): AsyncGenerator<StreamedEvent> {
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  if (signal?.aborted) return;
+  signal?.addEventListener('abort', abort, { once: true });
+  let timer: NodeJS.Timeout | undefined;
+  const watching = over?.(stop.signal).then((ended) => {
+    if (ended) timer = setTimeout(abort, LAST_EVENT_MS);
+  }, abort);
+  try {
+    const from = after === undefined ? 'all' : after + 1;
+    for await (const streamed of subscribeEvents(connection.mesh, filter, { from, signal: stop.signal })) {
+      yield streamed;
+      timer?.refresh();
+      if (isLast(streamed.event)) return;
+    }
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    stop.abort();
+    await watching;
+    clearTimeout(timer);
+  }
+}
+
+/** Whether a watched value came to meet the condition, rather than the watch ending first. */
+async function untilTrue<T>(values: AsyncIterable<T>, condition: (value: T) => boolean): Promise<boolean> {
+  for await (const value of values) if (condition(value)) return true;
+  return false;
+}

@@ -1,0 +1,90 @@
+import { AtelierError, DatasetState, IngestWork, type ITrainOptions, Run, RunState, subjects } from '@atelier/contracts';
+import { publishEvent, publishWork } from '@atelier/mesh';
+import type { Connection } from './connection';
+import { findDataset } from './datasets';
+import { checkName, isKey, newId } from './names';
+import { completeTrainOptions } from './options';
+import { isRunOver } from './states';
+import { newestFirst, timestamp } from './times';
+
+export interface FinetuneRequest {
+  /** Id or name of a data set. */
+  dataset: string;
+  /** Name of the adapter to make. Default: the data set's name, with a number if that is taken. */
+  name?: string;
+  options?: Partial<ITrainOptions>;
+  /** Let the new adapter take the place of one of the same name. Without it a taken name is refused. */
+  replace?: boolean;
+}
+
+/** Writes the run, then its work; it resolves only when both are on disk. */
+export async function startFinetune(connection: Connection, request: FinetuneRequest): Promise<Run> {
+  const options = completeTrainOptions(request.options ?? {});
+  const dataset = await findDataset(connection, request.dataset);
+  if (dataset.state === DatasetState.DATASET_STATE_FAILED) {
+    throw new AtelierError('FAILED_PRECONDITION', `data set ${dataset.name} could not be read: ${dataset.error}. Upload it again without what is wrong`);
+  }
+  const name = await adapterName(connection, request, dataset.name);
+  const id = newId('run');
+  const run = Run.create({ id, name, datasetId: dataset.id, state: RunState.RUN_STATE_QUEUED, options, createdAt: timestamp() });
+  await connection.runs.create(id, run);
+  try {
+    await publishWork(connection.mesh, subjects.work.ingest, IngestWork, { datasetId: dataset.id, runId: id }, { msgId: `ingest.${id}` });
+  } catch (error) {
+    await endRun(connection, id, `its work could not be queued: ${(error as Error).message}`);
+    throw error;
+  }
+  return run;
+}
+
+async function endRun({ runs }: Connection, id: string, error: string): Promise<void> {
+  await runs.update(id, (run) => {
+    run.state = RunState.RUN_STATE_FAILED;
+    run.error = error;
+    run.finishedAt = timestamp();
+    return run;
+  });
+}
+
+/** The name the run's adapter gets: the one asked for, if it is free, or the first free one after the data set's. */
+async function adapterName(connection: Connection, request: FinetuneRequest, fallback: string): Promise<string> {
+  const [runs, adapters] = await Promise.all([connection.runs.list(), connection.adapters.list()]);
+  const training = new Set(runs.filter((run) => !isRunOver(run)).map((run) => run.name));
+  const made = new Set(adapters.map((adapter) => adapter.name));
+  if (request.name === undefined || request.name === '') {
+    for (let count = 1; ; count++) {
+      const name = count === 1 ? fallback : `${fallback.slice(0, 57)}-${count}`;
+      if (!training.has(name) && !made.has(name)) return name;
+    }
+  }
+  const name = checkName('adapter name', request.name);
+  if (training.has(name)) {
+    throw new AtelierError('ALREADY_EXISTS', `a run is already making an adapter named ${name}: wait for it, cancel it, or choose another name`);
+  }
+  if (made.has(name) && !request.replace) {
+    throw new AtelierError('ALREADY_EXISTS', `there is already an adapter named ${name}: choose another name, or ask to replace it`);
+  }
+  return name;
+}
+
+/** One run by its id, or the newest whose adapter has that name. */
+export async function findRun({ runs }: Connection, key: string): Promise<Run> {
+  const byId = isKey(key) ? await runs.get(key) : null;
+  const found = byId?.value ?? newestFirst(await runs.list()).find((run) => run.name === key);
+  if (!found) throw new AtelierError('NOT_FOUND', `there is no run ${JSON.stringify(key.slice(0, 80))}: list them to see what there is`);
+  return found;
+}
+
+export async function listRuns({ runs }: Connection): Promise<Run[]> {
+  return newestFirst(await runs.list());
+}
+
+/** Asks for the end of a run; the trainer sees it within a step. A run that is over stays as it is. */
+export async function cancelRun(connection: Connection, key: string): Promise<Run> {
+  const { id } = await findRun(connection, key);
+  return connection.runs.update(id, (run) => {
+    if (isRunOver(run) || run.cancelRequested) return null;
+    run.cancelRequested = true;
+    return run;
+  });
+}

@@ -1,0 +1,84 @@
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import { AtelierError, buckets, GenerateWork, Generation, GenerationState, subjects } from '@atelier/contracts';
+import { publishWork } from '@atelier/mesh';
+import { findAdapter } from './adapters';
+import type { Connection } from './connection';
+import { generationEvents, type StreamedEvent } from './events';
+import { isKey, newId } from './names';
+import { invalidArgument } from './options';
+import { generationStatus, isGenerationOver } from './states';
+import { newestFirst, timestamp } from './times';
+
+const side = z.int().min(16).max(4096).refine((value) => value % 16 === 0, 'must be a multiple of 16');
+
+export const generateSchema = z.strictObject({
+  prompt: z.string().min(1).max(32_768),
+  adapters: z.array(z.strictObject({ name: z.string(), weight: z.number().min(-10).max(10).default(1) })).max(16).default([]),
+  width: side.default(512),
+  height: side.default(512),
+  steps: z.int().min(1).max(1000).default(28),
+  guidance: z.number().min(0).max(100).default(3.5),
+  seed: z.int().min(0).optional(),
+  count: z.int().min(1).max(10).default(1),
+  fused: z.boolean().default(false),
+  format: z.enum(['png', 'jpeg', 'webp']).default('png'),
+});
+
+export type GenerateRequest = z.input<typeof generateSchema>;
+
+/** Queues pictures to be drawn; it resolves when the request is on disk. Without a seed one is drawn and told. */
+export async function generate(connection: Connection, request: GenerateRequest): Promise<Generation> {
+  const parsed = generateSchema.safeParse(request);
+  if (!parsed.success) throw invalidArgument('request', parsed.error);
+  await Promise.all(parsed.data.adapters.map(({ name }) => findAdapter(connection, name)));
+  const id = newId('gen');
+  const seed = parsed.data.seed ?? Math.floor(Math.random() * 2 ** 32);
+  const work = GenerateWork.create({ ...parsed.data, seed, id });
+  const generation = Generation.create({ id, work, state: GenerationState.GENERATION_STATE_QUEUED, createdAt: timestamp() });
+  await connection.generations.create(id, generation);
+  await publishWork(connection.mesh, subjects.work.generate, GenerateWork, work, { msgId: `generate.${id}` });
+  return generation;
+}
+
+export async function findGeneration({ generations }: Connection, id: string): Promise<Generation> {
+  const found = isKey(id) ? await generations.get(id) : null;
+  if (!found) throw new AtelierError('NOT_FOUND', `there is no drawing ${JSON.stringify(id.slice(0, 80))}`);
+  return found.value;
+}
+
+export async function listGenerations({ generations }: Connection): Promise<Generation[]> {
+  return newestFirst(await generations.list());
+}
+
+/** Follows a drawing to its end and gives its final state; one that failed or was cancelled is an error. */
+export async function finishedGeneration(
+  connection: Connection,
+  id: string,
+  { signal, onEvent }: { signal?: AbortSignal; onEvent?: (streamed: StreamedEvent) => void } = {},
+): Promise<Generation> {
+  for await (const streamed of generationEvents(connection, id, { signal })) onEvent?.(streamed);
+  const generation = await findGeneration(connection, id);
+  if (generation.state === GenerationState.GENERATION_STATE_FINISHED) return generation;
+  if (generation.state === GenerationState.GENERATION_STATE_FAILED) {
+    throw new AtelierError('FAILED_PRECONDITION', `the drawing failed: ${generation.error}`);
+  }
+  throw new AtelierError('CANCELLED', `the drawing is ${generationStatus(generation.state)}: it was given up before its end`);
+}
+
+export async function cancelGeneration(connection: Connection, id: string): Promise<Generation> {
+  await findGeneration(connection, id);
+  return connection.generations.update(id, (generation) => {
+    if (isGenerationOver(generation) || generation.cancelRequested) return null;
+    generation.cancelRequested = true;
+    return generation;
+  });
+}
+
+/** A drawn picture or a validation picture by its object name. */
+export async function pictureFile({ blobs }: Connection, name: string): Promise<Readable> {
+  if (!(await blobs.has(buckets.blobs.samples, name))) {
+    throw new AtelierError('NOT_FOUND', `there is no picture ${JSON.stringify(name.slice(0, 200))}`);
+  }
+  return blobs.stream(buckets.blobs.samples, name);
+}

@@ -1,0 +1,11 @@
+export { AtelierClient } from './client';
+export { describeAdapter } from './adapter-header';
+export { checkDataset, datasetSchema, type DatasetInput, type DatasetRequest } from './datasets';
+export type { FollowOptions, StreamedEvent } from './events';
+export type { FinetuneRequest } from './finetunes';
+export { generateSchema, type GenerateRequest } from './generations';
+export { checkName, isKey, isName, NAME_PATTERN, NAME_RULE, nameFrom, newId } from './names';
+export { completeTrainOptions, invalidArgument, trainOptions, trainOptionsJson, trainOptionsSchema, type TrainOptionsInput } from './options';
+export { datasetStatus, generationStatus, isGenerationOver, isRunOver, runStatus } from './states';
+export { newestFirst, timestamp, toDate } from './times';
+export type { UploadFile, UploadProgress } from './uploads';

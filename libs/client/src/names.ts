@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+import { AtelierError } from '@atelier/contracts';
+
+/** Names people choose (data sets, adapters): safe as a file name, a URL segment, a NATS subject token and a KV key. */
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+export const NAME_RULE = 'lower-case letters, digits, "-" and "_", starting with a letter or digit, at most 63 characters';
+
+/** Ids that newId() makes. They sort by the time they were made, and are safe wherever a name is. */
+const ID_PATTERN = /^[a-z]{2,12}-[0-9a-z]{17}$/;
+
+export function isName(text: string): boolean {
+  return NAME_PATTERN.test(text);
+}
+
+export function checkName(what: string, text: string): string {
+  if (!isName(text)) {
+    throw new AtelierError('INVALID_ARGUMENT', `${what} ${JSON.stringify(text.slice(0, 80))} is not a name: use ${NAME_RULE}`);
+  }
+  return text;
+}
+
+/** The nearest name to any text, for defaults taken from a folder or a title: "Art Nouveau!" → "art-nouveau". */
+export function nameFrom(text: string): string {
+  const name = text
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9_]+/g, '-')
+    .replace(/^[-_]+|[-_]+$/g, '')
+    .slice(0, 63);
+  return isName(name) ? name : 'unnamed';
+}
+
+/** A new id, `<kind>-<9 characters of time><8 random>`: unique, and sorted by time as text. */
+export function newId(kind: 'dataset' | 'run' | 'gen', now: number = Date.now()): string {
+  const random = [...randomBytes(8)].map((byte) => (byte % 36).toString(36)).join('');
+  return `${kind}-${now.toString(36).padStart(9, '0')}${random}`;
+}
+
+/** Whether a text may be used as a key at all: an id of ours or a name. Anything else is answered "not found" unasked. */
+export function isKey(text: string): boolean {
+  return ID_PATTERN.test(text) || isName(text);
+}

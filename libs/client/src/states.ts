@@ -1,0 +1,29 @@
+import { DatasetState, GenerationState, RunState } from '@atelier/contracts';
+
+/** Enum value → its name in the words people see: RUN_STATE_TRAINING → "training". */
+function word(names: Record<number, string>, prefix: string, value: number): string {
+  return (names[value] ?? 'unspecified').replace(prefix, '').toLowerCase();
+}
+
+const names = (values: object): Record<number, string> =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => typeof value === 'number').map(([name, value]) => [value, name]));
+
+const datasetNames = names(DatasetState);
+const runNames = names(RunState);
+const generationNames = names(GenerationState);
+
+export const datasetStatus = (state: DatasetState): string => word(datasetNames, 'DATASET_STATE_', state);
+export const runStatus = (state: RunState): string => word(runNames, 'RUN_STATE_', state);
+export const generationStatus = (state: GenerationState): string => word(generationNames, 'GENERATION_STATE_', state);
+
+export function isRunOver({ state }: { state?: RunState | null }): boolean {
+  return state === RunState.RUN_STATE_FINISHED || state === RunState.RUN_STATE_FAILED || state === RunState.RUN_STATE_CANCELLED;
+}
+
+export function isGenerationOver({ state }: { state?: GenerationState | null }): boolean {
+  return (
+    state === GenerationState.GENERATION_STATE_FINISHED ||
+    state === GenerationState.GENERATION_STATE_FAILED ||
+    state === GenerationState.GENERATION_STATE_CANCELLED
+  );
+}
