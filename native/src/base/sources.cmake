@@ -1,4 +1,5 @@
 target_sources(atelier PRIVATE
+  src/base/atomic_file.cpp
   src/base/error.cpp
   src/base/mapped_file.cpp
   src/base/thread_pool.cpp
