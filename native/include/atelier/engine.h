@@ -2,6 +2,7 @@
 // Objects hide their insides (src/engine implements them); every call blocks, is not reentrant on one object, and throws atelier::Error.
 // Arrays are float32, row-major. Shapes in comments: S_img = (H/16)·(W/16) packed image tokens, C = in_channels (64).
 #pragma once
+#include "atelier/error.h"
 #include <atomic>
 #include <cstdint>
 #include <functional>
