@@ -1,0 +1,27 @@
+import { BadFile } from '../readers/bad-file';
+import { formatBytes } from '../readers/format-bytes';
+
+/**
+ * The caption a sample is trained with: what came with the picture, made one line in NFC, with the trigger
+ * phrase in front unless it is in there already; the trigger alone where nothing came.
+ * @throws BadFile when there is neither, or when the caption is longer than `limit` bytes
+ */
+export function composeCaption(given: string | undefined, trigger: string, limit: number): string {
+  if (given !== undefined && Buffer.byteLength(given) > limit) {
+    throw new BadFile(`its caption has ${formatBytes(Buffer.byteLength(given))}; ${formatBytes(limit)} are allowed`);
+  }
+  const caption = oneLine(given ?? '');
+  const phrase = oneLine(trigger);
+  if (caption === '' && phrase === '') {
+    const what = given === undefined ? 'has no caption' : 'has an empty caption';
+    throw new BadFile(`${what}: write one into a .txt file beside it or into metadata.jsonl, or give a trigger phrase`);
+  }
+  if (caption === '') return phrase;
+  if (phrase === '' || caption.toLowerCase().includes(phrase.toLowerCase())) return caption;
+  return `${phrase}, ${caption}`;
+}
+
+function oneLine(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.normalize('NFC').replace(/[\u0000-\u001f\u007f\s]+/g, ' ').trim();
+}

@@ -1,0 +1,76 @@
+import sharp from 'sharp';
+import { BadFile } from '../readers/bad-file';
+import { nearestBucket, type Size } from './buckets';
+
+/** Pixels ready for the VAE: oriented, sRGB, 8 bits, no alpha, cropped and resized. */
+export interface Picture extends Size {
+  /** Interleaved RGB, rows from the top: width × height × 3 bytes. */
+  readonly pixels: Buffer;
+}
+
+/** What libvips calls the formats that are taken. SVG and PDF are not pictures but programs that draw. */
+const FORMATS = new Set(['jpeg', 'png', 'webp', 'heif', 'tiff', 'gif']);
+const WHITE = { r: 255, g: 255, b: 255 };
+
+/**
+ * Decodes a picture of any orientation, colour space, depth and alpha, and brings it to the nearest of `sizes`
+ * by aspect ratio: scaled to cover it (Lanczos), cropped at the centre.
+ * @param sizes one size, or buckets of one area
+ * @param maxPixels refuses a larger picture before any of it is decoded
+ * @throws BadFile with the reason when the bytes are not a whole picture that can be taken
+ */
+export async function preparePicture(bytes: Buffer, sizes: readonly Size[], maxPixels: number): Promise<Picture> {
+  const source = await inspect(bytes, maxPixels);
+  const { width, height } = nearestBucket(source, sizes);
+  const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels })
+    .autoOrient()
+    .flatten({ background: WHITE })
+    .resize({ width, height, fit: 'cover', position: 'centre', kernel: 'lanczos3', fastShrinkOnLoad: false })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw({ depth: 'uchar' });
+  const { data, info } = await decode(() => image.toBuffer({ resolveWithObject: true }));
+  if (info.channels !== 3) throw new BadFile(`decodes to ${info.channels} channels where RGB has 3`);
+  return { pixels: data, width, height };
+}
+
+/** Mirrored left to right. */
+export async function mirror({ pixels, width, height }: Picture): Promise<Picture> {
+  return { pixels: await raw({ pixels, width, height }).flop().raw().toBuffer(), width, height };
+}
+
+/** PNG, lossless: what the latents service decodes. */
+export async function encodePng(picture: Picture): Promise<Buffer> {
+  return raw(picture).png({ compressionLevel: 3 }).toBuffer();
+}
+
+function raw({ pixels, width, height }: Picture): sharp.Sharp {
+  return sharp(pixels, { raw: { width, height, channels: 3 } });
+}
+
+/** Format and size from the header alone. @returns the size as shown, after orientation */
+async function inspect(bytes: Buffer, maxPixels: number): Promise<Size> {
+  if (bytes.length === 0) throw new BadFile('is empty (zero bytes)');
+  const header = await decode(() => sharp(bytes, { limitInputPixels: false }).metadata());
+  if (!header.format || !FORMATS.has(header.format)) {
+    throw new BadFile(`is ${header.format ?? 'of an unknown format'}; JPEG, PNG, WebP, AVIF, TIFF and GIF are read`);
+  }
+  const { width, height } = header.autoOrient;
+  if (width * height > maxPixels) {
+    throw new BadFile(`has ${width} × ${height} pixels; ${Math.floor(maxPixels / 1e6)} million are allowed: make it smaller`);
+  }
+  return { width, height };
+}
+
+async function decode<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw new BadFile(`cannot be decoded as a picture: ${firstLine(error)}`);
+  }
+}
+
+/** libvips repeats itself over many lines, one for each library it went through. */
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!.trim();
+}

@@ -1,0 +1,173 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import type { AsyncBuffer, FileMetaData, RowGroup, SchemaTree } from 'hyparquet';
+import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { asBadFile, BadFile, blameFile } from './bad-file';
+import { formatBytes } from './format-bytes';
+import type { Found } from './input-file';
+import type { Limits } from './limits';
+import { baseOf, printable } from './paths';
+import { decodeText } from './text';
+
+const IMAGE_NAMES = ['image', 'img', 'picture', 'jpg', 'png', 'webp'];
+const TEXT_NAMES = ['text', 'caption', 'captions', 'prompt', 'txt', 'description'];
+
+interface Columns {
+  readonly image: string;
+  readonly text?: string;
+}
+
+/**
+ * Rows of a parquet file as Hugging Face datasets write them: an image column that is `{bytes, path}` or plain
+ * bytes, and a text column. One row group is in memory at a time. Row `n` is named `<file>#00000n`, and a row that
+ * cannot be used is reported under that name.
+ * @param path where the file lies on disk
+ * @throws BadFile when it is not parquet or has no image column
+ */
+export async function* readParquet(path: string, name: string, limits: Limits): AsyncGenerator<Found> {
+  const handle = await open(path);
+  try {
+    const file = randomAccess(handle, (await handle.stat()).size);
+    const metadata = await blameFile('is not a parquet file that can be read', () => parquetMetadataAsync(file));
+    const columns = pickColumns(metadata);
+    let first = 0;
+    for (const group of metadata.row_groups) {
+      yield* readGroup(file, metadata, group, first, columns, name, limits);
+      first += Number(group.num_rows);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The file as hyparquet reads it: byte ranges on demand. Offsets come from the file's footer and may lie. */
+function randomAccess(handle: FileHandle, byteLength: number): AsyncBuffer {
+  return {
+    byteLength,
+    async slice(start, end = byteLength) {
+      if (start < 0 || end > byteLength || start > end) throw new BadFile(`points to bytes ${start} to ${end} of a file of ${byteLength}`);
+      const bytes = new ArrayBuffer(end - start);
+      const { bytesRead } = await handle.read(new Uint8Array(bytes), 0, end - start, start);
+      if (bytesRead !== end - start) throw new BadFile('ends too early');
+      return bytes;
+    },
+  };
+}
+
+async function* readGroup(
+  file: AsyncBuffer, metadata: FileMetaData, group: RowGroup, first: number, columns: Columns, name: string, limits: Limits,
+): AsyncGenerator<Found> {
+  const last = first + Number(group.num_rows);
+  let rows: Record<string, unknown>[];
+  try {
+    refuseLargeGroup(group, columns, limits.rowGroupBytes);
+    rows = await parquetReadObjects({
+      file, metadata, rowStart: first, rowEnd: last, utf8: false, compressors: boundedCompressors(limits.rowGroupBytes),
+      columns: columns.text === undefined ? [columns.image] : [columns.image, columns.text],
+    });
+  } catch (error) {
+    yield { kind: 'rejected', name, reason: `rows ${first} to ${last - 1}: ${asBadFile('cannot be read', error).reason}` };
+    return;
+  }
+  for (const [index, row] of rows.entries()) yield readRow(row, columns, rowName(name, first + index), limits);
+}
+
+function readRow(row: Record<string, unknown>, columns: Columns, name: string, limits: Limits): Found {
+  try {
+    const { bytes, path } = imageOf(row[columns.image]);
+    if (bytes.length > limits.pictureBytes) {
+      throw new BadFile(`is ${formatBytes(bytes.length)}; a picture may have ${formatBytes(limits.pictureBytes)}`);
+    }
+    const shown = path === undefined ? name : `${name} ${printable(baseOf(path))}`;
+    const caption = columns.text === undefined ? undefined : captionOf(row[columns.text], limits.captionBytes);
+    return { kind: 'picture', name: shown, bytes, caption };
+  } catch (error) {
+    return { kind: 'rejected', name, reason: asBadFile('cannot be read', error).reason };
+  }
+}
+
+function rowName(file: string, row: number): string {
+  return `${file}#${String(row).padStart(6, '0')}`;
+}
+
+function imageOf(value: unknown): { bytes: Buffer; path?: string } {
+  if (value instanceof Uint8Array) return { bytes: asBuffer(value) };
+  const { bytes, path } = (value ?? {}) as { bytes?: unknown; path?: unknown };
+  const shownPath = path instanceof Uint8Array ? decodeText(path) : typeof path === 'string' ? path : undefined;
+  if (bytes instanceof Uint8Array) return { bytes: asBuffer(bytes), path: shownPath };
+  if (shownPath !== undefined) throw new BadFile(`only points to a picture (${printable(shownPath)}); its bytes have to be in the parquet file`);
+  throw new BadFile('holds no picture');
+}
+
+function captionOf(value: unknown, limit: number): string | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (Array.isArray(value)) return captionOf(value[0], limit);
+  const text = value instanceof Uint8Array ? decodeText(value) : typeof value === 'string' ? value : undefined;
+  if (text === undefined) throw new BadFile('has a caption that is not text');
+  return text;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  // A copy: the view would keep the whole row group alive for as long as one picture is.
+  return Buffer.from(bytes);
+}
+
+/** The image column by its shape (`{bytes, path}`) or name, the text column by its name, else the only text there is. */
+export function pickColumns(metadata: FileMetaData): Columns {
+  const nodes = parquetSchema(metadata).children;
+  const names = nodes.map((node) => node.element.name).join(', ');
+  const named = (wanted: string[], fits: (node: SchemaTree) => boolean) => {
+    for (const name of wanted) {
+      const node = nodes.find((candidate) => candidate.element.name.toLowerCase() === name && fits(candidate));
+      if (node) return node;
+    }
+    return undefined;
+  };
+  const image = named(IMAGE_NAMES, (node) => isImageStruct(node) || isBinary(node)) ?? nodes.find(isImageStruct);
+  if (!image) throw new BadFile(`has no image column ({bytes, path} or binary) among its columns: ${names}`);
+  const texts = nodes.filter((node) => node !== image && isText(node));
+  const text = named(TEXT_NAMES, (node) => node !== image && (isText(node) || isBinary(node) || isList(node))) ?? (texts.length === 1 ? texts[0] : undefined);
+  return { image: image.element.name, text: text?.element.name };
+}
+
+function isImageStruct(node: SchemaTree): boolean {
+  return node.children.some((child) => child.element.name === 'bytes' && child.element.type === 'BYTE_ARRAY');
+}
+
+function isBinary(node: SchemaTree): boolean {
+  return node.element.type === 'BYTE_ARRAY' && !isText(node);
+}
+
+function isText(node: SchemaTree): boolean {
+  const { type, converted_type: converted, logical_type: logical } = node.element;
+  return type === 'BYTE_ARRAY' && (converted === 'UTF8' || logical?.type === 'STRING');
+}
+
+function isList(node: SchemaTree): boolean {
+  return node.element.converted_type === 'LIST' || node.element.logical_type?.type === 'LIST';
+}
+
+function refuseLargeGroup(group: RowGroup, columns: Columns, limit: number): void {
+  let bytes = 0;
+  for (const { meta_data: chunk } of group.columns) {
+    if (chunk && (chunk.path_in_schema[0] === columns.image || chunk.path_in_schema[0] === columns.text)) {
+      bytes += Number(chunk.total_compressed_size) + Number(chunk.total_uncompressed_size);
+    }
+  }
+  if (bytes > limit) {
+    throw new BadFile(`the row group takes ${formatBytes(bytes)} and ${formatBytes(limit)} are allowed: write the file with smaller row groups`);
+  }
+}
+
+/** The sizes in page headers are claims of the file: none may allocate more than a row group may have. */
+function boundedCompressors(limit: number): typeof compressors {
+  return Object.fromEntries(
+    Object.entries(compressors).map(([codec, unpack]) => [
+      codec,
+      (input: Uint8Array, outputLength: number) => {
+        if (outputLength > limit) throw new BadFile(`a page claims to unpack to ${formatBytes(outputLength)}`);
+        return unpack(input, outputLength);
+      },
+    ]),
+  );
+}

@@ -1,0 +1,73 @@
+import { createReadStream } from 'node:fs';
+import { Transform, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import * as tar from 'tar-stream';
+import { asBadFile, BadFile } from './bad-file';
+import type { Found, InputFile } from './input-file';
+import type { UnpackBudget } from './limits';
+import { cleanPath, printable } from './paths';
+import type { Spool } from './spool';
+import type { OpenArchive } from './zip';
+
+/**
+ * Unpacks a tar file, gzipped or not, in one pass: what may be of use goes into the spool. Every byte that comes
+ * out of gzip counts against the budget, used or not. A damaged end keeps what came before it.
+ */
+export async function openTar(data: Readable, name: string, budget: UnpackBudget, spool: Spool): Promise<OpenArchive> {
+  const files: InputFile[] = [];
+  const rejected: Found[] = [];
+  const extract = tar.extract();
+  const gzipped = /gz$/i.test(name);
+  const unpacking = pipeline([data, ...(gzipped ? [createGunzip()] : []), countBytes(budget), extract] as never[]).catch((error) => {
+    extract.destroy(error as Error);
+  });
+  try {
+    for await (const entry of extract) {
+      const { type, name: raw } = entry.header;
+      if (type === 'directory') {
+        entry.resume();
+        continue;
+      }
+      budget.takeFile();
+      const found = await unpackEntry(entry, name, spool);
+      if ('open' in found) files.push(found);
+      else rejected.push({ ...found, name: `${name}/${printable(raw)}` });
+    }
+  } catch (error) {
+    if (files.length === 0) throw asBadFile('is not a tar file that can be read', error);
+    rejected.push({ kind: 'rejected', name, reason: `${asBadFile('is damaged', error).reason}; the ${files.length} files before that were read` });
+  }
+  await unpacking;
+  return { files, rejected, close: () => undefined };
+}
+
+type TarEntry = AsyncIterable<unknown> & { readonly header: Pick<tar.Header, 'name' | 'type' | 'size'>; resume(): unknown };
+
+async function unpackEntry(entry: TarEntry, archive: string, spool: Spool): Promise<InputFile | Extract<Found, { kind: 'rejected' }>> {
+  const { type, name: raw, size } = entry.header;
+  try {
+    if (type === 'symlink' || type === 'link') throw new BadFile('is a link; put the file itself in the archive');
+    if (type !== 'file' && type !== 'contiguous-file') throw new BadFile(`is not a file (${type})`);
+    const name = `${archive}/${cleanPath(raw)}`;
+    const path = await spool.write(entry as AsyncIterable<Uint8Array>);
+    return { name, size, open: () => Promise.resolve(createReadStream(path)) };
+  } catch (error) {
+    if (!(error instanceof BadFile)) throw error;
+    entry.resume();
+    return { kind: 'rejected', name: raw, reason: error.reason };
+  }
+}
+
+function countBytes(budget: UnpackBudget): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      try {
+        budget.takeBytes(chunk.length);
+        done(null, chunk);
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+}

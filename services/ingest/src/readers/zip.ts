@@ -1,0 +1,68 @@
+import { Readable } from 'node:stream';
+import * as yauzl from 'yauzl';
+import { asBadFile, BadFile, blameFile } from './bad-file';
+import type { Found, InputFile } from './input-file';
+import type { UnpackBudget } from './limits';
+import { cleanPath, printable } from './paths';
+
+const S_IFMT = 0o170000;
+const S_IFLNK = 0o120000;
+
+/** An archive laid open: its files, what of it cannot be used, and the handle to close when all is read. */
+export interface OpenArchive {
+  readonly files: InputFile[];
+  readonly rejected: Found[];
+  close(): void;
+}
+
+/**
+ * Lists a zip file that lies on disk; entries are inflated only when they are opened, and never past the size
+ * their header declares. A bad entry costs that entry; a zip over budget or without a readable directory is refused.
+ * @param name what the archive is called; it goes in front of its files' names
+ */
+export async function openZip(path: string, name: string, budget: UnpackBudget): Promise<OpenArchive> {
+  // decodeStrings off: with it on, one "../" in a name would end the listing of the whole archive.
+  const zip = await blameFile('is not a zip file that can be read', () =>
+    yauzl.openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true }),
+  );
+  const files: InputFile[] = [];
+  const rejected: Found[] = [];
+  try {
+    for await (const entry of zip.eachEntry()) {
+      const raw = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
+      if (raw.endsWith('/')) continue;
+      budget.takeFile();
+      budget.takeBytes(entry.uncompressedSize);
+      try {
+        files.push(zipEntry(zip, entry, `${name}/${cleanEntry(entry, raw)}`));
+      } catch (error) {
+        rejected.push({ kind: 'rejected', name: `${name}/${printable(raw)}`, reason: asBadFile('cannot be read', error).reason });
+      }
+    }
+  } catch (error) {
+    zip.close();
+    throw asBadFile('is a damaged zip file', error);
+  }
+  return { files, rejected, close: () => zip.close() };
+}
+
+function cleanEntry(entry: yauzl.Entry, raw: string): string {
+  const path = cleanPath(raw);
+  if (((entry.externalFileAttributes >>> 16) & S_IFMT) === S_IFLNK) throw new BadFile('is a link; put the file itself in the archive');
+  if (entry.isEncrypted()) throw new BadFile('is encrypted; make the archive without a password');
+  if (!entry.canDecodeFileData()) throw new BadFile(`is packed with method ${entry.compressionMethod}; deflate is read`);
+  return path;
+}
+
+function zipEntry(zip: yauzl.ZipFile, entry: yauzl.Entry, name: string): InputFile {
+  return { name, size: entry.uncompressedSize, open: () => Promise.resolve(Readable.from(inflate(zip, entry))) };
+}
+
+/** The entry's bytes; trouble on the way is the archive's fault, not that of whoever reads them. */
+async function* inflate(zip: yauzl.ZipFile, entry: yauzl.Entry): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of await zip.openReadStreamPromise(entry)) yield chunk as Buffer;
+  } catch (error) {
+    throw asBadFile('is damaged in its zip file', error);
+  }
+}
