@@ -1,0 +1,18 @@
+// One configuration for all packages: specs run on the sources, through swc; @atelier/* resolves to src, not to dist.
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['libs', 'services', 'cli', 'test', 'tools'].map((part) => `<rootDir>/${part}`).filter((path) => require('node:fs').existsSync(path.replace('<rootDir>', __dirname))),
+  testMatch: ['**/*.spec.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  modulePathIgnorePatterns: ['/dist/', '<rootDir>/native/'],
+  moduleNameMapper: { '^@atelier/(contracts|mesh|store|lease|testing|engine|checkpoint|client|pictures)$': '<rootDir>/libs/$1/src' },
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', {
+      jsc: { parser: { syntax: 'typescript', decorators: true }, transform: { legacyDecorator: true, decoratorMetadata: true }, target: 'es2022', keepClassNames: true },
+      module: { type: 'commonjs', ignoreDynamic: true },
+      sourceMaps: 'inline',
+    }],
+  },
+  testTimeout: 60_000,
+};

@@ -1,0 +1,4 @@
+export * from './messages';
+export * from './names';
+export * from './errors';
+export * from './keys';

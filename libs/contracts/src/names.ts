@@ -1,0 +1,35 @@
+// The only place where subjects, streams, buckets and headers are spelled.
+
+export type EventKind = 'dataset' | 'latents' | 'prompts' | 'run' | 'generate' | 'dead';
+export type TensorKind = 'latents' | 'prompts';
+
+export const subjects = {
+  work: {
+    ingest: 'work.ingest',
+    latents: 'work.latents',
+    prompts: 'work.prompts',
+    train: 'work.train',
+    generate: 'work.generate',
+  },
+  event: (kind: EventKind, id: string, what: string): string => `events.${kind}.${id}.${what}`,
+  tensors: (kind: TensorKind, key: string): string => `tensors.${kind}.${key}`,
+  dead: (subject: string): string => `dead.${subject}`,
+  rpc: (service: string, method: string): string => `rpc.${service}.${method}`,
+} as const;
+
+export type WorkSubject = (typeof subjects.work)[keyof typeof subjects.work];
+
+export const streams = { WORK: 'WORK', EVENTS: 'EVENTS', TENSORS: 'TENSORS', DEAD: 'DEAD' } as const;
+
+export const buckets = {
+  blobs: { pictures: 'pictures', manifests: 'manifests', adapters: 'adapters', checkpoints: 'checkpoints', samples: 'samples' },
+  state: { datasets: 'datasets', runs: 'runs', adapters: 'adapters', models: 'models', generations: 'generations', leases: 'leases' },
+} as const;
+
+export type BlobBucket = keyof typeof buckets.blobs;
+export type StateBucket = keyof typeof buckets.state;
+
+export const headers = { messageId: 'Nats-Msg-Id', trace: 'traceparent', schema: 'atelier-schema', reason: 'atelier-reason' } as const;
+
+/** A message larger than this does not go through NATS as one: what is larger is a blob. Bytes. */
+export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
