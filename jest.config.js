@@ -10,9 +10,12 @@ module.exports = {
   transform: {
     '^.+\\.ts$': ['@swc/jest', {
       jsc: { parser: { syntax: 'typescript', decorators: true }, transform: { legacyDecorator: true, decoratorMetadata: true }, target: 'es2022', keepClassNames: true },
-      module: { type: 'commonjs', ignoreDynamic: true },
+      module: { type: 'commonjs' },
       sourceMaps: 'inline',
     }],
+    // Published as ES modules only, which jest's CommonJS world cannot import: translated like the sources.
+    '/node_modules/(hyparquet|hyparquet-compressors|hysnappy)/.+\\.js$': ['@swc/jest', { jsc: { target: 'es2022' }, module: { type: 'commonjs' } }],
   },
+  transformIgnorePatterns: ['/node_modules/(?!(hyparquet|hyparquet-compressors|hysnappy)/)'],
   testTimeout: 60_000,
 };

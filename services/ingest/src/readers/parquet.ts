@@ -1,7 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import type { AsyncBuffer, FileMetaData, RowGroup, SchemaTree } from 'hyparquet';
-import { parquetMetadataAsync, parquetReadObjects, parquetSchema } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import type { AsyncBuffer, Compressors, FileMetaData, RowGroup, SchemaTree } from 'hyparquet' with { 'resolution-mode': 'import' };
 import { asBadFile, BadFile, blameFile } from './bad-file';
 import { formatBytes } from './format-bytes';
 import type { Found } from './input-file';
@@ -11,6 +9,9 @@ import { decodeText } from './text';
 
 const IMAGE_NAMES = ['image', 'img', 'picture', 'jpg', 'png', 'webp'];
 const TEXT_NAMES = ['text', 'caption', 'captions', 'prompt', 'txt', 'description'];
+
+/** hyparquet is published as ES modules only, which CommonJS loads on demand. */
+const libraries = async () => ({ ...(await import('hyparquet')), ...(await import('hyparquet-compressors')) });
 
 interface Columns {
   readonly image: string;
@@ -25,11 +26,12 @@ interface Columns {
  * @throws BadFile when it is not parquet or has no image column
  */
 export async function* readParquet(path: string, name: string, limits: Limits): AsyncGenerator<Found> {
+  const { parquetMetadataAsync, parquetSchema } = await libraries();
   const handle = await open(path);
   try {
     const file = randomAccess(handle, (await handle.stat()).size);
     const metadata = await blameFile('is not a parquet file that can be read', () => parquetMetadataAsync(file));
-    const columns = pickColumns(metadata);
+    const columns = pickColumns(parquetSchema(metadata).children);
     let first = 0;
     for (const group of metadata.row_groups) {
       yield* readGroup(file, metadata, group, first, columns, name, limits);
@@ -57,12 +59,13 @@ function randomAccess(handle: FileHandle, byteLength: number): AsyncBuffer {
 async function* readGroup(
   file: AsyncBuffer, metadata: FileMetaData, group: RowGroup, first: number, columns: Columns, name: string, limits: Limits,
 ): AsyncGenerator<Found> {
+  const { parquetReadObjects, compressors } = await libraries();
   const last = first + Number(group.num_rows);
   let rows: Record<string, unknown>[];
   try {
     refuseLargeGroup(group, columns, limits.rowGroupBytes);
     rows = await parquetReadObjects({
-      file, metadata, rowStart: first, rowEnd: last, utf8: false, compressors: boundedCompressors(limits.rowGroupBytes),
+      file, metadata, rowStart: first, rowEnd: last, utf8: false, compressors: boundedCompressors(compressors, limits.rowGroupBytes),
       columns: columns.text === undefined ? [columns.image] : [columns.image, columns.text],
     });
   } catch (error) {
@@ -113,8 +116,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** The image column by its shape (`{bytes, path}`) or name, the text column by its name, else the only text there is. */
-export function pickColumns(metadata: FileMetaData): Columns {
-  const nodes = parquetSchema(metadata).children;
+function pickColumns(nodes: SchemaTree[]): Columns {
   const names = nodes.map((node) => node.element.name).join(', ');
   const named = (wanted: string[], fits: (node: SchemaTree) => boolean) => {
     for (const name of wanted) {
@@ -160,9 +162,9 @@ function refuseLargeGroup(group: RowGroup, columns: Columns, limit: number): voi
 }
 
 /** The sizes in page headers are claims of the file: none may allocate more than a row group may have. */
-function boundedCompressors(limit: number): typeof compressors {
+function boundedCompressors(all: Compressors, limit: number): Compressors {
   return Object.fromEntries(
-    Object.entries(compressors).map(([codec, unpack]) => [
+    Object.entries(all).map(([codec, unpack]) => [
       codec,
       (input: Uint8Array, outputLength: number) => {
         if (outputLength > limit) throw new BadFile(`a page claims to unpack to ${formatBytes(outputLength)}`);

@@ -1,0 +1,121 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzip, makeTar, makeZip, makeZipWithName } from '../../test/archives';
+import { limits, memoryFile, summary } from '../../test/memory-files';
+import { DatasetReader } from './dataset-reader';
+import type { InputFile } from './input-file';
+import { Spool } from './spool';
+
+let folder: string;
+let spool: Spool;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'reader-spec-'));
+  spool = await Spool.create(folder);
+});
+afterEach(async () => {
+  await spool.remove();
+  expect(await readdir(folder)).toEqual([]);
+  await rm(folder, { recursive: true });
+});
+
+const read = (...files: InputFile[]) => summary(new DatasetReader(spool, limits).read(files));
+
+const pair = { 'cats/tom.jpg': 'P', 'cats/tom.txt': 'a tom' };
+
+describe('archives', () => {
+  it.each([
+    ['zip', () => makeZip(pair)],
+    ['tar', () => makeTar(pair)],
+    ['tar.gz', async () => gzip(await makeTar(pair))],
+    ['tgz', async () => gzip(await makeTar(pair))],
+  ])('a .%s is read as the folder it holds, under its own name', async (extension, make) => {
+    expect(await read(memoryFile(`set.${extension}`, await make()))).toEqual([`set.${extension}/cats/tom.jpg: a tom`]);
+  });
+
+  it('loose files and archives come together in the order of names', async () => {
+    const zip = memoryFile('b.zip', await makeZip(pair));
+    expect(await read(memoryFile('c.jpg', 'P'), zip, memoryFile('a.jpg', 'P'))).toEqual([
+      'a.jpg: (none)', 'b.zip/cats/tom.jpg: a tom', 'c.jpg: (none)',
+    ]);
+  });
+
+  it('an entry that would leave the archive is reported, the others are read', async () => {
+    const zip = await makeZipWithName({ ...pair, 'xx/evil.jpg': 'P' }, 'xx/evil.jpg', '../evil.jpg');
+    expect(await read(memoryFile('set.zip', zip))).toEqual(['set.zip/../evil.jpg! has a path that leaves its folder ("..")', 'set.zip/cats/tom.jpg: a tom']);
+    const tar = await makeTar({ ...pair, '../evil.jpg': 'P', '/etc/evil.jpg': 'P' });
+    expect(await read(memoryFile('set.tar', tar))).toEqual([
+      'set.tar/../evil.jpg! has a path that leaves its folder ("..")',
+      'set.tar//etc/evil.jpg! has an absolute path; a relative one is needed',
+      'set.tar/cats/tom.jpg: a tom',
+    ]);
+  });
+
+  it('a link in an archive is never followed', async () => {
+    const tar = await makeTar(pair, { 'link.jpg': '/etc/passwd' });
+    expect(await read(memoryFile('set.tar', tar))).toEqual([
+      'set.tar/link.jpg! is a link; put the file itself in the archive', 'set.tar/cats/tom.jpg: a tom',
+    ]);
+  });
+
+  it('a bomb is refused by name, in zip and in gzip, and the rest goes on', async () => {
+    const zeros = Buffer.alloc(limits.unpackedBytes + 1);
+    const zip = await makeZip({ 'big.jpg': zeros });
+    const tgz = await gzip(await makeTar({ 'big.jpg': zeros }));
+    expect(Math.max(zip.length, tgz.length)).toBeLessThan(50_000);
+    for (const bomb of [memoryFile('bomb.zip', zip), memoryFile('bomb.tgz', tgz)]) {
+      expect(await read(bomb, memoryFile('a.jpg', 'P'))).toEqual([
+        expect.stringMatching(/^bomb\.(zip|tgz)! .*unpacks to more than the 16 MiB one dataset may hold/), 'a.jpg: (none)',
+      ]);
+    }
+  });
+
+  it('the budget is one for all archives of a dataset', async () => {
+    const half = await makeZip({ 'big.txt': Buffer.alloc(limits.unpackedBytes / 2 + 1) });
+    const report = await read(memoryFile('1.zip', half), memoryFile('2.zip', half));
+    expect(report).toContainEqual(expect.stringMatching(/^2\.zip! .*unpacks to more than/));
+    expect(report).not.toContainEqual(expect.stringMatching(/^1\.zip! /));
+  });
+
+  it('too many files are refused', async () => {
+    const many = Object.fromEntries(Array.from({ length: limits.files + 1 }, (_, index) => [`${index}.jpg`, 'P']));
+    expect(await read(memoryFile('many.zip', await makeZip(many)))).toEqual([expect.stringMatching(/^many\.zip! .*more than the 200 files/)]);
+  });
+
+  it.each(['zip', 'tar', 'tar.gz', 'parquet'])('text named .%s is reported as what it is not', async (extension) => {
+    expect(await read(memoryFile(`set.${extension}`, 'this is no archive, only text'))).toEqual([
+      expect.stringMatching(new RegExp(`^set\\.${extension.replace('.', '\\.')}! is not a .* that can be read`)),
+    ]);
+  });
+
+  it('a zip cut short is reported, a tar cut short keeps what came before', async () => {
+    const zip = await makeZip(pair);
+    expect(await read(memoryFile('set.zip', zip.subarray(0, zip.length - 30)))).toEqual([expect.stringMatching(/^set\.zip! is not a zip file/)]);
+    const tar = await makeTar({ ...pair, 'late.jpg': Buffer.alloc(5000) });
+    expect(await read(memoryFile('set.tar', tar.subarray(0, 2048 + 512 + 100)))).toEqual([
+      expect.stringMatching(/^set\.tar! is damaged: .*; the 2 files before that were read/), 'set.tar/cats/tom.jpg: a tom',
+    ]);
+  });
+
+  it('an archive within an archive is not opened', async () => {
+    const inner = await makeZip(pair);
+    expect(await read(memoryFile('set.zip', await makeZip({ 'inner.zip': inner })))).toEqual([
+      'set.zip/inner.zip! is an archive within an archive: hand it in by itself',
+    ]);
+  });
+});
+
+describe('names', () => {
+  it('clutter is passed over, an unknown kind is reported', async () => {
+    expect(await read(memoryFile('.DS_Store', 'x'), memoryFile('README.md', 'x'), memoryFile('__MACOSX/._a.jpg', 'x'), memoryFile('a.doc', 'x'))).toEqual([
+      expect.stringMatching(/^a\.doc! is not a picture, caption/),
+    ]);
+  });
+
+  it('two files that clean to one name are not mixed up', async () => {
+    expect(await read(memoryFile('a.jpg', 'first'), memoryFile('./a.jpg', 'second'))).toEqual([
+      'a.jpg! is there twice under this name; the first is kept', 'a.jpg: (none)',
+    ]);
+  });
+});
