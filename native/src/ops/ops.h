@@ -114,6 +114,8 @@ public:
     virtual void gated_residual(const View& x, const View& gate, const View& branch, const View& r) = 0;
     // y = gate ⊙ x: the branch's share of a gated residual's gradient, and nothing else
     virtual void mul_row(const View& x, const View& gate, const View& y) = 0;
+    // out (1, cols) += sum over rows of x ⊙ y, y null: of x: the gradient of a row that every token shares. Rows in order.
+    virtual void column_dot(const View& x, const View& y, const View& out) = 0;
     // Per head: RMSNorm(x)·weight (weight: dim values), then RoPE on neighbour pairs; cos, sin: (rows, dim). y may alias x.
     virtual void qk_norm_rope(const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& y) = 0;
     virtual void qk_norm_rope_bwd(const View& dy, const View& x, const float* weight, const View& cos, const View& sin, int64_t heads,

@@ -113,6 +113,13 @@ public:
         rows(y, [&](int64_t i) { lanes(y.cols, [&](int64_t j, int64_t n) { store_n(y.row(i) + j, load_n(x.row(i) + j, n) * load_n(gate.f32() + j, n), n); }); });
     }
 
+    void column_dot(const View& x, const View& y, const View& out) override {
+        pool_.for_ranges(x.cols, 256, [&](int64_t begin, int64_t end, int) {
+            for (int64_t i = 0; i < x.rows; ++i)
+                for (int64_t j = begin; j < end; ++j) out.f32()[j] += y ? x.row(i)[j] * y.row(i)[j] : x.row(i)[j];
+        });
+    }
+
     void qk_norm_rope(const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& y) override {
         const int64_t dim = x.cols / heads;
         rows(x, [&](int64_t i) {

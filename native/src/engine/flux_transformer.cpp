@@ -1,0 +1,113 @@
+#include "engine/flux_transformer.h"
+#include "engine/one_shot.h"
+#include <algorithm>
+
+namespace atelier {
+
+FluxTransformer::FluxTransformer() = default;
+FluxTransformer::~FluxTransformer() = default;
+
+FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w) : device(std::move(on)), weights(std::move(w)) {
+    for_each_linear(weights.layers(), [&](const std::string& path, const Linear&, int64_t in, int64_t out) { modules.push_back({path, in, out}); });
+}
+
+std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> device, const std::string& dir, BaseQuant quant, const std::string& cache_dir,
+                                                       const EngineProgress& progress) {
+    std::shared_ptr<FluxTransformer> model(new FluxTransformer);
+    const int threads = device->impl->ops->threads();
+    FluxWeights weights = FluxWeights::load(dir, quant, cache_dir, threads, internal_progress(progress));
+    model->impl = std::make_unique<Impl>(std::move(device), std::move(weights));
+    return model;
+}
+
+std::shared_ptr<FluxTransformer> FluxTransformer::random(std::shared_ptr<Device> device, const FluxDims& dims, BaseQuant quant, uint64_t seed,
+                                                         const EngineProgress& progress) {
+    std::shared_ptr<FluxTransformer> model(new FluxTransformer);
+    const int threads = device->impl->ops->threads();
+    FluxWeights weights = FluxWeights::random(dims, quant, seed, threads, internal_progress(progress));
+    model->impl = std::make_unique<Impl>(std::move(device), std::move(weights));
+    return model;
+}
+
+const FluxDims& FluxTransformer::dims() const { return impl->dims(); }
+const std::vector<LinearModule>& FluxTransformer::modules() const { return impl->modules; }
+uint64_t FluxTransformer::weight_bytes() const { return impl->weights.bytes(); }
+
+TensorMap FluxTransformer::forward(const ForwardInput& input) {
+    const FluxDims& dims = impl->dims();
+    require(!input.prompt_embeds.empty() && static_cast<int64_t>(input.prompt_embeds.size()) % dims.joint_dim == 0, ErrorCode::invalid_argument,
+            "prompt_embeds has ", input.prompt_embeds.size(), " values, expected rows of ", dims.joint_dim);
+    const FluxShape shape{input.grid_h, input.grid_w, static_cast<int64_t>(input.prompt_embeds.size()) / dims.joint_dim};
+    check_shape(shape);
+    check_input(input.latents, shape.image_tokens() * dims.in_channels, "latents");
+    check_input(input.prompt_embeds, shape.text_tokens * dims.joint_dim, "prompt_embeds");
+    check_input(input.pooled, dims.pooled_dim, "pooled");
+
+    Program program;
+    const RopeTable rope(dims, shape.text_tokens, shape.grid_h, shape.grid_w);
+    NetworkOptions options;
+    options.capture = input.capture_blocks;
+    FluxNetwork network(program, impl->weights.layers(), shape, rope, options);
+    const Sym latents = program.persistent(shape.image_tokens(), dims.in_channels, "latents");
+    const Sym prompt = program.persistent(shape.text_tokens, dims.joint_dim, "prompt_embeds");
+    const ConditioningInputs conditioning(program, dims, 1);
+    emit_alive(program, "inputs", conditioning.all());
+    const Sym table = program.temp(1, ModulationLayout(dims).cols(), "modulation");
+    emit_conditioning(program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
+    const Sym prediction = network.forward(latents, prompt, table);
+    emit_alive(program, "outputs", {prediction});
+    emit_alive(program, "outputs", network.captured());
+
+    TensorMap result;
+    run_once(
+        *impl->device, program,
+        [&](const Program::Resolver& at) {
+            write_rows(input.latents, at(latents));
+            write_rows(input.prompt_embeds, at(prompt));
+            conditioning.fill(at, 0, input.sigma, input.guidance, input.pooled);
+        },
+        [&](const Program::Resolver& at) {
+            result["out"] = read_tensor(at(prediction));
+            for (size_t i = 0; i < network.captured().size(); ++i) {
+                const Sym& joint = network.captured()[i];
+                if (static_cast<int64_t>(i) < dims.num_layers) {
+                    const std::string name = "block_double_" + std::to_string(i);
+                    result[name + "_txt"] = read_tensor(at(joint.row_range(0, shape.text_tokens)));
+                    result[name + "_img"] = read_tensor(at(joint.row_range(shape.text_tokens, shape.image_tokens())));
+                } else {
+                    result["block_single_" + std::to_string(static_cast<int64_t>(i) - dims.num_layers)] = read_tensor(at(joint));
+                }
+            }
+        });
+    return result;
+}
+
+void check_shape(const FluxShape& shape) {
+    constexpr int64_t kMostSide = 4096, kMostText = 1 << 16; // 65536 pixels; far beyond either encoder
+    require(shape.grid_h > 0 && shape.grid_h <= kMostSide && shape.grid_w > 0 && shape.grid_w <= kMostSide, ErrorCode::invalid_argument, "a picture of ",
+            shape.grid_h, " by ", shape.grid_w, " tokens; each side takes 1 to ", kMostSide, " (16 pixels a token)");
+    require(shape.text_tokens > 0 && shape.text_tokens <= kMostText, ErrorCode::invalid_argument, shape.text_tokens, " text tokens; expected 1 to ", kMostText);
+}
+
+ConditioningInputs::ConditioningInputs(Program& program, const FluxDims& dims, int64_t rows)
+    : time(program.temp(rows, kSinusoids, "timestep sinusoids")), pooled(program.temp(rows, dims.pooled_dim, "pooled text")) {
+    if (dims.guidance) guidance = program.temp(rows, kSinusoids, "guidance sinusoids");
+}
+
+void ConditioningInputs::fill(const Program::Resolver& at, int64_t row, float sigma, float guidance_scale, std::span<const float> pooled_text) const {
+    sinusoid_embedding(sigma * 1000.0f, kSinusoids, at(time).row(row));
+    if (guidance) sinusoid_embedding(guidance_scale * 1000.0f, kSinusoids, at(guidance).row(row));
+    std::copy(pooled_text.begin(), pooled_text.end(), at(pooled).row(row));
+}
+
+void emit_alive(Program& program, const char* name, const std::vector<Sym>& matrices) {
+    program.emit(name, matrices, [](Ops&, const Program::Resolver&) {});
+}
+
+Tensor read_tensor(const View& view) { return {{view.rows, view.cols}, read_rows(view, "transformer")}; }
+
+void write_rows(std::span<const float> values, const View& view) {
+    for (int64_t r = 0; r < view.rows; ++r) std::copy_n(values.data() + r * view.cols, view.cols, view.row(r));
+}
+
+} // namespace atelier

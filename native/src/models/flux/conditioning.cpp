@@ -1,0 +1,84 @@
+#include "models/flux/network.h"
+
+namespace atelier {
+namespace {
+
+void emit_activation(Program& program, const Sym& x, const Sym& y) {
+    program.emit("silu", {x, y}, [=](Ops& ops, const Program::Resolver& at) { ops.activation(at(x), Activation::silu, at(y)); });
+}
+
+void emit_add(Program& program, const Sym& x, const Sym& y, const Sym& out) {
+    program.emit("add", {x, y, out}, [=](Ops& ops, const Program::Resolver& at) { ops.add(at(x), at(y), at(out)); });
+}
+
+bool trained(const EmbedderMlp& mlp) { return mlp.first.trained() || mlp.second.trained(); }
+
+ConditioningTape::Mlp emit_mlp(Program& program, const EmbedderMlp& mlp, const Sym& input, const Sym& out) {
+    ConditioningTape::Mlp tape;
+    const int64_t width = mlp.first.w.rows;
+    tape.input = input;
+    tape.hidden = program.temp(input.rows, width, "embedder hidden");
+    if (trained(mlp)) tape.pre = program.temp(input.rows, width, "embedder pre");
+    tape.xa_first = emit_linear(program, mlp.first, input, tape.hidden, Activation::silu, tape.pre);
+    tape.xa_second = emit_linear(program, mlp.second, tape.hidden, out);
+    return tape;
+}
+
+void emit_mlp_bwd(Program& program, const EmbedderMlp& mlp, const ConditioningTape::Mlp& tape, const Sym& dout) {
+    if (!trained(mlp)) return;
+    const Sym dhidden = mlp.first.trained() ? program.temp(dout.rows, mlp.first.w.rows, "embedder dhidden") : Sym{};
+    emit_linear_bwd(program, mlp.second, tape.hidden, tape.xa_second, dout, dhidden);
+    if (!dhidden) return;
+    program.emit("silu_bwd", {dhidden, tape.pre}, [=, pre = tape.pre](Ops& ops, const Program::Resolver& at) {
+        ops.activation_bwd(at(dhidden), at(pre), Activation::silu, at(dhidden));
+    });
+    emit_linear_bwd(program, mlp.first, tape.input, tape.xa_first, dhidden, {});
+}
+
+} // namespace
+
+bool embedders_trained(const FluxLayers& layers) {
+    return trained(layers.time) || trained(layers.text) || (layers.dims.guidance && trained(layers.guidance));
+}
+
+ConditioningTape emit_conditioning(Program& program, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
+    ConditioningTape tape;
+    const int64_t rows = time.rows, d = layers.width();
+    tape.embedding = program.temp(rows, d, "embedding");
+    tape.activated = program.temp(rows, d, "embedding activated");
+    tape.time = emit_mlp(program, layers.time, time, tape.embedding);
+    const Sym part = program.temp(rows, d, "embedding part");
+    if (guidance) {
+        tape.guidance = emit_mlp(program, layers.guidance, guidance, part);
+        emit_add(program, tape.embedding, part, tape.embedding);
+    }
+    tape.text = emit_mlp(program, layers.text, pooled, part);
+    emit_add(program, tape.embedding, part, tape.embedding);
+    emit_activation(program, tape.embedding, tape.activated);
+    for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
+        tape.xa.push_back(emit_linear(program, linear, tape.activated, table.col_range(column, width)));
+    });
+    return tape;
+}
+
+void emit_conditioning_bwd(Program& program, const FluxLayers& layers, const ConditioningTape& tape, const Sym& dtable) {
+    const bool below = embedders_trained(layers);
+    const Sym d = below ? program.temp(dtable.rows, layers.width(), "dembedding") : Sym{};
+    bool accumulate = false;
+    size_t index = 0;
+    for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
+        const Sym xa = tape.xa[index++];
+        if (!below && !linear.trained()) return;
+        emit_linear_bwd(program, linear, tape.activated, xa, dtable.col_range(column, width), d, accumulate);
+        accumulate = true;
+    });
+    if (!below) return;
+    program.emit("silu_bwd", {d, tape.embedding}, [=, x = tape.embedding](Ops& ops, const Program::Resolver& at) {
+        ops.activation_bwd(at(d), at(x), Activation::silu, at(d));
+    });
+    emit_mlp_bwd(program, layers.time, tape.time, d);
+    if (layers.dims.guidance) emit_mlp_bwd(program, layers.guidance, tape.guidance, d);
+    emit_mlp_bwd(program, layers.text, tape.text, d);
+}
+
+} // namespace atelier

@@ -1,0 +1,236 @@
+#include "models/flux/network.h"
+#include "base/error.h"
+#include <algorithm>
+#include <cmath>
+
+namespace atelier {
+namespace {
+
+constexpr float kEps = 1e-6f; // of every norm in the model
+
+enum { kHeadScale, kHeadShift }; // norm_out's rows: the other way round than a block's
+
+} // namespace
+
+FluxNetwork::FluxNetwork(Program& program, const FluxLayers& layers, const FluxShape& shape, const RopeTable& rope, const NetworkOptions& options)
+    : program_(program), layers_(layers), shape_(shape), cos_(rope.cos()), sin_(rope.sin()), options_(options), d_(layers.width()), hidden_(kMlpRatio * layers.width()),
+      at_(layers.dims), zeros_(static_cast<size_t>(layers.width()), 0.0f) {
+    require(cos_.rows == shape.tokens(), ErrorCode::internal, "rotary table of ", cos_.rows, " tokens for ", shape.tokens());
+    find_trained();
+}
+
+void FluxNetwork::find_trained() {
+    table_gradient_.assign(static_cast<size_t>(at_.cols() / d_), false);
+    if (!options_.training) return;
+    const int64_t blocks = at_.doubles + at_.singles;
+    below_img_ = layers_.x_embedder.trained();
+    below_txt_ = layers_.context_embedder.trained();
+    const bool conditioning = embedders_trained(layers_);
+    lowest_ = blocks;
+    for (int64_t b = blocks - 1; b >= 0; --b) {
+        bool trained = below_img_ || below_txt_ || conditioning;
+        if (b < at_.doubles) {
+            for (const Side& side : sides(b)) {
+                const DoubleSide& l = side.layers;
+                for (const Linear* linear : {&l.norm, &l.q, &l.k, &l.v, &l.out, &l.up, &l.down}) trained = trained || linear->trained();
+            }
+        } else {
+            const SingleBlock& l = layers_.singles[static_cast<size_t>(b - at_.doubles)];
+            for (const Linear* linear : {&l.norm, &l.q, &l.k, &l.v, &l.mlp, &l.out}) trained = trained || linear->trained();
+        }
+        if (trained) lowest_ = b;
+    }
+    bool any = false;
+    for_each_modulation(layers_, [&](const Linear& linear, int64_t column, int64_t width) {
+        const bool wanted = conditioning || linear.trained();
+        std::fill_n(table_gradient_.begin() + column / d_, width / d_, wanted);
+        any = any || wanted;
+    });
+    if (any) dtable_ = temp(1, at_.cols(), "dmodulation");
+}
+
+bool FluxNetwork::below_double(const Side& side) const { return side.block > lowest_ || (side.block == 0 && (side.text ? below_txt_ : below_img_)); }
+
+bool FluxNetwork::below_single(int64_t block) const {
+    const int64_t index = at_.doubles + block;
+    return index > lowest_ || (index == 0 && (below_img_ || below_txt_));
+}
+
+Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table) {
+    const int64_t S = shape_.tokens(), T = shape_.text_tokens, I = shape_.image_tokens(), blocks = at_.doubles + at_.singles;
+    latents_ = latents;
+    prompt_ = prompt;
+    table_ = table;
+    Sym h = temp(S, d_, "hidden");
+    xa_latents_ = emit_linear(program_, layers_.x_embedder, latents, h.row_range(T, I));
+    xa_prompt_ = emit_linear(program_, layers_.context_embedder, prompt, h.row_range(0, T));
+
+    double_tapes_.resize(static_cast<size_t>(at_.doubles));
+    single_tapes_.resize(static_cast<size_t>(at_.singles));
+    for (int64_t b = 0; b < blocks; ++b) {
+        const bool tape = options_.training && b >= lowest_;
+        // The last block's backward follows its forward at once, so its tape is kept even with recompute.
+        const Keep keep = tape && (!options_.recompute || b == blocks - 1) ? Keep::all : Keep::nothing;
+        const Sym out = tape || options_.capture ? temp(S, d_, "hidden") : h;
+        inputs_.push_back(h);
+        if (b < at_.doubles)
+            double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, keep);
+        else
+            single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, keep);
+        h = out;
+        if (options_.capture) captured_.push_back(h);
+    }
+    last_ = h;
+    head_input_ = temp(I, d_, "head input");
+    modulate(h.row_range(T, I), at_.out_at(), kHeadShift, kHeadScale, head_input_);
+    const Sym prediction = temp(I, layers_.dims.out_channels, "prediction");
+    xa_head_ = emit_linear(program_, layers_.proj_out, head_input_, prediction);
+    return prediction;
+}
+
+void FluxNetwork::backward(const Sym& dprediction) {
+    const int64_t S = shape_.tokens(), T = shape_.text_tokens, I = shape_.image_tokens(), blocks = at_.doubles + at_.singles;
+    if (dtable_) zero(dtable_);
+    const Sym dh = temp(S, d_, "dhidden");
+    head_backward(dprediction, dh);
+    for (int64_t b = blocks - 1; b >= lowest_; --b) {
+        const bool again = options_.recompute && b != blocks - 1;
+        const Sym in = inputs_[static_cast<size_t>(b)];
+        if (b < at_.doubles)
+            double_backward(b, again ? double_forward(b, in, {}, Keep::tape_only) : double_tapes_[static_cast<size_t>(b)], dh);
+        else
+            single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Keep::tape_only) : single_tapes_[static_cast<size_t>(b - at_.doubles)], dh);
+    }
+    if (below_img_) emit_linear_bwd(program_, layers_.x_embedder, latents_, xa_latents_, dh.row_range(T, I), {});
+    if (below_txt_) emit_linear_bwd(program_, layers_.context_embedder, prompt_, xa_prompt_, dh.row_range(0, T), {});
+}
+
+void FluxNetwork::head_backward(const Sym& dprediction, const Sym& dh) {
+    const int64_t T = shape_.text_tokens, I = shape_.image_tokens(), blocks = at_.doubles + at_.singles;
+    const bool below = lowest_ < blocks || below_img_, table_gradient = static_cast<bool>(dmodulation(at_.out_at(), 0));
+    const Sym dnormed = below || table_gradient ? temp(I, d_, "dmodulated") : Sym{};
+    emit_linear_bwd(program_, layers_.proj_out, head_input_, xa_head_, dprediction, dnormed);
+    if (!dnormed) return;
+    const Sym x = last_.row_range(T, I), again = temp(I, d_, "modulated"), stats = temp(I, 2, "stats");
+    modulate(x, at_.out_at(), kHeadShift, kHeadScale, again, stats);
+    if (below) zero(dh);
+    modulate_bwd(dnormed, x, at_.out_at(), kHeadShift, kHeadScale, stats, table_gradient, below ? dh.row_range(T, I) : Sym{});
+}
+
+// -- single ops ----------------------------------------------------------------------------------------------------------------------
+
+Sym FluxNetwork::modulation(int64_t column, int64_t part) const { return table_.col_range(column + part * d_, d_); }
+
+Sym FluxNetwork::dmodulation(int64_t column, int64_t part) const {
+    return table_gradient_[static_cast<size_t>(column / d_)] ? dtable_.col_range(column + part * d_, d_) : Sym{};
+}
+
+void FluxNetwork::modulate(const Sym& x, int64_t column, int64_t shift_part, int64_t scale_part, const Sym& y, const Sym& stats) {
+    const Sym shift = modulation(column, shift_part), scale = modulation(column, scale_part);
+    program_.emit("modulate", {x, shift, scale, y, stats}, [=](Ops& ops, const Program::Resolver& at) {
+        ops.gated_norm_modulate(at(x), View{}, View{}, at(shift), at(scale), kEps, View{}, at(y), at(stats));
+    });
+}
+
+void FluxNetwork::modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int64_t shift_part, int64_t scale_part, const Sym& stats, bool table_gradient,
+                               const Sym& dx) {
+    if (table_gradient) {
+        const Sym dshift = dmodulation(column, shift_part), dscale = dmodulation(column, scale_part), normal = temp(x.rows, d_, "normalised");
+        const View none{zeros_.data(), 1, d_, d_, DType::f32};
+        program_.emit("normalise", {x, normal}, [=](Ops& ops, const Program::Resolver& at) {
+            ops.gated_norm_modulate(at(x), View{}, View{}, none, none, kEps, View{}, at(normal), View{});
+        });
+        program_.emit("dmodulation", {dy, normal, dshift, dscale}, [=](Ops& ops, const Program::Resolver& at) {
+            ops.column_dot(at(dy), View{}, at(dshift));
+            ops.column_dot(at(dy), at(normal), at(dscale));
+        });
+    }
+    if (!dx) return;
+    const Sym scale = modulation(column, scale_part);
+    program_.emit("norm_modulate_bwd", {dy, x, scale, stats, dx}, [=](Ops& ops, const Program::Resolver& at) {
+        ops.norm_modulate_bwd(at(dy), at(x), at(scale), at(stats), at(dx));
+    });
+}
+
+void FluxNetwork::gated_residual(const Sym& x, const Sym& gate, const Sym& branch, const Sym& r) {
+    program_.emit("gated_residual", {x, gate, branch, r}, [=](Ops& ops, const Program::Resolver& at) { ops.gated_residual(at(x), at(gate), at(branch), at(r)); });
+}
+
+// dbranch = gate ⊙ dout; dgate += column sums of dout ⊙ branch where it is wanted.
+void FluxNetwork::through_gate(const Sym& dout, const Sym& gate, const Sym& branch, const Sym& dgate, const Sym& dbranch) {
+    program_.emit("mul_row", {dout, gate, dbranch}, [=](Ops& ops, const Program::Resolver& at) { ops.mul_row(at(dout), at(gate), at(dbranch)); });
+    if (dgate) program_.emit("dgate", {dout, branch, dgate}, [=](Ops& ops, const Program::Resolver& at) { ops.column_dot(at(dout), at(branch), at(dgate)); });
+}
+
+void FluxNetwork::norm_rope(const Sym& x, const float* weight, int64_t begin, const Sym& y) {
+    program_.emit("qk_norm_rope", {x, y}, [=, this_cos = cos_, this_sin = sin_, heads = layers_.dims.heads](Ops& ops, const Program::Resolver& at) {
+        View cos = this_cos, sin = this_sin;
+        cos.data = cos.row(begin);
+        sin.data = sin.row(begin);
+        ops.qk_norm_rope(at(x), weight, cos, sin, heads, kEps, at(y));
+    });
+}
+
+void FluxNetwork::norm_rope_bwd(const Sym& dx, const Sym& x, const float* weight, int64_t begin) {
+    program_.emit("qk_norm_rope_bwd", {dx, x}, [=, this_cos = cos_, this_sin = sin_, heads = layers_.dims.heads](Ops& ops, const Program::Resolver& at) {
+        View cos = this_cos, sin = this_sin;
+        cos.data = cos.row(begin);
+        sin.data = sin.row(begin);
+        ops.qk_norm_rope_bwd(at(dx), at(x), weight, cos, sin, heads, kEps, at(dx));
+    });
+}
+
+void FluxNetwork::attention(const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse) {
+    program_.emit("attention", {q, k, v, o, lse}, [=, heads = layers_.dims.heads, dim = layers_.dims.head_dim](Ops& ops, const Program::Resolver& at) {
+        AttentionArgs args;
+        args.q = at(q);
+        args.k = at(k);
+        args.v = at(v);
+        args.o = at(o);
+        args.lse = at(lse);
+        args.heads = heads;
+        args.dim = dim;
+        args.scale = 1.0f / std::sqrt(static_cast<float>(dim));
+        ops.attention(args);
+    });
+}
+
+void FluxNetwork::attention_bwd(const Sym& dout, const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse, const Sym& dq, const Sym& dk,
+                                const Sym& dv) {
+    const Sym delta = temp(layers_.dims.heads, q.rows, "attention delta");
+    program_.emit("attention_bwd", {dout, q, k, v, o, lse, dq, dk, dv, delta}, [=, heads = layers_.dims.heads, dim = layers_.dims.head_dim](Ops& ops, const Program::Resolver& at) {
+        AttentionBwdArgs args;
+        args.dout = at(dout);
+        args.q = at(q);
+        args.k = at(k);
+        args.v = at(v);
+        args.o = at(o);
+        args.lse = at(lse);
+        args.dq = at(dq);
+        args.dk = at(dk);
+        args.dv = at(dv);
+        args.delta = at(delta);
+        args.heads = heads;
+        args.dim = dim;
+        args.scale = 1.0f / std::sqrt(static_cast<float>(dim));
+        ops.attention_bwd(args);
+    });
+}
+
+void FluxNetwork::gelu(const Sym& x, const Sym& y) {
+    program_.emit("gelu", {x, y}, [=](Ops& ops, const Program::Resolver& at) { ops.activation(at(x), Activation::gelu_tanh, at(y)); });
+}
+
+void FluxNetwork::gelu_bwd(const Sym& d, const Sym& pre) {
+    program_.emit("gelu_bwd", {d, pre}, [=](Ops& ops, const Program::Resolver& at) { ops.activation_bwd(at(d), at(pre), Activation::gelu_tanh, at(d)); });
+}
+
+void FluxNetwork::copy(const Sym& x, const Sym& y) {
+    program_.emit("copy", {x, y}, [=](Ops& ops, const Program::Resolver& at) { ops.copy(at(x), at(y)); });
+}
+
+void FluxNetwork::zero(const Sym& x) {
+    program_.emit("zero", {x}, [=](Ops& ops, const Program::Resolver& at) { ops.fill(at(x), 0.0f); });
+}
+
+} // namespace atelier

@@ -1,0 +1,160 @@
+// The transformer's forward and backward as ops of a program.
+//
+// Text tokens come first: one joint buffer (T + I, d) carries both streams, so that what the reference concatenates is here a slice.
+// Backward computes what the low-rank branches need and nothing else: a tape keeps, per block, its input, q, k, v before the norm,
+// the attention's output and log-sum-exp, the middle residual and the MLP before its activation; norms, rotations and activations are
+// redone from these. With recompute a block's tape is made by emitting its forward once more, just before its backward.
+#pragma once
+#include "models/flux/emit.h"
+#include "models/flux/rope.h"
+#include <array>
+
+namespace atelier {
+
+struct FluxShape {
+    int64_t grid_h = 0, grid_w = 0, text_tokens = 0;
+    int64_t image_tokens() const { return grid_h * grid_w; }
+    int64_t tokens() const { return text_tokens + image_tokens(); }
+};
+
+// Columns of the modulation table: per double block the image's six rows of d values and the text's six, per single block three, then
+// norm_out's two.
+struct ModulationLayout {
+    explicit ModulationLayout(const FluxDims& dims) : d(dims.heads * dims.head_dim), doubles(dims.num_layers), singles(dims.num_single_layers) {}
+    int64_t d, doubles, singles;
+    int64_t double_at(int64_t block, bool text) const { return (12 * block + (text ? 6 : 0)) * d; }
+    int64_t single_at(int64_t block) const { return (12 * doubles + 3 * block) * d; }
+    int64_t out_at() const { return (12 * doubles + 3 * singles) * d; }
+    int64_t cols() const { return out_at() + 2 * d; }
+};
+
+// -- conditioning: timestep, guidance and pooled text to the modulation table -----------------------------------------------------
+
+struct ConditioningTape {
+    struct Mlp {
+        Sym input, hidden, pre, xa_first, xa_second; // hidden: after SiLU
+    };
+    Mlp time, guidance, text;
+    Sym embedding, activated;  // the sum of the three; after SiLU, the input of every modulation linear
+    std::vector<Sym> xa;       // of the modulation linears, in for_each_modulation's order
+};
+
+// Rows are independent: one for a training step, one per denoising step for a picture. guidance is null without guidance embedding.
+ConditioningTape emit_conditioning(Program&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table);
+// dtable: gradient of the table (1, cols); only columns of trained linears are read, or all when an embedder is trained.
+void emit_conditioning_bwd(Program&, const FluxLayers&, const ConditioningTape&, const Sym& dtable);
+
+// f(linear, column, width) for every modulation linear.
+template <class F>
+void for_each_modulation(const FluxLayers& layers, F&& f) {
+    const ModulationLayout at(layers.dims);
+    for (int64_t i = 0; i < at.doubles; ++i) {
+        f(layers.doubles[static_cast<size_t>(i)].img.norm, at.double_at(i, false), 6 * at.d);
+        f(layers.doubles[static_cast<size_t>(i)].txt.norm, at.double_at(i, true), 6 * at.d);
+    }
+    for (int64_t i = 0; i < at.singles; ++i) f(layers.singles[static_cast<size_t>(i)].norm, at.single_at(i), 3 * at.d);
+    f(layers.norm_out, at.out_at(), 2 * at.d);
+}
+
+bool embedders_trained(const FluxLayers&); // a linear of the time, guidance or text embedding
+
+// -- blocks ------------------------------------------------------------------------------------------------------------------------
+
+// What a block keeps for its backward. xa: x · Aᵀ of its adapted linears. branch*: only when gates need gradients.
+struct SideTape {
+    Sym xa_q, xa_k, xa_v, xa_out, xa_up, xa_down;
+    Sym pre;                       // MLP before its activation
+    Sym attention_branch, mlp_branch;
+};
+struct DoubleTape {
+    Sym input, q, k, v, o, lse, middle;
+    SideTape txt, img;
+};
+struct SingleTape {
+    Sym input, q, k, v, o, lse, pre, branch;
+    Sym xa_q, xa_k, xa_v, xa_mlp, xa_out;
+};
+
+struct NetworkOptions {
+    bool training = false;
+    bool recompute = false;
+    bool capture = false; // every block's output stays readable after the run
+};
+
+class FluxNetwork {
+public:
+    // `rope` must outlive the program.
+    FluxNetwork(Program&, const FluxLayers&, const FluxShape&, const RopeTable& rope, const NetworkOptions&);
+
+    // latents (I, in_channels), prompt (T, joint_dim), table (1, ModulationLayout::cols) -> (I, out_channels)
+    Sym forward(const Sym& latents, const Sym& prompt, const Sym& table);
+    // After forward.
+    void backward(const Sym& dprediction);
+    // Gradient of the table (1, cols), filled by backward; null unless a modulation linear or an embedder is trained.
+    const Sym& dtable() const { return dtable_; }
+
+    const std::vector<Sym>& captured() const { return captured_; } // per block the joint output (T + I, d)
+
+private:
+    enum class Keep { nothing, all, tape_only }; // tape_only: stop when the tape is complete, without the block's output
+
+    // One stream of the joint buffer.
+    struct Side {
+        const DoubleSide& layers;
+        int64_t block;
+        bool text;
+        int64_t begin, rows;
+    };
+    std::array<Side, 2> sides(int64_t block) const;
+
+    DoubleTape double_forward(int64_t block, const Sym& in, const Sym& out, Keep);
+    void double_backward(int64_t block, const DoubleTape&, const Sym& dout);
+    void mlp_backward(const Side&, const SideTape&, const DoubleTape&, const Sym& dout, const Sym& dattention);
+    void qkv_backward(const Side&, const SideTape&, const DoubleTape&, const Sym& dq, const Sym& dk, const Sym& dv, const Sym& dout);
+    SingleTape single_forward(int64_t block, const Sym& in, const Sym& out, Keep);
+    void single_backward(int64_t block, const SingleTape&, const Sym& dout);
+    void head_backward(const Sym& dprediction, const Sym& dh);
+
+    Sym modulation(int64_t column, int64_t part) const; // row `part` of d values of the linear at `column`
+    Sym dmodulation(int64_t column, int64_t part) const;
+    void modulate(const Sym& x, int64_t column, int64_t shift, int64_t scale, const Sym& y, const Sym& stats = {});
+    void modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int64_t shift, int64_t scale, const Sym& stats, bool table_gradient, const Sym& dx);
+    void gated_residual(const Sym& x, const Sym& gate, const Sym& branch, const Sym& r);
+    void through_gate(const Sym& dout, const Sym& gate, const Sym& branch, const Sym& dgate, const Sym& dbranch);
+    void norm_rope(const Sym& x, const float* weight, int64_t begin, const Sym& y);
+    void norm_rope_bwd(const Sym& dx, const Sym& x, const float* weight, int64_t begin);
+    void attention(const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse);
+    void attention_bwd(const Sym& dout, const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse, const Sym& dq, const Sym& dk, const Sym& dv);
+    void gelu(const Sym& x, const Sym& y);
+    void gelu_bwd(const Sym& d, const Sym& pre); // in place
+    void copy(const Sym& x, const Sym& y);
+    Sym temp(int64_t rows, int64_t cols, const char* name) { return program_.temp(rows, cols, name); }
+    void zero(const Sym& x);
+
+    void find_trained();
+    bool below_double(const Side&) const; // the gradient of its input is needed
+    bool below_single(int64_t block) const;
+
+    Program& program_;
+    const FluxLayers layers_;
+    const FluxShape shape_;
+    const View cos_, sin_;
+    const NetworkOptions options_;
+    const int64_t d_, hidden_;
+    const ModulationLayout at_;
+    std::vector<bool> table_gradient_; // by row of d values of the table
+    int64_t lowest_ = 0;               // first block, doubles before singles, whose backward is needed
+    bool below_all_ = false;           // some linear before every block is trained
+    bool below_img_ = false, below_txt_ = false;
+
+    Sym table_, dtable_, latents_, prompt_;
+    Sym xa_latents_, xa_prompt_, xa_head_;
+    Sym last_, head_input_;       // the last block's output; proj_out's input
+    std::vector<Sym> inputs_;     // of every block: all that recompute keeps
+    std::vector<DoubleTape> double_tapes_;
+    std::vector<SingleTape> single_tapes_;
+    std::vector<Sym> captured_;
+    std::vector<float> zeros_;        // (d): a modulation that changes nothing
+};
+
+} // namespace atelier

@@ -1,0 +1,3 @@
+target_sources(atelier PRIVATE
+  src/training/philox.cpp
+)
