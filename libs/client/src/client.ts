@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { AdapterInfo, Dataset, Generation, Run } from '@atelier/contracts';
+import type { AdapterInfo, Dataset, Generation, MemoryPlan, Run } from '@atelier/contracts';
 import { Mesh } from '@atelier/mesh';
 import * as adapters from './adapters';
 import { Connection } from './connection';
@@ -7,6 +7,7 @@ import * as datasets from './datasets';
 import * as events from './events';
 import * as finetunes from './finetunes';
 import * as generations from './generations';
+import * as services from './services';
 import type { UploadProgress } from './uploads';
 
 type Follow = events.FollowOptions;
@@ -90,6 +91,15 @@ export class AtelierClient {
   }
   image(name: string): Promise<Readable> {
     return generations.pictureFile(this.connection, name);
+  }
+
+  /** Every service and whether it is up. */
+  status(): Promise<services.ServiceState[]> {
+    return services.serviceStates(this.connection);
+  }
+  /** Memory of a run to the byte, before it starts. */
+  plan(input: services.PlanInput): Promise<MemoryPlan> {
+    return services.planRun(this.connection, input);
   }
 
   /** Everything that happens, for what an id does not name (encoders at work, dead letters). */

@@ -1,15 +1,11 @@
 import type { Event } from '@atelier/contracts';
 import { RunState, GenerationState } from '@atelier/contracts';
-import { subscribeEvents } from '@atelier/mesh';
+import { subscribeEvents, type ReceivedEvent } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { isGenerationOver, isRunOver } from './states';
 
-export interface StreamedEvent {
-  subject: string;
-  /** Position in the EVENTS stream: give it back as `after` to go on where one left off. */
-  sequence: number;
-  event: Event;
-}
+/** `sequence` is a position in the EVENTS stream: give it back as `after` to go on where one left off. */
+export type StreamedEvent = ReceivedEvent;
 
 export interface FollowOptions {
   /** Only events later than this position. Default: from the first one on. */

@@ -1,5 +1,5 @@
 import { AtelierError, DatasetState, IngestWork, type ITrainOptions, Run, RunState, subjects } from '@atelier/contracts';
-import { publishEvent, publishWork } from '@atelier/mesh';
+import { publishWork } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
 import { checkName, isKey, newId } from './names';

@@ -1,0 +1,45 @@
+import { MemoryPlan, PlanRequest, StatusReply, StatusRequest, type ITrainOptions } from '@atelier/contracts';
+import { callRpc } from '@atelier/mesh';
+import type { Connection } from './connection';
+import { completeTrainOptions } from './options';
+
+export const SERVICES = ['ingest', 'latents', 'prompts', 'trainer', 'inference'] as const;
+
+export interface ServiceState {
+  service: string;
+  /** Whether it answered at all. */
+  running: boolean;
+  ready: boolean;
+  version: string;
+  /** In its own words, or why it did not answer. */
+  detail: string;
+}
+
+/** Asks every service how it is. One that does not answer is a state too, not an error. */
+export async function serviceStates({ mesh }: Connection, timeoutMs = 1500): Promise<ServiceState[]> {
+  return Promise.all(
+    SERVICES.map(async (service) => {
+      try {
+        const { ready, version, detail } = await callRpc(mesh, [service, 'status'], StatusRequest, {}, StatusReply, { timeoutMs });
+        return { service, running: true, ready, version, detail };
+      } catch (error) {
+        return { service, running: false, ready: false, version: '', detail: (error as Error).message };
+      }
+    }),
+  );
+}
+
+export interface PlanInput {
+  options?: Partial<ITrainOptions>;
+  /** Size of the largest picture, pixels. */
+  width: number;
+  height: number;
+  /** Length of the T5 sequence, tokens. */
+  textTokens: number;
+}
+
+/** Memory of a run to the byte, before it starts. The trainer answers; it may have to load the checkpoint first. */
+export async function planRun({ mesh }: Connection, { options, width, height, textTokens }: PlanInput, timeoutMs = 120_000): Promise<MemoryPlan> {
+  const request = { options: completeTrainOptions(options ?? {}), width, height, textTokens };
+  return callRpc(mesh, ['trainer', 'plan'], PlanRequest, request, MemoryPlan, { timeoutMs });
+}

@@ -1,0 +1,216 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { buckets, Dataset, DatasetState, GenerateWork, Generation, GenerationState, IngestWork, Run, RunState, subjects } from '@atelier/contracts';
+import { Mesh, type MessageType, done, publishEvent, runWorker } from '@atelier/mesh';
+import { BlobStore, StateStore } from '@atelier/store';
+import { startTestMesh } from '@atelier/testing';
+import { AtelierClient, type StreamedEvent } from '../src';
+import { adapterBytes } from './fixtures';
+
+type TestMesh = Awaited<ReturnType<typeof startTestMesh>>;
+
+let testMesh: TestMesh;
+let mesh: Mesh;
+let client: AtelierClient;
+
+beforeAll(async () => {
+  testMesh = await startTestMesh();
+  mesh = testMesh.mesh;
+  client = await AtelierClient.connect(testMesh.url);
+}, 60_000);
+
+afterAll(async () => {
+  await client?.close();
+  await testMesh?.stop();
+}, 60_000);
+
+const picture = (name: string) => ({ name, data: Buffer.from(`bytes of ${name}`) });
+const uploaded = (name: string) => client.createDataset({ name, width: 64, height: 64, files: [picture('a.png'), picture('a.txt')] });
+
+async function collect(events: AsyncIterable<StreamedEvent>): Promise<StreamedEvent[]> {
+  const all: StreamedEvent[] = [];
+  for await (const streamed of events) all.push(streamed);
+  return all;
+}
+
+/** Plays a service for the test's time: takes one message off the real work queue and says that it is done. */
+async function takeWork<T>(subject: string, type: MessageType<never, T>): Promise<T> {
+  const stop = new AbortController();
+  let taken!: (message: T) => void;
+  const message = new Promise<T>((resolve) => (taken = resolve));
+  const worker = runWorker(mesh, { subject, type, signal: stop.signal }, async (work) => {
+    taken(work);
+    return done;
+  });
+  const result = await message;
+  stop.abort();
+  await worker;
+  return result;
+}
+
+describe('data sets', () => {
+  test('createDataset - files, state and work are on disk when it resolves', async () => {
+    const seen: string[] = [];
+    const dataset = await client.createDataset(
+      { name: 'herons', trigger: 'in sks style', width: 64, height: 96, files: [picture('one.png'), { name: 'two.png', data: Readable.from([Buffer.from('half '), Buffer.from('and half')]) }] },
+      ({ file, bytes }) => seen.push(`${file} ${bytes}`),
+    );
+    expect(dataset.files.map(({ name, size }) => [name, size])).toEqual([['one.png', 16], ['two.png', 13]]);
+    const stored = await new BlobStore(mesh).get(buckets.blobs.pictures, dataset.files[1].blob ?? '');
+    expect(Buffer.from(stored).toString()).toBe('half and half');
+    expect(await client.dataset(dataset.id)).toMatchObject({ name: 'herons', trigger: 'in sks style', state: DatasetState.DATASET_STATE_UPLOADED });
+    expect((await client.dataset('herons')).id).toBe(dataset.id);
+    expect(seen.at(-1)).toBe('two.png 29');
+    const work = await takeWork(subjects.work.ingest, IngestWork);
+    expect(work).toMatchObject({ datasetId: dataset.id, runId: '' });
+  });
+
+  test('createDataset - a source that fails leaves nothing behind', async () => {
+    const before = (await new BlobStore(mesh).list(buckets.blobs.pictures)).length;
+    async function* files() {
+      yield picture('good.png');
+      throw new Error('the disk was pulled out');
+    }
+    await expect(client.createDataset({ name: 'broken', files: files() })).rejects.toThrow('the disk was pulled out');
+    await expect(client.dataset('broken')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await new BlobStore(mesh).list(buckets.blobs.pictures)).length).toBe(before);
+  });
+
+  test('createDataset - refuses bad fields all at once, and a data set of nothing', async () => {
+    await expect(client.createDataset({ name: 'No Name', width: 100, height: 0, files: [] })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { name: expect.any(String), width: expect.stringContaining('16'), height: expect.any(String) },
+    });
+    await expect(client.createDataset({ name: 'empty', files: [] })).rejects.toThrow(/has no files/);
+  });
+
+  test('dataset - an unknown id or a hostile one is not found', async () => {
+    for (const key of ['nope', '../../etc', 'a.b', '*', '>', '']) await expect(client.dataset(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('fine-tunes', () => {
+  test('startFinetune - the run is queued with complete options, and its work names both', async () => {
+    const dataset = await uploaded('ponds');
+    await takeWork(subjects.work.ingest, IngestWork);
+    const run = await client.startFinetune({ dataset: 'ponds', options: { totalSteps: 3 } });
+    expect(run).toMatchObject({ name: 'ponds', datasetId: dataset.id, state: RunState.RUN_STATE_QUEUED });
+    expect((await client.run(run.id)).options).toMatchObject({ rank: 4, alpha: 4, totalSteps: 3 });
+    expect(await takeWork(subjects.work.ingest, IngestWork)).toMatchObject({ datasetId: dataset.id, runId: run.id });
+    expect((await client.runs()).map(({ id }) => id)).toContain(run.id);
+
+    const second = await client.startFinetune({ dataset: 'ponds' });
+    expect(second.name).toBe('ponds-2');
+    await expect(client.startFinetune({ dataset: 'ponds', name: 'ponds' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect(client.startFinetune({ dataset: 'ponds', name: '../up' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(client.startFinetune({ dataset: 'nowhere' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('startFinetune - a data set that could not be read is refused with its reason', async () => {
+    const dataset = await uploaded('rotten');
+    await new StateStore(mesh, buckets.state.datasets, Dataset).update(dataset.id, (value) => {
+      value.state = DatasetState.DATASET_STATE_FAILED;
+      value.error = 'no picture in it';
+      return value;
+    });
+    await expect(client.startFinetune({ dataset: 'rotten' })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining('no picture in it') });
+  });
+
+  test('cancelRun - asks once, and leaves a run that is over as it is', async () => {
+    await uploaded('brief');
+    const { id } = await client.startFinetune({ dataset: 'brief' });
+    expect((await client.cancelRun(id)).cancelRequested).toBe(true);
+    expect((await client.cancelRun(id)).cancelRequested).toBe(true);
+    await setState(id, RunState.RUN_STATE_CANCELLED);
+    expect((await client.cancelRun(id)).state).toBe(RunState.RUN_STATE_CANCELLED);
+  });
+
+  test('runEvents - replays from the first, goes on from a position, and ends with the end', async () => {
+    await uploaded('story');
+    const { id } = await client.startFinetune({ dataset: 'story' });
+    for (const step of [1, 2, 3]) await publishEvent(mesh, subjects.event('run', id, 'step'), { runStep: { runId: id, step, totalSteps: 3, loss: 1 / step } });
+    await publishEvent(mesh, subjects.event('run', 'run-another', 'step'), { runStep: { runId: 'run-another', step: 9 } });
+    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
+
+    const all = await collect(client.runEvents(id));
+    expect(all.map(({ event }) => event.detail)).toEqual(['runStep', 'runStep', 'runStep', 'runState']);
+    expect(all.map(({ event }) => event.runStep?.step)).toEqual([1, 2, 3, undefined]);
+    const rest = await collect(client.runEvents(id, { after: all[1].sequence }));
+    expect(rest.map(({ sequence }) => sequence)).toEqual(all.slice(2).map(({ sequence }) => sequence));
+  });
+
+  test('runEvents - ends as well when the run is over and nobody said so', async () => {
+    await uploaded('silent');
+    const { id } = await client.startFinetune({ dataset: 'silent' });
+    await setState(id, RunState.RUN_STATE_FAILED);
+    expect(await collect(client.runEvents(id))).toEqual([]);
+  });
+
+  test('runEvents - stops when its reader does', async () => {
+    await uploaded('left');
+    const { id } = await client.startFinetune({ dataset: 'left' });
+    const stop = new AbortController();
+    const reading = collect(client.runEvents(id, { signal: stop.signal }));
+    setTimeout(() => stop.abort(), 200);
+    expect(await reading).toEqual([]);
+  });
+
+  async function setState(id: string, state: RunState): Promise<void> {
+    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) => {
+      run.state = state;
+      return run;
+    });
+  }
+});
+
+describe('adapters', () => {
+  test('importAdapter - is listed, comes back byte for byte, and is replaced only on request', async () => {
+    const bytes = adapterBytes({ rank: 2 });
+    expect(await client.importAdapter('found', bytes)).toMatchObject({ name: 'found', rank: 2, alpha: 2, size: bytes.byteLength });
+    expect((await client.adapters()).map(({ name }) => name)).toContain('found');
+    expect(Buffer.compare(await buffer(await client.adapterFile('found')), Buffer.from(bytes))).toBe(0);
+    await expect(client.importAdapter('found', bytes)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    expect(await client.importAdapter('found', adapterBytes({ rank: 4 }), { replace: true })).toMatchObject({ rank: 4 });
+    expect((await client.adapter('found')).rank).toBe(4);
+  });
+
+  test('importAdapter - a bad file changes nothing', async () => {
+    await expect(client.importAdapter('bad', Buffer.from('not a safetensors file'))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(client.adapter('bad')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(client.adapterFile('../bad')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('drawings', () => {
+  const settle = (id: string, change: Partial<Generation>) =>
+    new StateStore(mesh, buckets.state.generations, Generation).update(id, (generation) => Object.assign(generation, change));
+
+  test('generate - is queued with a seed, and finishedGeneration gives its pictures', async () => {
+    const { id, work } = await client.generate({ prompt: 'a heron', width: 64, height: 64, steps: 2 });
+    expect(Number.isInteger(Number(work?.seed))).toBe(true);
+    expect(await takeWork(subjects.work.generate, GenerateWork)).toMatchObject({ id, prompt: 'a heron', steps: 2, count: 1, format: 'png' });
+    const finished = client.finishedGeneration(id);
+    await new BlobStore(mesh).put(buckets.blobs.samples, `${id}-0.png`, Buffer.from('pixels'));
+    await settle(id, { state: GenerationState.GENERATION_STATE_FINISHED, images: [`${id}-0.png`] });
+    await publishEvent(mesh, subjects.event('generate', id, 'state'), { generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED } });
+    expect((await finished).images).toEqual([`${id}-0.png`]);
+    expect((await buffer(await client.image(`${id}-0.png`))).toString()).toBe('pixels');
+  });
+
+  test('finishedGeneration - a failed drawing is an error with its reason', async () => {
+    const { id } = await client.generate({ prompt: 'a heron' });
+    await settle(id, { state: GenerationState.GENERATION_STATE_FAILED, error: 'out of memory: 3 of 2 GiB' });
+    await expect(client.finishedGeneration(id)).rejects.toThrow(/3 of 2 GiB/);
+  });
+
+  test('generate - refuses unknown adapters and bad sizes before anything is queued', async () => {
+    await expect(client.generate({ prompt: 'x', adapters: [{ name: 'nobody' }] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(client.generate({ prompt: '', width: 100, steps: 0 })).rejects.toMatchObject({ details: { prompt: expect.any(String), width: expect.any(String), steps: expect.any(String) } });
+    await expect(client.image('nothing.png')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('cancelGeneration - notes the request', async () => {
+    const { id } = await client.generate({ prompt: 'a heron' });
+    expect((await client.cancelGeneration(id)).cancelRequested).toBe(true);
+  });
+});
