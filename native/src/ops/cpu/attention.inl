@@ -2,7 +2,7 @@
 // A task is one head and a piece of its queries (forward) or one head (backward), so results do not depend on the number of threads.
 constexpr int64_t BQ = VL >= 16 ? 12 * 14 : 32 * 6; // queries of a forward task
 constexpr int64_t BK = 128;                         // keys of a block
-constexpr int64_t kMaxHeadDim = 256;
+constexpr int64_t kMaxHeadDim = 512;                // the autoencoder's one head is as wide as its channels
 // forward: packed K and V, scores, row maxima and sums; backward: two packed K, two scores
 constexpr int64_t kAttentionFloats = 2 * BK * (kMaxHeadDim + NR) + 2 * BQ * BK + 4 * BQ;
 

@@ -1,0 +1,31 @@
+// What the text encoders and the autoencoder have in common: linears and norms with their weights, and their ops in a program.
+// Layers must outlive the program.
+#pragma once
+#include "formats/tensor_reader.h"
+#include "ops/ops.h"
+#include "tensor/program.h"
+
+namespace atelier {
+
+struct DenseLayer {
+    Weight weight;           // (out, in)
+    std::vector<float> bias; // out, or none
+};
+
+struct NormLayer {
+    std::vector<float> weight, bias; // channels; RMS norms have no bias
+};
+
+// `<path>.weight` and `<path>.bias`
+DenseLayer read_dense(TensorReader&, const std::string& path, int64_t out, int64_t in, bool bias = true);
+NormLayer read_norm(TensorReader&, const std::string& path, int64_t channels, bool bias = true);
+
+void emit_dense(Program&, const DenseLayer&, const Sym& x, const Sym& y, Activation = Activation::none);
+void emit_layer_norm(Program&, const NormLayer&, float eps, const Sym& x, const Sym& y);
+void emit_rms_norm(Program&, const NormLayer&, float eps, const Sym& x, const Sym& y);
+void emit_add(Program&, const Sym& x, const Sym& y, const Sym& out); // out may be x or y
+// o = softmax(q kᵀ · scale + bias) v per head; `bias`: (heads, S, S) that outlives the program, or null
+void emit_attention(Program&, int64_t heads, float scale, bool causal, const float* bias, const Sym& q, const Sym& k, const Sym& v, const Sym& o);
+void emit_embedding(Program&, const Weight& table, const Sym& ids, const Sym& y);
+
+} // namespace atelier

@@ -1,0 +1,83 @@
+#include "models/t5/encoder.h"
+#include <cmath>
+
+namespace atelier::t5 {
+
+int64_t relative_bucket(int64_t offset, int64_t buckets, int64_t max_distance) {
+    const int64_t half = buckets / 2, exact = half / 2, distance = std::abs(offset);
+    const int64_t side = offset > 0 ? half : 0;
+    if (distance < exact) return side + distance;
+    // float32 as in transformers, so that a boundary falls where it falls there
+    const float position = std::log(static_cast<float>(distance) / static_cast<float>(exact)) /
+                           static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(exact))) * static_cast<float>(half - exact);
+    return side + std::min(exact + static_cast<int64_t>(position), half - 1);
+}
+
+Encoder::Encoder(const T5Config& c, const WeightSource& source) : config(c), source_(source) {
+    // One tensor under up to two names; which of them is written depends on the library's version.
+    const bool shared = source.find("shared.weight") || !source.find("encoder.embed_tokens.weight");
+    const std::string used = shared ? "shared.weight" : "encoder.embed_tokens.weight";
+    TensorReader::load(source_, {"encoder.embed_tokens.weight"}, [&](TensorReader& reader) { read(reader, used); });
+}
+
+void Encoder::read(TensorReader& reader, const std::string& tokens_name) {
+    const int64_t d = config.d_model, inner = config.num_heads * config.d_kv;
+    tokens = reader.matrix(tokens_name, config.vocab_size, d);
+    layers.clear();
+    for (int64_t i = 0; i < config.num_layers; ++i) {
+        const std::string path = "encoder.block." + std::to_string(i) + ".layer.";
+        const std::string attention = path + "0.SelfAttention.", mlp = path + "1.DenseReluDense.";
+        Layer& layer = layers.emplace_back();
+        layer.norm1 = read_norm(reader, path + "0.layer_norm", d, false);
+        layer.q = read_dense(reader, attention + "q", inner, d, false);
+        layer.k = read_dense(reader, attention + "k", inner, d, false);
+        layer.v = read_dense(reader, attention + "v", inner, d, false);
+        layer.out = read_dense(reader, attention + "o", d, inner, false);
+        if (i == 0) relative_bias = reader.values(attention + "relative_attention_bias.weight", {config.buckets, config.num_heads});
+        layer.norm2 = read_norm(reader, path + "1.layer_norm", d, false);
+        layer.gate = read_dense(reader, mlp + "wi_0", config.d_ff, d, false);
+        layer.up = read_dense(reader, mlp + "wi_1", config.d_ff, d, false);
+        layer.down = read_dense(reader, mlp + "wo", d, config.d_ff, false);
+    }
+    final_norm = read_norm(reader, "encoder.final_layer_norm", d, false);
+}
+
+std::vector<float> Encoder::position_bias(int64_t tokens_count) const {
+    const int64_t n = tokens_count, heads = config.num_heads;
+    std::vector<int64_t> bucket(static_cast<size_t>(2 * n)); // by offset + n - 1
+    for (int64_t offset = 1 - n; offset < n; ++offset) bucket[static_cast<size_t>(offset + n - 1)] = relative_bucket(offset, config.buckets, config.max_distance);
+    std::vector<float> bias(static_cast<size_t>(heads * n * n));
+    float* out = bias.data();
+    for (int64_t h = 0; h < heads; ++h)
+        for (int64_t query = 0; query < n; ++query)
+            for (int64_t key = 0; key < n; ++key) *out++ = relative_bias[static_cast<size_t>(bucket[static_cast<size_t>(key - query + n - 1)] * heads + h)];
+    return bias;
+}
+
+Sym Encoder::encode(Program& program, const Sym& ids, const float* bias) const {
+    const int64_t rows = ids.rows, d = config.d_model, inner = config.num_heads * config.d_kv;
+    const Sym x = program.temp(rows, d, "x"), normed = program.temp(rows, d, "normed"), q = program.temp(rows, inner, "q"), k = program.temp(rows, inner, "k"),
+              v = program.temp(rows, inner, "v"), mixed = program.temp(rows, inner, "mixed");
+    emit_embedding(program, tokens, ids, x);
+    for (const Layer& layer : layers) {
+        emit_rms_norm(program, layer.norm1, config.layer_norm_eps, x, normed);
+        emit_dense(program, layer.q, normed, q);
+        emit_dense(program, layer.k, normed, k);
+        emit_dense(program, layer.v, normed, v);
+        emit_attention(program, config.num_heads, 1, false, bias, q, k, v, mixed);
+        emit_dense(program, layer.out, mixed, normed);
+        emit_add(program, x, normed, x);
+        emit_rms_norm(program, layer.norm2, config.layer_norm_eps, x, normed);
+        const Sym gate = program.temp(rows, config.d_ff, "gate"), up = program.temp(rows, config.d_ff, "up");
+        emit_dense(program, layer.gate, normed, gate, Activation::gelu_tanh);
+        emit_dense(program, layer.up, normed, up);
+        program.emit("mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
+        emit_dense(program, layer.down, gate, normed);
+        emit_add(program, x, normed, x);
+    }
+    const Sym last = program.persistent(rows, d, "embeds");
+    emit_rms_norm(program, final_norm, config.layer_norm_eps, x, last);
+    return last;
+}
+
+} // namespace atelier::t5
