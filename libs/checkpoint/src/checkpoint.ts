@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { componentFiles } from './component-files';
 import { type FluxConfig, readFluxConfig, readSchedulerConfig, readVaeConfig, type SchedulerConfig, type VaeConfig } from './configs';
 import { CheckpointError } from './errors';
-import { FileHashes, type Fingerprints } from './fingerprint';
+import { FileHashes, joinHashes, type Fingerprints } from './fingerprint';
 import { readJsonObject } from './json-file';
 import { COMPONENT_NAMES, COMPONENTS, type ComponentName, INDEX_FILE, PIPELINES } from './layout';
 import { openTokenizers, type Tokenizers } from './tokenizers';
@@ -42,7 +42,7 @@ export class Checkpoint {
       tokenizers: await hashes.combined([...tokenizer, ...tokenizer_2]),
     };
     await hashes.save().catch(() => undefined); // a read-only data folder only makes the next call slower
-    return result;
+    return { ...result, text: joinHashes(result.clip, result.t5, result.tokenizers) };
   }
 
   /** Both tokenizers, opened once. */

@@ -1,8 +1,8 @@
 // CLIP's byte-level BPE, from tokenizer.json or, as FLUX.1 is published, from vocab.json + merges.txt.
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Tokenizer } from '@huggingface/tokenizers';
 import { CheckpointError } from './errors';
+import { Tokenizer } from './hf-tokenizer';
 import { type JsonObject, readJsonObject, readText } from './json-file';
 
 /** Text to token ids of a fixed length. */
@@ -17,7 +17,7 @@ export async function openClipTokenizer(dir: string): Promise<ClipTokenizer> {
   const description = (await exists(join(dir, 'tokenizer.json')))
     ? await readJsonObject(join(dir, 'tokenizer.json'), 'the CLIP tokenizer')
     : await describeFromVocabulary(dir, config);
-  const tokenizer = new Tokenizer(description as never, config as never);
+  const tokenizer = new Tokenizer(description, config);
   const length = typeof config.model_max_length === 'number' && config.model_max_length < 1e6 ? config.model_max_length : 77;
   const end = idOf(tokenizer, dir, tokenText(config.eos_token, '<|endoftext|>'));
   const pad = idOf(tokenizer, dir, tokenText(config.pad_token, '<|endoftext|>'));

@@ -17,6 +17,13 @@ export interface Fingerprints {
   t5: string;
   transformer: string;
   tokenizers: string;
+  /** Of clip, t5 and tokenizers together: all that a caption's prompt embeds depend on. */
+  text: string;
+}
+
+/** One hash for several. */
+export function joinHashes(...hashes: readonly string[]): string {
+  return createHash('sha256').update(hashes.join('\n')).digest('hex');
 }
 
 /** Where Atelier keeps what it can compute again: ATELIER_DATA, or ~/.local/share/atelier. */

@@ -1,6 +1,6 @@
 export { Checkpoint, openCheckpoint } from './checkpoint';
 export type { FluxConfig, SchedulerConfig, VaeConfig } from './configs';
-export { CheckpointError, type CheckpointErrorCode } from './errors';
+export { CheckpointError } from './errors';
 export { dataFolder, type Fingerprints } from './fingerprint';
 export { COMPONENT_NAMES, type ComponentName } from './layout';
 export { pullModel, type PullOptions, type PullProgress, type PullResult } from './pull';

@@ -1,8 +1,8 @@
 // T5's unigram tokenizer, from tokenizer.json or, where a checkpoint ships without it, from spiece.model.
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Tokenizer } from '@huggingface/tokenizers';
 import { CheckpointError } from './errors';
+import { Tokenizer } from './hf-tokenizer';
 import { type JsonObject, readJsonObject } from './json-file';
 import { readSentencePieceModel, type SentencePieceModel } from './sentencepiece-model';
 
