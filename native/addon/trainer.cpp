@@ -1,0 +1,203 @@
+#include "exports.h"
+#include "task.h"
+#include "training_values.h"
+#include <cstring>
+
+namespace atelier::addon {
+
+TrainOptions train_options(Napi::Value value) {
+    const Fields fields(value, "options");
+    TrainOptions options;
+    options.rank = fields.count("rank", 1);
+    options.alpha = fields.real("alpha");
+    options.targets = texts(fields["targets"], "options.targets");
+    options.recompute = fields.flag("recompute");
+    options.optimizer = fields.text("optimizer");
+    options.lr = fields.number("lr");
+    options.beta1 = fields.number("beta1");
+    options.beta2 = fields.number("beta2");
+    options.eps = fields.number("eps");
+    options.weight_decay = fields.number("weightDecay");
+    options.max_grad_norm = fields.real("maxGradNorm");
+    options.accumulation = fields.count("accumulation", 1);
+    options.lr_schedule = fields.text("lrSchedule");
+    options.warmup_steps = fields.count("warmupSteps");
+    options.total_steps = fields.count("totalSteps");
+    options.lr_cycles = fields.real("lrCycles");
+    options.lr_power = fields.real("lrPower");
+    options.weighting = fields.text("weighting");
+    options.logit_mean = fields.real("logitMean");
+    options.logit_std = fields.real("logitStd");
+    options.mode_scale = fields.real("modeScale");
+    options.guidance = fields.real("guidance");
+    options.seed = fields.u64("seed");
+    options.vae_scaling = fields.real("vaeScaling");
+    options.vae_shift = fields.real("vaeShift");
+    options.dynamic_shifting = fields.flag("dynamicShifting");
+    options.shift = fields.real("shift");
+    options.num_train_timesteps = fields.count("numTrainTimesteps", 1);
+    return options;
+}
+
+Trainer::Shape shape(Napi::Value value, const std::string& name) {
+    const Fields fields(value, name);
+    return {fields.count("gridH", 1), fields.count("gridW", 1), fields.count("textTokens", 1)};
+}
+
+std::vector<Trainer::Shape> shapes(Napi::Value value) {
+    if (!value.IsArray() || value.As<Napi::Array>().Length() == 0) throw_js(value.Env(), "INVALID_ARGUMENT", "shapes: expected a list of at least one shape");
+    const auto list = value.As<Napi::Array>();
+    std::vector<Trainer::Shape> result;
+    for (uint32_t i = 0; i < list.Length(); i++) result.push_back(shape(list.Get(i), "shapes[" + std::to_string(i) + "]"));
+    return result;
+}
+
+// planTraining(transformer, options, shapes, call?): Promise<MemoryPlan>
+Napi::Value plan_training(const Napi::CallbackInfo& info) {
+    auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
+    return start(
+        info[0], transformer, info[3],
+        [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](const EngineProgress&) {
+            return Trainer::plan(*transformer, options, shapes);
+        },
+        [](Napi::Env env, MemoryPlan& plan) { return to_js(env, plan); });
+}
+
+// createTrainer(transformer, options, shapes, call?): Promise<{trainer, memoryPlan}>
+Napi::Value create_trainer(const Napi::CallbackInfo& info) {
+    auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
+    return start(
+        info[0], transformer, info[3],
+        [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](const EngineProgress&) {
+            return std::make_shared<Trainer>(transformer, options, shapes);
+        },
+        [line = transformer.line](Napi::Env env, std::shared_ptr<Trainer>& trainer) {
+            Napi::Object result = Napi::Object::New(env);
+            result.Set("memoryPlan", to_js(env, trainer->memory_plan()));
+            result.Set("trainer", make_handle(env, std::move(trainer), line));
+            return result;
+        });
+}
+
+// trainerMicroStep(trainer, sample, call?): Promise<{loss, sigma, timestepIndex, arenaHighWater}>
+// sample: {mean, logvar, shape, promptEmbeds, pooled, sampleId: bigint, eps?, noise?, timestepIndex?}
+Napi::Value trainer_micro_step(const Napi::CallbackInfo& info) {
+    struct Copy {
+        std::vector<float> mean, logvar, prompt_embeds, pooled;
+        std::optional<std::vector<float>> eps, noise;
+        std::optional<int64_t> timestep_index;
+        Trainer::Shape shape;
+        uint64_t sample_id;
+    };
+    struct Outcome {
+        Trainer::MicroResult result;
+        uint64_t high_water;
+    };
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    const Fields fields(info[1], "sample");
+    Copy copy{fields.floats("mean"), fields.floats("logvar"), fields.floats("promptEmbeds"), fields.floats("pooled"), {}, {}, {},
+              shape(fields["shape"], "sample.shape"), fields.u64("sampleId")};
+    if (fields.has("eps")) copy.eps = fields.floats("eps");
+    if (fields.has("noise")) copy.noise = fields.floats("noise");
+    if (fields.has("timestepIndex")) copy.timestep_index = fields.count("timestepIndex");
+    return start(
+        info[0], trainer, info[2],
+        [trainer = trainer.object, copy = std::move(copy)](const EngineProgress& progress) {
+            Trainer::Sample sample;
+            sample.mean = copy.mean;
+            sample.logvar = copy.logvar;
+            sample.shape = copy.shape;
+            sample.prompt_embeds = copy.prompt_embeds;
+            sample.pooled = copy.pooled;
+            sample.sample_id = copy.sample_id;
+            if (copy.eps) sample.eps = *copy.eps;
+            if (copy.noise) sample.noise = *copy.noise;
+            sample.timestep_index = copy.timestep_index;
+            const Trainer::MicroResult result = trainer->micro_step(sample, progress);
+            return Outcome{result, trainer->arena_high_water()};
+        },
+        [](Napi::Env env, Outcome& outcome) {
+            Napi::Object result = Napi::Object::New(env);
+            result.Set("loss", Napi::Number::New(env, outcome.result.loss));
+            result.Set("sigma", Napi::Number::New(env, outcome.result.sigma));
+            result.Set("timestepIndex", Napi::Number::New(env, static_cast<double>(outcome.result.timestep_index)));
+            result.Set("arenaHighWater", Napi::Number::New(env, static_cast<double>(outcome.high_water)));
+            return result;
+        });
+}
+
+// trainerOptimizerStep(trainer, call?): Promise<{step, gradNorm, lr}>
+Napi::Value trainer_optimizer_step(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->optimizer_step(); },
+        [](Napi::Env env, Trainer::StepResult& step) {
+            Napi::Object result = Napi::Object::New(env);
+            result.Set("step", Napi::Number::New(env, static_cast<double>(step.step)));
+            result.Set("gradNorm", Napi::Number::New(env, step.grad_norm));
+            result.Set("lr", Napi::Number::New(env, step.lr));
+            return result;
+        });
+}
+
+// trainerGradients(trainer, call?): Promise<{"<path>.lora_A": Tensor, …}>
+Napi::Value trainer_gradients(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->gradients(); },
+        [](Napi::Env env, TensorMap& gradients) { return to_js(env, gradients); });
+}
+
+// trainerLastPrediction(trainer, call?): Promise<Tensor>
+Napi::Value trainer_last_prediction(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->last_prediction(); },
+        [](Napi::Env env, Tensor& prediction) { return to_js(env, prediction); });
+}
+
+// trainerAdapter(trainer, call?): Promise<Adapter>, a copy of the weights as they are
+Napi::Value trainer_adapter(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return std::make_shared<const Adapter>(trainer->adapter()); },
+        [](Napi::Env env, std::shared_ptr<const Adapter>& adapter) { return make_handle(env, std::move(adapter)); });
+}
+
+// trainerSetAdapter(trainer, adapter, call?): Promise<void>
+Napi::Value trainer_set_adapter(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[2],
+        [trainer = trainer.object, adapter = handle_of<const Adapter>(info[1], "adapter").object](const EngineProgress&) {
+            trainer->set_adapter(*adapter);
+            return Nothing{};
+        },
+        undefined);
+}
+
+// trainerSaveState(trainer, call?): Promise<Uint8Array>
+Napi::Value trainer_save_state(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->save_state(); },
+        [](Napi::Env env, std::vector<std::byte>& state) {
+            Napi::Uint8Array result = Napi::Uint8Array::New(env, state.size());
+            std::memcpy(result.Data(), state.data(), state.size());
+            return result;
+        });
+}
+
+// trainerLoadState(trainer, state, call?): Promise<number>, the step it continues from
+Napi::Value trainer_load_state(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[2],
+        [trainer = trainer.object, state = bytes(info[1], "state")](const EngineProgress&) {
+            trainer->load_state(std::as_bytes(std::span(state)));
+            return trainer->step();
+        },
+        [](Napi::Env env, int64_t& step) { return Napi::Number::New(env, static_cast<double>(step)); });
+}
+
+} // namespace atelier::addon
