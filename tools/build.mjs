@@ -6,7 +6,13 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name) => join(root, 'node_modules', '.bin', name);
-const run = (command, ...args) => execFileSync(command, args, { cwd: root, stdio: 'inherit' });
+const run = (command, ...args) => {
+  try {
+    execFileSync(command, args, { cwd: root, stdio: 'inherit' });
+  } catch (error) {
+    process.exit(error.status ?? 1); // the compiler has said what is wrong
+  }
+};
 
 const folder = join(root, 'proto', 'atelier', 'v1');
 const protos = readdirSync(folder).filter((name) => name.endsWith('.proto')).map((name) => join(folder, name));

@@ -1,0 +1,1 @@
+export { acquireLease, leasesOf, type Lease, type LeaseRequest } from './lease';

@@ -1,0 +1,159 @@
+import { AtelierError, buckets } from '@atelier/contracts';
+import type { Mesh } from '@atelier/mesh';
+import { NatsError, type KV } from 'nats';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** One holder's share of a device's memory. */
+interface Grant {
+  token: number;
+  owner: string;
+  bytes: number;
+  priority: number;
+  expiresAt: number; // ms since the epoch
+}
+
+/** What KV `leases` holds for a device. `token` only ever grows: a later lease can be told from an earlier one by it. */
+interface Ledger {
+  capacity: number;
+  token: number;
+  grants: Grant[];
+}
+
+export interface LeaseRequest {
+  /** "cpu", "cuda:0" — with the node's name in front where there are several nodes. */
+  device: string;
+  /** What the device has; the first to lease sets it, later ones may change it. */
+  capacity: number;
+  bytes: number;
+  owner: string;
+  /** Higher goes first among those that wait. Default 0. */
+  priority?: number;
+  /** A holder that dies frees its share after this long. Renewed by itself at a third of it. Default 15 s. */
+  ttlMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface Lease {
+  /** Fencing token: larger than that of every lease given before. */
+  readonly token: number;
+  readonly bytes: number;
+  /** Raised when the lease was lost (it expired while this process could not renew it). */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+const POLL_MS = 200;
+
+/** Waits until the device has `bytes` free, then holds them until release. Refused at once when the device could never hold them. */
+export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<Lease> {
+  const { device, capacity, bytes, owner, priority = 0, ttlMs = 15_000, signal } = request;
+  if (bytes > capacity) {
+    throw new AtelierError('RESOURCE_EXHAUSTED', `${owner} needs ${bytes} bytes of ${device}, which has ${capacity} in all: use a smaller size, rank or text length, or a larger budget`);
+  }
+  const kv = await mesh.js.views.kv(buckets.state.leases, { history: 1 });
+  const key = device.replaceAll(/[^A-Za-z0-9_-]/g, '_');
+  let waiting: number | undefined;
+  try {
+    for (;;) {
+      if (signal?.aborted) throw new AtelierError('CANCELLED', `${owner} gave up waiting for ${device}`);
+      const got = await change(kv, key, capacity, (ledger) => {
+        const now = Date.now();
+        ledger.grants = ledger.grants.filter((grant) => grant.expiresAt > now || grant.token === waiting);
+        const mine = ledger.grants.find((grant) => grant.token === waiting) ?? { token: ++ledger.token, owner, bytes: 0, priority, expiresAt: 0 };
+        if (!ledger.grants.includes(mine)) ledger.grants.push(mine);
+        mine.expiresAt = now + ttlMs;
+        const used = ledger.grants.reduce((sum, grant) => sum + grant.bytes, 0);
+        // Those who wait stand in the ledger with no bytes; the most urgent, then the oldest, is served first.
+        const ahead = ledger.grants.some((grant) => grant.bytes === 0 && grant !== mine && (grant.priority > priority || (grant.priority === priority && grant.token < mine.token)));
+        if (!ahead && used + bytes <= capacity) mine.bytes = Math.max(1, bytes);
+        return mine;
+      });
+      waiting = got.token;
+      if (got.bytes > 0) return new HeldLease(kv, key, capacity, got, ttlMs);
+      await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
+    }
+  } catch (error) {
+    if (waiting !== undefined) await drop(kv, key, capacity, waiting).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** What is held of a device now, for people: owner and bytes. */
+export async function leasesOf(mesh: Mesh, device: string): Promise<{ owner: string; bytes: number; token: number }[]> {
+  const kv = await mesh.js.views.kv(buckets.state.leases, { history: 1 });
+  const entry = await kv.get(device.replaceAll(/[^A-Za-z0-9_-]/g, '_'));
+  if (!entry || entry.operation !== 'PUT') return [];
+  return entry.json<Ledger>().grants.filter((grant) => grant.bytes > 0 && grant.expiresAt > Date.now()).map(({ owner, bytes, token }) => ({ owner, bytes, token }));
+}
+
+class HeldLease implements Lease {
+  readonly token: number;
+  readonly bytes: number;
+  private readonly losing = new AbortController();
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly kv: KV,
+    private readonly key: string,
+    private readonly capacity: number,
+    grant: Grant,
+    private readonly ttlMs: number,
+  ) {
+    this.token = grant.token;
+    this.bytes = grant.bytes;
+    this.timer = setInterval(() => void this.renew(), ttlMs / 3);
+    this.timer.unref();
+  }
+
+  get lost(): AbortSignal {
+    return this.losing.signal;
+  }
+
+  private async renew(): Promise<void> {
+    try {
+      const held = await change(this.kv, this.key, this.capacity, (ledger) => {
+        const mine = ledger.grants.find((grant) => grant.token === this.token);
+        if (mine) mine.expiresAt = Date.now() + this.ttlMs;
+        return mine;
+      });
+      if (!held) this.lose();
+    } catch {
+      // The mesh is away; the next renewal tells whether the lease outlived it.
+    }
+  }
+
+  private lose(): void {
+    clearInterval(this.timer);
+    this.losing.abort();
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.timer);
+    await drop(this.kv, this.key, this.capacity, this.token);
+  }
+}
+
+async function drop(kv: KV, key: string, capacity: number, token: number): Promise<void> {
+  await change(kv, key, capacity, (ledger) => {
+    ledger.grants = ledger.grants.filter((grant) => grant.token !== token);
+  });
+}
+
+/** Compare-and-set on the device's ledger, again when someone else wrote first. */
+async function change<R>(kv: KV, key: string, capacity: number, edit: (ledger: Ledger) => R): Promise<R> {
+  for (;;) {
+    const entry = await kv.get(key);
+    const there = entry && entry.operation === 'PUT';
+    const ledger: Ledger = there ? entry.json<Ledger>() : { capacity, token: 0, grants: [] };
+    ledger.capacity = capacity;
+    const result = edit(ledger);
+    const bytes = new TextEncoder().encode(JSON.stringify(ledger));
+    try {
+      if (there) await kv.update(key, bytes, entry.revision);
+      else await kv.create(key, bytes);
+      return result;
+    } catch (error) {
+      if (!(error instanceof NatsError && error.api_error?.err_code === 10071)) throw error;
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import { acquireLease, leasesOf } from '@atelier/lease';
+import { startTestMesh, type TestMesh } from '@atelier/testing';
+
+describe('a lease', () => {
+  let test: TestMesh;
+  beforeAll(async () => {
+    test = await startTestMesh();
+  });
+  afterAll(() => test.stop());
+  const ask = (owner: string, bytes: number, more = {}) => acquireLease(test.mesh, { device: `gpu-${expect.getState().currentTestName!.length}`, capacity: 100, bytes, owner, ...more });
+
+  it('is given while there is room, and the sum never exceeds what there is', async () => {
+    const a = await ask('a', 60);
+    const b = await ask('b', 40);
+    let given = false;
+    const waiting = ask('c', 10).then((lease) => {
+      given = true;
+      return lease;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(given).toBe(false);
+    await b.release();
+    const c = await waiting;
+    expect(c.token).toBeGreaterThan(b.token);
+    await a.release();
+    await c.release();
+  });
+
+  it('that could never be given is refused at once, with the numbers', async () => {
+    await expect(ask('greedy', 101)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringMatching(/101.*100/) });
+  });
+
+  it('of a holder that died is free after its time', async () => {
+    const dead = await ask('dead', 100, { ttlMs: 400 });
+    clearInterval((dead as unknown as { timer: NodeJS.Timeout }).timer); // as if its process were gone
+    const next = await ask('next', 100);
+    expect(next.token).toBeGreaterThan(dead.token);
+    await next.release();
+  });
+
+  it('goes to the more urgent of two who wait', async () => {
+    const first = await ask('first', 100);
+    const order: string[] = [];
+    const low = ask('low', 100, { priority: 0 }).then((lease) => (order.push('low'), lease.release()));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const high = ask('high', 100, { priority: 5 }).then((lease) => (order.push('high'), lease.release()));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await first.release();
+    await Promise.all([low, high]);
+    expect(order).toEqual(['high', 'low']);
+  });
+
+  it('given up while waiting leaves no trace', async () => {
+    const held = await ask('held', 100);
+    const stop = new AbortController();
+    const waiting = ask('impatient', 50, { signal: stop.signal });
+    setTimeout(() => stop.abort(), 200);
+    await expect(waiting).rejects.toMatchObject({ code: 'CANCELLED' });
+    await held.release();
+    const device = `gpu-${expect.getState().currentTestName!.length}`;
+    expect(await leasesOf(test.mesh, device)).toEqual([]);
+  });
+});

@@ -1,0 +1,97 @@
+import 'reflect-metadata';
+import { Module, type DynamicModule, type INestMicroservice, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
+import type { Server } from 'node:http';
+import { baseSettings, loadConfig } from './config';
+import { createRegistry, serveHealth } from './health';
+import { createLogger, nestLogger } from './logging';
+import { Mesh } from './mesh';
+import { MeshModule } from './mesh.module';
+import { provisionMesh } from './provision';
+import { ProtobufDeserializer, ProtobufSerializer } from './rpc';
+
+@Module({})
+class ServiceRoot {
+  static with(imports: DynamicModule['imports']): DynamicModule {
+    return { module: ServiceRoot, imports };
+  }
+}
+
+export interface RunningService {
+  app: INestMicroservice;
+  mesh: Mesh;
+  /** Takes no more work, finishes what is in hand, leaves the mesh. */
+  stop(): Promise<void>;
+}
+
+/** A service on a mesh: settings, connection, streams, work handlers, calls, health. Tests use it as it is; main.ts through bootstrapService. */
+export async function startService(module: Type | DynamicModule, name: string, env: Record<string, string | undefined> = process.env): Promise<RunningService> {
+  const config = loadConfig(baseSettings, env);
+  const logger = createLogger(name, config.ATELIER_LOG_LEVEL);
+  const mesh = await Mesh.connect({ url: config.ATELIER_NATS_URL, name });
+  let health: Server | undefined;
+  let app: INestMicroservice | undefined;
+  const stop = async (): Promise<void> => {
+    health?.close();
+    await app?.close();
+    await mesh.close();
+  };
+  try {
+    await provisionMesh(mesh);
+    const registry = createRegistry(name);
+    const root = ServiceRoot.with([MeshModule.with({ name, version: '0.1.0', mesh, logger, registry }), module]);
+    app = await NestFactory.createMicroservice<MicroserviceOptions>(root, {
+      transport: Transport.NATS,
+      options: {
+        servers: config.ATELIER_NATS_URL.split(','),
+        queue: name,
+        name: `${name}-rpc`,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 250,
+        serializer: new ProtobufSerializer(),
+        deserializer: new ProtobufDeserializer(),
+      },
+      logger: nestLogger(logger),
+      abortOnError: false,
+    });
+    await app.listen();
+    if (config.ATELIER_HEALTH_PORT !== undefined) health = await serveHealth(mesh, registry, config.ATELIER_HEALTH_PORT);
+    logger.info({ url: config.ATELIER_NATS_URL }, 'ready');
+    return { app, mesh, stop };
+  } catch (error) {
+    await stop().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The whole of a main.ts: runs the service until SIGTERM or SIGINT, ends with 0 after a clean stop, 1 when it could not start. */
+export async function bootstrapService(module: Type | DynamicModule | (() => Type | DynamicModule), name: string): Promise<void> {
+  await runUntilSignal(async () => {
+    // A class is the module; a plain function makes it, so that bad settings are reported like every other failure to start.
+    const made = typeof module === 'function' && !/^class\b/.test(Function.prototype.toString.call(module)) ? (module as () => Type | DynamicModule)() : (module as Type | DynamicModule);
+    return startService(made, name);
+  }, name);
+}
+
+/** Starts something and stops it at the first SIGTERM or SIGINT; a second signal ends the process at once. */
+export async function runUntilSignal(start: () => Promise<{ stop(): Promise<void> }>, name: string): Promise<void> {
+  let running: { stop(): Promise<void> };
+  try {
+    running = await start();
+  } catch (error) {
+    process.stderr.write(`${name}: ${(error as Error).message}\n`);
+    process.exit(1);
+  }
+  let stopping = false;
+  const end = (): void => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    running.stop().then(() => process.exit(0), (error: Error) => {
+      process.stderr.write(`${name}: could not stop cleanly: ${error.message}\n`);
+      process.exit(1);
+    });
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+}

@@ -1,0 +1,16 @@
+export { bootstrapService, runUntilSignal, startService, type RunningService } from './bootstrap';
+export { baseSettings, loadConfig } from './config';
+export { createRegistry, serveHealth } from './health';
+export { createLogger, nestLogger, type Logger } from './logging';
+export { Mesh, type MeshConfig } from './mesh';
+export { MeshModule, type MeshModuleOptions } from './mesh.module';
+export { startNatsServer, type NatsServer, type NatsServerOptions } from './nats-server';
+export { deadLetter, done, retryLater, type Outcome } from './outcome';
+export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
+export { publishEvent, publishWork, type MessageType } from './publish';
+export { callRpc, ProtobufDeserializer, ProtobufSerializer, Rpc } from './rpc';
+export { ServiceStatus } from './status';
+export { subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
+export { LOGGER } from './tokens';
+export { WorkHandler } from './work-handler';
+export { runWorker, type WorkContext, type WorkerOptions } from './worker';

@@ -1,0 +1,21 @@
+/** What became of a message: a value that the handler chooses, not a side effect of throwing. */
+export type Outcome = Done | RetryLater | DeadLetterOutcome;
+
+export interface Done {
+  readonly kind: 'done';
+}
+export interface RetryLater {
+  readonly kind: 'retry';
+  readonly delayMs: number;
+  readonly reason: string;
+}
+export interface DeadLetterOutcome {
+  readonly kind: 'dead';
+  readonly reason: string;
+  /** What a person knows the work by: a file name, an adapter. */
+  readonly name: string;
+}
+
+export const done: Done = { kind: 'done' };
+export const retryLater = (delayMs: number, reason: string): RetryLater => ({ kind: 'retry', delayMs, reason });
+export const deadLetter = (reason: string, name = ''): DeadLetterOutcome => ({ kind: 'dead', reason, name });

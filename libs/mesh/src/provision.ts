@@ -1,0 +1,65 @@
+import { buckets, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
+import { AckPolicy, DiscardPolicy, nanos, NatsError, RetentionPolicy, StorageType, type ConsumerConfig, type StreamConfig } from 'nats';
+import type { Mesh } from './mesh';
+
+const MINUTE = 60_000;
+
+/** What each work subject allows: how long a handler may be silent, how often a message may come, how many at once (0: unlimited). */
+export interface WorkPolicy {
+  ackWaitMs: number;
+  maxDeliver: number;
+}
+
+/** Generous on purpose: a heartbeat renews ackWait, so it is the time to notice a killed service, not the length of a job. */
+export const workPolicies: Record<string, WorkPolicy> = {
+  [subjects.work.ingest]: { ackWaitMs: 10_000, maxDeliver: 5 },
+  [subjects.work.latents]: { ackWaitMs: 10_000, maxDeliver: 4 },
+  [subjects.work.prompts]: { ackWaitMs: 10_000, maxDeliver: 4 },
+  [subjects.work.train]: { ackWaitMs: 10_000, maxDeliver: 8 },
+  [subjects.work.generate]: { ackWaitMs: 10_000, maxDeliver: 4 },
+};
+
+/** `work.train` → `work-train`: consumer names may hold no dots. */
+export const consumerName = (subject: string): string => subject.replaceAll('.', '-');
+
+const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
+  { name: streams.WORK, subjects: ['work.>'], retention: RetentionPolicy.Workqueue, max_msg_size: MAX_MESSAGE_BYTES, duplicate_window: nanos(10 * MINUTE) },
+  { name: streams.EVENTS, subjects: ['events.>'], retention: RetentionPolicy.Limits, max_age: nanos(14 * 24 * 60 * MINUTE), max_bytes: 1024 ** 3, discard: DiscardPolicy.Old },
+  { name: streams.TENSORS, subjects: ['tensors.>'], retention: RetentionPolicy.Limits, max_msgs_per_subject: 1, allow_direct: true, max_msg_size: MAX_MESSAGE_BYTES },
+  { name: streams.DEAD, subjects: ['dead.>'], retention: RetentionPolicy.Limits, max_age: nanos(90 * 24 * 60 * MINUTE) },
+];
+
+/** Makes every stream, consumer and bucket that is not there yet. Any service may do it at start, several at once too. */
+export async function provisionMesh(mesh: Mesh): Promise<void> {
+  for (const config of streamConfigs) await ensureStream(mesh, config);
+  for (const [subject, policy] of Object.entries(workPolicies)) await ensureConsumer(mesh, subject, policy);
+  for (const bucket of Object.values(buckets.blobs)) await mesh.js.views.os(bucket, { storage: StorageType.File });
+  for (const bucket of Object.values(buckets.state)) await mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File });
+}
+
+async function ensureStream(mesh: Mesh, config: Partial<StreamConfig> & { name: string }): Promise<void> {
+  try {
+    await mesh.jsm.streams.add({ storage: StorageType.File, ...config });
+  } catch (error) {
+    if (!isTaken(error)) throw error;
+    await mesh.jsm.streams.update(config.name, config);
+  }
+}
+
+async function ensureConsumer(mesh: Mesh, subject: string, policy: WorkPolicy): Promise<void> {
+  const config: Partial<ConsumerConfig> = {
+    durable_name: consumerName(subject),
+    filter_subject: subject,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(policy.ackWaitMs),
+    // One more than the policy: the last delivery goes to the handler loop, which writes the dead letter instead of losing the message.
+    max_deliver: policy.maxDeliver + 1,
+    max_ack_pending: 1000,
+  };
+  await mesh.jsm.consumers.add(streams.WORK, config);
+}
+
+/** "Stream name already in use with a different configuration". */
+function isTaken(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === 10058;
+}

@@ -1,0 +1,34 @@
+import { Event, headers as names, type IEvent } from '@atelier/contracts';
+import { randomBytes } from 'node:crypto';
+import { headers, type MsgHdrs } from 'nats';
+import type { Mesh } from './mesh';
+
+/** What a generated message class offers. */
+export interface MessageType<I, T = unknown> {
+  encode(message: I): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): T;
+  create(message?: I): T;
+  getTypeUrl?(): string;
+}
+
+function messageHeaders(schema: string, msgId?: string): MsgHdrs {
+  const h = headers();
+  if (msgId) h.set(names.messageId, msgId);
+  h.set(names.trace, `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`);
+  h.set(names.schema, schema);
+  return h;
+}
+
+const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ?? 'Message'}`;
+
+/** Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message. */
+export async function publishWork<I, T>(mesh: Mesh, subject: string, type: MessageType<I, T>, message: I, options: { msgId: string }): Promise<void> {
+  await mesh.js.publish(subject, type.encode(message).finish(), { headers: messageHeaders(schemaOf(type as { name?: string }), options.msgId) });
+}
+
+/** Tells what happened; it is in stream EVENTS when this resolves. The time is set here. */
+export async function publishEvent(mesh: Mesh, subject: string, event: IEvent, options: { msgId?: string } = {}): Promise<void> {
+  const now = Date.now();
+  const timed = { ...event, time: { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 } };
+  await mesh.js.publish(subject, Event.encode(timed).finish(), { headers: messageHeaders('atelier.v1.Event', options.msgId) });
+}

@@ -1,0 +1,135 @@
+import { headers as names, streams, subjects } from '@atelier/contracts';
+import { headers, type Consumer, type ConsumerMessages, type JsMsg } from 'nats';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from './logging';
+import type { Mesh } from './mesh';
+import { deadLetter, retryLater, type Outcome } from './outcome';
+import { consumerName, workPolicies } from './provision';
+import { publishEvent, type MessageType } from './publish';
+
+export interface WorkContext {
+  /** Renews the message's lease now; it is also renewed by itself while the handler runs. */
+  working(): void;
+  /** 1 at the first delivery. */
+  readonly deliveries: number;
+  readonly redelivered: boolean;
+  /** The last delivery before the message is given up. */
+  readonly lastDelivery: boolean;
+  /** Raised when the service is asked to stop: put down what you do where it can go on, and return retryLater(0, …). */
+  readonly signal: AbortSignal;
+}
+
+export type WorkHandler<T> = (message: T, context: WorkContext) => Promise<Outcome>;
+
+export interface WorkerOptions<I, T> {
+  subject: string;
+  type: MessageType<I, T>;
+  /** Messages handled at once. Default 1. */
+  concurrency?: number;
+  signal: AbortSignal;
+  logger?: Logger;
+  /** Called after each message: for metrics. */
+  onOutcome?: (outcome: Outcome, seconds: number) => void;
+}
+
+/** First pause after an error, doubled each time. */
+const FIRST_RETRY_MS = 250;
+
+/**
+ * Takes messages of one work subject until the signal, then waits for those in hand. A message leaves the queue only when its handler
+ * says done or when it was written to stream DEAD; an error that is thrown counts as retryLater.
+ */
+export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, handler: WorkHandler<T>): Promise<void> {
+  const { subject, type, concurrency = 1, signal, logger } = options;
+  const policy = workPolicies[subject];
+  if (!policy) throw new Error(`no work policy for ${subject}: add it in libs/mesh/src/provision.ts`);
+  const inHand = new Set<Promise<void>>();
+  while (!signal.aborted) {
+    let messages: ConsumerMessages;
+    try {
+      const consumer: Consumer = await mesh.js.consumers.get(streams.WORK, consumerName(subject));
+      // One at a time beyond those in hand: what is fetched is leased, and what waits here does not run elsewhere.
+      messages = await consumer.consume({ max_messages: 1, expires: 10_000 });
+    } catch (error) {
+      if (signal.aborted) return;
+      logger?.warn({ subject, error: (error as Error).message }, 'cannot reach the queue, trying again');
+      await sleep(500, undefined, { signal }).catch(() => undefined);
+      continue;
+    }
+    const stop = (): void => messages.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      for await (const message of messages) {
+        const task = handleOne(mesh, message, type, policy, handler, options).finally(() => inHand.delete(task));
+        inHand.add(task);
+        if (inHand.size >= concurrency) await Promise.race(inHand);
+      }
+    } catch (error) {
+      logger?.warn({ subject, error: (error as Error).message }, 'the queue went away, trying again');
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+  await Promise.allSettled(inHand);
+}
+
+async function handleOne<I, T>(
+  mesh: Mesh,
+  message: JsMsg,
+  type: MessageType<I, T>,
+  policy: { ackWaitMs: number; maxDeliver: number },
+  handler: WorkHandler<T>,
+  { signal, logger, onOutcome }: WorkerOptions<I, T>,
+): Promise<void> {
+  const started = Date.now();
+  const deliveries = message.info.deliveryCount;
+  const heartbeat = setInterval(() => message.working(), policy.ackWaitMs / 3);
+  let outcome: Outcome;
+  try {
+    if (deliveries > policy.maxDeliver) {
+      outcome = deadLetter(`the service died while handling it, ${policy.maxDeliver} times`);
+    } else {
+      const context = { working: () => message.working(), deliveries, redelivered: message.redelivered, lastDelivery: deliveries >= policy.maxDeliver, signal };
+      outcome = await handler(type.decode(message.data), context);
+    }
+  } catch (error) {
+    const reason = (error as Error).message;
+    logger?.error({ subject: message.subject, deliveries, error: (error as Error).stack }, 'handler failed');
+    outcome = deliveries >= policy.maxDeliver ? deadLetter(reason) : retryLater(FIRST_RETRY_MS * 2 ** (deliveries - 1), reason);
+  }
+  try {
+    await settle(mesh, message, outcome, deliveries);
+  } catch (error) {
+    // Unsettled, it comes back after ackWait: twice done is done.
+    logger?.warn({ subject: message.subject, error: (error as Error).message }, 'could not settle a message; it will come again');
+  } finally {
+    clearInterval(heartbeat);
+  }
+  onOutcome?.(outcome, (Date.now() - started) / 1000);
+}
+
+async function settle(mesh: Mesh, message: JsMsg, outcome: Outcome, deliveries: number): Promise<void> {
+  switch (outcome.kind) {
+    case 'done':
+      await message.ackAck();
+      return;
+    case 'retry':
+      message.nak(outcome.delayMs);
+      return;
+    case 'dead': {
+      const h = headers();
+      h.set(names.reason, outcome.reason.replace(/[\r\n]+/g, ' '));
+      h.set(names.messageId, `dead.${message.info.stream}.${message.seq}`);
+      await mesh.js.publish(subjects.dead(message.subject), message.data, { headers: h });
+      const letter = { subject: message.subject, reason: outcome.reason, deliveries, name: outcome.name };
+      await publishEvent(mesh, subjects.event('dead', String(message.seq), 'letter'), { deadLetter: letter });
+      await message.ackAck();
+      return;
+    }
+    default: {
+      const impossible: never = outcome;
+      throw new Error(`unknown outcome ${JSON.stringify(impossible)}`);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { IngestWork, streams, subjects, type Event } from '@atelier/contracts';
+import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
+import { deadLetter, done, publishWork, retryLater, runWorker, subscribeEvents, type WorkContext } from '@atelier/mesh';
+
+describe('work', () => {
+  let test: TestMesh;
+  let stop: AbortController;
+  let workers: Promise<void>[];
+
+  beforeEach(async () => {
+    test = await startTestMesh();
+    stop = new AbortController();
+    workers = [];
+  });
+  afterEach(async () => {
+    stop.abort();
+    await Promise.all(workers);
+    await test.stop();
+  });
+
+  const work = (id: string, msgId = id) => publishWork(test.mesh, subjects.work.ingest, IngestWork, { datasetId: id }, { msgId });
+  const worker = (handler: (id: string, context: WorkContext) => ReturnType<Parameters<typeof runWorker>[2]>, concurrency = 1) =>
+    void workers.push(runWorker(test.mesh, { subject: subjects.work.ingest, type: IngestWork, concurrency, signal: stop.signal }, (message, context) => handler(message.datasetId, context)));
+  const left = async () => (await test.mesh.jsm.streams.info(streams.WORK)).state.messages;
+
+  it('comes in order, leaves the queue when done, and twice the same message is one', async () => {
+    const seen: string[] = [];
+    worker(async (id) => {
+      seen.push(id);
+      return done;
+    });
+    await work('a');
+    await work('b');
+    await work('a');
+    await waitFor('an empty queue', async () => seen.length >= 2 && (await left()) === 0);
+    expect(seen).toEqual(['a', 'b']);
+  });
+
+  it('comes again after retryLater and after an error that is thrown, counting deliveries', async () => {
+    const deliveries: number[] = [];
+    worker(async (_, context) => {
+      deliveries.push(context.deliveries);
+      if (deliveries.length === 1) return retryLater(10, 'not yet');
+      if (deliveries.length === 2) throw new Error('broken for once');
+      return done;
+    });
+    await work('again');
+    await waitFor('three deliveries', async () => deliveries.length === 3 && (await left()) === 0);
+    expect(deliveries).toEqual([1, 2, 3]);
+  });
+
+  it('that is poison goes to DEAD with its reason and an event, and the next is served', async () => {
+    const events: Event[] = [];
+    const listening = (async () => {
+      for await (const { event } of subscribeEvents(test.mesh, 'events.dead.>', { signal: stop.signal })) events.push(event);
+    })();
+    const seen: string[] = [];
+    worker(async (id) => {
+      seen.push(id);
+      return id === 'poison' ? deadLetter('no picture in it', 'cat.jpg') : done;
+    });
+    await work('poison');
+    await work('good');
+    await waitFor('both', async () => seen.includes('good') && (await left()) === 0);
+    const letter = (await waitFor('the event', () => events[0])).deadLetter;
+    expect(letter).toMatchObject({ subject: 'work.ingest', reason: 'no picture in it', name: 'cat.jpg', deliveries: 1 });
+    expect((await test.mesh.jsm.streams.info(streams.DEAD)).state.messages).toBe(1);
+    stop.abort();
+    await listening;
+  });
+
+  it('that always throws is given up after its tries, not lost and not tried for ever', async () => {
+    let tries = 0;
+    worker(async () => {
+      tries++;
+      throw new Error('always');
+    });
+    await work('hopeless');
+    await waitFor('the dead letter', async () => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages === 1, 40_000);
+    expect(tries).toBe(5);
+    expect(await left()).toBe(0);
+  });
+
+  it('that a stopped worker holds is finished before it stops', async () => {
+    let finished = false;
+    worker(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      finished = true;
+      return done;
+    });
+    await work('slow');
+    await waitFor('the handler', () => new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 100)));
+    stop.abort();
+    await Promise.all(workers);
+    expect(finished).toBe(true);
+    expect(await left()).toBe(0);
+  });
+
+  it('survives nats-server being killed and started again', async () => {
+    const seen: string[] = [];
+    worker(async (id) => {
+      seen.push(id);
+      return done;
+    });
+    await work('before');
+    await waitFor('the first', () => seen.includes('before'));
+    await test.restartNats();
+    await waitFor('the mesh', () => test.mesh.nc.rtt().then(() => true, () => false));
+    await waitFor('publishing', () => work('after').then(() => true, () => false));
+    await waitFor('the second', () => seen.includes('after'), 40_000);
+  });
+});

@@ -1,0 +1,3 @@
+export { BlobStore, type BlobInfo } from './blobs';
+export { StateStore, type Stored } from './state';
+export { TensorStore } from './tensors';

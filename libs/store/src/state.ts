@@ -1,0 +1,102 @@
+import { AtelierError, type StateBucket } from '@atelier/contracts';
+import type { Mesh, MessageType } from '@atelier/mesh';
+import { NatsError, type KV, type KvEntry } from 'nats';
+
+export interface Stored<T> {
+  value: T;
+  revision: number;
+}
+
+/** State in a KV bucket as one protobuf message a key; every change is a compare-and-set on the revision. */
+export class StateStore<T> {
+  private opened?: Promise<KV>;
+
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly bucket: StateBucket,
+    private readonly type: MessageType<never, T>,
+  ) {}
+
+  async get(id: string): Promise<Stored<T> | null> {
+    const entry = await (await this.kv()).get(id);
+    return entry && this.isThere(entry) ? { value: this.decode(entry), revision: entry.revision } : null;
+  }
+
+  /** Throws ALREADY_EXISTS. */
+  async create(id: string, value: T): Promise<void> {
+    try {
+      await (await this.kv()).create(id, this.encode(value));
+    } catch (error) {
+      if (isConflict(error)) throw new AtelierError('ALREADY_EXISTS', `${this.bucket} has ${id} already`, {}, { cause: error });
+      throw error;
+    }
+  }
+
+  /**
+   * Reads, changes, writes; again when someone else wrote in between. `mutate` gets a copy of its own and may be called several times;
+   * null leaves the state as it is. Resolves with the state that is then stored. Throws NOT_FOUND.
+   */
+  async update(id: string, mutate: (value: T) => T | null): Promise<T> {
+    const kv = await this.kv();
+    for (;;) {
+      const stored = await this.get(id);
+      if (!stored) throw new AtelierError('NOT_FOUND', `${this.bucket} has no ${id}`);
+      const next = mutate(this.type.decode(this.encode(stored.value)));
+      if (next === null) return stored.value;
+      try {
+        await kv.update(id, this.encode(next), stored.revision);
+        return next;
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+      }
+    }
+  }
+
+  async delete(id: string): Promise<void> {
+    await (await this.kv()).delete(id);
+  }
+
+  async list(): Promise<T[]> {
+    const kv = await this.kv();
+    const keys: string[] = [];
+    for await (const key of await kv.keys()) keys.push(key);
+    const stored = await Promise.all(keys.map((key) => this.get(key)));
+    return stored.flatMap((entry) => (entry ? [entry.value] : []));
+  }
+
+  /** The state now, then every change of it, until the signal. '*': all keys. */
+  async *watch(id: string, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<T> {
+    if (signal?.aborted) return;
+    const entries = await (await this.kv()).watch({ key: id === '*' ? '>' : id });
+    const stop = (): void => entries.stop();
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) stop();
+    try {
+      for await (const entry of entries) if (this.isThere(entry)) yield this.decode(entry);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+      entries.stop();
+    }
+  }
+
+  private kv(): Promise<KV> {
+    this.opened ??= this.mesh.js.views.kv(this.bucket, { history: 1 });
+    this.opened.catch(() => (this.opened = undefined));
+    return this.opened;
+  }
+
+  private isThere(entry: KvEntry): boolean {
+    return entry.operation === 'PUT';
+  }
+  private decode(entry: KvEntry): T {
+    return this.type.decode(entry.value);
+  }
+  private encode(value: T): Uint8Array {
+    return this.type.encode(value as never).finish();
+  }
+}
+
+/** "wrong last sequence": someone else wrote first. */
+function isConflict(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === 10071;
+}

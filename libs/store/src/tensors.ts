@@ -1,0 +1,30 @@
+import { AtelierError, MAX_MESSAGE_BYTES, streams, subjects, type TensorKind } from '@atelier/contracts';
+import type { Mesh } from '@atelier/mesh';
+
+/** Tensor sets (safetensors bytes) by content key, one message each in stream TENSORS: written once, read by direct get. */
+export class TensorStore {
+  constructor(private readonly mesh: Mesh) {}
+
+  /** The same key always has the same bytes, so writing it twice changes nothing. */
+  async put(kind: TensorKind, key: string, bytes: Uint8Array): Promise<void> {
+    if (bytes.byteLength > MAX_MESSAGE_BYTES) {
+      throw new AtelierError('RESOURCE_EXHAUSTED', `${kind} ${key} take ${bytes.byteLength} bytes, more than a message holds (${MAX_MESSAGE_BYTES}): use smaller pictures or a shorter prompt length`);
+    }
+    await this.mesh.js.publish(subjects.tensors(kind, key), bytes);
+  }
+
+  async get(kind: TensorKind, key: string): Promise<Uint8Array | null> {
+    // Direct get (NATS ADR-31): any replica answers, no consumer is made.
+    const answer = await this.mesh.nc.request(`$JS.API.DIRECT.GET.${streams.TENSORS}.${subjects.tensors(kind, key)}`, undefined, { timeout: 20_000 });
+    if (answer.headers?.code === 404) return null;
+    if (answer.headers && answer.headers.code !== 0) throw new AtelierError('UNAVAILABLE', `${kind} ${key}: ${answer.headers.description}`);
+    return answer.data;
+  }
+
+  /** Asks the stream for the subject's count: no tensor travels. */
+  async has(kind: TensorKind, key: string): Promise<boolean> {
+    const subject = subjects.tensors(kind, key);
+    const info = await this.mesh.jsm.streams.info(streams.TENSORS, { subjects_filter: subject });
+    return (info.state.subjects?.[subject] ?? 0) > 0;
+  }
+}

@@ -1,0 +1,3 @@
+export { startTestMesh, type TestMesh } from './mesh';
+export { syntheticPictures } from './pictures';
+export { repositoryRoot, startServiceProcess, tinyCheckpoint, waitFor, type ServiceProcess } from './processes';

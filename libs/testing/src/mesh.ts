@@ -1,0 +1,47 @@
+import { Mesh, provisionMesh, startNatsServer, type NatsServer } from '@atelier/mesh';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface TestMesh {
+  url: string;
+  mesh: Mesh;
+  /** The server's JetStream folder. */
+  storeDir: string;
+  /** Stops the server without warning and starts it again on the same port and store. */
+  restartNats(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A real nats-server of the test's own, on a free port with a store of its own, provisioned. Docker where there is no binary. */
+export async function startTestMesh(): Promise<TestMesh> {
+  const storeDir = mkdtempSync(join(tmpdir(), 'atelier-nats-'));
+  let server = await startServer(storeDir);
+  const { url } = server;
+  const mesh = await Mesh.connect({ url, name: 'test' });
+  await provisionMesh(mesh);
+  return {
+    url,
+    mesh,
+    storeDir,
+    async restartNats() {
+      await server.kill();
+      server = await startNatsServer({ storeDir, port: Number(new URL(url).port) });
+    },
+    async stop() {
+      await mesh.close();
+      await server.stop();
+      rmSync(storeDir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startServer(storeDir: string): Promise<NatsServer> {
+  if (spawnSync('nats-server', ['--version']).status === 0) return startNatsServer({ storeDir });
+  // No binary: an image, where there is Docker. Loaded only then, since it looks for Docker when it loads.
+  const { GenericContainer, Wait } = await import('testcontainers');
+  const container = await new GenericContainer('nats:2.10-alpine').withCommand(['-js', '--max_payload', '9437184']).withExposedPorts(4222).withWaitStrategy(Wait.forLogMessage('Server is ready')).start();
+  const end = async (): Promise<void> => void (await container.stop());
+  return { url: `nats://${container.getHost()}:${container.getMappedPort(4222)}`, stop: end, kill: end };
+}
