@@ -1,5 +1,5 @@
 import * as contracts from '@atelier/contracts';
-import { Type, Enum } from 'protobufjs';
+import { Enum, Root, type Type } from 'protobufjs';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,7 +7,6 @@ const folder = join(__dirname, '..', '..', '..', 'proto');
 
 describe('the contracts', () => {
   const files = readdirSync(join(folder, 'atelier', 'v1')).map((name) => join(folder, 'atelier', 'v1', name));
-  const Root = (jest.requireActual('protobufjs') as typeof import('protobufjs')).Root;
   const root = new Root();
   root.resolvePath = (_origin, target) => (target.startsWith('/') ? target : join(folder, target));
   root.loadSync(files).resolveAll();
@@ -36,7 +35,7 @@ describe('the contracts', () => {
   it('decode the bytes of messages as they were first released', () => {
     const golden: [string, { decode(bytes: Uint8Array): object }, string, object][] = [
       ['IngestWork', contracts.IngestWork, '0a0464732d311205722d3031', { datasetId: 'ds-1' }],
-      ['LatentsWork', contracts.LatentsWork, '0a026b3112027031, { key: 'k1', picture: 'p1' }],
+      ['LatentsWork', contracts.LatentsWork, '0a026b3112027031', { key: 'k1', picture: 'p1' }],
       ['RunStateChanged', contracts.RunStateChanged, '0a0272311004', { runId: 'r1', state: contracts.RunState.RUN_STATE_FINISHED }],
       ['AdapterUse', contracts.AdapterUse, '0a016111000000000000e03f', { name: 'a', weight: 0.5 }],
     ];

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs and builds what this repository needs; does nothing where nothing is missing. setup.sh [--quiet]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+quiet=; [ "${1:-}" = --quiet ] && quiet=1
+say() { [ -n "$quiet" ] || echo "setup: $*" >&2; }
+fail() { echo "setup: $*" >&2; exit 1; }
+
+command -v node >/dev/null || fail "Node.js is not installed: install Node 20 or newer (https://nodejs.org)"
+[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "Node $(node --version) is too old: install Node 20 or newer"
+
+missing=()
+need() { command -v "$1" >/dev/null || missing+=("$2"); }
+need nats-server nats-server
+need cmake cmake
+need g++ g++
+need ninja ninja-build
+need curl ca-certificates
+[ -f /usr/include/nlohmann/json.hpp ] || missing+=(nlohmann-json3-dev)
+[ -f /usr/include/doctest/doctest.h ] || missing+=(doctest-dev)
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null || fail "missing: ${missing[*]}. This is not Debian: install them with your system's package manager"
+  sudo=; if [ "$(id -u)" != 0 ]; then command -v sudo >/dev/null || fail "missing: ${missing[*]}. Run as root, or install sudo"; sudo=sudo; fi
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(mktemp)
+  { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || { cat "$log" >&2; fail "apt-get could not install ${missing[*]}"; }
+  rm -f "$log"
+fi
+
+# The lock's digest is written beside what it led to, so that a second run knows that nothing changed.
+stamp=node_modules/.atelier-lock
+digest=$(sha256sum package-lock.json package.json libs/*/package.json services/*/package.json cli/package.json 2>/dev/null | sha256sum)
+if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
+  say "installing npm packages"
+  npm ci --no-audit --no-fund --loglevel=error
+  echo "$digest" >"$stamp"
+fi
+
+if [ ! -f native/build/build.ninja ]; then
+  say "configuring the native engine"
+  launcher=(); command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  cmake -S native -B native/build -G Ninja "${launcher[@]}" >native/build.log 2>&1 || { cat native/build.log >&2; fail "cmake could not configure native/"; }
+fi
+say "building the native engine"
+cmake --build native/build >native/build.log 2>&1 || { tail -50 native/build.log >&2; fail "the native engine did not build; the whole log is native/build.log"; }
+
+say "building the services"
+node tools/build.mjs
+say "ready"
