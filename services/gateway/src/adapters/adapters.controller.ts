@@ -1,0 +1,88 @@
+import { Controller, Get, HttpCode, Param, Put, Query, Req, Res } from '@nestjs/common';
+import { AtelierClient } from '@atelier/client';
+import type { AdapterInfo } from '@atelier/contracts';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { listOf, unixSeconds } from '../datasets/dataset.view';
+import { GatewayConfig } from '../gateway.config';
+import { Operation } from '../openapi/operation';
+import { readBody } from '../read-body';
+import { sendFile } from '../send-file';
+import { validated } from '../validated';
+import { KohyaConverter } from './kohya.converter';
+
+const adapterView = z.strictObject({
+  name: z.string(),
+  object: z.literal('adapter'),
+  run: z.string().nullable(),
+  rank: z.int(),
+  alpha: z.number(),
+  bytes: z.int(),
+  base_fingerprint: z.string().nullable().describe('Fingerprint of the transformer it was trained on.'),
+  created_at: z.int().nullable(),
+});
+
+const downloadQuery = z.object({
+  format: z.enum(['diffusers', 'kohya']).default('diffusers').describe('Key names: of diffusers and PEFT, or of kohya and ComfyUI.'),
+  token: z.string().optional(),
+});
+const uploadQuery = z.object({ replace: z.enum(['true', 'false']).default('false').describe('Take the place of one of the same name.') });
+
+function viewAdapter(info: AdapterInfo): z.output<typeof adapterView> {
+  return {
+    name: info.name,
+    object: 'adapter',
+    run: info.runId || null,
+    rank: info.rank,
+    alpha: info.alpha,
+    bytes: Number(info.size),
+    base_fingerprint: info.baseFingerprint || null,
+    created_at: unixSeconds(info.createdAt),
+  };
+}
+
+@Controller('v1/adapters')
+export class AdaptersController {
+  constructor(
+    private readonly client: AtelierClient,
+    private readonly config: GatewayConfig,
+    private readonly kohya: KohyaConverter,
+  ) {}
+
+  @Get()
+  @Operation({ summary: 'All adapters, the newest first.', answer: { schema: listOf(adapterView), description: 'The adapters.' } })
+  async listAdapters(): Promise<unknown> {
+    return { object: 'list', data: (await this.client.adapters()).map(viewAdapter) };
+  }
+
+  @Get(':name')
+  @Operation({
+    summary: "An adapter's file.",
+    query: downloadQuery.omit({ token: true }),
+    answer: { type: 'application/octet-stream', description: 'A safetensors file.' },
+    refusals: [404, 501],
+  })
+  async downloadAdapter(@Param('name') name: string, @Query() query: unknown, @Res() response: Response): Promise<void> {
+    const { format } = validated(downloadQuery, query, 'query');
+    const { name: known } = await this.client.adapter(name);
+    const file = await this.client.adapterFile(known);
+    const data = format === 'kohya' ? await this.kohya.convert(file) : file;
+    const label = format === 'kohya' ? `${known}.kohya.safetensors` : `${known}.safetensors`;
+    await sendFile(response, data, { type: 'application/octet-stream', attachment: label });
+  }
+
+  @Put(':name')
+  @HttpCode(201)
+  @Operation({
+    summary: 'Bring in a LoRA made elsewhere, with the keys of diffusers or of kohya.',
+    body: { type: 'application/octet-stream' },
+    query: uploadQuery,
+    answer: { status: 201, schema: adapterView, description: 'It can be used.' },
+    refusals: [409, 413],
+  })
+  async uploadAdapter(@Param('name') name: string, @Query() query: unknown, @Req() request: Request): Promise<unknown> {
+    const { replace } = validated(uploadQuery, query, 'query');
+    const bytes = await readBody(request, this.config.adapterLimit);
+    return viewAdapter(await this.client.importAdapter(name, bytes, { replace: replace === 'true' }));
+  }
+}

@@ -1,0 +1,37 @@
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { LoggerService } from '@nestjs/common';
+import type { Mesh } from '@atelier/mesh';
+import type { NextFunction, Request, Response } from 'express';
+import type { GatewayConfig } from './gateway.config';
+import { GatewayModule } from './gateway.module';
+
+/** The gateway, ready to listen. It uses the connection to NATS that it is given and does not close it. */
+export async function createGateway(config: GatewayConfig, mesh: Mesh, logger?: LoggerService): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(GatewayModule.with(config, mesh), { bodyParser: false, abortOnError: false, logger: logger ?? ['error', 'warn'] });
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(securityHeaders);
+  if (config.corsOrigins.length > 0) app.enableCors({ origin: config.corsOrigins, allowedHeaders: ['authorization', 'content-type', 'last-event-id'] });
+  app.useBodyParser('json', { limit: '1mb', strict: true });
+  app.useStaticAssets(config.studioFolder, { index: 'index.html', redirect: false });
+  // Node gives a request 5 minutes to arrive; a folder of pictures over a slow line takes longer. Headers keep their limit.
+  app.getHttpServer().requestTimeout = 0;
+  return app;
+}
+
+const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer', // a token may be in the address
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+function securityHeaders(_request: Request, response: Response, next: NextFunction): void {
+  response.set(SECURITY_HEADERS);
+  next();
+}

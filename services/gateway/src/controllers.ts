@@ -1,0 +1,9 @@
+import type { Type } from '@nestjs/common';
+import { AdaptersController } from './adapters/adapters.controller';
+import { DatasetsController } from './datasets/datasets.controller';
+import { FinetunesController } from './finetunes/finetunes.controller';
+import { ImagesController } from './images/images.controller';
+import { PagesController } from './pages/pages.controller';
+
+/** Everything with routes. A function, because the page with the OpenAPI document is one of them. */
+export const controllers = (): Type[] => [DatasetsController, FinetunesController, AdaptersController, ImagesController, PagesController];

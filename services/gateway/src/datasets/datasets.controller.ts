@@ -1,0 +1,56 @@
+import { Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { AtelierClient, checkDataset, datasetSchema } from '@atelier/client';
+import type { Request } from 'express';
+import { z } from 'zod';
+import { GatewayConfig } from '../gateway.config';
+import { Operation } from '../openapi/operation';
+import { datasetView, listOf, viewDataset } from './dataset.view';
+import { readUpload } from './upload';
+
+@Controller('v1/datasets')
+export class DatasetsController {
+  constructor(
+    private readonly client: AtelierClient,
+    private readonly config: GatewayConfig,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @Operation({
+    summary: 'Upload pictures with their captions: image and .txt files, metadata.jsonl, .zip, .tar or .parquet. Fields come before files.',
+    body: { type: 'multipart/form-data', schema: datasetSchema },
+    answer: { status: 202, schema: datasetView, description: 'Everything is on disk and will be read.' },
+    refusals: [413],
+  })
+  async createDataset(@Req() request: Request): Promise<z.output<typeof datasetView>> {
+    const { fields, files, abandon } = await readUpload(request, this.config);
+    try {
+      return viewDataset(await this.client.createDataset({ ...fromForm(fields), files }));
+    } catch (error) {
+      throw abandon(error as Error);
+    }
+  }
+
+  @Get()
+  @Operation({ summary: 'All data sets, the newest first.', answer: { schema: listOf(datasetView), description: 'The data sets.' } })
+  async listDatasets(): Promise<unknown> {
+    return { object: 'list', data: (await this.client.datasets()).map(viewDataset) };
+  }
+
+  @Get(':id')
+  @Operation({ summary: 'One data set by id, or the newest of a name.', answer: { schema: datasetView, description: 'The data set.' }, refusals: [404] })
+  async getDataset(@Param('id') id: string): Promise<unknown> {
+    return viewDataset(await this.client.dataset(id));
+  }
+}
+
+/** A form has only text: numbers and yes/no are read from it before the fields are checked as everyone's are. */
+function fromForm(fields: Record<string, string>): z.output<typeof datasetSchema> {
+  const typed: Record<string, unknown> = { ...fields };
+  for (const field of ['width', 'height']) if (fields[field] !== undefined) typed[field] = fields[field].trim() === '' ? NaN : Number(fields[field]);
+  for (const field of ['buckets', 'flip']) {
+    if (['true', 'on', '1'].includes(fields[field])) typed[field] = true;
+    else if (['false', 'off', '0', ''].includes(fields[field])) typed[field] = false;
+  }
+  return checkDataset(typed);
+}

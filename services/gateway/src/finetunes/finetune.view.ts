@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { runStatus, trainOptionsJson, trainOptionsSchema } from '@atelier/client';
+import type { Run } from '@atelier/contracts';
+import { unixSeconds } from '../datasets/dataset.view';
+import { pictureUrl } from '../images/picture-url';
+
+/** A fine-tune as it is asked for: training options beside the data set and a name. `steps` is short for total_steps. */
+export const finetuneBody = trainOptionsSchema
+  .extend({
+    dataset: z.string().min(1).max(100).describe('Id or name of a data set.'),
+    name: z.string().max(100).optional().describe("Name of the adapter. Default: the data set's."),
+    replace: z.boolean().default(false).describe('Let the new adapter take the place of one of the same name.'),
+    steps: z.int().min(1).max(1_000_000).optional().describe('Short for total_steps.'),
+  })
+  .refine(({ steps, total_steps: total }) => steps === undefined || total === TOTAL_DEFAULT || steps === total, {
+    path: ['steps'],
+    message: 'steps and total_steps differ: give one of them',
+  });
+
+const TOTAL_DEFAULT = trainOptionsSchema.parse({}).total_steps;
+const planView = z.strictObject({
+  arena_bytes: z.int(),
+  weight_bytes: z.int(),
+  state_bytes: z.int(),
+  workspace_bytes: z.int(),
+  total_bytes: z.int(),
+});
+
+export const runView = z.strictObject({
+  id: z.string(),
+  object: z.literal('finetune'),
+  name: z.string().describe('Name of the adapter it makes.'),
+  dataset: z.string(),
+  status: z.enum(['unspecified', 'queued', 'encoding', 'training', 'finished', 'failed', 'cancelled']),
+  step: z.int(),
+  total_steps: z.int(),
+  loss: z.number().nullable(),
+  learning_rate: z.number(),
+  skipped: z.int().describe('Samples left out because they could not be encoded.'),
+  cancel_requested: z.boolean(),
+  error: z.string().nullable(),
+  adapter: z.string().nullable().describe('Name of the adapter, once it is there.'),
+  samples: z.array(z.string()).describe('Addresses of validation pictures.'),
+  options: z.record(z.string(), z.unknown()),
+  plan: planView.nullable().describe('Memory of the run, known before it starts.'),
+  created_at: z.int().nullable(),
+  started_at: z.int().nullable(),
+  finished_at: z.int().nullable(),
+});
+
+export function viewRun(run: Run): z.output<typeof runView> {
+  return {
+    id: run.id,
+    object: 'finetune',
+    name: run.name,
+    dataset: run.datasetId,
+    status: runStatus(run.state) as z.output<typeof runView>['status'],
+    step: run.step,
+    total_steps: run.options?.totalSteps ?? 0,
+    loss: run.step > 0 && Number.isFinite(run.loss) ? run.loss : null,
+    learning_rate: run.learningRate,
+    skipped: run.skipped,
+    cancel_requested: run.cancelRequested,
+    error: run.error || null,
+    adapter: run.adapter || null,
+    samples: run.sampleImages.map((image) => pictureUrl(image)),
+    options: trainOptionsJson(run.options ?? {}),
+    plan: run.plan
+      ? {
+          arena_bytes: Number(run.plan.arenaBytes ?? 0),
+          weight_bytes: Number(run.plan.weightBytes ?? 0),
+          state_bytes: Number(run.plan.stateBytes ?? 0),
+          workspace_bytes: Number(run.plan.workspaceBytes ?? 0),
+          total_bytes: Number(run.plan.totalBytes ?? 0),
+        }
+      : null,
+    created_at: unixSeconds(run.createdAt),
+    started_at: unixSeconds(run.startedAt),
+    finished_at: unixSeconds(run.finishedAt),
+  };
+}

@@ -1,0 +1,95 @@
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res, type OnModuleDestroy } from '@nestjs/common';
+import { AtelierClient, isRunOver, trainOptions } from '@atelier/client';
+import { AtelierError } from '@atelier/contracts';
+import type { Response } from 'express';
+import { z } from 'zod';
+import { listOf } from '../datasets/dataset.view';
+import { GatewayConfig } from '../gateway.config';
+import { Operation } from '../openapi/operation';
+import { validated } from '../validated';
+import { sendEvents, type ServerSentEvent } from './event-stream';
+import { finetuneBody, runView, viewRun } from './finetune.view';
+import { viewRunEvent } from './run-event.view';
+
+const eventsQuery = z.object({ after: z.string().optional().describe('Only events after this id; the same as the header Last-Event-ID.') });
+
+@Controller('v1/finetunes')
+export class FinetunesController implements OnModuleDestroy {
+  private readonly closing = new AbortController();
+
+  constructor(
+    private readonly client: AtelierClient,
+    private readonly config: GatewayConfig,
+  ) {}
+
+  /** Streams of events have no end of their own while a run goes on: readers come back to the next gateway. */
+  onModuleDestroy(): void {
+    this.closing.abort();
+  }
+
+  @Post()
+  @HttpCode(202)
+  @Operation({
+    summary: 'Start a fine-tune on a data set.',
+    body: { type: 'application/json', schema: finetuneBody },
+    answer: { status: 202, schema: runView, description: 'The run is on disk and will be taken up.' },
+    refusals: [404, 409],
+  })
+  async startFinetune(@Body() body: unknown): Promise<unknown> {
+    const { dataset, name, replace, steps, ...options } = validated(finetuneBody, body);
+    if (steps !== undefined) options.total_steps = steps;
+    return viewRun(await this.client.startFinetune({ dataset, name, replace, options: trainOptions(options) }));
+  }
+
+  @Get()
+  @Operation({ summary: 'All fine-tunes, the newest first.', answer: { schema: listOf(runView), description: 'The runs.' } })
+  async listFinetunes(): Promise<unknown> {
+    return { object: 'list', data: (await this.client.runs()).map(viewRun) };
+  }
+
+  @Get(':id')
+  @Operation({ summary: 'One fine-tune by id, or the newest of a name.', answer: { schema: runView, description: 'The run.' }, refusals: [404] })
+  async getFinetune(@Param('id') id: string): Promise<unknown> {
+    return viewRun(await this.client.run(id));
+  }
+
+  @Get(':id/events')
+  @Operation({
+    summary: 'What happens in a run, from its start on, as server-sent events. It ends with finished, failed or cancelled.',
+    query: eventsQuery,
+    answer: { type: 'text/event-stream', description: 'Events as JSON with a type: status, encoding, encoded, encode_failed, planned, step, sample, finished, failed, cancelled.' },
+    refusals: [404],
+  })
+  async finetuneEvents(
+    @Param('id') id: string,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Query('after') afterQuery: string | undefined,
+    @Res() response: Response,
+  ): Promise<void> {
+    const after = position(lastEventId ?? afterQuery);
+    const run = await this.client.run(id);
+    const left = new AbortController();
+    response.once('close', () => left.abort());
+    await sendEvents(response, this.eventsOf(run.id, after, AbortSignal.any([left.signal, this.closing.signal])), { heartbeatMs: this.config.heartbeatMs, over: after !== undefined && isRunOver(run) });
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(202)
+  @Operation({ summary: 'Ask a run to end; it does within a step.', answer: { status: 202, schema: runView, description: 'The run, with the request noted.' }, refusals: [404] })
+  async cancelFinetune(@Param('id') id: string): Promise<unknown> {
+    return viewRun(await this.client.cancelRun(id));
+  }
+
+  private async *eventsOf(id: string, after: number | undefined, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
+    for await (const { sequence, event } of this.client.runEvents(id, { after, signal })) {
+      const data = viewRunEvent(event);
+      if (data) yield { id: sequence, data };
+    }
+  }
+}
+
+function position(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw new AtelierError('INVALID_ARGUMENT', `${JSON.stringify(text.slice(0, 40))} is no event id: send back the id of the last event that came`);
+  return Number(text);
+}

@@ -1,0 +1,58 @@
+import { resolve } from 'node:path';
+import { baseSettings } from '@atelier/mesh';
+import { z } from 'zod';
+
+const MiB = 1024 * 1024;
+const mebibytes = (value: number) => z.coerce.number().positive().default(value).transform((given) => Math.floor(given * MiB));
+
+/** Settings, by their names in the environment. All of them have a default. */
+export const gatewaySettings = baseSettings.extend({
+  ATELIER_HTTP_HOST: z.string().default('127.0.0.1').describe('Address to listen on.'),
+  ATELIER_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7870).describe('Port to listen on; 0: any free one.'),
+  ATELIER_API_TOKEN: z.string().min(8).regex(/^\S+$/, 'no blanks').optional().describe('Token that requests must carry; none: no token is asked for.'),
+  ATELIER_CORS_ORIGINS: z.string().default('').describe('Origins of other pages that may use the API, separated by commas.'),
+  ATELIER_PUBLIC_URL: z.url().optional().describe("The gateway's own address as clients see it, for addresses of pictures; default: the request's."),
+  ATELIER_UPLOAD_FILE_MIB: mebibytes(2048).describe('Largest file of an upload, MiB.'),
+  ATELIER_UPLOAD_TOTAL_MIB: mebibytes(16_384).describe('Largest upload, MiB.'),
+  ATELIER_UPLOAD_FILES: z.coerce.number().int().positive().default(20_000).describe('Most files of an upload.'),
+  ATELIER_ADAPTER_MIB: mebibytes(1024).describe('Largest adapter that may be brought in, MiB.'),
+  ATELIER_GENERATE_SECONDS: z.coerce.number().positive().default(900).describe('Longest wait of an image request.'),
+  ATELIER_HEARTBEAT_SECONDS: z.coerce.number().positive().default(15).describe('Between two comments that keep an event stream open.'),
+  ATELIER_STUDIO: z.string().default(resolve(__dirname, '..', '..', 'studio', 'public')).describe("Folder of the studio page's files."),
+});
+
+/** The same, in the words the code uses. */
+export class GatewayConfig {
+  readonly natsUrl: string;
+  readonly host: string;
+  readonly port: number;
+  readonly apiToken?: string;
+  readonly corsOrigins: string[];
+  readonly publicUrl?: string;
+  /** Bytes. */
+  readonly uploadFileLimit: number;
+  /** Bytes. */
+  readonly uploadTotalLimit: number;
+  readonly uploadFileCount: number;
+  /** Bytes. */
+  readonly adapterLimit: number;
+  readonly generateTimeoutMs: number;
+  readonly heartbeatMs: number;
+  readonly studioFolder: string;
+
+  constructor(settings: z.output<typeof gatewaySettings>) {
+    this.natsUrl = settings.ATELIER_NATS_URL;
+    this.host = settings.ATELIER_HTTP_HOST;
+    this.port = settings.ATELIER_HTTP_PORT;
+    this.apiToken = settings.ATELIER_API_TOKEN;
+    this.corsOrigins = settings.ATELIER_CORS_ORIGINS.split(',').map((origin) => origin.trim()).filter(Boolean);
+    this.publicUrl = settings.ATELIER_PUBLIC_URL?.replace(/\/+$/, '');
+    this.uploadFileLimit = settings.ATELIER_UPLOAD_FILE_MIB;
+    this.uploadTotalLimit = settings.ATELIER_UPLOAD_TOTAL_MIB;
+    this.uploadFileCount = settings.ATELIER_UPLOAD_FILES;
+    this.adapterLimit = settings.ATELIER_ADAPTER_MIB;
+    this.generateTimeoutMs = settings.ATELIER_GENERATE_SECONDS * 1000;
+    this.heartbeatMs = settings.ATELIER_HEARTBEAT_SECONDS * 1000;
+    this.studioFolder = settings.ATELIER_STUDIO;
+  }
+}

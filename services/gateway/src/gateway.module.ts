@@ -1,0 +1,31 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { AtelierClient } from '@atelier/client';
+import { createRegistry, Mesh } from '@atelier/mesh';
+import { Registry } from 'prom-client';
+import { KohyaConverter } from './adapters/kohya.converter';
+import { controllers } from './controllers';
+import { ErrorFilter } from './error.filter';
+import { GatewayConfig } from './gateway.config';
+import { RequestMetrics } from './metrics';
+import { TokenGuard } from './token.guard';
+
+@Module({})
+export class GatewayModule {
+  static with(config: GatewayConfig, mesh: Mesh): DynamicModule {
+    return {
+      module: GatewayModule,
+      controllers: controllers(),
+      providers: [
+        { provide: GatewayConfig, useValue: config },
+        { provide: Mesh, useValue: mesh },
+        { provide: Registry, useFactory: () => createRegistry('gateway') },
+        { provide: AtelierClient, useValue: new AtelierClient(mesh) },
+        { provide: APP_GUARD, useClass: TokenGuard },
+        { provide: APP_FILTER, useClass: ErrorFilter },
+        { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
+        KohyaConverter,
+      ],
+    };
+  }
+}

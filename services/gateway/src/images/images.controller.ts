@@ -1,0 +1,107 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Req, Res } from '@nestjs/common';
+import { AtelierClient, type GenerateRequest } from '@atelier/client';
+import { AtelierError, type Generation } from '@atelier/contracts';
+import type { Request, Response } from 'express';
+import { buffer } from 'node:stream/consumers';
+import { z } from 'zod';
+import { listOf, unixSeconds } from '../datasets/dataset.view';
+import { GatewayConfig } from '../gateway.config';
+import { Operation } from '../openapi/operation';
+import { sendFile } from '../send-file';
+import { validated } from '../validated';
+import { imageAnswer, imageBody } from './image.body';
+import { isPictureName, pictureType, pictureUrl } from './picture-url';
+
+/** The checkpoint as it is, with no adapter. */
+const BASE = 'base';
+
+const modelView = z.strictObject({ id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string() });
+
+@Controller('v1')
+export class ImagesController {
+  constructor(
+    private readonly client: AtelierClient,
+    private readonly config: GatewayConfig,
+  ) {}
+
+  @Post('images/generations')
+  @HttpCode(200)
+  @Operation({
+    summary: "Draw pictures. OpenAI's request and answer, with a seed, steps, guidance and adapters beside.",
+    body: { type: 'application/json', schema: imageBody },
+    answer: { schema: imageAnswer, description: 'The pictures.' },
+    refusals: [404, 409, 504],
+  })
+  async createImage(@Body() body: unknown, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<unknown> {
+    const asked = validated(imageBody, body);
+    const [width, height] = asked.size.split('x').map(Number);
+    const { id } = await this.client.generate({
+      prompt: asked.prompt,
+      adapters: chosenAdapters(asked),
+      width,
+      height,
+      steps: asked.steps,
+      guidance: asked.guidance,
+      seed: asked.seed,
+      count: asked.n,
+      fused: asked.fused,
+      format: asked.output_format,
+    });
+    const generation = await this.finished(id, response);
+    const data = await Promise.all(
+      generation.images.map(async (image) =>
+        asked.response_format === 'url'
+          ? { url: pictureUrl(image, this.address(request)) }
+          : { b64_json: (await buffer(await this.client.image(image))).toString('base64') },
+      ),
+    );
+    const created = unixSeconds(generation.createdAt) ?? 0;
+    return { created, data, id, seed: Number(generation.work?.seed ?? 0), size: asked.size, output_format: asked.output_format };
+  }
+
+  @Get('models')
+  @Operation({ summary: 'What `model` may be: the base, and every adapter.', answer: { schema: listOf(modelView), description: 'The models.' } })
+  async listModels(): Promise<unknown> {
+    const model = (id: string, created: number) => ({ id, object: 'model', created, owned_by: 'atelier' });
+    const adapters = await this.client.adapters();
+    return { object: 'list', data: [model(BASE, 0), ...adapters.map(({ name, createdAt }) => model(name, unixSeconds(createdAt) ?? 0))] };
+  }
+
+  @Get('pictures/*name')
+  @Operation({ summary: 'A drawn picture, or a validation picture of a run.', answer: { type: 'image/png', description: 'The picture (PNG, JPEG or WebP).' }, refusals: [404] })
+  async getPicture(@Param('name') segments: string | string[], @Res() response: Response): Promise<void> {
+    const name = Array.isArray(segments) ? segments.join('/') : segments;
+    if (!isPictureName(name)) throw new AtelierError('NOT_FOUND', `there is no picture ${JSON.stringify(name.slice(0, 100))}`);
+    await sendFile(response, await this.client.image(name), { type: pictureType(name), cache: 'private, max-age=86400, immutable' });
+  }
+
+  /** Waits for the end; a client that leaves, or a wait that gets too long, calls the drawing off. */
+  private async finished(id: string, response: Response): Promise<Generation> {
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(), this.config.generateTimeoutMs);
+    const left = (): void => stop.abort();
+    response.once('close', left);
+    try {
+      return await this.client.finishedGeneration(id, { signal: stop.signal });
+    } catch (error) {
+      if (!stop.signal.aborted) throw error;
+      await this.client.cancelGeneration(id);
+      const seconds = Math.round(this.config.generateTimeoutMs / 1000);
+      throw new AtelierError('DEADLINE_EXCEEDED', `the picture was not drawn within ${seconds} s and was called off: is the inference service running, or ask for fewer steps`);
+    } finally {
+      clearTimeout(timer);
+      response.off('close', left);
+    }
+  }
+
+  private address({ protocol, headers }: Request): string {
+    return this.config.publicUrl ?? `${protocol}://${headers.host}`;
+  }
+}
+
+/** The adapters of a request, which may come as `model`, `adapter` or `adapters`; a name said twice counts once. */
+function chosenAdapters({ model, adapter, adapters = [] }: z.output<typeof imageBody>): GenerateRequest['adapters'] {
+  const single = [model === BASE ? undefined : model, adapter].filter((name): name is string => Boolean(name));
+  const others = [...new Set(single)].filter((name) => !adapters.some((given) => given.name === name));
+  return [...others.map((name) => ({ name, weight: 1 })), ...adapters];
+}

@@ -1,0 +1,70 @@
+import { buckets, Dataset, DatasetState, GenerateWork, Generation, GenerationState, IngestWork, Run, RunState, subjects, AdapterInfo } from '@atelier/contracts';
+import { done, publishEvent, runWorker, type Mesh, type MessageType } from '@atelier/mesh';
+import { BlobStore, StateStore } from '@atelier/store';
+import { adapterBytes } from '../../../libs/client/test/fixtures';
+
+export const FAKE_PICTURE = Buffer.from('fake picture');
+
+/**
+ * Stand-ins for ingest, trainer and inference, for tests of the gateway alone: they take the real work from the real queues
+ * and leave what the services would, but read no picture and train nothing.
+ */
+export function playServices(mesh: Mesh): { stop(): Promise<void> } {
+  const stop = new AbortController();
+  const blobs = new BlobStore(mesh);
+  const datasets = new StateStore(mesh, buckets.state.datasets, Dataset);
+  const runs = new StateStore(mesh, buckets.state.runs, Run);
+  const adapters = new StateStore(mesh, buckets.state.adapters, AdapterInfo);
+  const generations = new StateStore(mesh, buckets.state.generations, Generation);
+
+  const train = async (id: string): Promise<void> => {
+    const { name, options } = (await runs.get(id))!.value;
+    const total = options?.totalSteps ?? 0;
+    await runs.update(id, (run) => Object.assign(run, { state: RunState.RUN_STATE_TRAINING }));
+    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_TRAINING } });
+    for (let step = 1; step <= total; step++) {
+      const detail = { runId: id, step, totalSteps: total, loss: 1 / step, learningRate: 1e-4, etaSeconds: total - step };
+      await publishEvent(mesh, subjects.event('run', id, 'step'), { runStep: detail });
+    }
+    const image = `${id}/step-${total}.png`;
+    await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
+    await publishEvent(mesh, subjects.event('run', id, 'sample'), { runSample: { runId: id, step: total, prompt: 'a heron', image } });
+    const bytes = adapterBytes();
+    await blobs.put(buckets.blobs.adapters, `${name}.safetensors`, bytes);
+    await adapters.create(name, AdapterInfo.create({ name, runId: id, blob: `${name}.safetensors`, size: bytes.byteLength, rank: 2, alpha: 2 }));
+    await runs.update(id, (run) => Object.assign(run, { state: RunState.RUN_STATE_FINISHED, step: total, loss: 1 / total, adapter: name, sampleImages: [image] }));
+    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
+  };
+
+  const ingest = async ({ datasetId, runId }: IngestWork): Promise<void> => {
+    await datasets.update(datasetId, (dataset) =>
+      Object.assign(dataset, {
+        state: DatasetState.DATASET_STATE_INGESTED,
+        samples: dataset.files.filter(({ name }) => name?.endsWith('.png')).length,
+        rejected: [{ name: 'broken.jpg', reason: 'it is cut short' }],
+      }),
+    );
+    if (runId) await train(runId);
+  };
+
+  const draw = async ({ id, count }: GenerateWork): Promise<void> => {
+    const images = Array.from({ length: count }, (_, index) => `${id}/${index}.png`);
+    for (const image of images) await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
+    await generations.update(id, (generation) => Object.assign(generation, { state: GenerationState.GENERATION_STATE_FINISHED, images }));
+    await publishEvent(mesh, subjects.event('generate', id, 'state'), { generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED, images } });
+  };
+
+  const work = <T>(subject: string, type: MessageType<never, T>, handle: (message: T) => Promise<void>): Promise<void> =>
+    runWorker(mesh, { subject, type, signal: stop.signal }, async (message) => {
+      await handle(message);
+      return done;
+    });
+
+  const workers = [work<IngestWork>(subjects.work.ingest, IngestWork, ingest), work<GenerateWork>(subjects.work.generate, GenerateWork, draw)];
+  return {
+    stop: async () => {
+      stop.abort();
+      await Promise.all(workers);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import type { AddressInfo } from 'node:net';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Mesh } from '@atelier/mesh';
+import { startTestMesh } from '@atelier/testing';
+import { createGateway } from '../src/app';
+import { GatewayConfig, gatewaySettings } from '../src/gateway.config';
+
+export type Body = NonNullable<RequestInit['body']>;
+
+export interface TestGateway {
+  url: string;
+  mesh: Mesh;
+  app: NestExpressApplication;
+  stop(): Promise<void>;
+}
+
+/** A gateway on a free port, over a nats-server of its own. Settings by their names in the environment. */
+export async function startGateway(settings: Record<string, string> = {}): Promise<TestGateway> {
+  const server = await startTestMesh();
+  const config = new GatewayConfig(gatewaySettings.parse({ ATELIER_NATS_URL: server.url, ATELIER_HTTP_PORT: '0', ...settings }));
+  const app = await createGateway(config, server.mesh);
+  await app.listen(0, '127.0.0.1');
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    mesh: server.mesh,
+    app,
+    stop: async () => {
+      await app.close();
+      await server.stop();
+    },
+  };
+}
+
+/** A form as a browser sends it: fields, then files. */
+export function form(fields: Record<string, string>, files: Record<string, string | Uint8Array> = {}): FormData {
+  const data = new FormData();
+  for (const [name, value] of Object.entries(fields)) data.append(name, value);
+  for (const [name, bytes] of Object.entries(files)) data.append('files', new Blob([bytes as string]), name);
+  return data;
+}
+
+export async function postJson(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
+}
+
+export interface SentEvent {
+  id: number;
+  data: Record<string, unknown>;
+}
+
+/** Reads server-sent events to the end of the stream, or to the first that `last` accepts; comments are kept apart. */
+export async function readEvents(response: Response, last: (event: SentEvent) => boolean = () => false): Promise<{ events: SentEvent[]; comments: string[] }> {
+  const events: SentEvent[] = [];
+  const comments: string[] = [];
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    text += decoder.decode(chunk, { stream: true });
+    const blocks = text.split('\n\n');
+    text = blocks.pop() ?? '';
+    for (const block of blocks) {
+      const field = (name: string) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      if (block.startsWith(':')) comments.push(block);
+      const data = field('data');
+      if (data === undefined) continue;
+      events.push({ id: Number(field('id')), data: JSON.parse(data) as Record<string, unknown> });
+      if (last(events[events.length - 1])) return { events, comments };
+    }
+  }
+  return { events, comments };
+}

@@ -1,0 +1,93 @@
+import { JSDOM } from 'jsdom';
+import { playServices } from './fake-services';
+import { startGateway, type TestGateway } from './harness';
+
+const TOKEN = 'a-secret-token';
+
+/** The studio page as a browser would have it, except that jsdom runs its script: served, fetched and answered by a live gateway. */
+describe('the studio page', () => {
+  let gateway: TestGateway;
+  let services: { stop(): Promise<void> };
+  let page: JSDOM;
+  const problems: unknown[] = [];
+
+  beforeAll(async () => {
+    gateway = await startGateway({ ATELIER_API_TOKEN: TOKEN });
+    services = playServices(gateway.mesh);
+    page = await openPage();
+  });
+  afterAll(async () => {
+    page?.window.close();
+    await services?.stop();
+    await gateway?.stop();
+  });
+
+  async function openPage(): Promise<JSDOM> {
+    const html = await (await fetch(`${gateway.url}/`)).text();
+    const dom = new JSDOM(html, { url: `${gateway.url}/`, runScripts: 'outside-only' });
+    const { window } = dom;
+    window.sessionStorage.setItem('atelier-token', TOKEN);
+    // What jsdom lacks, from Node; the page's own addresses are relative.
+    Object.assign(window, {
+      fetch: (path: string, options?: RequestInit) => fetch(new URL(path, gateway.url), options),
+      FormData,
+      AbortController,
+      TextDecoderStream,
+    });
+    window.URL.createObjectURL = () => 'blob:picture';
+    const sources = [...window.document.querySelectorAll('script')].map((script) => script.src);
+    for (const source of sources) {
+      const response = await fetch(source);
+      expect(response.headers.get('content-type')).toContain('javascript');
+      await (window.eval(`(async () => {${await response.text()}\n})()`) as Promise<void>);
+    }
+    window.addEventListener('error', (event) => problems.push(event.error));
+    return dom;
+  }
+
+  const find = <T extends Element = HTMLElement>(selector: string): T => page.window.document.querySelector(selector) as unknown as T;
+  const submit = (form: string) => find<HTMLFormElement>(form).requestSubmit(find<HTMLButtonElement>(`${form} button:not([type])`));
+  const fill = (form: string, values: Record<string, string>) => {
+    for (const [name, value] of Object.entries(values)) find<HTMLInputElement>(`${form} [name=${name}]`).value = value;
+  };
+
+  async function shows(selector: string, text: RegExp): Promise<void> {
+    for (let tries = 0; tries < 100 && !text.test(find(selector)?.textContent ?? ''); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(`${find(selector)?.textContent} (the page says: ${find('#message')?.textContent})`).toMatch(text);
+  }
+
+  test('pictures go up, and what was found in them is listed', async () => {
+    const files = [new File(['pixels'], 'a.png', { type: 'image/png' }), new File(['a heron'], 'a.txt', { type: 'text/plain' })];
+    Object.defineProperty(find('#files'), 'files', { value: files });
+    fill('#dataset-form', { name: 'my-style', trigger: 'sks', width: '64', height: '64' });
+    submit('#dataset-form');
+    await shows('#message', /my-style is being read/);
+    await shows('#datasets', /my-style: \d pictures/);
+  });
+
+  test('a fine-tune is started, followed with its curve and validation picture, and ends', async () => {
+    await shows('#run-form select', /dataset-/);
+    fill('#run-form', { name: 'my-style', steps: '4', rank: '2', lr: '0.001' });
+    submit('#run-form');
+    await shows('#run-caption', /my-style: finished/);
+    expect(find('#loss').getAttribute('points')?.split(' ')).toHaveLength(4);
+    expect(find<HTMLProgressElement>('#run-progress').value).toBe(1);
+    await shows('#samples', /step 4: a heron/);
+    await shows('#runs', /step 4 of 4finished/);
+  });
+
+  test('a picture is drawn without and with the new adapter', async () => {
+    await shows('#draw-form select', /my-style/);
+    fill('#draw-form', { prompt: 'a heron', adapter: 'my-style', size: '64x64', steps: '2', seed: '0' });
+    submit('#draw-form');
+    await shows('#pictures', /base model.*my-style/);
+    expect(find<HTMLImageElement>('#pictures img').src).toMatch(/^data:image\/png;base64,.+/);
+  });
+
+  test('a refusal is shown in words', async () => {
+    fill('#draw-form', { size: '100x100' });
+    submit('#draw-form');
+    await shows('#message', /both sides must be multiples of 16/);
+    expect(problems).toEqual([]);
+  });
+});
