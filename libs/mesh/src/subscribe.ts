@@ -35,5 +35,7 @@ export async function* subscribeEvents(mesh: Mesh, filter: string, { from = 'all
   } finally {
     signal?.removeEventListener('abort', stop);
     await messages.close();
+    // Not waited for: without it the server keeps the consumer for five minutes more.
+    void consumer.delete().catch(() => undefined);
   }
 }
