@@ -96,8 +96,8 @@ export function decodeTensors(bytes: Uint8Array, source = 'tensor set'): Record<
     if (stored.dtype !== 'F32') {
       throw new CheckpointError('INVALID_ARGUMENT', `${source}: tensor ${name} is ${stored.dtype}, expected F32; encode it as float32`);
     }
-    // A copy: float32 views need 4-byte alignment, and the tensor must not keep the whole message alive.
-    const copy = stored.bytes.slice();
+    // A copy: float32 views need 4-byte alignment, and the tensor must not keep the whole message alive. (A Buffer's own slice is a view.)
+    const copy = new Uint8Array(stored.bytes);
     decoded[name] = { shape: stored.shape, data: new Float32Array(copy.buffer, copy.byteOffset, copy.byteLength / 4) };
   }
   return decoded;
