@@ -4,11 +4,11 @@ import { AtelierError } from '@atelier/contracts';
 const DOWN = /\.(lora_A|lora_down)\.weight$/;
 const UP = /\.(lora_B|lora_up)\.weight$/;
 
-/** The exponent bits of a number that is NaN or infinite, by dtype. */
+/** The exponent bits of a number that is NaN or infinite, by dtype. Words are read from a copy, which is aligned where a file's part need not be. */
 const NOT_FINITE: Record<string, { mask: number; words: (bytes: Uint8Array) => Uint16Array | Uint32Array }> = {
-  F32: { mask: 0x7f800000, words: (bytes) => new Uint32Array(bytes.slice().buffer) },
-  F16: { mask: 0x7c00, words: (bytes) => new Uint16Array(bytes.slice().buffer) },
-  BF16: { mask: 0x7f80, words: (bytes) => new Uint16Array(bytes.slice().buffer) },
+  F32: { mask: 0x7f800000, words: (bytes) => new Uint32Array(new Uint8Array(bytes).buffer) },
+  F16: { mask: 0x7c00, words: (bytes) => new Uint16Array(new Uint8Array(bytes).buffer) },
+  BF16: { mask: 0x7f80, words: (bytes) => new Uint16Array(new Uint8Array(bytes).buffer) },
 };
 
 /**
@@ -46,7 +46,7 @@ function checkMatrix(label: string, name: string, { dtype, shape, bytes }: Store
 /** kohya writes an alpha tensor for every module, diffusers one in its metadata; neither means alpha = rank. */
 function alphaOf({ tensors, metadata }: TensorFile): number | undefined {
   const scalar = [...tensors].find(([name, { dtype }]) => name.endsWith('.alpha') && dtype === 'F32')?.[1];
-  if (scalar && scalar.bytes.byteLength === 4) return new DataView(scalar.bytes.slice().buffer).getFloat32(0, true);
+  if (scalar && scalar.bytes.byteLength === 4) return new DataView(new Uint8Array(scalar.bytes).buffer).getFloat32(0, true);
   try {
     const config = JSON.parse(metadata.lora_adapter_metadata ?? '{}') as Record<string, unknown>;
     const alpha = config['transformer.lora_alpha'] ?? config.lora_alpha;

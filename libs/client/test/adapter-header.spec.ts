@@ -17,6 +17,13 @@ describe('describeAdapter', () => {
     expect(describeAdapter('x', kohya)).toEqual({ rank: 4, alpha: 3 });
   });
 
+  test('reads a part of a larger buffer that is not aligned', () => {
+    const bytes = adapterBytes({ rank: 2 });
+    const larger = Buffer.alloc(bytes.byteLength + 3, 0xff);
+    larger.set(bytes, 3);
+    expect(describeAdapter('x', larger.subarray(3))).toEqual({ rank: 2, alpha: 2 });
+  });
+
   const header = (text: string, claimed = text.length): Buffer => {
     const length = Buffer.alloc(8);
     length.writeBigUInt64LE(BigInt(claimed));
