@@ -1,0 +1,262 @@
+// The whole native surface, name by name, as native/addon/module.cpp exports it. `npm run` tools/check-surface.mjs compares the two.
+// Nothing but the classes beside this file calls it. Every Promise is settled on the JS thread; its work ran on another one.
+import type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
+
+/** An opaque native object. The brand keeps kinds apart here, a type tag does so in the addon. */
+export interface Handle<Kind extends string> {
+  readonly __kind?: Kind;
+}
+export type DeviceHandle = Handle<'Device'>;
+export type VaeHandle = Handle<'Vae'>;
+export type ClipHandle = Handle<'ClipText'>;
+export type T5Handle = Handle<'T5Text'>;
+export type TransformerHandle = Handle<'FluxTransformer'>;
+export type TrainerHandle = Handle<'Trainer'>;
+export type SamplerHandle = Handle<'Sampler'>;
+export type AdapterHandle = Handle<'Adapter'>;
+export type OptimizerHandle = Handle<'Optimizer'>;
+export type CancelFlagHandle = Handle<'CancelFlag'>;
+
+/** What may be added to any asynchronous call. A flag serves one call. */
+export interface NativeCall {
+  onProgress?: (done: number, total: number, stage: string) => void;
+  cancel?: CancelFlagHandle;
+}
+
+export type Isa = 'auto' | 'portable' | 'avx2' | 'avx512';
+/** How base weights are kept: as stored, NF4, or NF4 with its scales quantised again. */
+export type BaseQuant = 'none' | 'nf4' | 'nf4_double';
+
+export interface FluxDims {
+  inChannels: number;
+  outChannels: number;
+  numLayers: number;
+  numSingleLayers: number;
+  heads: number;
+  headDim: number;
+  jointDim: number;
+  pooledDim: number;
+  guidance: boolean;
+  axesDims: number[];
+}
+
+/** A linear of the transformer, by diffusers' module path. */
+export interface LinearModule {
+  path: string;
+  in: number;
+  out: number;
+}
+
+export interface LoadedTransformer {
+  transformer: TransformerHandle;
+  dims: FluxDims;
+  modules: LinearModule[];
+  weightBytes: number;
+}
+
+export interface ForwardInput {
+  /** (gridH · gridW, inChannels), packed. */
+  latents: Float32Array;
+  gridH: number;
+  gridW: number;
+  /** timestep / 1000. */
+  sigma: number;
+  /** Ignored by models without a guidance embedding. */
+  guidance: number;
+  /** (text tokens, jointDim). */
+  promptEmbeds: Float32Array;
+  /** (pooledDim). */
+  pooled: Float32Array;
+  /** Also give every block's output. */
+  captureBlocks: boolean;
+}
+
+export interface MemoryPlan {
+  /** Activations and scratch of the largest program: reserved once, never grown. */
+  arenaBytes: number;
+  weightBytes: number;
+  /** LoRA weights, gradients and optimizer states. */
+  stateBytes: number;
+  workspaceBytes: number;
+  totalBytes: number;
+}
+
+/** Packed image tokens (gridH × gridW, each 16 × 16 pixels) and T5 tokens. */
+export interface Shape {
+  gridH: number;
+  gridW: number;
+  textTokens: number;
+}
+
+export type OptimizerKind = 'adamw8bit' | 'adamw' | 'adamw8bit_all';
+
+export interface TrainOptions {
+  rank: number;
+  alpha: number;
+  /** Module names as peft matches them: the whole path, or its end after a dot. */
+  targets: string[];
+  /** Keep block inputs only and compute the rest again in the backward pass. */
+  recompute: boolean;
+  optimizer: OptimizerKind;
+  lr: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  maxGradNorm: number;
+  /** Micro-steps to an optimizer step. */
+  accumulation: number;
+  lrSchedule: string;
+  warmupSteps: number;
+  totalSteps: number;
+  lrCycles: number;
+  lrPower: number;
+  weighting: string;
+  logitMean: number;
+  logitStd: number;
+  modeScale: number;
+  guidance: number;
+  seed: bigint;
+  vaeScaling: number;
+  vaeShift: number;
+  dynamicShifting: boolean;
+  shift: number;
+  numTrainTimesteps: number;
+}
+
+export interface NativeSample {
+  mean: Float32Array;
+  logvar: Float32Array;
+  shape: Shape;
+  promptEmbeds: Float32Array;
+  pooled: Float32Array;
+  sampleId: bigint;
+  eps?: Float32Array;
+  noise?: Float32Array;
+  timestepIndex?: number;
+}
+
+export interface MicroResult {
+  /** Mean squared error, weighted; not divided by the accumulation. */
+  loss: number;
+  sigma: number;
+  timestepIndex: number;
+}
+
+export interface StepResult {
+  step: number;
+  /** Before clipping. */
+  gradNorm: number;
+  lr: number;
+}
+
+export interface NativeRequest {
+  height: number;
+  width: number;
+  steps: number;
+  guidance: number;
+  seed: bigint;
+  promptEmbeds: Float32Array;
+  pooled: Float32Array;
+  latents?: Float32Array;
+  scheduler: SchedulerConfig;
+}
+
+/** LoRA weights of one module: its linear's output grows by (alpha / rank) · b · a · x. */
+export interface AdapterModule {
+  rank: number;
+  in: number;
+  out: number;
+  alpha: number;
+  /** (rank, in). */
+  a: Float32Array;
+  /** (out, rank). */
+  b: Float32Array;
+}
+
+export interface AdapterContent {
+  modules: Record<string, AdapterModule>;
+  metadata: Record<string, string>;
+}
+
+export interface Nf4Quantized {
+  /** Two codes a byte, the first in the high half. */
+  packed: Uint8Array;
+  /** Scales of blocks of 64; with double quantisation empty, and the next three instead. */
+  absmax: Float32Array;
+  absmax8: Uint8Array;
+  nestedAbsmax: Float32Array;
+  nestedOffset: number;
+}
+
+export interface OptimizerRates {
+  lr: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+}
+
+export interface ComponentReport {
+  component: string;
+  tensors: number;
+  bytes: number;
+  dtype: string;
+  details: string;
+}
+
+export interface NativeAddon {
+  openDevice(threads: number, isa: string): DeviceHandle;
+  deviceDescription(device: DeviceHandle): string;
+  dispose(handle: Handle<string>): Promise<void>;
+  createCancelFlag(): CancelFlagHandle;
+  raiseCancelFlag(flag: CancelFlagHandle): void;
+
+  loadVae(device: DeviceHandle, dir: string, call?: NativeCall): Promise<{ vae: VaeHandle; scalingFactor: number; shiftFactor: number }>;
+  vaeEncode(vae: VaeHandle, image: Float32Array, height: number, width: number, call?: NativeCall): Promise<{ mean: Tensor; logvar: Tensor }>;
+  vaeDecode(vae: VaeHandle, latents: Float32Array, h: number, w: number, call?: NativeCall): Promise<Tensor>;
+  vaeDecodePacked(vae: VaeHandle, packed: Tensor, height: number, width: number, call?: NativeCall): Promise<Tensor>;
+  loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<ClipHandle>;
+  clipEncode(clip: ClipHandle, ids: Int32Array, call?: NativeCall): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
+  loadT5(device: DeviceHandle, dir: string, call?: NativeCall): Promise<T5Handle>;
+  t5Encode(t5: T5Handle, ids: Int32Array, call?: NativeCall): Promise<Tensor>;
+
+  loadTransformer(device: DeviceHandle, dir: string, quant: BaseQuant, cacheDir: string, call?: NativeCall): Promise<LoadedTransformer>;
+  randomTransformer(device: DeviceHandle, dims: FluxDims, quant: BaseQuant, seed: bigint, call?: NativeCall): Promise<LoadedTransformer>;
+  transformerForward(transformer: TransformerHandle, input: ForwardInput, call?: NativeCall): Promise<Record<string, Tensor>>;
+
+  planTraining(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<MemoryPlan>;
+  createTrainer(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<{ trainer: TrainerHandle; memoryPlan: MemoryPlan }>;
+  trainerMicroStep(trainer: TrainerHandle, sample: NativeSample, call?: NativeCall): Promise<MicroResult & { arenaHighWater: number }>;
+  trainerOptimizerStep(trainer: TrainerHandle, call?: NativeCall): Promise<StepResult>;
+  trainerGradients(trainer: TrainerHandle, call?: NativeCall): Promise<Record<string, Tensor>>;
+  trainerLastPrediction(trainer: TrainerHandle, call?: NativeCall): Promise<Tensor>;
+  trainerAdapter(trainer: TrainerHandle, call?: NativeCall): Promise<AdapterHandle>;
+  trainerSetAdapter(trainer: TrainerHandle, adapter: AdapterHandle, call?: NativeCall): Promise<void>;
+  trainerSaveState(trainer: TrainerHandle, call?: NativeCall): Promise<Uint8Array>;
+  trainerLoadState(trainer: TrainerHandle, state: Uint8Array, call?: NativeCall): Promise<number>;
+
+  createSampler(transformer: TransformerHandle, adapters: { adapter: AdapterHandle; weight: number }[], fused: boolean, call?: NativeCall): Promise<SamplerHandle>;
+  samplerPlan(sampler: SamplerHandle, request: NativeRequest, call?: NativeCall): Promise<MemoryPlan>;
+  samplerGenerate(sampler: SamplerHandle, request: NativeRequest, call?: NativeCall): Promise<Tensor>;
+
+  loadAdapter(file: string, call?: NativeCall): Promise<AdapterHandle>;
+  createAdapter(modules: Record<string, AdapterModule>, metadata: Record<string, string>): AdapterHandle;
+  adapterContent(adapter: AdapterHandle): AdapterContent;
+  saveAdapter(adapter: AdapterHandle, file: string, format: 'diffusers' | 'kohya', call?: NativeCall): Promise<void>;
+  validateAdapter(adapter: AdapterHandle, transformer: TransformerHandle, call?: NativeCall): Promise<void>;
+
+  createOptimizer(kind: OptimizerKind, count: number, rates: OptimizerRates): OptimizerHandle;
+  optimizerStep(optimizer: OptimizerHandle, param: Float32Array, grad: Float32Array): Float32Array;
+  optimizerStates(optimizer: OptimizerHandle): { values: Record<string, Tensor>; codes: Record<string, Uint8Array> };
+
+  nf4Quantize(values: Float32Array, doubleQuant: boolean): Nf4Quantized;
+  nf4Dequantize(quantized: Nf4Quantized, count: number): Float32Array;
+  dynamicMap(signed: boolean): Float32Array;
+  nf4Code(): Float32Array;
+  lrSchedule(name: string, warmup: number, total: number, cycles: number, power: number): Float64Array;
+  lossWeight(weighting: string, sigma: number): number;
+  inferenceSigmas(steps: number, imageTokens: number, scheduler: SchedulerConfig): { sigmas: Float32Array; mu: number };
+  prequantizedLinear(device: DeviceHandle, file: string, prefix: string, x: Tensor, call?: NativeCall): Promise<Tensor>;
+  inspectCheckpoint(dir: string, call?: NativeCall): Promise<ComponentReport[]>;
+}

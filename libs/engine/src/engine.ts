@@ -1,0 +1,76 @@
+import type { Tensor } from '@atelier/checkpoint';
+import type { BaseQuant, DeviceHandle, FluxDims, Isa } from './addon';
+import { type Call, run, runNow } from './call';
+import { ClipText, T5Text, Vae } from './encoders';
+import { Loaded } from './loaded';
+import { FluxTransformer } from './transformer';
+import { u64 } from './u64';
+
+export interface EngineOptions {
+  /** Threads to compute on; 0 means one a core. */
+  threads?: number;
+  /** The instruction set; auto takes the best this processor has. */
+  isa?: Isa;
+}
+
+/** The machine that models are loaded on. It computes one thing at a time: calls wait in the order they were made. One a process is enough. */
+export class Engine extends Loaded<DeviceHandle> {
+  private readonly models = new Set<Loaded<object>>();
+
+  /** @throws EngineError FAILED_PRECONDITION when the native engine is not built */
+  static async open({ threads = 0, isa = 'auto' }: EngineOptions = {}): Promise<Engine> {
+    return new Engine(runNow((native) => native.openDevice(threads, isa)));
+  }
+
+  /** For example "cpu avx2, 2 threads". */
+  get description(): string {
+    return runNow((native) => native.deviceDescription(this.handle));
+  }
+
+  /** @param dir the checkpoint's `vae` folder */
+  async loadVae(dir: string, call?: Call): Promise<Vae> {
+    const { vae, scalingFactor, shiftFactor } = await run(call, (native, options) => native.loadVae(this.handle, dir, options));
+    return this.keep(new Vae(vae, scalingFactor, shiftFactor));
+  }
+
+  /** @param dir the checkpoint's `text_encoder` folder */
+  async loadClip(dir: string, call?: Call): Promise<ClipText> {
+    return this.keep(new ClipText(await run(call, (native, options) => native.loadClip(this.handle, dir, options))));
+  }
+
+  /** @param dir the checkpoint's `text_encoder_2` folder */
+  async loadT5(dir: string, call?: Call): Promise<T5Text> {
+    return this.keep(new T5Text(await run(call, (native, options) => native.loadT5(this.handle, dir, options))));
+  }
+
+  /**
+   * @param dir the checkpoint's `transformer` folder
+   * @param options.quant how to keep the weights
+   * @param options.cacheDir where a quantised copy is kept, by fingerprint, and mapped from the next time
+   */
+  async loadTransformer(dir: string, options: { quant: BaseQuant; cacheDir?: string } & Call): Promise<FluxTransformer> {
+    return this.keep(new FluxTransformer(await run(options, (native, call) => native.loadTransformer(this.handle, dir, options.quant, options.cacheDir ?? '', call))));
+  }
+
+  /** A transformer with N(0, 0.02) weights, quantised as they are drawn: for benchmarks and full-size checks. */
+  async randomTransformer(dims: FluxDims, options: { quant: BaseQuant; seed: bigint | number } & Call): Promise<FluxTransformer> {
+    return this.keep(new FluxTransformer(await run(options, async (native, call) => native.randomTransformer(this.handle, dims, options.quant, u64(options.seed, 'seed'), call))));
+  }
+
+  /** y = x · Wᵀ + b with a linear of a file that bitsandbytes quantised: tensors `prefix`.weight, `prefix`.weight.absmax, … */
+  prequantizedLinear(file: string, prefix: string, x: Tensor, call?: Call): Promise<Tensor> {
+    return run(call, (native, options) => native.prequantizedLinear(this.handle, file, prefix, x, options));
+  }
+
+  /** Disposes every model loaded here, then the engine; each waits for its work in flight. */
+  async close(): Promise<void> {
+    await Promise.all([...this.models].map((model) => model.dispose()));
+    await this.dispose();
+  }
+
+  private keep<Model extends Loaded<object>>(model: Model): Model {
+    this.models.add(model);
+    model.onDispose = () => this.models.delete(model);
+    return model;
+  }
+}

@@ -1,0 +1,15 @@
+export type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
+export { Adapter } from './adapter';
+export type {
+  AdapterModule, BaseQuant, ComponentReport, FluxDims, ForwardInput, Isa, LinearModule, MemoryPlan, MicroResult, Nf4Quantized, OptimizerKind, OptimizerRates,
+  Shape, StepResult, TrainOptions,
+} from './addon';
+export type { Call, Progress } from './call';
+export { ClipText, T5Text, Vae } from './encoders';
+export { Engine, type EngineOptions } from './engine';
+export { EngineError } from './errors';
+export { addonPaths } from './load';
+export { dequantizeNf4, dynamicMap, inferenceSigmas, inspectCheckpoint, lossWeight, lrSchedule, nf4Code, Optimizer, quantizeNf4 } from './pieces';
+export { type GenerateRequest, Sampler } from './sampler';
+export { DEFAULT_TRAIN_OPTIONS, type PartialTrainOptions, type Sample, Trainer } from './trainer';
+export { type AdapterUse, FluxTransformer } from './transformer';

@@ -1,0 +1,119 @@
+import type { Tensor } from '@atelier/checkpoint';
+import { Adapter } from './adapter';
+import type { MemoryPlan, MicroResult, NativeSample, StepResult, TrainerHandle, TrainOptions } from './addon';
+import { type Call, run } from './call';
+import { Loaded } from './loaded';
+import { u64 } from './u64';
+
+/** Training options; what is left out has the reference script's value. */
+export type PartialTrainOptions = Partial<Omit<TrainOptions, 'seed'>> & { seed?: bigint | number };
+
+/** Defaults of the reference script; the VAE's and scheduler's are FLUX.1-dev's and belong to be set from the checkpoint. */
+export const DEFAULT_TRAIN_OPTIONS: Readonly<TrainOptions> = {
+  rank: 4,
+  alpha: 4,
+  targets: ['to_k', 'to_q', 'to_v', 'to_out.0'],
+  recompute: true,
+  optimizer: 'adamw8bit',
+  lr: 1e-4,
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  weightDecay: 1e-4,
+  maxGradNorm: 1,
+  accumulation: 1,
+  lrSchedule: 'constant',
+  warmupSteps: 0,
+  totalSteps: 1000,
+  lrCycles: 1,
+  lrPower: 1,
+  weighting: 'none',
+  logitMean: 0,
+  logitStd: 1,
+  modeScale: 1.29,
+  guidance: 1,
+  seed: 0n,
+  vaeScaling: 0.3611,
+  vaeShift: 0.1159,
+  dynamicShifting: true,
+  shift: 3,
+  numTrainTimesteps: 1000,
+};
+
+/** @internal */
+export function completeOptions({ seed, ...options }: PartialTrainOptions): TrainOptions {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return { ...DEFAULT_TRAIN_OPTIONS, ...given, seed: u64(seed ?? DEFAULT_TRAIN_OPTIONS.seed, 'seed') };
+}
+
+/** One cached sample. eps, noise and timestepIndex are drawn from (seed, sampleId, micro-step) unless given. */
+export type Sample = Omit<NativeSample, 'sampleId'> & { sampleId: bigint | number };
+
+/** Trains one adapter: accumulation × microStep, then optimizerStep. Made by FluxTransformer.createTrainer. */
+export class Trainer extends Loaded<TrainerHandle> {
+  private highWater = 0;
+  private steps = 0;
+
+  /** @internal */
+  constructor(
+    handle: TrainerHandle,
+    /** What this trainer reserved; it takes nothing more later. */
+    readonly memoryPlan: MemoryPlan,
+  ) {
+    super(handle);
+  }
+
+  /** The most bytes of the arena that steps so far have touched; equals memoryPlan.arenaBytes after a step of the largest shape. */
+  get arenaHighWater(): number {
+    return this.highWater;
+  }
+
+  /** Optimizer steps taken, those before a loaded state included. */
+  get step(): number {
+    return this.steps;
+  }
+
+  /** Forward and backward of one sample: adds the gradients of loss / accumulation. Cancelling leaves the trainer usable only for loadState and dispose. */
+  async microStep(sample: Sample, call?: Call): Promise<MicroResult> {
+    const { arenaHighWater, ...result } = await run(call, async (native, options) => native.trainerMicroStep(this.handle, { ...sample, sampleId: u64(sample.sampleId, 'sampleId') }, options));
+    this.highWater = arenaHighWater;
+    return result;
+  }
+
+  /** Clips the accumulated gradients, updates the adapter and clears them. */
+  async optimizerStep(call?: Call): Promise<StepResult> {
+    const result = await run(call, (native, options) => native.trainerOptimizerStep(this.handle, options));
+    this.steps = result.step;
+    return result;
+  }
+
+  /** The gradients accumulated so far, as `<path>.lora_A` (rank, in) and `<path>.lora_B` (out, rank). */
+  gradients(call?: Call): Promise<Record<string, Tensor>> {
+    return run(call, (native, options) => native.trainerGradients(this.handle, options));
+  }
+
+  /** The last micro-step's prediction, (image tokens, channels). */
+  lastPrediction(call?: Call): Promise<Tensor> {
+    return run(call, (native, options) => native.trainerLastPrediction(this.handle, options));
+  }
+
+  /** A copy of the weights as they are now. */
+  async adapter(call?: Call): Promise<Adapter> {
+    return new Adapter(await run(call, (native, options) => native.trainerAdapter(this.handle, options)));
+  }
+
+  /** Replaces the weights; every target module must be there with the trainer's rank. */
+  setAdapter(adapter: Adapter, call?: Call): Promise<void> {
+    return run(call, (native, options) => native.trainerSetAdapter(this.handle, adapter.handle, options));
+  }
+
+  /** Everything that resumes the run bit for bit: weights, optimizer states and counters, as safetensors bytes. */
+  saveState(call?: Call): Promise<Uint8Array> {
+    return run(call, (native, options) => native.trainerSaveState(this.handle, options));
+  }
+
+  /** Continues from saveState of a trainer with the same options. */
+  async loadState(state: Uint8Array, call?: Call): Promise<void> {
+    this.steps = await run(call, (native, options) => native.trainerLoadState(this.handle, state, options));
+  }
+}

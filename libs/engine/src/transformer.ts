@@ -1,0 +1,54 @@
+import type { Tensor } from '@atelier/checkpoint';
+import type { Adapter } from './adapter';
+import type { FluxDims, ForwardInput, LinearModule, LoadedTransformer, MemoryPlan, Shape, TransformerHandle } from './addon';
+import { type Call, run } from './call';
+import { Loaded } from './loaded';
+import { Sampler } from './sampler';
+import { completeOptions, type PartialTrainOptions, Trainer } from './trainer';
+
+/** An adapter in a sampler. Weight 1 is as trained; negative weights push away. */
+export interface AdapterUse {
+  adapter: Adapter;
+  weight: number;
+}
+
+/** FluxTransformer2DModel with frozen weights: loaded once, shared by its trainers and samplers, which keep it in memory. */
+export class FluxTransformer extends Loaded<TransformerHandle> {
+  readonly dims: FluxDims;
+  /** Every linear, in the model's order. */
+  readonly modules: readonly LinearModule[];
+  readonly weightBytes: number;
+
+  /** @internal use Engine.loadTransformer */
+  constructor({ transformer, dims, modules, weightBytes }: LoadedTransformer) {
+    super(transformer);
+    this.dims = dims;
+    this.modules = modules;
+    this.weightBytes = weightBytes;
+  }
+
+  /** @returns `out` (gridH · gridW, outChannels), and with captureBlocks every block's output */
+  forward(input: Omit<ForwardInput, 'captureBlocks'> & { captureBlocks?: boolean }, call?: Call): Promise<Record<string, Tensor>> {
+    return run(call, (native, options) => native.transformerForward(this.handle, { ...input, captureBlocks: input.captureBlocks ?? false }, options));
+  }
+
+  /** The memory that createTrainer with the same arguments will take, byte for byte, without taking it. */
+  planTraining(options: PartialTrainOptions, shapes: readonly Shape[], call?: Call): Promise<MemoryPlan> {
+    return run(call, async (native, callOptions) => native.planTraining(this.handle, completeOptions(options), [...shapes], callOptions));
+  }
+
+  /** @param shapes every picture shape the data set has; the arena serves the largest */
+  async createTrainer(options: PartialTrainOptions, shapes: readonly Shape[], call?: Call): Promise<Trainer> {
+    const { trainer, memoryPlan } = await run(call, async (native, callOptions) => native.createTrainer(this.handle, completeOptions(options), [...shapes], callOptions));
+    return new Trainer(trainer, memoryPlan);
+  }
+
+  /**
+   * @param fused merge the adapters into this sampler's own copy of the touched linears, quantised again; otherwise they are added beside
+   *   the base weights, and a sampler with other adapters is made at once
+   */
+  async createSampler(adapters: readonly AdapterUse[] = [], { fused = false }: { fused?: boolean } = {}, call?: Call): Promise<Sampler> {
+    const uses = adapters.map(({ adapter, weight }) => ({ adapter: adapter.handle, weight }));
+    return new Sampler(await run(call, (native, options) => native.createSampler(this.handle, uses, fused, options)));
+  }
+}
