@@ -15,7 +15,7 @@ export const workPolicies: Record<string, WorkPolicy> = {
   [subjects.work.ingest]: { ackWaitMs: 10_000, maxDeliver: 5 },
   [subjects.work.latents]: { ackWaitMs: 10_000, maxDeliver: 4 },
   [subjects.work.prompts]: { ackWaitMs: 10_000, maxDeliver: 4 },
-  [subjects.work.train]: { ackWaitMs: 10_000, maxDeliver: 8 },
+  [subjects.work.train]: { ackWaitMs: 10_000, maxDeliver: 10 },
   [subjects.work.generate]: { ackWaitMs: 10_000, maxDeliver: 4 },
 };
 
@@ -52,8 +52,8 @@ async function ensureConsumer(mesh: Mesh, subject: string, policy: WorkPolicy): 
     filter_subject: subject,
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(policy.ackWaitMs),
-    // One more than the policy: the last delivery goes to the handler loop, which writes the dead letter instead of losing the message.
-    max_deliver: policy.maxDeliver + 1,
+    // Without a limit here: runWorker counts, and writes a dead letter where the server would only stop delivering.
+    max_deliver: -1,
     max_ack_pending: 1000,
   };
   await mesh.jsm.consumers.add(streams.WORK, config);

@@ -1,5 +1,5 @@
 import { headers as names, streams, subjects } from '@atelier/contracts';
-import { headers, type Consumer, type ConsumerMessages, type JsMsg } from 'nats';
+import { headers, type Consumer, type JsMsg } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from './logging';
 import type { Mesh } from './mesh';
@@ -32,8 +32,9 @@ export interface WorkerOptions<I, T> {
   onOutcome?: (outcome: Outcome, seconds: number) => void;
 }
 
-/** First pause after an error, doubled each time. */
+/** First pause after an error, doubled each time up to the longest. */
 const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 30_000;
 
 /**
  * Takes messages of one work subject until the signal, then waits for those in hand. A message leaves the queue only when its handler
@@ -44,34 +45,44 @@ export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, 
   const policy = workPolicies[subject];
   if (!policy) throw new Error(`no work policy for ${subject}: add it in libs/mesh/src/provision.ts`);
   const inHand = new Set<Promise<void>>();
+  let consumer: Consumer | undefined;
   while (!signal.aborted) {
-    let messages: ConsumerMessages;
-    try {
-      const consumer: Consumer = await mesh.js.consumers.get(streams.WORK, consumerName(subject));
-      // One at a time beyond those in hand: what is fetched is leased, and what waits here does not run elsewhere.
-      messages = await consumer.consume({ max_messages: 1, expires: 10_000 });
-    } catch (error) {
-      if (signal.aborted) return;
-      logger?.warn({ subject, error: (error as Error).message }, 'cannot reach the queue, trying again');
-      await sleep(500, undefined, { signal }).catch(() => undefined);
+    if (inHand.size >= concurrency) {
+      await Promise.race(inHand);
       continue;
     }
-    const stop = (): void => messages.stop();
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
     try {
-      for await (const message of messages) {
-        const task = handleOne(mesh, message, type, policy, handler, options).finally(() => inHand.delete(task));
-        inHand.add(task);
-        if (inHand.size >= concurrency) await Promise.race(inHand);
-      }
+      consumer ??= await mesh.js.consumers.get(streams.WORK, consumerName(subject));
+      const message = await takeOne(consumer, signal);
+      if (!message) continue;
+      const task = handleOne(mesh, message, type, policy, handler, options).finally(() => inHand.delete(task));
+      inHand.add(task);
     } catch (error) {
-      logger?.warn({ subject, error: (error as Error).message }, 'the queue went away, trying again');
-    } finally {
-      signal.removeEventListener('abort', stop);
+      consumer = undefined;
+      if (signal.aborted) break;
+      logger?.warn({ subject, error: (error as Error).message }, 'cannot reach the queue, trying again');
+      await sleep(500, undefined, { signal }).catch(() => undefined);
     }
   }
   await Promise.allSettled(inHand);
+}
+
+/**
+ * One message, asked for only now that a hand is free: a message that is fetched ahead has its lease running while nobody works on it,
+ * comes again elsewhere and uses up its tries. (The client's `consume` always fetches ahead.) Null after a while, or at the signal.
+ */
+async function takeOne(consumer: Consumer, signal: AbortSignal): Promise<JsMsg | null> {
+  const next = consumer.next({ expires: 5_000 });
+  let stop: (() => void) | undefined;
+  const stopped = new Promise<null>((resolve) => signal.addEventListener('abort', (stop = () => resolve(null)), { once: true }));
+  try {
+    const message = await Promise.race([next, stopped]);
+    // Whatever comes after the signal goes back at once.
+    if (!message) next.then((late) => late?.nak(), () => undefined);
+    return message;
+  } finally {
+    if (stop) signal.removeEventListener('abort', stop);
+  }
 }
 
 async function handleOne<I, T>(
@@ -96,8 +107,10 @@ async function handleOne<I, T>(
   } catch (error) {
     const reason = (error as Error).message;
     logger?.error({ subject: message.subject, deliveries, error: (error as Error).stack }, 'handler failed');
-    outcome = deliveries >= policy.maxDeliver ? deadLetter(reason) : retryLater(FIRST_RETRY_MS * 2 ** (deliveries - 1), reason);
+    outcome = retryLater(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (deliveries - 1)), reason);
   }
+  // A service that is being stopped gives its work back; that is not the work's fault.
+  if (outcome.kind === 'retry' && deliveries >= policy.maxDeliver && !signal.aborted) outcome = deadLetter(`${outcome.reason} (given up after ${deliveries} tries)`);
   try {
     await settle(mesh, message, outcome, deliveries);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { IngestWork, streams, subjects, type Event } from '@atelier/contracts';
 import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
-import { deadLetter, done, publishWork, retryLater, runWorker, subscribeEvents, type WorkContext } from '@atelier/mesh';
+import { consumerName, deadLetter, done, publishWork, retryLater, runWorker, subscribeEvents, type WorkContext } from '@atelier/mesh';
+import { nanos } from 'nats';
 
 describe('work', () => {
   let test: TestMesh;
@@ -79,6 +80,34 @@ describe('work', () => {
     await waitFor('the dead letter', async () => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages === 1, 40_000);
     expect(tries).toBe(5);
     expect(await left()).toBe(0);
+  });
+
+  it('that waits for a hand is not taken ahead: its lease does not run out, and it is delivered once', async () => {
+    await test.mesh.jsm.consumers.update(streams.WORK, consumerName(subjects.work.ingest), { ack_wait: nanos(500) });
+    const deliveries: number[] = [];
+    worker(async (_, context) => {
+      deliveries.push(context.deliveries);
+      const beat = setInterval(() => context.working(), 100);
+      await new Promise((resolve) => setTimeout(resolve, 400)).finally(() => clearInterval(beat));
+      return done;
+    });
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await work(id);
+    await waitFor('an empty queue', async () => (await left()) === 0);
+    expect(deliveries).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it('runs as many at once as it was told, and no more', async () => {
+    let now = 0;
+    let most = 0;
+    worker(async () => {
+      most = Math.max(most, ++now);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      now--;
+      return done;
+    }, 3);
+    for (const id of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) await work(id);
+    await waitFor('an empty queue', async () => (await left()) === 0);
+    expect(most).toBe(3);
   });
 
   it('that a stopped worker holds is finished before it stops', async () => {
