@@ -1,4 +1,5 @@
 target_sources(atelier PRIVATE
+  src/engine/adapter.cpp
   src/engine/clip_text.cpp
   src/engine/device.cpp
   src/engine/flux_transformer.cpp
