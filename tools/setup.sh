@@ -30,7 +30,7 @@ fi
 
 # The lock's digest is written beside what it led to, so that a second run knows that nothing changed.
 stamp=node_modules/.atelier-lock
-digest=$(sha256sum package-lock.json package.json libs/*/package.json services/*/package.json cli/package.json 2>/dev/null | sha256sum)
+digest=$(sha256sum package-lock.json package.json libs/*/package.json services/*/package.json $(ls cli/package.json 2>/dev/null || true) | sha256sum)
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
   say "installing npm packages"
   npm ci --no-audit --no-fund --loglevel=error
