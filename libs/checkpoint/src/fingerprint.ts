@@ -26,9 +26,9 @@ export function joinHashes(...hashes: readonly string[]): string {
   return createHash('sha256').update(hashes.join('\n')).digest('hex');
 }
 
-/** Where Atelier keeps what it can compute again: ATELIER_DATA, or ~/.local/share/atelier. */
+/** Where Atelier keeps what it can compute again: ATELIER_DATA, or ~/.atelier. */
 export function dataFolder(): string {
-  return process.env.ATELIER_DATA || join(homedir(), '.local', 'share', 'atelier');
+  return process.env.ATELIER_DATA || join(homedir(), '.atelier');
 }
 
 export class FileHashes {

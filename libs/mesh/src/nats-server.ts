@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface NatsServer {
   url: string;
+  /** Resolves when the process is gone, with how it ended. */
+  readonly ended: Promise<string>;
   /** Lets it write what it has to disk and ends it. */
   stop(): Promise<void>;
   /** SIGKILL: for tests of what survives. */
@@ -65,5 +67,5 @@ export async function startNatsServer({ storeDir, port = 0, host = '127.0.0.1', 
     await ended;
     rmSync(ports, { force: true });
   };
-  return { url, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+  return { url, ended, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }

@@ -42,6 +42,11 @@ async function startServer(storeDir: string): Promise<NatsServer> {
   // No binary: an image, where there is Docker. Loaded only then, since it looks for Docker when it loads.
   const { GenericContainer, Wait } = await import('testcontainers');
   const container = await new GenericContainer('nats:2.10-alpine').withCommand(['-js', '--max_payload', '9437184']).withExposedPorts(4222).withWaitStrategy(Wait.forLogMessage('Server is ready')).start();
-  const end = async (): Promise<void> => void (await container.stop());
-  return { url: `nats://${container.getHost()}:${container.getMappedPort(4222)}`, stop: end, kill: end };
+  let over: (how: string) => void = () => undefined;
+  const ended = new Promise<string>((resolve) => (over = resolve));
+  const end = async (): Promise<void> => {
+    await container.stop();
+    over('it was stopped');
+  };
+  return { url: `nats://${container.getHost()}:${container.getMappedPort(4222)}`, ended, stop: end, kill: end };
 }
