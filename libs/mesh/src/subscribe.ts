@@ -1,10 +1,11 @@
-import { Event, streams } from '@atelier/contracts';
-import { DeliverPolicy, type OrderedConsumerOptions } from 'nats';
+import { Event, headers as names, streams, subjects } from '@atelier/contracts';
+import { DeliverPolicy, type JsMsg, type OrderedConsumerOptions } from 'nats';
 import type { Mesh } from './mesh';
+import type { MessageType } from './publish';
 
 export interface SubscribeOptions {
-  /** 'all': from the first event kept; 'new': from now on; a number: from that position of the stream. Default 'all'. */
-  from?: 'all' | 'new' | number;
+  /** 'all': from the first one kept; 'new': from now on; a number: from that position of the stream; a date: from then. Default 'all'. */
+  from?: 'all' | 'new' | number | Date;
   signal?: AbortSignal;
 }
 
@@ -15,23 +16,37 @@ export interface ReceivedEvent {
 }
 
 /** Events of a subject in order, without gaps, across reconnections; ends when the signal says so. */
-export async function* subscribeEvents(mesh: Mesh, filter: string, { from = 'all', signal }: SubscribeOptions = {}): AsyncGenerator<ReceivedEvent> {
+export async function* subscribeEvents(mesh: Mesh, filter: string, options: SubscribeOptions = {}): AsyncGenerator<ReceivedEvent> {
+  for await (const message of readStream(mesh, streams.EVENTS, filter, options)) {
+    yield { subject: message.subject, sequence: message.seq, event: Event.decode(message.data) };
+  }
+}
+
+/** Work of one subject that was given up, with the reason, in order; ends when the signal says so. */
+export async function* subscribeDeadLetters<I, T>(mesh: Mesh, subject: string, type: MessageType<I, T>, options: SubscribeOptions = {}): AsyncGenerator<{ work: T; reason: string }> {
+  for await (const message of readStream(mesh, streams.DEAD, subjects.dead(subject), options)) {
+    yield { work: type.decode(message.data), reason: message.headers?.get(names.reason) || 'no reason was kept' };
+  }
+}
+
+async function* readStream(mesh: Mesh, stream: string, filter: string, { from = 'all', signal }: SubscribeOptions): AsyncGenerator<JsMsg> {
   if (signal?.aborted) return;
   const options: Partial<OrderedConsumerOptions> = { filterSubjects: filter };
   if (from === 'new') options.deliver_policy = DeliverPolicy.New;
-  else if (typeof from === 'number') {
+  else if (from instanceof Date) {
+    options.deliver_policy = DeliverPolicy.StartTime;
+    options.opt_start_time = from.toISOString();
+  } else if (typeof from === 'number') {
     options.deliver_policy = DeliverPolicy.StartSequence;
     options.opt_start_seq = Math.max(1, from);
   }
-  const consumer = await mesh.js.consumers.get(streams.EVENTS, options);
+  const consumer = await mesh.js.consumers.get(stream, options);
   const messages = await consumer.consume({ max_messages: 100 });
   const stop = (): void => void messages.close();
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();
   try {
-    for await (const message of messages) {
-      yield { subject: message.subject, sequence: message.seq, event: Event.decode(message.data) };
-    }
+    yield* messages;
   } finally {
     signal?.removeEventListener('abort', stop);
     await messages.close();

@@ -1,0 +1,34 @@
+import { NatsError } from 'nats';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface OutageOptions {
+  signal?: AbortSignal;
+  /** How long the mesh may be away before its error is passed on. Default: two minutes. */
+  patienceMs?: number;
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 2000;
+
+/**
+ * For long jobs, which a restart of nats-server should not cost: does what is asked of the mesh again until it answers. Only for what may
+ * be done twice. Errors that are not the mesh's, and refusals by JetStream itself, are passed on at once.
+ */
+export async function throughOutage<T>(ask: () => Promise<T>, { signal, patienceMs = 120_000 }: OutageOptions = {}): Promise<T> {
+  const deadline = Date.now() + patienceMs;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await ask();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isOutage(error) || Date.now() > deadline) throw error;
+      await sleep(pause, undefined, { signal });
+    }
+  }
+}
+
+function isOutage(error: unknown): boolean {
+  if (!(error instanceof NatsError)) return false;
+  // Answers of JetStream about the request itself carry an api error below 500; 503 is "not ready yet".
+  return error.api_error === undefined || error.api_error.code >= 500;
+}
