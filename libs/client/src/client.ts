@@ -7,6 +7,7 @@ import * as datasets from './datasets';
 import * as events from './events';
 import * as finetunes from './finetunes';
 import * as generations from './generations';
+import { runEvents } from './run-events';
 import * as services from './services';
 import type { UploadProgress } from './uploads';
 
@@ -54,8 +55,9 @@ export class AtelierClient {
   cancelRun(key: string): Promise<Run> {
     return finetunes.cancelRun(this.connection, key);
   }
-  runEvents(id: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
-    return events.runEvents(this.connection, id, options);
+  /** From the first on, with what the encoders do for the run; ends with the event that says how it ended. */
+  runEvents(key: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
+    return runEvents(this.connection, key, options);
   }
 
   adapters(): Promise<AdapterInfo[]> {

@@ -1,8 +1,7 @@
-import type { Event } from '@atelier/contracts';
-import { RunState, GenerationState } from '@atelier/contracts';
+import type { Event, GenerationState } from '@atelier/contracts';
 import { subscribeEvents, type ReceivedEvent } from '@atelier/mesh';
 import type { Connection } from './connection';
-import { isGenerationOver, isRunOver } from './states';
+import { isGenerationOver } from './states';
 
 /** `sequence` is a position in the EVENTS stream: give it back as `after` to go on where one left off. */
 export type StreamedEvent = ReceivedEvent;
@@ -15,16 +14,6 @@ export interface FollowOptions {
 
 /** How long the last event of a subject may come after its state says that it is over. */
 const LAST_EVENT_MS = 2000;
-
-/** Events of a run from its first on, ending with the one that says how it ended. */
-export function runEvents(connection: Connection, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
-  return follow(connection, {
-    filter: `events.run.${id}.>`,
-    isLast: ({ runState }) => isRunOver({ state: runState?.state as RunState | undefined }),
-    over: (signal) => untilTrue(connection.runs.watch(id, { signal }), isRunOver),
-    ...options,
-  });
-}
 
 /** Events of a picture being drawn, ending with the one that says how it ended. */
 export function generationEvents(connection: Connection, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
@@ -46,8 +35,10 @@ export function allEvents(connection: Connection, options: FollowOptions = {}): 
   return follow(connection, { filter: 'events.>', isLast: () => false, ...options });
 }
 
-interface Followed extends FollowOptions {
+export interface Followed extends FollowOptions {
   filter: string;
+  /** Where to begin without `after`. */
+  from?: 'all' | Date;
   isLast: (event: Event) => boolean;
   over?: (signal: AbortSignal) => Promise<boolean>;
 }
@@ -56,7 +47,7 @@ interface Followed extends FollowOptions {
  * Yields until the last event. That one may never come (a killed service writes the state and dies before it says so), so
  * the state is watched as well and ends the stream, a moment later, in its place.
  */
-async function* follow(connection: Connection, { filter, isLast, over, after, signal }: Followed): AsyncGenerator<StreamedEvent> {
+export async function* follow(connection: Connection, { filter, from = 'all', isLast, over, after, signal }: Followed): AsyncGenerator<StreamedEvent> {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   if (signal?.aborted) return;
@@ -66,8 +57,8 @@ async function* follow(connection: Connection, { filter, isLast, over, after, si
     if (ended) timer = setTimeout(abort, LAST_EVENT_MS);
   }, abort);
   try {
-    const from = after === undefined ? 'all' : after + 1;
-    for await (const streamed of subscribeEvents(connection.mesh, filter, { from, signal: stop.signal })) {
+    const start = after === undefined ? from : after + 1;
+    for await (const streamed of subscribeEvents(connection.mesh, filter, { from: start, signal: stop.signal })) {
       yield streamed;
       timer?.refresh();
       if (isLast(streamed.event)) return;
@@ -81,7 +72,7 @@ async function* follow(connection: Connection, { filter, isLast, over, after, si
 }
 
 /** Whether a watched value came to meet the condition, rather than the watch ending first. */
-async function untilTrue<T>(values: AsyncIterable<T>, condition: (value: T) => boolean): Promise<boolean> {
+export async function untilTrue<T>(values: AsyncIterable<T>, condition: (value: T) => boolean): Promise<boolean> {
   for await (const value of values) if (condition(value)) return true;
   return false;
 }

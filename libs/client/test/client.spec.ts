@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { buckets, Dataset, DatasetState, GenerateWork, Generation, GenerationState, IngestWork, Run, RunState, subjects } from '@atelier/contracts';
+import { buckets, Dataset, DatasetState, GenerateWork, Generation, GenerationState, IngestWork, Manifest, Run, RunState, subjects } from '@atelier/contracts';
 import { Mesh, type MessageType, done, publishEvent, runWorker } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
 import { startTestMesh } from '@atelier/testing';
@@ -137,6 +137,27 @@ describe('fine-tunes', () => {
     expect(all.map(({ event }) => event.runStep?.step)).toEqual([1, 2, 3, undefined]);
     const rest = await collect(client.runEvents(id, { after: all[1].sequence }));
     expect(rest.map(({ sequence }) => sequence)).toEqual(all.slice(2).map(({ sequence }) => sequence));
+  });
+
+  test('runEvents - has what the encoders do for the run, and nothing they do for others', async () => {
+    await uploaded('encoded');
+    const { id, datasetId } = await client.startFinetune({ dataset: 'encoded' });
+    const ready = (kind: 'latents' | 'prompts', key: string) => publishEvent(mesh, subjects.event(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png` } });
+    await ready('latents', 'mine-early');
+    await ready('latents', 'foreign-early');
+    const manifest = Manifest.encode({ datasetId, samples: [{ name: 'a.png', latentsKey: 'mine-early', promptsKey: 'mine-late' }] }).finish();
+    await new BlobStore(mesh).put(buckets.blobs.manifests, 'manifest-of-encoded', manifest);
+    await publishEvent(mesh, subjects.event('run', id, 'encoding'), { encodeSummary: { runId: id, latentsTotal: 1, promptsTotal: 1 } });
+    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) => Object.assign(run, { manifest: 'manifest-of-encoded', state: RunState.RUN_STATE_ENCODING }));
+    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_ENCODING } });
+    await ready('prompts', 'foreign-late');
+    await ready('prompts', 'mine-late');
+    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
+
+    const told = (all: StreamedEvent[]) => all.map(({ event }) => event.encodeReady?.key ?? event.detail);
+    const all = await collect(client.runEvents(id));
+    expect(told(all)).toEqual(['mine-early', 'encodeSummary', 'runState', 'mine-late', 'runState']);
+    expect(told(await collect(client.runEvents(id, { after: all[2].sequence })))).toEqual(['mine-late', 'runState']);
   });
 
   test('runEvents - ends as well when the run is over and nobody said so', async () => {
