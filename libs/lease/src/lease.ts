@@ -39,6 +39,8 @@ export interface Lease {
   readonly bytes: number;
   /** Raised when the lease was lost (it expired while this process could not renew it). */
   readonly lost: AbortSignal;
+  /** Raised when someone more urgent waits for the device: whoever can, lets go at the next good moment. */
+  readonly wanted: AbortSignal;
   release(): Promise<void>;
 }
 
@@ -61,11 +63,15 @@ export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<L
         ledger.grants = ledger.grants.filter((grant) => grant.expiresAt > now || grant.token === waiting);
         const mine = ledger.grants.find((grant) => grant.token === waiting) ?? { token: ++ledger.token, owner, bytes: 0, priority, expiresAt: 0 };
         if (!ledger.grants.includes(mine)) ledger.grants.push(mine);
-        mine.expiresAt = now + ttlMs;
+        // Not at every look: a ledger that says the same is not written again.
+        if (mine.expiresAt - now < ttlMs / 2) mine.expiresAt = now + ttlMs;
         const used = ledger.grants.reduce((sum, grant) => sum + grant.bytes, 0);
         // Those who wait stand in the ledger with no bytes; the most urgent, then the oldest, is served first.
         const ahead = ledger.grants.some((grant) => grant.bytes === 0 && grant !== mine && (grant.priority > priority || (grant.priority === priority && grant.token < mine.token)));
-        if (!ahead && used + bytes <= capacity) mine.bytes = Math.max(1, bytes);
+        if (!ahead && used + bytes <= capacity) {
+          mine.bytes = Math.max(1, bytes);
+          mine.expiresAt = now + ttlMs;
+        }
         return mine;
       });
       waiting = got.token;
@@ -90,23 +96,43 @@ class HeldLease implements Lease {
   readonly token: number;
   readonly bytes: number;
   private readonly losing = new AbortController();
+  private readonly wanting = new AbortController();
+  private readonly over = new AbortController();
   private readonly timer: NodeJS.Timeout;
 
   constructor(
     private readonly kv: KV,
     private readonly key: string,
     private readonly capacity: number,
-    grant: Grant,
+    private readonly grant: Grant,
     private readonly ttlMs: number,
   ) {
     this.token = grant.token;
     this.bytes = grant.bytes;
     this.timer = setInterval(() => void this.renew(), ttlMs / 3);
     this.timer.unref();
+    // Should the watch break, the next renewal looks instead.
+    void this.watch().catch(() => undefined);
   }
 
   get lost(): AbortSignal {
     return this.losing.signal;
+  }
+
+  get wanted(): AbortSignal {
+    return this.wanting.signal;
+  }
+
+  private async watch(): Promise<void> {
+    const entries = await this.kv.watch({ key: this.key });
+    this.over.signal.addEventListener('abort', () => entries.stop(), { once: true });
+    if (this.over.signal.aborted) entries.stop();
+    for await (const entry of entries) if (entry.operation === 'PUT') this.look(entry.json<Ledger>());
+  }
+
+  private look({ grants }: Ledger): void {
+    const now = Date.now();
+    if (grants.some((grant) => grant.bytes === 0 && grant.priority > this.grant.priority && grant.expiresAt > now)) this.wanting.abort();
   }
 
   private async renew(): Promise<void> {
@@ -114,6 +140,7 @@ class HeldLease implements Lease {
       const held = await change(this.kv, this.key, this.capacity, (ledger) => {
         const mine = ledger.grants.find((grant) => grant.token === this.token);
         if (mine) mine.expiresAt = Date.now() + this.ttlMs;
+        this.look(ledger);
         return mine;
       });
       if (!held) this.lose();
@@ -124,11 +151,13 @@ class HeldLease implements Lease {
 
   private lose(): void {
     clearInterval(this.timer);
+    this.over.abort();
     this.losing.abort();
   }
 
   async release(): Promise<void> {
     clearInterval(this.timer);
+    this.over.abort();
     await drop(this.kv, this.key, this.capacity, this.token);
   }
 }
@@ -145,9 +174,12 @@ async function change<R>(kv: KV, key: string, capacity: number, edit: (ledger: L
     const entry = await kv.get(key);
     const there = entry && entry.operation === 'PUT';
     const ledger: Ledger = there ? entry.json<Ledger>() : { capacity, token: 0, grants: [] };
+    const before = JSON.stringify(ledger);
     ledger.capacity = capacity;
     const result = edit(ledger);
-    const bytes = new TextEncoder().encode(JSON.stringify(ledger));
+    const after = JSON.stringify(ledger);
+    if (there && after === before) return result;
+    const bytes = new TextEncoder().encode(after);
     try {
       if (there) await kv.update(key, bytes, entry.revision);
       else await kv.create(key, bytes);

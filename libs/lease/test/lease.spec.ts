@@ -50,6 +50,21 @@ describe('a lease', () => {
     expect(order).toEqual(['high', 'low']);
   });
 
+  it('tells its holder when someone more urgent waits, and nobody else does', async () => {
+    const held = await ask('drawing', 100);
+    const stop = new AbortController();
+    const equal = ask('drawing too', 50, { signal: stop.signal }).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(held.wanted.aborted).toBe(false);
+    const training = ask('training', 100, { priority: 10 });
+    await new Promise((resolve) => held.wanted.addEventListener('abort', resolve));
+    await held.release();
+    expect((await training).wanted.aborted).toBe(false);
+    stop.abort();
+    await equal;
+    await (await training).release();
+  });
+
   it('given up while waiting leaves no trace', async () => {
     const held = await ask('held', 100);
     const stop = new AbortController();
