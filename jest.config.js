@@ -6,7 +6,7 @@ module.exports = {
   testMatch: ['**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/native/'],
-  moduleNameMapper: { '^@atelier/(contracts|mesh|store|lease|testing|engine|checkpoint|client|pictures)$': '<rootDir>/libs/$1/src' },
+  moduleNameMapper: { '^@atelier/(contracts|mesh|store|lease|testing|engine|checkpoint|client|drawing)$': '<rootDir>/libs/$1/src' },
   transform: {
     '^.+\\.ts$': ['@swc/jest', {
       jsc: { parser: { syntax: 'typescript', decorators: true }, transform: { legacyDecorator: true, decoratorMetadata: true }, target: 'es2022', keepClassNames: true },

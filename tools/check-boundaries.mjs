@@ -18,6 +18,7 @@ const allowed = {
   checkpoint: ['contracts'],
   engine: ['contracts', 'checkpoint'],
   client: ['contracts', 'checkpoint', 'mesh', 'store'],
+  drawing: ['contracts', 'checkpoint', 'engine', 'mesh', 'store'],
   testing: ['contracts', 'mesh', 'store', 'checkpoint', 'client'],
 };
 

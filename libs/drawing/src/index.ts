@@ -1,0 +1,3 @@
+export { ModelHost, type ModelHostOptions, type Models } from './model-host';
+export { drawPicture, encodePicture, toPixels, type PictureFormat, type PictureRequest } from './picture';
+export { decodePromptEmbeds, PromptSource, type PromptEmbeds } from './prompt-embeds';

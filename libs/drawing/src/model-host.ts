@@ -1,0 +1,93 @@
+import { openCheckpoint, type Checkpoint } from '@atelier/checkpoint';
+import { Engine, type BaseQuant, type FluxTransformer, type Progress, type Vae } from '@atelier/engine';
+
+export interface ModelHostOptions {
+  /** Folder of a checkpoint in the diffusers layout. */
+  model: string;
+  /** Where quantised copies are kept; none are without it. */
+  cacheDir?: string;
+  /** 0: all cores. */
+  threads?: number;
+  /** Models are let go when nobody has used them for so long. */
+  idleMs?: number;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** The checkpoint's models, loaded when first used, shared while used, and let go when idle, so that another tenant can have the memory. */
+export class ModelHost {
+  private opened?: Promise<Checkpoint>;
+  private engine?: Promise<Engine>;
+  private readonly loaded = new Map<string, Promise<{ dispose(): Promise<void> }>>();
+  private users = 0;
+  private timer?: NodeJS.Timeout;
+  private letGo: Promise<void> = Promise.resolve();
+  private readonly listeners: (() => Promise<void>)[] = [];
+
+  constructor(private readonly options: ModelHostOptions) {}
+
+  checkpoint(): Promise<Checkpoint> {
+    this.opened ??= openCheckpoint(this.options.model).catch((error: unknown) => {
+      this.opened = undefined; // a folder that is put right is found at the next try
+      throw error;
+    });
+    return this.opened;
+  }
+
+  /** Runs `work` with the models at hand; they stay loaded at least until it is over. */
+  async use<T>(work: (models: Models) => Promise<T>): Promise<T> {
+    clearTimeout(this.timer);
+    this.users++;
+    try {
+      await this.letGo;
+      const checkpoint = await this.checkpoint();
+      return await work({
+        checkpoint,
+        transformer: (quant) => this.load(`transformer ${quant}`, (engine) => engine.loadTransformer(checkpoint.component('transformer'), { quant, cacheDir: this.options.cacheDir, onProgress: this.options.onProgress })) as Promise<FluxTransformer>,
+        vae: () => this.load('vae', (engine) => engine.loadVae(checkpoint.component('vae'))) as Promise<Vae>,
+      });
+    } finally {
+      if (--this.users === 0) {
+        this.timer = setTimeout(() => void this.release(), this.options.idleMs ?? 60_000);
+        this.timer.unref();
+      }
+    }
+  }
+
+  /** Called before the models are let go, by whoever keeps something that was made from them. */
+  onRelease(listener: () => Promise<void>): void {
+    this.listeners.push(listener);
+  }
+
+  /** Lets the models go now, unless someone is using them. */
+  async release(): Promise<void> {
+    clearTimeout(this.timer);
+    if (this.users > 0) return;
+    const engine = this.engine;
+    this.engine = undefined;
+    this.loaded.clear();
+    this.letGo = this.close(engine);
+    await this.letGo;
+  }
+
+  private async close(engine: Promise<Engine> | undefined): Promise<void> {
+    await Promise.allSettled(this.listeners.map((listener) => listener()));
+    await engine?.then((open) => open.close()).catch(() => undefined);
+  }
+
+  private load<M extends { dispose(): Promise<void> }>(name: string, load: (engine: Engine) => Promise<M>): Promise<M> {
+    let model = this.loaded.get(name) as Promise<M> | undefined;
+    if (!model) {
+      this.engine ??= Engine.open({ threads: this.options.threads ?? 0 });
+      model = this.engine.then(load);
+      this.loaded.set(name, model);
+      model.catch(() => this.loaded.delete(name));
+    }
+    return model;
+  }
+}
+
+export interface Models {
+  checkpoint: Checkpoint;
+  transformer(quant: BaseQuant): Promise<FluxTransformer>;
+  vae(): Promise<Vae>;
+}
