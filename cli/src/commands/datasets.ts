@@ -1,0 +1,96 @@
+import { checkDataset, datasetStatus, toDate } from '@atelier/client';
+import type { Dataset } from '@atelier/contracts';
+import type { Command } from 'commander';
+import { withClient } from '../connect';
+import { handle, type Context } from '../context';
+import { defaultName, localFiles } from '../finetune/files';
+import { upload } from '../finetune/upload';
+import { when } from '../output';
+import { size, type Size } from '../parse';
+
+interface AddFlags {
+  name?: string;
+  size?: Size;
+  buckets?: boolean;
+  flip?: boolean;
+  trigger?: string;
+}
+
+export function datasetsCommand(program: Command): void {
+  const datasets = program
+    .command('datasets')
+    .summary('list, show and add data sets')
+    .description('Data sets, the newest first. What is encoded once is never encoded again, whatever data set it comes in.')
+    .addHelpText('after', `
+Examples:
+  atelier datasets
+  atelier datasets show herons
+  atelier datasets add herons.zip --size 512x768`);
+  datasets.command('list', { isDefault: true }).description('all data sets, the newest first').addHelpText('after', '\nExamples:\n  atelier datasets list --json').action(handle(list));
+  datasets.command('show').argument('<dataset>').description('one data set, with the files that could not be used').addHelpText('after', '\nExamples:\n  atelier datasets show herons').action(handle(show));
+  datasets
+    .command('add')
+    .argument('<pictures...>')
+    .description('uploads and encodes pictures without training on them yet')
+    .option('--name <name>', "name of the data set (default: the folder's)")
+    .option('--size <WxH>', 'size that pictures are cropped and resized to (default: 512x512)', size)
+    .option('--buckets', 'keep each picture near its own aspect ratio, at the area of --size')
+    .option('--flip', 'mirror pictures left to right')
+    .option('--trigger <text>', 'caption for pictures that come without one')
+    .addHelpText('after', '\nExamples:\n  atelier datasets add pictures/ --name herons --size 512x768')
+    .action(handle<AddFlags>(add as never));
+}
+
+function list(context: Context): Promise<void> {
+  const { out } = context;
+  return withClient(context, {}, async (client) => {
+    const datasets = await client.datasets();
+    for (const dataset of datasets) out.object(view(dataset));
+    const rows = datasets.map((dataset) => [dataset.id, dataset.name, datasetStatus(dataset.state), String(dataset.samples), sizeOf(dataset), when(toDate(dataset.createdAt))]);
+    out.table(['DATA SET', 'NAME', 'STATUS', 'PICTURES', 'SIZE', 'ADDED (UTC)'], rows, 'There are no data sets yet: add one with "atelier finetune" or "atelier datasets add".');
+  });
+}
+
+function show(context: Context, _flags: object, key: string): Promise<void> {
+  const { out } = context;
+  return withClient(context, {}, async (client) => {
+    const dataset = await client.dataset(key);
+    out.object(view(dataset));
+    out.line(`data set   ${dataset.id}`);
+    out.line(`name       ${dataset.name}`);
+    out.line(`status     ${datasetStatus(dataset.state)}${dataset.error ? `: ${dataset.error}` : ''}`);
+    out.line(`pictures   ${dataset.samples} of ${sizeOf(dataset)} from ${dataset.files.length} files, ${dataset.duplicates} duplicates`);
+    for (const { name, reason } of dataset.rejected) out.line(`not used   ${name}: ${reason}`);
+  });
+}
+
+async function add(context: Context, flags: AddFlags, pictures: string[]): Promise<void> {
+  const local = await localFiles(pictures);
+  const input = checkDataset({ name: flags.name ?? defaultName(pictures[0]!), trigger: flags.trigger, ...flags.size, buckets: flags.buckets, flip: flags.flip });
+  await withClient(context, { services: ['ingest', 'latents', 'prompts'] }, async (client) => {
+    const dataset = await upload(context, client, input, local);
+    context.out.line(`${dataset.id}  ${dataset.name}`);
+  });
+}
+
+function sizeOf({ transform }: Dataset): string {
+  return `${transform?.width ?? 0}x${transform?.height ?? 0}${transform?.buckets ? ' (buckets)' : ''}`;
+}
+
+function view(dataset: Dataset): object {
+  return {
+    id: dataset.id,
+    name: dataset.name,
+    status: datasetStatus(dataset.state),
+    trigger: dataset.trigger,
+    width: dataset.transform?.width ?? 0,
+    height: dataset.transform?.height ?? 0,
+    buckets: dataset.transform?.buckets ?? false,
+    files: dataset.files.length,
+    samples: dataset.samples,
+    duplicates: dataset.duplicates,
+    rejected: dataset.rejected.map(({ name, reason }) => ({ name, reason })),
+    error: dataset.error || null,
+    created_at: toDate(dataset.createdAt)?.toISOString() ?? null,
+  };
+}

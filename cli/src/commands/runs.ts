@@ -1,0 +1,93 @@
+import { runStatus, toDate, trainOptionsJson } from '@atelier/client';
+import type { Run } from '@atelier/contracts';
+import type { Command } from 'commander';
+import { withClient } from '../connect';
+import { handle, type Context } from '../context';
+import { finished, followRun } from '../finetune/follow';
+import { bytes, when } from '../output';
+
+export function runsCommand(program: Command): void {
+  const runs = program
+    .command('runs')
+    .summary('list, show, follow and cancel runs')
+    .description('Fine-tunes, the newest first. A run is named by its id, or by its adapter for the newest of that name.')
+    .addHelpText('after', `
+Examples:
+  atelier runs
+  atelier runs show herons
+  atelier runs follow herons
+  atelier runs cancel run-0k3v9x2m1abcdefgh`);
+  runs.command('list', { isDefault: true }).description('all runs, the newest first').addHelpText('after', '\nExamples:\n  atelier runs list --json').action(handle(list));
+  runs.command('show').argument('<run>').description('one run with its options and its memory').addHelpText('after', '\nExamples:\n  atelier runs show herons').action(handle(show));
+  runs
+    .command('follow')
+    .argument('<run>')
+    .description('shows a run from its first event to its end; Ctrl-C leaves the run alone')
+    .option('--validation-dir <folder>', 'write validation pictures to a folder')
+    .addHelpText('after', '\nExamples:\n  atelier runs follow herons\n  atelier runs follow herons --json --validation-dir pictures')
+    .action(handle<{ validationDir?: string }>(follow));
+  runs.command('cancel').argument('<run>').description('asks for the end of a run; the trainer sees it within a step').addHelpText('after', '\nExamples:\n  atelier runs cancel herons').action(handle(cancel));
+}
+
+function list(context: Context): Promise<void> {
+  const { out } = context;
+  return withClient(context, {}, async (client) => {
+    const runs = await client.runs();
+    for (const run of runs) out.object(view(run));
+    const rows = runs.map((run) => [run.id, run.name, runStatus(run.state), `${run.step}/${run.options?.totalSteps ?? '?'}`, run.step > 0 ? run.loss.toFixed(4) : '', when(toDate(run.createdAt))]);
+    out.table(['RUN', 'ADAPTER', 'STATUS', 'STEP', 'LOSS', 'STARTED (UTC)'], rows, 'There are no runs yet: start one with "atelier finetune".');
+  });
+}
+
+function show(context: Context, _flags: object, key: string): Promise<void> {
+  const { out } = context;
+  return withClient(context, {}, async (client) => {
+    const run = await client.run(key);
+    out.object(view(run));
+    out.line(`run        ${run.id}`);
+    out.line(`adapter    ${run.name}`);
+    out.line(`status     ${runStatus(run.state)}${run.error ? `: ${run.error}` : ''}`);
+    out.line(`step       ${run.step} of ${run.options?.totalSteps ?? '?'}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`);
+    if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
+    if (run.plan) out.line(`memory     ${bytes(Number(run.plan.totalBytes ?? 0))}`);
+    for (const [option, value] of Object.entries(trainOptionsJson(run.options ?? {}))) out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
+  });
+}
+
+function follow(context: Context, { validationDir }: { validationDir?: string }, key: string): Promise<void> {
+  const { out, interrupt } = context;
+  return withClient(context, {}, async (client) => {
+    const { id } = await client.run(key);
+    const last = await followRun(client, out, id, { signal: interrupt.signal, validationFolder: validationDir });
+    if (last) out.line(`adapter    ${finished(last).adapter}`);
+  });
+}
+
+function cancel(context: Context, _flags: object, key: string): Promise<void> {
+  const { out } = context;
+  return withClient(context, {}, async (client) => {
+    const run = await client.cancelRun(key);
+    out.object(view(run));
+    out.line(run.cancelRequested ? `run ${run.id} is asked to end` : `run ${run.id} is over already: ${runStatus(run.state)}`);
+  });
+}
+
+function view(run: Run): object {
+  return {
+    id: run.id,
+    name: run.name,
+    dataset: run.datasetId,
+    status: runStatus(run.state),
+    step: run.step,
+    total_steps: run.options?.totalSteps ?? 0,
+    loss: run.step > 0 ? run.loss : null,
+    skipped: run.skipped,
+    cancel_requested: run.cancelRequested,
+    error: run.error || null,
+    adapter: run.adapter || null,
+    samples: run.sampleImages,
+    options: trainOptionsJson(run.options ?? {}),
+    created_at: toDate(run.createdAt)?.toISOString() ?? null,
+    finished_at: toDate(run.finishedAt)?.toISOString() ?? null,
+  };
+}

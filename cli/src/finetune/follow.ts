@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { runStatus, type AtelierClient } from '@atelier/client';
+import { AtelierError, RunState, type Run } from '@atelier/contracts';
+import { saveStream } from '../save';
+import type { Output } from '../output';
+import { runEvent } from './run-events';
+import { RunView } from './run-view';
+
+export interface FollowOptions {
+  /** Ends the following, not the run. */
+  signal?: AbortSignal;
+  /** Folder for validation pictures, as they are drawn. */
+  validationFolder?: string;
+}
+
+/** Shows a run from its first event to its end and gives its last state; undefined when the following was ended first. */
+export async function followRun(client: AtelierClient, out: Output, id: string, { signal, validationFolder }: FollowOptions = {}): Promise<Run | undefined> {
+  const view = new RunView(out);
+  try {
+    for await (const { event } of client.runEvents(id, { signal })) {
+      const shown = runEvent(event);
+      if (!shown) continue;
+      view.show(shown);
+      if (shown.type === 'sample' && validationFolder) {
+        const file = join(validationFolder, `step-${String(shown.step).padStart(6, '0')}-${shown.image.replace(/[^\w.-]+/g, '-')}`);
+        await saveStream(await client.image(shown.image), file);
+        view.note(`           ${file}`);
+      }
+    }
+  } finally {
+    view.close();
+  }
+  return signal?.aborted ? undefined : client.run(id);
+}
+
+/** The run's end as the command's: a run that failed or was cancelled is an error. */
+export function finished(run: Run): Run {
+  if (run.state === RunState.RUN_STATE_FINISHED) return run;
+  if (run.state === RunState.RUN_STATE_CANCELLED) throw new AtelierError('CANCELLED', `run ${run.id} (${run.name}) was cancelled`);
+  throw new AtelierError('ABORTED', `run ${run.id} (${run.name}) ${runStatus(run.state)}: ${run.error || 'no reason was noted'}`);
+}

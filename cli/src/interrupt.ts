@@ -1,0 +1,37 @@
+/** Ctrl-C (or SIGTERM) once asks the command to end in order; a second time ends it at once. */
+export class Interrupt {
+  private readonly controller = new AbortController();
+  private readonly listener = (): void => this.arrived();
+  /** What must not outlive the command, even on a second Ctrl-C. */
+  private readonly lastActs: (() => void)[] = [];
+
+  constructor() {
+    process.on('SIGINT', this.listener);
+    process.on('SIGTERM', this.listener);
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  beforeKill(act: () => void): void {
+    this.lastActs.push(act);
+  }
+
+  /** Resolves at the first interrupt. */
+  arrival(): Promise<void> {
+    if (this.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => this.signal.addEventListener('abort', () => resolve(), { once: true }));
+  }
+
+  dispose(): void {
+    process.off('SIGINT', this.listener);
+    process.off('SIGTERM', this.listener);
+  }
+
+  private arrived(): void {
+    if (!this.signal.aborted) return this.controller.abort();
+    for (const act of this.lastActs) act();
+    process.exit(130);
+  }
+}

@@ -1,0 +1,130 @@
+import { AtelierClient } from '@atelier/client';
+import { AtelierError } from '@atelier/contracts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openModel } from '../open-model';
+import type { Settings } from '../settings';
+import { DataFolder } from './data-folder';
+import { takeLock, type Lock } from './lock';
+import { LocalNats } from './nats';
+import { freePort } from './ports';
+import { ServiceLog, type LogLine } from './service-log';
+import { ServiceProcess } from './service-process';
+import { servicePrograms } from './service-set';
+
+export interface LocalMeshOptions {
+  settings: Settings;
+  /** What happens, in lines for people. */
+  say: (text: string) => void;
+  onLog?: (line: LogLine) => void;
+  /** Gives up starting. */
+  signal?: AbortSignal;
+}
+
+/** All of Atelier on this machine: nats-server, unless there is one already, and every service; each comes back when it dies. */
+export class LocalMesh {
+  private readonly services: ServiceProcess[] = [];
+  private nats?: LocalNats;
+  private lock?: Lock;
+  private stopped?: Promise<void>;
+  natsUrl = '';
+  gatewayUrl = '';
+
+  private constructor(
+    private readonly folder: DataFolder,
+    private readonly options: LocalMeshOptions,
+  ) {}
+
+  /** Resolves when every service is ready. When one cannot start, what did start is ended again and its last words are the error. */
+  static async start(options: LocalMeshOptions): Promise<LocalMesh> {
+    await openModel(options.settings);
+    const mesh = new LocalMesh(new DataFolder(options.settings.data), options);
+    try {
+      await mesh.begin();
+      return mesh;
+    } catch (error) {
+      await mesh.stop();
+      throw error;
+    }
+  }
+
+  /** Services first, so that they can say goodbye to the mesh; then nats-server; then the folder is free. */
+  stop(): Promise<void> {
+    this.stopped ??= this.end();
+    return this.stopped;
+  }
+
+  /** Ends everything at once. Nothing acknowledged is lost: it is on nats-server's disk. */
+  kill(): void {
+    for (const service of this.services) service.kill();
+    void this.nats?.kill();
+    this.folder.withdraw();
+    this.lock?.release();
+  }
+
+  /** Process ids by service, for those who look after them. */
+  get pids(): Record<string, number> {
+    return Object.fromEntries(this.services.map(({ name, pid }) => [name, pid ?? 0]));
+  }
+
+  private async begin(): Promise<void> {
+    const { settings, say } = this.options;
+    this.folder.create();
+    this.lock = await takeLock(this.folder.lock);
+    if (!this.lock) throw await this.taken();
+    const httpPort = await freePort(settings.httpPort, settings.httpHost);
+    if (httpPort === undefined) {
+      throw new AtelierError('FAILED_PRECONDITION', `port ${settings.httpPort} of ${settings.httpHost} is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)`);
+    }
+    if (settings.natsUrl === undefined) {
+      this.nats = await LocalNats.start(this.folder.nats, (how) => say(`nats-server ended unasked (${how}); it is started again`));
+      say(`nats-server    ready  ${this.nats.url}`);
+    }
+    this.natsUrl = settings.natsUrl ?? this.nats!.url;
+    this.gatewayUrl = `http://${settings.httpHost === '0.0.0.0' ? '127.0.0.1' : settings.httpHost}:${httpPort}`;
+    const client = await AtelierClient.connect(this.natsUrl, 'up');
+    try {
+      for (const { name, main, env } of servicePrograms(settings, this.natsUrl, httpPort)) {
+        const log = new ServiceLog(this.folder.logs, name, (line) => this.options.onLog?.(line));
+        const onEnd = (how: string, restartMs: number): void => say(`${name} ended with ${how}; it is started again in ${restartMs / 1000} s. Its log: ${this.folder.logs}/${name}.log`);
+        this.services.push(new ServiceProcess({ name, main, env, log, onEnd }));
+      }
+      for (const service of this.services) service.start();
+      await this.untilReady(client);
+    } finally {
+      await client.close();
+    }
+    this.folder.announce({ pid: process.pid, natsUrl: this.natsUrl, gatewayUrl: this.gatewayUrl });
+  }
+
+  private async untilReady(client: AtelierClient): Promise<void> {
+    const ready = new Set<string>();
+    while (ready.size < this.services.length) {
+      if (this.options.signal?.aborted) throw new AtelierError('CANCELLED', 'starting was interrupted: everything is stopped again');
+      const fallen = this.services.find(({ ends }) => ends > 0);
+      if (fallen) throw new AtelierError('FAILED_PRECONDITION', `service ${fallen.name} did not start: ${fallen.lastWords || 'it said nothing'}. Its log: ${this.folder.logs}/${fallen.name}.log`);
+      const states = [...(await client.status()), { service: 'gateway', ready: await answers(`${this.gatewayUrl}/healthz`) }];
+      for (const { service } of states.filter((state) => state.ready && !ready.has(state.service))) {
+        ready.add(service);
+        this.options.say(`${service.padEnd(14)} ready${service === 'gateway' ? `  ${this.gatewayUrl}` : ''}`);
+      }
+      await sleep(100);
+    }
+  }
+
+  private async taken(): Promise<AtelierError> {
+    const running = await this.folder.running();
+    const who = running ? ` (process ${running.pid}, ${running.gatewayUrl})` : '';
+    return new AtelierError('ALREADY_EXISTS', `Atelier is already running on ${this.folder.path}${who}: end it first (Ctrl-C where it runs${running ? `, or kill ${running.pid}` : ''}), or give another folder with --data`);
+  }
+
+  private async end(): Promise<void> {
+    if (this.lock) this.folder.withdraw();
+    await Promise.all(this.services.map((service) => service.stop()));
+    await this.nats?.stop();
+    this.lock?.release();
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  return fetch(url, { signal: AbortSignal.timeout(1000) }).then(({ ok }) => ok, () => false);
+}

@@ -1,0 +1,18 @@
+import { createServer } from 'node:net';
+import { AtelierError } from '@atelier/contracts';
+
+/** The port itself when it is free, else undefined; for 0 any free one. */
+export function freePort(port: number, host = '127.0.0.1'): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(undefined);
+      else if (error.code === 'EACCES') reject(new AtelierError('INVALID_ARGUMENT', `port ${port} needs more rights than this user has: choose one above 1023`));
+      else reject(new AtelierError('INVALID_ARGUMENT', `cannot listen on ${host}:${port} (${error.code}): give an address of this machine`));
+    });
+    server.listen(port, host, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? undefined) : undefined));
+    });
+  });
+}

@@ -1,0 +1,33 @@
+import { CommanderError } from 'commander';
+import { EXIT } from './exit-codes';
+import { Output } from './output';
+import { createProgram } from './program';
+
+/** A command that is done but for a handle someone forgot does not keep a person waiting. */
+const LINGER_MS = 3000;
+
+/** Runs the command line. Results set the process's exit code; nothing is thrown. */
+export async function main(argv: readonly string[]): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
+  try {
+    const program = createProgram();
+    if (argv.length === 0) program.help({ error: true });
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : usage(error, argv);
+    else process.exitCode = new Output(false).error(error);
+  }
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+/** Commander has said what is wrong; scripts get it in their form too. */
+function usage({ message }: CommanderError, argv: readonly string[]): number {
+  new Output(argv.includes('--json')).object({ type: 'error', code: 'INVALID_ARGUMENT', message: message.replace(/^error: /, '') });
+  return EXIT.usage;
+}
+
+/** Of `atelier runs | head`, whose reader left. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  throw error;
+}

@@ -1,0 +1,85 @@
+import { join, resolve } from 'node:path';
+import { dataFolder } from '@atelier/checkpoint';
+import { AtelierError } from '@atelier/contracts';
+
+/** Every setting of the command, by its name in the environment. Services started by "atelier up" get the whole environment as well. */
+export const SETTINGS = [
+  { name: 'ATELIER_NATS_URL', flag: '--nats', value: 'what "atelier up" started on the data folder, else nats://127.0.0.1:4222', about: 'where the mesh is; with it, "up" starts no nats-server' },
+  { name: 'ATELIER_DATA', flag: '--data', value: '~/.atelier', about: 'streams, logs, caches and downloaded checkpoints' },
+  { name: 'ATELIER_MODEL', flag: '--model', value: '<data>/models/FLUX.1-dev', about: 'checkpoint folder in the diffusers layout' },
+  { name: 'ATELIER_HTTP_HOST', flag: '', value: '127.0.0.1', about: 'address of the gateway and its studio page' },
+  { name: 'ATELIER_HTTP_PORT', flag: 'up --port', value: '7870', about: 'its port; 0: any free one' },
+  { name: 'ATELIER_HEALTH_PORT', flag: '', value: 'none', about: 'with "up": the first of six ports of /healthz and /metrics' },
+  { name: 'ATELIER_TEXT_TOKENS', flag: 'plan --text-tokens', value: "the checkpoint's own length", about: 'T5 tokens of a caption' },
+  { name: 'HF_TOKEN', flag: 'model pull --token', value: 'none', about: 'Hugging Face access token, for gated checkpoints' },
+] as const;
+
+export const SETTINGS_HELP = `
+Settings (environment, or the flag):
+${SETTINGS.map(({ name, flag, value, about }) => `  ${name.padEnd(20)} ${flag ? `${flag}: ` : ''}${about}. Default: ${value}`).join('\n')}`;
+
+const DEFAULT_MODEL = 'FLUX.1-dev';
+export const DEFAULT_NATS_URL = 'nats://127.0.0.1:4222';
+
+/** Flags that every command has. */
+export interface GlobalFlags {
+  nats?: string;
+  data?: string;
+  model?: string;
+  json?: boolean;
+}
+
+export interface Settings {
+  /** Only where it was said: without it the data folder's own mesh is looked for. */
+  natsUrl?: string;
+  data: string;
+  model: string;
+  /** Whether the checkpoint was named, rather than being the default one. */
+  modelGiven: boolean;
+  httpHost: string;
+  httpPort: number;
+  healthPort?: number;
+  textTokens?: number;
+  hubToken?: string;
+}
+
+/** Flags first, then the environment, then defaults. Every bad one is reported at once. */
+export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = process.env): Settings {
+  const details: Record<string, string> = {};
+  const natsUrl = flags.nats || env.ATELIER_NATS_URL || undefined;
+  if (natsUrl !== undefined && !natsUrl.split(',').every(isNatsUrl)) {
+    details.ATELIER_NATS_URL = `is ${JSON.stringify(natsUrl)}: use nats://host:port, several separated by commas`;
+  }
+  const number = (name: string, least: number, most: number): number | undefined => {
+    const text = env[name];
+    if (!text) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (!(value >= least && value <= most)) details[name] = `is ${JSON.stringify(text)}: use a whole number from ${least} to ${most}`;
+    return value;
+  };
+  const data = resolve(flags.data || dataFolder());
+  const named = flags.model || env.ATELIER_MODEL;
+  const settings: Settings = {
+    natsUrl,
+    data,
+    model: resolve(named || join(modelsFolder(data), DEFAULT_MODEL)),
+    modelGiven: Boolean(named),
+    httpHost: env.ATELIER_HTTP_HOST || '127.0.0.1',
+    httpPort: number('ATELIER_HTTP_PORT', 0, 65_535) ?? 7870,
+    healthPort: number('ATELIER_HEALTH_PORT', 0, 65_530),
+    textTokens: number('ATELIER_TEXT_TOKENS', 1, 512),
+    hubToken: env.HF_TOKEN || undefined,
+  };
+  const problems = Object.entries(details).map(([name, problem]) => `${name} ${problem}`);
+  if (problems.length > 0) throw new AtelierError('INVALID_ARGUMENT', `these settings are not right: ${problems.join('. ')}`, details);
+  return settings;
+}
+
+/** Where "model pull" puts checkpoints, a folder each. */
+export function modelsFolder(data: string): string {
+  return join(data, 'models');
+}
+
+function isNatsUrl(text: string): boolean {
+  return /^((nats|tls|ws|wss):\/\/)?([^\s/@]+@)?[^\s/:@]+(:\d{1,5})?\/?$/.test(text.trim());
+}
