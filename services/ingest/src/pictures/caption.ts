@@ -4,12 +4,14 @@ import { formatBytes } from '../readers/format-bytes';
 /**
  * The caption a sample is trained with: what came with the picture, made one line in NFC, with the trigger
  * phrase in front unless it is in there already; the trigger alone where nothing came.
- * @throws BadFile when there is neither, or when the caption is longer than `limit` bytes
+ * @throws BadFile when there is neither, when the caption is longer than `limit` bytes, or when it holds NUL characters,
+ *   which text does not: it is another kind of file, or UTF-16 without a byte order mark
  */
 export function composeCaption(given: string | undefined, trigger: string, limit: number): string {
   if (given !== undefined && Buffer.byteLength(given) > limit) {
     throw new BadFile(`its caption has ${formatBytes(Buffer.byteLength(given))}; ${formatBytes(limit)} are allowed`);
   }
+  if (given?.includes('\0')) throw new BadFile('its caption holds NUL characters, so it is not text: save it as UTF-8');
   const caption = oneLine(given ?? '');
   const phrase = oneLine(trigger);
   if (caption === '' && phrase === '') {

@@ -49,7 +49,7 @@ export class DatasetReader {
       try {
         this.budget.takeFile();
         const clean = { name: cleanPath(file.name), size: file.size, open: () => file.open() };
-        const archive = await this.openArchive(clean);
+        const archive = await this.budget.spend(() => this.openArchive(clean));
         if (!archive) {
           keep(clean);
           continue;

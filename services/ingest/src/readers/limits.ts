@@ -19,7 +19,7 @@ export interface Limits {
   readonly pixels: number;
 }
 
-/** What a dataset's archives may still unpack: shared by all of them, so that ten bombs are no better than one. */
+/** What a dataset's archives may still unpack: shared by all that are kept, so that ten large ones are no better than one. */
 export class UnpackBudget {
   private bytes: number;
   private files: number;
@@ -33,6 +33,17 @@ export class UnpackBudget {
     this.bytes -= bytes;
     if (this.bytes < 0) {
       throw new BadFile(`unpacks to more than the ${formatBytes(this.limits.unpackedBytes)} one dataset may hold`);
+    }
+  }
+
+  /** Runs `work`, which takes from the budget; gives back what it took when it fails, since what it unpacked is not kept. */
+  async spend<T>(work: () => Promise<T>): Promise<T> {
+    const { bytes, files } = this;
+    try {
+      return await work();
+    } catch (error) {
+      Object.assign(this, { bytes, files });
+      throw error;
     }
   }
 

@@ -16,10 +16,15 @@ export class Spool {
     return new Spool(await mkdtemp(join(parent, 'ingest-')));
   }
 
-  /** Writes the stream and returns the path it lies at. */
+  /** Writes the stream and returns the path it lies at. What fails half-way leaves nothing on the disk. */
   async write(data: AsyncIterable<Uint8Array>): Promise<string> {
     const path = join(this.folder, String(this.count++));
-    await pipeline(data, createWriteStream(path, { flags: 'wx' }));
+    try {
+      await pipeline(data, createWriteStream(path, { flags: 'wx' }));
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
     return path;
   }
 

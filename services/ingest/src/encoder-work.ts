@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import { buckets, LatentsWork, PromptsWork, Sample, subjects, type IEncodeSummary, type Manifest } from '@atelier/contracts';
+import { Mesh, publishWork } from '@atelier/mesh';
+import { BlobStore, TensorStore } from '@atelier/store';
+import { mapConcurrently } from './in-order';
+import { preparedPicture } from './sample-builder';
+
+/** Questions to the store in flight at once. */
+const IN_FLIGHT = 16;
+
+/** What a manifest still needs of the encoders: one sample for each missing key. */
+export interface Missing {
+  readonly latents: Sample[];
+  readonly prompts: Sample[];
+  readonly latentsTotal: number;
+  readonly promptsTotal: number;
+}
+
+/** Finds the keys that have no tensors yet and asks the encoders for those, and for no others. */
+@Injectable()
+export class EncoderWork {
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly tensors: TensorStore,
+    private readonly blobs: BlobStore,
+  ) {}
+
+  async missing({ samples }: Manifest): Promise<Missing> {
+    const byLatents = [...new Map(samples.map((sample) => [sample.latentsKey ?? '', Sample.create(sample)])).values()];
+    const byPrompts = [...new Map(samples.map((sample) => [sample.promptsKey ?? '', Sample.create(sample)])).values()];
+    const absent = async (kind: 'latents' | 'prompts', all: Sample[], key: (sample: Sample) => string) => {
+      const there = await mapConcurrently(all, IN_FLIGHT, (sample) => this.tensors.has(kind, key(sample)));
+      return all.filter((_sample, index) => !there[index]);
+    };
+    return {
+      latents: await absent('latents', byLatents, (sample) => sample.latentsKey),
+      prompts: await absent('prompts', byPrompts, (sample) => sample.promptsKey),
+      latentsTotal: byLatents.length,
+      promptsTotal: byPrompts.length,
+    };
+  }
+
+  /** Whether every picture that is to be encoded is there in its prepared form. */
+  async canEncode({ latents }: Missing): Promise<boolean> {
+    const there = await mapConcurrently(latents, IN_FLIGHT, ({ latentsKey }) => this.blobs.has(buckets.blobs.pictures, preparedPicture(latentsKey)));
+    return there.every(Boolean);
+  }
+
+  /**
+   * Puts the missing work on the queues.
+   * @param asker who asks: the same asker asking again adds nothing, another one may try again what failed before
+   */
+  async request({ latents, prompts }: Missing, datasetId: string, maxLength: number, asker: string): Promise<void> {
+    await mapConcurrently(prompts, IN_FLIGHT, ({ promptsKey: key, caption, name }) =>
+      publishWork(this.mesh, subjects.work.prompts, PromptsWork, { key, caption, maxLength, name, datasetId }, { msgId: `prompts.${key}.${asker}` }));
+    await mapConcurrently(latents, IN_FLIGHT, ({ latentsKey: key, width, height, name }) =>
+      publishWork(this.mesh, subjects.work.latents, LatentsWork, { key, picture: preparedPicture(key), width, height, name, datasetId }, { msgId: `latents.${key}.${asker}` }));
+  }
+}
+
+/** In numbers for people: with nothing missing, no encoder does anything. */
+export function summarize(missing: Missing, datasetId: string, runId: string): IEncodeSummary {
+  return {
+    datasetId,
+    runId,
+    latentsTotal: missing.latentsTotal,
+    latentsCached: missing.latentsTotal - missing.latents.length,
+    promptsTotal: missing.promptsTotal,
+    promptsCached: missing.promptsTotal - missing.prompts.length,
+  };
+}

@@ -1,0 +1,24 @@
+import { Controller } from '@nestjs/common';
+import { IngestWork, subjects } from '@atelier/contracts';
+import { deadLetter, done, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { DatasetRefused } from './dataset-refused';
+import { IngestService } from './ingest.service';
+
+@Controller()
+export class IngestController {
+  constructor(private readonly service: IngestService) {}
+
+  @WorkHandler(subjects.work.ingest, IngestWork)
+  async ingest(work: IngestWork, { lastDelivery }: Pick<WorkContext, 'lastDelivery'>): Promise<Outcome> {
+    try {
+      await this.service.ingest(work);
+      return done;
+    } catch (error) {
+      if (error instanceof DatasetRefused) return deadLetter(error.message, work.datasetId);
+      if (!lastDelivery) throw error;
+      const reason = `could not be read in several tries: ${(error as Error).message}`;
+      await this.service.giveUp(work.datasetId, work.runId, reason);
+      return deadLetter(reason, work.datasetId);
+    }
+  }
+}

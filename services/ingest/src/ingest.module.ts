@@ -1,0 +1,34 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { Mesh } from '@atelier/mesh';
+import { BlobStore, TensorStore } from '@atelier/store';
+import { DatasetStates } from './dataset-states';
+import { EncoderWork } from './encoder-work';
+import { IngestConfig } from './ingest.config';
+import { IngestController } from './ingest.controller';
+import { IngestService } from './ingest.service';
+import { Manifests } from './manifests';
+import { ModelIdentity } from './model-identity';
+import { RunStates } from './run-states';
+import { SampleBuilder } from './sample-builder';
+
+@Module({})
+export class IngestModule {
+  static with(config: IngestConfig): DynamicModule {
+    return {
+      module: IngestModule,
+      controllers: [IngestController],
+      providers: [
+        { provide: IngestConfig, useValue: config },
+        { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
+        { provide: TensorStore, useFactory: (mesh: Mesh) => new TensorStore(mesh), inject: [Mesh] },
+        IngestService,
+        DatasetStates,
+        RunStates,
+        ModelIdentity,
+        SampleBuilder,
+        Manifests,
+        EncoderWork,
+      ],
+    };
+  }
+}

@@ -1,0 +1,216 @@
+import sharp from 'sharp';
+import { DatasetState, RunState, type Dataset } from '@atelier/contracts';
+import { makeZip } from './archives';
+import { Harness, type Files } from './harness';
+
+let harness: Harness;
+beforeEach(async () => { harness = await Harness.start(); });
+afterEach(() => harness.stop());
+
+const colours = ['#a01010', '#10a010', '#1010a0', '#a0a010'];
+
+async function picture(index: number, width = 100, height = 80): Promise<Buffer> {
+  return sharp({ create: { width, height, channels: 3, background: colours[index] } }).png().toBuffer();
+}
+
+async function threePictures(): Promise<Files> {
+  const files: Files = {};
+  for (const index of [0, 1, 2]) {
+    files[`${index}.png`] = await picture(index);
+    files[`${index}.txt`] = `picture ${index}`;
+  }
+  return files;
+}
+
+/** As the encoders would: everything that was asked for is there afterwards. */
+async function encodeAll(): Promise<void> {
+  for (const { key } of await harness.latentsWork()) await harness.tensors.put('latents', key, Buffer.from('latents'));
+  for (const { key } of await harness.promptsWork()) await harness.tensors.put('prompts', key, Buffer.from('prompts'));
+}
+
+async function summaries(id: string): Promise<object[]> {
+  return (await harness.events(`events.dataset.${id}.encoding`)).map(({ encodeSummary }) => ({ ...encodeSummary }));
+}
+
+describe('a data set', () => {
+  it('becomes a manifest, prepared pictures, work for the encoders, and events that say so', async () => {
+    await harness.upload('d1', await threePictures());
+    const dataset = await harness.ingest('d1');
+    expect(dataset).toMatchObject({ state: DatasetState.DATASET_STATE_INGESTED, samples: 3, duplicates: 0, rejected: [] });
+    const { samples, vaeFingerprint } = await harness.manifest(dataset);
+    expect(vaeFingerprint).toMatch(/^[0-9a-f]{64}$/);
+    expect(samples.map(({ name, caption, width, height }) => [name, caption, width, height])).toEqual([
+      ['0.png', 'picture 0', 64, 64], ['1.png', 'picture 1', 64, 64], ['2.png', 'picture 2', 64, 64],
+    ]);
+    const latents = await harness.latentsWork();
+    expect(latents.map(({ key, name, width, height }) => [key, name, width, height])).toEqual(samples.map(({ latentsKey, name }) => [latentsKey, name, 64, 64]));
+    expect((await harness.promptsWork()).map(({ key, caption, maxLength }) => [key, caption, maxLength])).toEqual(samples.map(({ promptsKey, caption }) => [promptsKey, caption, 512]));
+    for (const [index, work] of latents.entries()) {
+      const pixels = await sharp(await harness.blobs.get('pictures', work.picture)).raw().toBuffer();
+      expect(`#${pixels.subarray(0, 3).toString('hex')}`).toBe(colours[index]);
+    }
+    expect(await summaries('d1')).toEqual([{ datasetId: 'd1', runId: '', latentsTotal: 3, latentsCached: 0, promptsTotal: 3, promptsCached: 0 }]);
+    const [{ datasetIngested }] = await harness.events('events.dataset.d1.ingested');
+    expect(datasetIngested).toMatchObject({ datasetId: 'd1', samples: 3 });
+    expect(await harness.trainWork()).toEqual([]);
+  });
+
+  it('that is there already asks the encoders for nothing and says so, however it is packed', async () => {
+    const files = await threePictures();
+    await harness.upload('d1', files);
+    await harness.ingest('d1');
+    await encodeAll();
+    await harness.upload('d2', { 'same.zip': await makeZip(files) });
+    await harness.ingest('d2');
+    expect(await summaries('d2')).toEqual([{ datasetId: 'd2', runId: '', latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 3 }]);
+    expect(await harness.latentsWork()).toHaveLength(3);
+    expect(await harness.promptsWork()).toHaveLength(3);
+  });
+
+  it('with one caption changed asks for one prompt and no picture', async () => {
+    const files = await threePictures();
+    await harness.upload('d1', files);
+    await harness.ingest('d1');
+    await encodeAll();
+    await harness.upload('d2', { ...files, '1.txt': 'something else' });
+    await harness.ingest('d2');
+    expect(await summaries('d2')).toEqual([{ datasetId: 'd2', runId: '', latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 2 }]);
+    expect((await harness.promptsWork()).map(({ caption }) => caption)).toEqual(['picture 0', 'picture 1', 'picture 2', 'something else']);
+  });
+
+  it('ingested twice leaves what it left the first time', async () => {
+    await harness.upload('d1', await threePictures());
+    const first = await harness.ingest('d1');
+    const second = await harness.ingest('d1');
+    expect(second).toEqual(first);
+    expect(await harness.latentsWork()).toHaveLength(3);
+    expect(await harness.promptsWork()).toHaveLength(3);
+    expect(await harness.events('events.dataset.d1.ingested')).toHaveLength(1);
+  });
+
+  it('reports every bad file by name with the reason, finds duplicates by content, and goes on', async () => {
+    const good = await picture(0);
+    await harness.upload('d1', {
+      'a.png': good,
+      'b-same.webp': await sharp(good).webp({ lossless: true }).toBuffer(),
+      'c-truncated.png': good.subarray(0, good.length - 40),
+      'd-empty.jpg': '',
+      'e-text.jpg': 'not a picture',
+      'f.doc': 'what is this',
+      'g-broken.zip': 'PK but no',
+      'h.png': await picture(1),
+    }, { trigger: 'in sks style' });
+    const dataset = await harness.ingest('d1') as Dataset;
+    expect((await harness.manifest(dataset)).samples.map(({ name, caption }) => `${name}: ${caption}`)).toEqual(['a.png: in sks style', 'h.png: in sks style']);
+    expect(dataset).toMatchObject({ samples: 2, duplicates: 1, state: DatasetState.DATASET_STATE_INGESTED });
+    expect(dataset.rejected.map(({ name }) => name).sort()).toEqual(['c-truncated.png', 'd-empty.jpg', 'e-text.jpg', 'f.doc', 'g-broken.zip']);
+    for (const { reason } of dataset.rejected) expect(reason).toMatch(/^(is|cannot) .{10}/);
+    expect(await harness.deadLetters()).toEqual([]);
+  });
+
+  it('with buckets keeps each picture near its own shape; with flip it holds mirror images too', async () => {
+    const half = sharp({ create: { width: 50, height: 100, channels: 3, background: '#000' } });
+    const lopsided = await sharp({ create: { width: 100, height: 100, channels: 3, background: '#fff' } }).composite([{ input: await half.png().toBuffer(), left: 0, top: 0 }]).png().toBuffer();
+    await harness.upload('d1', { 'even.png': await picture(0, 300, 100), 'lopsided.png': lopsided }, { trigger: 'x', transform: { width: 64, height: 64, buckets: true, flip: true } });
+    const { samples } = await harness.manifest(await harness.ingest('d1'));
+    expect(samples.map(({ name, width, height }) => `${name} ${width}x${height}`)).toEqual([
+      'even.png 96x32', 'even.png (mirrored) 96x32', 'lopsided.png 64x64', 'lopsided.png (mirrored) 64x64',
+    ]);
+    expect(new Set(samples.map(({ latentsKey }) => latentsKey)).size).toBe(4);
+  });
+
+  it.each([
+    ['no picture', {}, {}, 'there is no picture in it'],
+    ['nothing but bad files', { 'a.jpg': 'x' }, { trigger: 't' }, 'none of its files can be used: a.jpg cannot be decoded'],
+    ['a picture without caption or trigger', { 'a.png': 'x' }, {}, 'a.png has no caption'],
+    ['an impossible size', { 'a.png': 'x' }, { transform: { width: 60, height: 64 } }, 'pictures cannot be made 60 × 64'],
+    ['a size whose latents fit no message', { 'a.png': 'x' }, { transform: { width: 4096, height: 2048 } }, 'pictures cannot be made 4096 × 2048'],
+    ['an unknown crop', { 'a.png': 'x' }, { transform: { width: 64, height: 64, crop: 'smart' } }, 'crop is "smart"'],
+  ])('of %s fails with the reason, and its run with it', async (_what, files, more, reason) => {
+    await harness.upload('d1', files as Files, more);
+    await harness.createRun('r1', 'd1');
+    const dataset = await harness.ingest('d1', 'r1');
+    expect(dataset?.state).toBe(DatasetState.DATASET_STATE_FAILED);
+    expect(dataset?.error).toContain(reason);
+    const run = (await harness.runs.get('r1'))?.value;
+    expect(run?.state).toBe(RunState.RUN_STATE_FAILED);
+    expect(run?.error).toContain(reason);
+    expect(await harness.deadLetters()).toHaveLength(1);
+    expect(await harness.trainWork()).toEqual([]);
+  });
+
+  it('that nobody uploaded is a dead letter, not a crash', async () => {
+    await harness.ingest('nowhere');
+    expect(await harness.deadLetters()).toHaveLength(1);
+  });
+});
+
+describe('a run', () => {
+  it('gets its manifest, goes to encoding and has its training queued once, even when the message comes twice', async () => {
+    await harness.upload('d1', await threePictures());
+    const dataset = await harness.ingest('d1');
+    await harness.createRun('r1', 'd1');
+    await harness.ingest('d1', 'r1');
+    await harness.ingest('d1', 'r1');
+    expect((await harness.runs.get('r1'))?.value).toMatchObject({ state: RunState.RUN_STATE_ENCODING, manifest: dataset?.manifest });
+    expect(await harness.trainWork()).toEqual([expect.objectContaining({ runId: 'r1', manifest: dataset?.manifest })]);
+    expect(await harness.events('events.run.r1.encoding')).toHaveLength(1);
+    expect(await harness.events('events.run.r1.state')).toHaveLength(1);
+  });
+
+  it('asks again for what could not be encoded for an earlier one', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.ingest('d1');
+    await harness.createRun('r1', 'd1');
+    await harness.ingest('d1', 'r1');
+    expect(await harness.latentsWork()).toHaveLength(6);
+  });
+
+  it('after the text length was changed has its captions keyed anew: a key never gets embeds of another length', async () => {
+    await harness.upload('d1', await threePictures());
+    const before = await harness.manifest(await harness.ingest('d1'));
+    await harness.stopService();
+    await harness.startService({ ATELIER_TEXT_TOKENS: '64' });
+    await harness.createRun('r1', 'd1');
+    const after = await harness.manifest(await harness.ingest('d1', 'r1'));
+    expect(after.samples.map(({ latentsKey }) => latentsKey)).toEqual(before.samples.map(({ latentsKey }) => latentsKey));
+    const old = new Set(before.samples.map(({ promptsKey }) => promptsKey));
+    expect(after.samples.filter(({ promptsKey }) => old.has(promptsKey ?? ''))).toEqual([]);
+    expect((await harness.promptsWork()).map(({ maxLength }) => maxLength)).toEqual([512, 512, 512, 64, 64, 64]);
+  });
+
+  it('does not lose its pictures when the prepared ones were cleared away before they were encoded', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.ingest('d1');
+    const [work] = await harness.latentsWork();
+    await harness.blobs.delete('pictures', work.picture);
+    await harness.createRun('r1', 'd1');
+    await harness.ingest('d1', 'r1');
+    expect(await harness.blobs.has('pictures', work.picture)).toBe(true);
+  });
+
+  it('that was cancelled while it waited ends as cancelled and costs nothing', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.createRun('r1', 'd1');
+    await harness.runs.update('r1', (run) => Object.assign(run, { cancelRequested: true }));
+    await harness.ingest('d1', 'r1');
+    expect((await harness.runs.get('r1'))?.value.state).toBe(RunState.RUN_STATE_CANCELLED);
+    expect(await harness.latentsWork()).toEqual([]);
+  });
+});
+
+describe('the service', () => {
+  it('stopped in the middle leaves the work to the next one', async () => {
+    await harness.stopService();
+    await harness.upload('d1', await threePictures());
+    await harness.ask('d1');
+    await harness.startService();
+    await harness.ingest('d1');
+    expect(await harness.latentsWork()).toHaveLength(3);
+  });
+
+  it('reports all bad settings at once, by name', async () => {
+    const starting = harness.startService({ ATELIER_MODEL: '', ATELIER_INGEST_PARALLEL: '0', ATELIER_INGEST_MAX_FILES: 'many' });
+    await expect(starting).rejects.toThrow(/ATELIER_MODEL is not set[^]*ATELIER_INGEST_PARALLEL is "0"[^]*ATELIER_INGEST_MAX_FILES is "many"/);
+  });
+});
