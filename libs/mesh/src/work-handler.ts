@@ -15,14 +15,26 @@ interface HandlerMetadata {
   subject: string;
   type: MessageType<unknown>;
   concurrency: number;
+  onExhausted?: string;
+}
+
+export interface WorkHandlerOptions {
+  /** Messages handled at once. Default 1. */
+  concurrency?: number;
+  /** Name of the method that takes (message, reason) and returns an Outcome when the service died at every try: see WorkerOptions. */
+  onExhausted?: string;
 }
 
 /** Method decorator: the method takes (message, context) of one work subject and returns an Outcome. */
-export function WorkHandler<I, T>(subject: string, type: MessageType<I, T>, options: { concurrency?: number } = {}): MethodDecorator {
+export function WorkHandler<I, T>(subject: string, type: MessageType<I, T>, { concurrency = 1, onExhausted }: WorkHandlerOptions = {}): MethodDecorator {
   return (_target, _key, descriptor) => {
-    Reflect.defineMetadata(METADATA, { subject, type, concurrency: options.concurrency ?? 1 } as HandlerMetadata, descriptor.value as object);
+    Reflect.defineMetadata(METADATA, { subject, type, concurrency, onExhausted } as HandlerMetadata, descriptor.value as object);
   };
 }
+
+type Handle = (message: unknown, context: WorkContext) => Promise<Outcome>;
+type Exhausted = (message: unknown, reason: string) => Promise<Outcome>;
+type FoundHandler = Omit<HandlerMetadata, 'onExhausted'> & { owner: string; handle: Handle; onExhausted?: Exhausted };
 
 /** Finds the work handlers at start, refuses two for one subject, runs them, and at the end waits for what they have in hand. */
 @Injectable()
@@ -46,15 +58,15 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
       buckets: [0.01, 0.1, 1, 10, 60, 600, 3600],
       registers: [this.registry],
     });
-    for (const { subject, type, concurrency, handle } of this.handlers()) {
+    for (const { subject, type, concurrency, handle, onExhausted } of this.handlers()) {
       const onOutcome = (outcome: Outcome, took: number): void => seconds.observe({ subject, outcome: outcome.kind }, took);
-      this.running.push(runWorker(this.mesh, { subject, type, concurrency, signal: this.stop.signal, logger: this.logger, onOutcome }, handle));
+      this.running.push(runWorker(this.mesh, { subject, type, concurrency, signal: this.stop.signal, logger: this.logger, onExhausted, onOutcome }, handle));
       this.logger.info({ subject, concurrency }, 'taking work');
     }
   }
 
-  private handlers(): (HandlerMetadata & { handle: (message: unknown, context: WorkContext) => Promise<Outcome> })[] {
-    const found = new Map<string, HandlerMetadata & { handle: (message: unknown, context: WorkContext) => Promise<Outcome>; owner: string }>();
+  private handlers(): FoundHandler[] {
+    const found = new Map<string, FoundHandler>();
     for (const { instance, name } of [...this.discovery.getControllers(), ...this.discovery.getProviders()]) {
       if (!instance || typeof instance !== 'object') continue;
       for (const method of this.scanner.getAllMethodNames(Object.getPrototypeOf(instance) as object)) {
@@ -65,7 +77,9 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
         const other = found.get(metadata.subject);
         if (other) throw new Error(`${metadata.subject} has two handlers, ${other.owner} and ${owner}: keep one`);
         if (!workPolicies[metadata.subject]) throw new Error(`${owner} handles ${metadata.subject}, which is no work subject: one of ${Object.keys(workPolicies).join(', ')}`);
-        found.set(metadata.subject, { ...metadata, owner, handle: (message, context) => (handler as (m: unknown, c: WorkContext) => Promise<Outcome>).call(instance, message, context) });
+        const fallback = metadata.onExhausted === undefined ? undefined : (instance as Record<string, unknown>)[metadata.onExhausted];
+        if (metadata.onExhausted !== undefined && typeof fallback !== 'function') throw new Error(`${owner} names ${metadata.onExhausted} for exhausted work, which is no method of ${name}`);
+        found.set(metadata.subject, { ...metadata, owner, handle: (handler as Handle).bind(instance), onExhausted: (fallback as Exhausted | undefined)?.bind(instance) });
       }
     }
     return [...found.values()];

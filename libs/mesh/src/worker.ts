@@ -28,6 +28,11 @@ export interface WorkerOptions<I, T> {
   concurrency?: number;
   signal: AbortSignal;
   logger?: Logger;
+  /**
+   * What to say of a message whose tries are used up though no handler ever said so, because the service died each time. Whoever waits for
+   * its result is to be told here. Default: a dead letter with the reason.
+   */
+  onExhausted?: (message: T, reason: string) => Promise<Outcome>;
   /** Called after each message: for metrics. */
   onOutcome?: (outcome: Outcome, seconds: number) => void;
 }
@@ -91,7 +96,7 @@ async function handleOne<I, T>(
   type: MessageType<I, T>,
   policy: { ackWaitMs: number; maxDeliver: number },
   handler: WorkHandler<T>,
-  { signal, logger, onOutcome }: WorkerOptions<I, T>,
+  { signal, logger, onExhausted, onOutcome }: WorkerOptions<I, T>,
 ): Promise<void> {
   const started = Date.now();
   const deliveries = message.info.deliveryCount;
@@ -99,7 +104,8 @@ async function handleOne<I, T>(
   let outcome: Outcome;
   try {
     if (deliveries > policy.maxDeliver) {
-      outcome = deadLetter(`the service died while handling it, ${policy.maxDeliver} times`);
+      const reason = `the service died while handling it, ${policy.maxDeliver} times`;
+      outcome = onExhausted ? await onExhausted(type.decode(message.data), reason) : deadLetter(reason);
     } else {
       const context = { working: () => message.working(), deliveries, redelivered: message.redelivered, lastDelivery: deliveries >= policy.maxDeliver, signal };
       outcome = await handler(type.decode(message.data), context);

@@ -82,6 +82,24 @@ describe('work', () => {
     expect(await left()).toBe(0);
   });
 
+  it('that kills its service at every try is given up by the next one, which can say so before the dead letter', async () => {
+    const consumer = await test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.ingest));
+    await work('deadly');
+    for (let tries = 0; tries < 5; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled, as by a service that dies
+    const told: string[] = [];
+    const options = { subject: subjects.work.ingest, type: IngestWork, signal: stop.signal };
+    const onExhausted = async (message: IngestWork, reason: string) => {
+      told.push(message.datasetId, reason);
+      return deadLetter(reason, message.datasetId);
+    };
+    let handled = 0;
+    workers.push(runWorker(test.mesh, { ...options, onExhausted }, async () => (handled++, done)));
+    await waitFor('the dead letter', async () => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages === 1);
+    expect(told).toEqual(['deadly', 'the service died while handling it, 5 times']);
+    expect(handled).toBe(0);
+    await waitFor('an empty queue', async () => (await left()) === 0);
+  });
+
   it('that waits for a hand is not taken ahead: its lease does not run out, and it is delivered once', async () => {
     await test.mesh.jsm.consumers.update(streams.WORK, consumerName(subjects.work.ingest), { ack_wait: nanos(500) });
     const deliveries: number[] = [];
