@@ -1,5 +1,5 @@
 import { openCheckpoint, type Checkpoint } from '@atelier/checkpoint';
-import { Engine, type BaseQuant, type FluxTransformer, type Progress, type Vae } from '@atelier/engine';
+import { Engine, type BaseQuant, type ClipText, type FluxTransformer, type Progress, type T5Text, type Vae } from '@atelier/engine';
 
 export interface ModelHostOptions {
   /** Folder of a checkpoint in the diffusers layout. */
@@ -11,6 +11,8 @@ export interface ModelHostOptions {
   /** Models are let go when nobody has used them for so long. */
   idleMs?: number;
   onProgress?: (progress: Progress) => void;
+  /** Called when the models are gone: their memory may be given to someone else. */
+  onFreed?: () => Promise<void>;
 }
 
 /** The checkpoint's models, loaded when first used, shared while used, and let go when idle, so that another tenant can have the memory. */
@@ -44,6 +46,8 @@ export class ModelHost {
         checkpoint,
         transformer: (quant) => this.load(`transformer ${quant}`, (engine) => engine.loadTransformer(checkpoint.component('transformer'), { quant, cacheDir: this.options.cacheDir, onProgress: this.options.onProgress })) as Promise<FluxTransformer>,
         vae: () => this.load('vae', (engine) => engine.loadVae(checkpoint.component('vae'))) as Promise<Vae>,
+        clip: () => this.load('clip', (engine) => engine.loadClip(checkpoint.component('text_encoder'))) as Promise<ClipText>,
+        t5: () => this.load('t5', (engine) => engine.loadT5(checkpoint.component('text_encoder_2'))) as Promise<T5Text>,
       });
     } finally {
       if (--this.users === 0) {
@@ -72,6 +76,7 @@ export class ModelHost {
   private async close(engine: Promise<Engine> | undefined): Promise<void> {
     await Promise.allSettled(this.listeners.map((listener) => listener()));
     await engine?.then((open) => open.close()).catch(() => undefined);
+    await this.options.onFreed?.().catch(() => undefined);
   }
 
   private load<M extends { dispose(): Promise<void> }>(name: string, load: (engine: Engine) => Promise<M>): Promise<M> {
@@ -90,4 +95,6 @@ export interface Models {
   checkpoint: Checkpoint;
   transformer(quant: BaseQuant): Promise<FluxTransformer>;
   vae(): Promise<Vae>;
+  clip(): Promise<ClipText>;
+  t5(): Promise<T5Text>;
 }

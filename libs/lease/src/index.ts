@@ -1,1 +1,2 @@
+export { BatchLease } from './batch-lease';
 export { acquireLease, leasesOf, type Lease, type LeaseRequest } from './lease';

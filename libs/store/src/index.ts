@@ -1,4 +1,5 @@
 export { EncodeRefused, TensorArrivals } from './arrivals';
 export { BlobStore, type BlobInfo } from './blobs';
+export { Encodings, type EncodeJob } from './encodings';
 export { StateStore, type Stored } from './state';
 export { TensorStore } from './tensors';

@@ -1,0 +1,42 @@
+import { subjects, type TensorKind } from '@atelier/contracts';
+import { publishEvent, type Mesh } from '@atelier/mesh';
+import { TensorStore } from './tensors';
+
+/** A tensor set to be made: its content key, and for people the name of what it is made from. */
+export interface EncodeJob {
+  readonly key: string;
+  readonly name: string;
+  readonly datasetId: string;
+}
+
+/**
+ * The encoders' side of the tensor store: a set is made once, ever, and everyone is told. TensorArrivals is the side of those who wait.
+ */
+export class Encodings {
+  private readonly tensors: TensorStore;
+
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly kind: TensorKind,
+  ) {
+    this.tensors = new TensorStore(mesh);
+  }
+
+  /**
+   * Makes and keeps the set, unless it is there already. Either way `events.<kind>.<key>.ready` says that it is there (with 0 seconds where
+   * nothing was made): the service may have been killed after it stored the set and before it said so.
+   */
+  async once({ key, name }: EncodeJob, make: () => Promise<Uint8Array>): Promise<'encoded' | 'cached'> {
+    const cached = await this.tensors.has(this.kind, key);
+    const started = Date.now();
+    if (!cached) await this.tensors.put(this.kind, key, await make());
+    const seconds = cached ? 0 : (Date.now() - started) / 1000;
+    await publishEvent(this.mesh, subjects.event(this.kind, key, 'ready'), { encodeReady: { key, kind: this.kind, name, seconds } });
+    return cached ? 'cached' : 'encoded';
+  }
+
+  /** Says that the set will not come, and why. */
+  async refuse({ key, name, datasetId }: EncodeJob, reason: string): Promise<void> {
+    await publishEvent(this.mesh, subjects.event(this.kind, key, 'failed'), { encodeFailed: { key, kind: this.kind, name, datasetId, reason } });
+  }
+}
