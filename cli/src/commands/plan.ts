@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { openCheckpoint } from '@atelier/checkpoint';
 import { AtelierClient } from '@atelier/client';
 import { AtelierError, type ITrainOptions } from '@atelier/contracts';
@@ -94,6 +95,7 @@ async function planHere({ settings, out, interrupt }: Context, options: ITrainOp
   try {
     const transformer = await engine.loadTransformer(checkpoint.component('transformer'), {
       quant: options.quant as 'none' | 'nf4' | 'nf4_double',
+      cacheDir: join(settings.data, 'quantised'), // the trainer's: whoever quantises first, the other maps
       signal: interrupt.signal,
       onProgress: ({ done, total, stage }) => {
         bar ??= new Progress(out, { label: stage || 'loading', total });

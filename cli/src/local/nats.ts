@@ -58,7 +58,7 @@ export class LocalNats {
 }
 
 /** A nats-server that a killed up left on this store: two on one store would spoil it, so it is asked to end first. */
-async function endLeftover(store: string): Promise<void> {
+export async function endLeftover(store: string): Promise<void> {
   for (const file of filesOf(store)) {
     const pid = Number(/^nats-server_(\d+)\.ports$/.exec(file)?.[1]);
     if (!pid) continue;
