@@ -308,7 +308,7 @@ Nf4Data WeightSource::nf4(const std::string& name, int64_t rows, int64_t cols) c
         atelier::require(std::abs(code[i] - kNf4Code[i]) < 1e-6f, ErrorCode::unsupported, file.path(), ": tensor ", in_quotes(name + ".quant_map"), " is not the NF4 code book");
     if (!state.has("nested_blocksize")) {
         data.absmax = floats(".absmax", blocks);
-        return data;
+        return nf4_rows(data, cols);
     }
     atelier::require(state.integer("nested_blocksize", 1) == Nf4Data::kNestedBlock, ErrorCode::unsupported, file.path(), ": ", in_quotes(state_name), ": nested_blocksize ",
                      state.integer("nested_blocksize", 1), ", expected 256");
@@ -317,7 +317,7 @@ Nf4Data WeightSource::nf4(const std::string& name, int64_t rows, int64_t cols) c
     data.nested_code = floats(".nested_quant_map", 256);
     data.nested_offset = static_cast<float>(state.number("nested_offset"));
     atelier::require(std::isfinite(data.nested_offset), ErrorCode::corrupt, file.path(), ": ", in_quotes(state_name), ": nested_offset is not finite");
-    return data;
+    return nf4_rows(data, cols);
 }
 
 } // namespace atelier

@@ -6,12 +6,12 @@
 namespace atelier {
 namespace {
 
-// PyTorch's linspace(0.1, 1, count) in float32: counted from the nearer end.
+// PyTorch's linspace(0.1, 1, count) in float32: counted from the nearer end, each product rounded together with its sum.
 std::vector<float> boundaries(int count) {
     std::vector<float> x(static_cast<size_t>(count));
     const float start = 0.1f, end = 1.0f, step = (end - start) / static_cast<float>(count - 1);
     for (int i = 0; i < count; ++i)
-        x[static_cast<size_t>(i)] = i < count / 2 ? start + step * static_cast<float>(i) : end - step * static_cast<float>(count - 1 - i);
+        x[static_cast<size_t>(i)] = i < count / 2 ? std::fma(step, static_cast<float>(i), start) : std::fma(-step, static_cast<float>(count - 1 - i), end);
     return x;
 }
 
@@ -30,7 +30,12 @@ DynamicMap build(bool is_signed) {
     std::sort(values.begin(), values.end());
     DynamicMap map;
     std::copy_n(values.begin(), map.values.size(), map.values.begin());
-    for (size_t i = 0; i < map.between.size(); ++i) map.between[i] = (map.values[i] + map.values[i + 1]) / 2.0f;
+    size_t code = 0;
+    for (int i = 0; i < DynamicMap::kSteps; ++i) {
+        const float x = -1.0f + 2.0f * static_cast<float>(i) / static_cast<float>(DynamicMap::kSteps - 1);
+        while (code < 255 && 0.5f * (map.values[code] + map.values[code + 1]) < x) ++code;
+        map.step_code[static_cast<size_t>(i)] = static_cast<uint8_t>(code);
+    }
     return map;
 }
 

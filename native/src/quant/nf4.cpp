@@ -36,6 +36,12 @@ struct Normalise {
 
 } // namespace
 
+Nf4Data nf4_rows(Nf4Data data, int64_t cols) {
+    constexpr int64_t kLanes = 16; // floats in the kernel's registers
+    data.row = cols % Nf4Data::kBlock != 0 && cols % kLanes == 0 ? cols : 0;
+    return data;
+}
+
 Nf4Data Nf4Storage::data() const {
     Nf4Data d;
     d.packed = packed.data();
@@ -82,11 +88,8 @@ Nf4Storage Nf4Builder::finish() {
     out_.absmax8.resize(blocks);
     for (size_t begin = 0; begin < blocks; begin += Nf4Data::kNestedBlock) {
         const size_t end = std::min(blocks, begin + Nf4Data::kNestedBlock);
-        float high = 0;
-        for (size_t i = begin; i < end; ++i) high = std::max(high, std::fabs(out_.absmax[i] - out_.nested_offset));
-        out_.nested_absmax.push_back(high);
-        const Normalise normalise(high, end - begin == Nf4Data::kNestedBlock);
-        for (size_t i = begin; i < end; ++i) out_.absmax8[i] = signed_dynamic_map().nearest(normalise(out_.absmax[i] - out_.nested_offset));
+        for (size_t i = begin; i < end; ++i) out_.absmax[i] -= out_.nested_offset;
+        out_.nested_absmax.push_back(quantize_block(signed_dynamic_map(), &out_.absmax[begin], static_cast<int64_t>(end - begin), &out_.absmax8[begin]));
     }
     out_.absmax.clear();
     out_.absmax.shrink_to_fit();
@@ -103,7 +106,7 @@ void nf4_dequantize_range(const Nf4Data& d, int64_t begin, std::span<float> valu
     for (size_t i = 0; i < values.size(); ++i) {
         const int64_t at = begin + static_cast<int64_t>(i);
         const uint8_t byte = d.packed[at / 2];
-        values[i] = kNf4Code[at & 1 ? byte & 15 : byte >> 4] * d.block_scale(at / Nf4Data::kBlock);
+        values[i] = kNf4Code[at & 1 ? byte & 15 : byte >> 4] * d.block_scale(d.block_of(at));
     }
 }
 

@@ -35,6 +35,11 @@ private:
     bool double_quant_;
 };
 
+// `data` as bitsandbytes' CPU kernel reads a matrix. Where rows are not whole blocks it counts blocks from each row's start, although they
+// were counted from the matrix's when it was quantised; only rows of a multiple of 16 elements take that path. FLUX.1's rows are all
+// whole blocks, where both counts agree; small checkpoints' are not, and their reference numbers come from this reading.
+Nf4Data nf4_rows(Nf4Data data, int64_t cols);
+
 Nf4Storage nf4_quantize_tensor(std::span<const float> values, bool double_quant);
 void nf4_dequantize_range(const Nf4Data&, int64_t begin, std::span<float> values);
 

@@ -13,7 +13,17 @@ struct Nf4Data {
     const float* nested_absmax = nullptr;   // ceil(blocks/256)
     const float* nested_code = nullptr;     // 256 entries, the signed dynamic map
     float nested_offset = 0;
+    // Elements of a row when scales are looked up from the row's start, see nf4_rows(); 0 when from the matrix's.
+    int64_t row = 0;
     static constexpr int64_t kBlock = 64, kNestedBlock = 256;
+
+    // The block whose scale an element of the flattened matrix takes, and the first element after it that may take another.
+    int64_t block_of(int64_t index) const { return row ? index / row * (row / kBlock) + index % row / kBlock : index / kBlock; }
+    int64_t run_end(int64_t index) const {
+        if (!row) return (index / kBlock + 1) * kBlock;
+        const int64_t column = index % row, next = (column / kBlock + 1) * kBlock;
+        return index - column + (next < row ? next : row);
+    }
 
     float block_scale(int64_t block) const {
         return absmax ? absmax[block] : nested_offset + nested_code[absmax8[block]] * nested_absmax[block / kNestedBlock];

@@ -36,7 +36,7 @@ StoredWeight store(Matrix& w, WeightFormat format, bool double_quant = false) {
     }
     if (format == WeightFormat::nf4) {
         s.nf4 = nf4_quantize_tensor(w.values, double_quant);
-        s.weight.nf4 = s.nf4.data();
+        s.weight.nf4 = nf4_rows(s.nf4.data(), w.cols); // K = 96 below is the one that is read row by row
         nf4_dequantize_range(s.weight.nf4, 0, s.wide);
     }
     return s;

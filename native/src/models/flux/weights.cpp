@@ -59,7 +59,7 @@ void point_at(Linear& linear, int64_t in, int64_t out, const Nf4Data& data) {
     linear.w.format = WeightFormat::nf4;
     linear.w.rows = out;
     linear.w.cols = in;
-    linear.w.nf4 = data;
+    linear.w.nf4 = nf4_rows(data, in);
 }
 
 } // namespace

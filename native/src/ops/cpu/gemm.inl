@@ -75,10 +75,10 @@ inline void widen(const Weight& w, int64_t row, int64_t col, int64_t count, floa
         }
         case WeightFormat::nf4: {
             for (int64_t i = 0; i < count;) {
-                const int64_t index = at + i, block = index / Nf4Data::kBlock;
-                int64_t end = (block + 1) * Nf4Data::kBlock - at;
+                const int64_t index = at + i;
+                int64_t end = w.nf4.run_end(index) - at;
                 if (end > count) end = count;
-                const float scale = w.nf4.block_scale(block);
+                const float scale = w.nf4.block_scale(w.nf4.block_of(index));
                 const uint8_t* packed = w.nf4.packed + index / 2;
                 if ((index & 1) && i < end) values[i++] = kNf4Code[*packed++ & 15] * scale;
                 int64_t pairs = (end - i) / 2;

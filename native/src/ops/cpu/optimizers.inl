@@ -44,18 +44,6 @@ inline void adam_bnb32(ThreadPool& pool, const AdamArgs& a, const View& param, c
 
 constexpr int64_t kStateBlock = 256; // bitsandbytes' block of 8-bit states
 
-// values (count) -> codes and absmax. As in NF4, whole blocks multiply by the reciprocal and the last, partial one divides.
-inline void quantize_state(const DynamicMap& map, const float* values, int64_t count, uint8_t* codes, float* absmax) {
-    float high = 0;
-    for (int64_t i = 0; i < count; ++i) high = std::fabs(values[i]) > high ? std::fabs(values[i]) : high;
-    const float safe = high > 1e-38f ? high : 1e-38f, inverse = 1.0f / safe;
-    for (int64_t i = 0; i < count; ++i) {
-        const float x = count == kStateBlock ? values[i] * inverse : values[i] / safe;
-        codes[i] = map.nearest(x < -1 ? -1.0f : x > 1 ? 1.0f : x);
-    }
-    *absmax = high;
-}
-
 // bitsandbytes with 8-bit blockwise states
 inline void adam_bnb8(ThreadPool& pool, const AdamArgs& a, const View& param, const View& grad, const View& m8, const View& v8, const View& m_absmax,
                       const View& v_absmax) {
@@ -78,7 +66,7 @@ inline void adam_bnb8(ThreadPool& pool, const AdamArgs& a, const View& param, co
             if (a.weight_decay > 0) p[i] *= decay;
             p[i] += step * m[i] / (std::sqrt(v[i]) / root + eps);
         }
-        quantize_state(signed_map, m, here, m_codes, m_absmax.f32() + block);
-        quantize_state(unsigned_map, v, here, v_codes, v_absmax.f32() + block);
+        m_absmax.f32()[block] = quantize_block(signed_map, m, here, m_codes);
+        v_absmax.f32()[block] = quantize_block(unsigned_map, v, here, v_codes);
     });
 }
