@@ -1,0 +1,39 @@
+// The micro-batches of training.safetensors.
+import type { Shape } from '../addon';
+import type { PartialTrainOptions, Sample } from '../trainer';
+import type { Fixtures } from './fixtures';
+import type { Goldens } from './goldens';
+import { gridOf } from './packing';
+
+/** Every micro-batch with its draws given, in the order of the run. */
+export function microBatches(goldens: Goldens): Sample[] {
+  const rows = (name: string) => goldens.rows(name);
+  const [mean, logvar, eps, noise, prompts, pooled] = ['mean', 'logvar', 'eps', 'noise', 'prompt_embeds', 'pooled'].map(rows);
+  const indices = goldens.integers('timestep_index');
+  return goldens.integers('order').map((sample, i) => ({
+    mean: mean[sample].data,
+    logvar: logvar[sample].data,
+    eps: eps[i].data,
+    noise: noise[i].data,
+    timestepIndex: indices[i],
+    shape: { ...gridOf(mean[sample]), textTokens: prompts[sample].shape[0] },
+    promptEmbeds: prompts[sample].data,
+    pooled: pooled[sample].data,
+    sampleId: sample,
+  }));
+}
+
+/** The run's options but for its optimizer. */
+export function runOptions({ settings, checkpoint }: Fixtures): PartialTrainOptions {
+  const { rank, alpha, targets, accumulation, clip, training } = settings;
+  const { scheduler, vaeConfig } = checkpoint;
+  return {
+    ...training, rank, alpha, targets, accumulation, maxGradNorm: clip, lrSchedule: 'constant', weighting: 'none',
+    vaeScaling: vaeConfig.scalingFactor, vaeShift: vaeConfig.shiftFactor, dynamicShifting: scheduler.dynamicShifting, shift: scheduler.shift,
+    numTrainTimesteps: scheduler.numTrainTimesteps,
+  };
+}
+
+export function shapesOf(samples: readonly Sample[]): Shape[] {
+  return [...new Map(samples.map(({ shape }) => [Object.values(shape).join(), shape])).values()];
+}
