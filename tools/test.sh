@@ -9,6 +9,7 @@ count() { passed=$((passed + $1)); failed=$((failed + $2)); }
 
 echo "== boundaries"
 if node tools/check-boundaries.mjs; then count 1 0; else count 0 1; fi
+if node tools/check-surface.mjs; then count 1 0; else count 0 1; fi
 
 echo "== native engine"
 for program in $(ctest --test-dir native/build --show-only=json-v1 | node -e 'let s="";process.stdin.on("data",d=>s+=d).on("end",()=>console.log(JSON.parse(s).tests.map(t=>t.command[0]).join("\n")))'); do
