@@ -1,9 +1,13 @@
+/** timeout(1) and some shells signal a process and its group: what comes at once is one interrupt. */
+const SAME_MS = 300;
+
 /** Ctrl-C (or SIGTERM) once asks the command to end in order; a second time ends it at once. */
 export class Interrupt {
   private readonly controller = new AbortController();
   private readonly listener = (): void => this.arrived();
   /** What must not outlive the command, even on a second Ctrl-C. */
   private readonly lastActs: (() => void)[] = [];
+  private firstAt = 0;
 
   constructor() {
     process.on('SIGINT', this.listener);
@@ -30,7 +34,11 @@ export class Interrupt {
   }
 
   private arrived(): void {
-    if (!this.signal.aborted) return this.controller.abort();
+    if (!this.signal.aborted) {
+      this.firstAt = Date.now();
+      return this.controller.abort();
+    }
+    if (Date.now() - this.firstAt < SAME_MS) return;
     for (const act of this.lastActs) act();
     process.exit(130);
   }

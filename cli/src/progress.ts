@@ -15,7 +15,8 @@ export interface ProgressOptions {
 export class Progress {
   private readonly bar?: SingleBar;
   private readonly born = Date.now();
-  private first?: number;
+  /** Where the pace is measured from. */
+  private first?: { value: number; at: number };
   private value = 0;
   private details = '';
   private eta = NaN;
@@ -40,7 +41,7 @@ export class Progress {
   }
 
   update(value: number, { details = '', etaSeconds }: { details?: string; etaSeconds?: number } = {}): void {
-    this.first ??= value;
+    this.first ??= { value, at: Date.now() };
     this.value = value;
     this.details = details;
     this.eta = etaSeconds ?? this.guess();
@@ -79,7 +80,8 @@ export class Progress {
 
   /** From the pace so far, for what does not tell its own. */
   private guess(): number {
-    const done = this.value - (this.first ?? 0);
-    return done > 0 ? ((Date.now() - this.born) / 1000 / done) * (this.options.total - this.value) : NaN;
+    const { value, at } = this.first!;
+    const seconds = (Date.now() - at) / 1000;
+    return this.value > value && seconds > 1 ? (seconds / (this.value - value)) * (this.options.total - this.value) : NaN;
   }
 }

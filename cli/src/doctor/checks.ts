@@ -111,7 +111,7 @@ async function checkPorts({ data, httpHost, httpPort }: Settings): Promise<Findi
   if (httpPort !== 0 && (await freePort(httpPort, httpHost)) === undefined) {
     return { state: 'fail', text: `port ${httpPort} of ${httpHost} is in use: end what uses it, or choose another with "up --port" or ATELIER_HTTP_PORT` };
   }
-  return { state: 'ok', text: `${httpPort} (gateway) is free; nats-server takes 4222 or any free one` };
+  return { state: 'ok', text: `${httpPort === 0 ? 'any free port' : `${httpPort}, which is free,`} for the gateway; nats-server takes 4222 or any free one` };
 }
 
 async function checkMesh(settings: Settings): Promise<Finding> {

@@ -54,7 +54,9 @@ export function* uploads(files: readonly LocalFile[], signal?: AbortSignal): Gen
   for (const { name, path } of files) {
     if (signal?.aborted) throw cancelled();
     const data = createReadStream(path);
-    signal?.addEventListener('abort', () => data.destroy(cancelled()), { once: true });
+    const breakOff = (): void => void data.destroy(cancelled());
+    signal?.addEventListener('abort', breakOff, { once: true });
+    data.once('close', () => signal?.removeEventListener('abort', breakOff));
     yield { name, data };
   }
 }

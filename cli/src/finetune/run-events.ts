@@ -3,15 +3,15 @@ import type { Event, RunState } from '@atelier/contracts';
 
 export type RunEvent =
   | { type: 'encoding'; latents_total: number; latents_cached: number; prompts_total: number; prompts_cached: number }
-  | { type: 'encoded'; kind: string; name: string; seconds: number }
-  | { type: 'encode_failed'; kind: string; name: string; reason: string }
+  | { type: 'encoded'; key: string; kind: string; name: string; seconds: number }
+  | { type: 'encode_failed'; key: string; kind: string; name: string; reason: string }
   | { type: 'planned'; arena_bytes: number; weight_bytes: number; state_bytes: number; workspace_bytes: number; total_bytes: number }
   | { type: 'step'; step: number; total_steps: number; loss: number; learning_rate: number; grad_norm: number; step_seconds: number; eta_seconds: number }
   | { type: 'sample'; step: number; prompt: string; image: string }
   | { type: 'status'; status: string }
   | { type: 'finished' | 'failed' | 'cancelled'; message: string };
 
-/** An event of a run in the words that the HTTP API's event stream has too, or nothing where a person need not see it. */
+/** An event of a run in the words of the HTTP API's event stream (and the key of what was encoded), or nothing where a person need not see it. */
 export function runEvent(event: Event): RunEvent | null {
   switch (event.detail) {
     case 'encodeSummary': {
@@ -19,12 +19,12 @@ export function runEvent(event: Event): RunEvent | null {
       return { type: 'encoding', latents_total: latentsTotal ?? 0, latents_cached: latentsCached ?? 0, prompts_total: promptsTotal ?? 0, prompts_cached: promptsCached ?? 0 };
     }
     case 'encodeReady': {
-      const { kind, name, seconds } = event.encodeReady!;
-      return { type: 'encoded', kind: kind ?? '', name: name ?? '', seconds: seconds ?? 0 };
+      const { key, kind, name, seconds } = event.encodeReady!;
+      return { type: 'encoded', key: key ?? '', kind: kind ?? '', name: name ?? '', seconds: seconds ?? 0 };
     }
     case 'encodeFailed': {
-      const { kind, name, reason } = event.encodeFailed!;
-      return { type: 'encode_failed', kind: kind ?? '', name: name ?? '', reason: reason ?? '' };
+      const { key, kind, name, reason } = event.encodeFailed!;
+      return { type: 'encode_failed', key: key ?? '', kind: kind ?? '', name: name ?? '', reason: reason ?? '' };
     }
     case 'runPlanned': {
       const { arenaBytes, weightBytes, stateBytes, workspaceBytes, totalBytes } = event.runPlanned!.plan ?? {};

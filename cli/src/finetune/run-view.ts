@@ -5,9 +5,18 @@ import type { RunEvent } from './run-events';
 
 type Encoding = Extract<RunEvent, { type: 'encoding' }>;
 
+interface EncodingView {
+  bar: Progress;
+  summary: Encoding;
+  /** Keys: a data set and its run may both have asked for one, and then it is told twice. */
+  latents: Set<string>;
+  prompts: Set<string>;
+  failed: number;
+}
+
 /** Shows a run as it goes: what is cached, a bar for the encoders, the plan, a bar for the training. */
 export class RunView {
-  private encoding?: { bar: Progress; done: Record<string, number>; summary: Encoding };
+  private encoding?: EncodingView;
   private training?: Progress;
 
   constructor(private readonly out: Output) {}
@@ -18,20 +27,21 @@ export class RunView {
       case 'encoding':
         return this.beginEncoding(event);
       case 'encoded':
-        return this.countEncoded(event.kind);
+        return this.countEncoded(event.kind, event.key);
       case 'encode_failed':
+        if (this.encoding) this.encoding.failed += 1;
         return this.note(`left out ${event.name}: its ${event.kind} could not be made: ${event.reason}`);
       case 'planned':
         return this.note(`memory     ${bytes(event.total_bytes)}: ${bytes(event.weight_bytes)} weights, ${bytes(event.arena_bytes)} activations, ${bytes(event.state_bytes)} adapter and optimizer, ${bytes(event.workspace_bytes)} workspace`);
       case 'step': {
-        this.endEncoding();
+        this.endEncoding(true);
         this.training ??= new Progress(this.out, { label: 'training', total: event.total_steps });
         return this.training.update(event.step, { details: `loss ${event.loss.toFixed(4)}  lr ${event.learning_rate.toPrecision(3)}`, etaSeconds: event.eta_seconds });
       }
       case 'sample':
         return this.note(`step ${event.step}: drew ${JSON.stringify(event.prompt)}`);
       case 'status':
-        if (event.status === 'training') this.endEncoding();
+        if (event.status === 'training') this.endEncoding(true);
         return;
       case 'finished':
       case 'failed':
@@ -53,29 +63,35 @@ export class RunView {
 
   private beginEncoding(summary: Encoding): void {
     if (this.encoding || this.out.json) return;
-    const missing = summary.latents_total - summary.latents_cached + summary.prompts_total - summary.prompts_cached;
+    const missing = missingIn(summary);
     if (missing === 0) return this.out.note(`encoding   nothing to encode: all ${summary.latents_total} latents and ${summary.prompts_total} prompts cached`);
-    this.encoding = { bar: new Progress(this.out, { label: 'encoding', total: missing }), done: { latents: 0, prompts: 0 }, summary };
-    this.updateEncoding();
+    this.encoding = { bar: new Progress(this.out, { label: 'encoding', total: missing }), summary, latents: new Set(), prompts: new Set(), failed: 0 };
+    this.updateEncoding(this.encoding, 0, 0);
   }
 
-  private countEncoded(kind: string): void {
-    if (!this.encoding) return;
-    this.encoding.done[kind] = (this.encoding.done[kind] ?? 0) + 1;
-    this.updateEncoding();
+  private countEncoded(kind: string, key: string): void {
+    if (!this.encoding || (kind !== 'latents' && kind !== 'prompts')) return;
+    this.encoding[kind].add(key);
+    this.updateEncoding(this.encoding, this.encoding.latents.size, this.encoding.prompts.size);
   }
 
-  private updateEncoding(): void {
-    const { bar, done, summary } = this.encoding!;
-    const part = (kind: 'latents' | 'prompts', total: number, cached: number): string =>
-      `${kind} ${cached + (done[kind] ?? 0)}/${total}${cached > 0 ? ` (${cached} cached)` : ''}`;
-    bar.update((done.latents ?? 0) + (done.prompts ?? 0), {
-      details: `${part('latents', summary.latents_total, summary.latents_cached)}, ${part('prompts', summary.prompts_total, summary.prompts_cached)}`,
+  private updateEncoding({ bar, summary }: EncodingView, latents: number, prompts: number): void {
+    const part = (what: string, done: number, total: number, cached: number): string => `${what} ${cached + done}/${total}${cached > 0 ? ` (${cached} cached)` : ''}`;
+    bar.update(latents + prompts, {
+      details: `${part('latents', latents, summary.latents_total, summary.latents_cached)}, ${part('prompts', prompts, summary.prompts_total, summary.prompts_cached)}`,
     });
   }
 
-  private endEncoding(): void {
-    this.encoding?.bar.done();
+  /** @param complete whether training began: then all is encoded, told or not */
+  private endEncoding(complete = false): void {
+    if (!this.encoding) return;
+    const { bar, summary, failed } = this.encoding;
+    if (complete && failed === 0) this.updateEncoding(this.encoding, summary.latents_total - summary.latents_cached, summary.prompts_total - summary.prompts_cached);
+    bar.done();
     this.encoding = undefined;
   }
+}
+
+function missingIn(summary: Encoding): number {
+  return summary.latents_total - summary.latents_cached + summary.prompts_total - summary.prompts_cached;
 }

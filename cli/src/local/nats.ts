@@ -29,7 +29,9 @@ export class LocalNats {
 
   async stop(): Promise<void> {
     this.stopping = true;
-    await this.server.stop();
+    // The server's process holds no one up by itself, so that a forgotten one does not; its end is waited for all the same.
+    const hold = setInterval(() => undefined, 1000);
+    await this.server.stop().finally(() => clearInterval(hold));
   }
 
   async kill(): Promise<void> {

@@ -1,0 +1,199 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { AtelierClient } from '@atelier/client';
+import { repositoryRoot, startTestMesh, syntheticPictures, tinyCheckpoint, type TestMesh } from '@atelier/testing';
+import { cli } from './run-cli';
+
+/** A port where nothing listens: the discard service's. */
+const NOBODY = 'nats://127.0.0.1:9';
+
+describe('the command, as a process', () => {
+  let folder: string;
+  let data: Record<string, string>;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'atelier-cli-'));
+    data = { ATELIER_DATA: join(folder, 'data') };
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  describe('launcher', () => {
+    test('where nothing is built it says how to build, and no stack', () => {
+      const copy = join(folder, 'unbuilt', 'cli');
+      mkdirSync(copy, { recursive: true });
+      cpSync(join(repositoryRoot, 'cli', 'bin'), join(copy, 'bin'), { recursive: true });
+      const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin', 'atelier.js'), 'up'], { encoding: 'utf8' });
+      expect(status).toBe(1);
+      expect(stderr).toBe(`atelier: it is not built yet: run "npm run setup" in ${join(folder, 'unbuilt')}\n`);
+    });
+
+    test('where a library is missing it says so, and no stack', () => {
+      const copy = join(folder, 'half', 'cli');
+      mkdirSync(join(copy, 'dist'), { recursive: true });
+      cpSync(join(repositoryRoot, 'cli', 'bin'), join(copy, 'bin'), { recursive: true });
+      writeFileSync(join(copy, 'dist', 'main.js'), `require('@atelier/nothing-of-this-name')`);
+      const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin', 'atelier.js'), 'up'], { encoding: 'utf8' });
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^atelier: a part of it is missing \(Cannot find module '@atelier\/nothing-of-this-name'\): run "npm run setup" in .*\n$/);
+    });
+  });
+
+  describe('bad usage and input - exit code 2 and one line', () => {
+    test.each([
+      ['an unknown command', ['fine-tune'], /unknown command 'fine-tune'/],
+      ['an unknown option, with the one that was meant', ['finetune', 'x', '--stepps', '3'], /unknown option '--stepps' \(Did you mean --steps\?\)/],
+      ['a missing argument', ['generate'], /missing required argument 'prompt'/],
+      ['a folder that is not there', ['finetune', '/no/such/folder'], /\/no\/such\/folder does not exist: give a folder/],
+      ['no pictures at all', ['finetune'], /give a folder of pictures, an archive or a \.parquet/],
+      ['pictures and a data set', ['finetune', 'x', '--dataset', 'y'], /not both/],
+      ['the size of a data set that is there', ['finetune', '--dataset', 'y', '--size', '64'], /a data set has its own/],
+      ['--detach with --output', ['finetune', '--dataset', 'y', '--detach', '-o', 'z'], /exclude each other/],
+      ['options out of their limits, all at once', ['finetune', '--dataset', 'y', '--rank', '0', '--lr', '11'], /--rank 0: .*--lr 11: /],
+      ['a name that is none', ['finetune', '--dataset', 'y', '--name', 'No Name!'], /adapter name "No Name!" is not a name: use lower-case/],
+      ['a size that is none', ['generate', 'x', '--size', '500x500'], /multiples of 16/],
+      ['a picture format that is none', ['generate', 'x', '-o', 'x.bmp'], /x\.bmp: pictures are written as \.png/],
+      ['a weight that is none', ['generate', 'x', '--adapter', 'a:much'], /a number/],
+      ['too many pictures', ['generate', 'x', '--count', '11'], /count/],
+      ['a checkpoint that is not there', ['up', '--model', '/no/such/model'], /there is no checkpoint at \/no\/such\/model\. Give another folder/],
+      ['a model name that is none', ['model', 'pull', 'flux'], /model flux: expected owner\/name/],
+      ['an adapter file that is not there', ['adapters', 'kohya', '/no/such/file', 'out'], /\/no\/such\/file/],
+      ['a bad setting', ['runs', '--nats', 'http://x y'], /ATELIER_NATS_URL is "http:\/\/x y": use nats:\/\/host:port/],
+      ['a budget that is none', ['plan', '--vram', 'much'], /such as 8GB/],
+    ])('%s', async (_what, args, message) => {
+      const { code, stdout, stderr } = await cli(args, data);
+      expect(stderr).toMatch(message);
+      expect(stderr).toMatch(/^atelier: [^\n]+\n$/);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    });
+  });
+
+  test.each([['runs'], ['datasets'], ['adapters'], ['runs show x'], ['runs cancel x'], ['adapters download x'], ['generate x'], ['finetune --dataset x']])('%s - where nothing runs: exit code 3, and how to start', async (line) => {
+    const { code, stdout, stderr } = await cli([...line.split(' '), '--nats', NOBODY], data);
+    expect(stderr).toMatch(/^atelier: Atelier is not running at nats:\/\/127\.0\.0\.1:9: start it with "atelier up".*\n$/);
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+  });
+
+  test('--json - errors are an object on stdout as well', async () => {
+    const { code, stdout } = await cli(['runs', '--json', '--nats', NOBODY], data);
+    expect(code).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'UNAVAILABLE', message: expect.stringContaining('atelier up') });
+    const usage = await cli(['runs', 'show', '--json'], data);
+    expect(JSON.parse(usage.stdout)).toMatchObject({ type: 'error', code: 'INVALID_ARGUMENT' });
+  });
+
+  test('without a command it shows its help, as a mistake; asked for, as an answer', async () => {
+    expect(await cli([], data)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Examples:') });
+    expect(await cli(['--help'], data)).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('Examples:') });
+    expect(await cli(['help', 'finetune'], data)).toMatchObject({ code: 0, stdout: expect.stringContaining('atelier finetune herons.zip') });
+    expect(await cli(['--version'], data)).toEqual({ code: 0, stdout: '0.1.0\n', stderr: '' });
+  });
+
+  describe('without a mesh', () => {
+    const model = tinyCheckpoint();
+
+    test('plan - opens the checkpoint here; code 5 when the budget is too small', async () => {
+      const fits = await cli(['plan', '--here', '--model', model, '--size', '64', '--vram', '1GB', '--json'], data);
+      const plan = JSON.parse(fits.stdout) as Record<string, number>;
+      expect(fits.code).toBe(0);
+      expect(plan).toMatchObject({ type: 'plan', fits: true, budget_bytes: 1024 ** 3 });
+      expect(plan.total_bytes).toBe(plan.arena_bytes! + plan.weight_bytes! + plan.state_bytes! + plan.workspace_bytes!);
+      const tight = await cli(['plan', '--here', '--model', model, '--size', '64', '--vram', String(plan.total_bytes! - 1)], data);
+      expect(tight.code).toBe(5);
+      expect(tight.stderr).toContain(`these options need`);
+      expect(tight.stderr).toContain(`(${plan.total_bytes} bytes)`);
+      expect((await cli(['plan', '--here', '--model', model, '--size', '64', '--vram', String(plan.total_bytes)], data)).code).toBe(0);
+    });
+
+    test('model inspect - every component with its tensors', async () => {
+      const { code, stdout } = await cli(['model', 'inspect', model, '--json', '--fingerprints'], data);
+      expect(code).toBe(0);
+      const report = JSON.parse(stdout) as { components: { component: string; tensors: number }[]; fingerprints: Record<string, string> };
+      expect(report.components.map(({ component }) => component)).toEqual(expect.arrayContaining(['transformer', 'vae', 'text_encoder', 'text_encoder_2']));
+      expect(report.fingerprints.vae).toMatch(/^[0-9a-f]{64}$/);
+    });
+
+    test('adapters kohya - converts a file of diffusers, and leaves nothing half written', async () => {
+      const source = join(repositoryRoot, 'native', 'test', 'goldens', 'tiny-dev', 'lora_a', 'pytorch_lora_weights.safetensors');
+      const target = join(folder, 'deep', 'kohya.safetensors');
+      expect(await cli(['adapters', 'kohya', source, target], data)).toMatchObject({ code: 0, stdout: `${target}\n` });
+      expect(readFileSync(target).includes('lora_unet_')).toBe(true);
+      const broken = join(folder, 'broken.safetensors');
+      writeFileSync(broken, readFileSync(source).subarray(0, 1000));
+      const failed = await cli(['adapters', 'kohya', broken, join(folder, 'never')], data);
+      expect(failed.code).not.toBe(0);
+      expect(failed.stderr).toMatch(/^atelier: .*broken\.safetensors.*\n$/);
+      expect([existsSync(join(folder, 'never')), existsSync(join(folder, 'never.part'))]).toEqual([false, false]);
+    });
+
+    test('doctor - code 1 and the remedy where the checkpoint is missing, 0 where nothing is', async () => {
+      const missing = await cli(['doctor', '--json'], { ...data, ATELIER_HTTP_PORT: '0' });
+      expect(missing.code).toBe(1);
+      const checks = missing.stdout.trim().split('\n').map((line) => JSON.parse(line) as { name: string; state: string; text: string });
+      expect(checks.find(({ name }) => name === 'checkpoint')).toMatchObject({ state: 'fail', text: expect.stringContaining('atelier model pull') });
+      expect(checks.find(({ name }) => name === 'engine')).toMatchObject({ state: 'ok', text: expect.stringContaining('cpu') });
+      const whole = await cli(['doctor', '--model', model], { ...data, ATELIER_HTTP_PORT: '0' });
+      expect(whole).toMatchObject({ code: 0, stdout: expect.stringMatching(/ok {4}checkpoint .*\(dev\)[^]*ready\n$/) });
+      const noServer = await cli(['doctor', '--model', model], { ...data, ATELIER_HTTP_PORT: '0', ATELIER_NATS_SERVER: '/no/such/server' });
+      expect(noServer).toMatchObject({ code: 1, stdout: expect.stringMatching(/FAIL {2}nats-server {2}\/no\/such\/server is not installed: install it/) });
+    });
+  });
+
+  describe('with a mesh and no services', () => {
+    let mesh: TestMesh;
+    let client: AtelierClient;
+    let env: Record<string, string>;
+    beforeAll(async () => {
+      mesh = await startTestMesh();
+      client = await AtelierClient.connect(mesh.url, 'test');
+      env = { ...data, ATELIER_NATS_URL: mesh.url };
+    });
+    afterAll(async () => {
+      await client.close();
+      await mesh.stop();
+    });
+
+    test('lists are empty in words, and nothing with --json', async () => {
+      expect(await cli(['runs'], env)).toMatchObject({ code: 0, stdout: 'There are no runs yet: start one with "atelier finetune".\n' });
+      expect(await cli(['datasets', '--json'], env)).toMatchObject({ code: 0, stdout: '' });
+      expect((await cli(['adapters', 'list'], env)).stdout).toContain('There are no adapters yet');
+    });
+
+    test('work is refused while no service is there to do it', async () => {
+      const { code, stderr } = await cli(['generate', 'a heron'], env);
+      expect(stderr).toBe('atelier: nats-server answers, but no service of Atelier does: start them with "atelier up"\n');
+      expect(code).toBe(3);
+    });
+
+    test.each([['runs show nope', /there is no run "nope": list them/], ['datasets show nope', /there is no data set "nope"/], ['adapters download nope', /there is no adapter "nope"/]])('%s - code 2', async (line, message) => {
+      const { code, stderr } = await cli(line.split(' '), env);
+      expect(stderr).toMatch(message);
+      expect(code).toBe(2);
+    });
+
+    test('an adapter made elsewhere is taken in, listed, and comes out again as it was', async () => {
+      const source = join(repositoryRoot, 'native', 'test', 'goldens', 'tiny-dev', 'lora_a', 'pytorch_lora_weights.safetensors');
+      expect(await cli(['adapters', 'import', source, '--name', 'ink'], env)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ink: rank \d+/) });
+      expect(await cli(['adapters', 'import', source, '--name', 'ink'], env)).toMatchObject({ code: 2, stderr: expect.stringMatching(/already an adapter named ink/) });
+      expect((await cli(['adapters'], env)).stdout).toMatch(/ADAPTER +RANK[^]*\nink +\d/);
+      const file = join(folder, 'ink.safetensors');
+      expect((await cli(['adapters', 'download', 'ink', '-o', file], env)).code).toBe(0);
+      expect(readFileSync(file).equals(readFileSync(source))).toBe(true);
+      expect(await cli(['adapters', 'download', 'ink', '--format', 'kohya', '-o', join(folder, 'ink-kohya.safetensors')], env)).toMatchObject({ code: 0 });
+      expect(readFileSync(join(folder, 'ink-kohya.safetensors')).includes('lora_unet_')).toBe(true);
+    });
+
+    test('a run is listed, shown and cancelled', async () => {
+      const pictures = join(folder, 'pictures');
+      await syntheticPictures(pictures, 1);
+      const dataset = await client.createDataset({ name: 'herons', width: 64, height: 64, files: [{ name: 'a.png', data: readFileSync(join(pictures, 'picture-00.png')) }] });
+      const run = await client.startFinetune({ dataset: dataset.id, options: { totalSteps: 3 } });
+      expect((await cli(['datasets'], env)).stdout).toMatch(new RegExp(`${dataset.id} +herons +uploaded +0 +64x64`));
+      expect((await cli(['runs'], env)).stdout).toMatch(new RegExp(`${run.id} +herons +queued +0/3`));
+      const shown = JSON.parse((await cli(['runs', 'show', 'herons', '--json'], env)).stdout) as object;
+      expect(shown).toMatchObject({ id: run.id, status: 'queued', total_steps: 3, options: { rank: 4, learning_rate: 1e-4 } });
+      expect(await cli(['runs', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `run ${run.id} is asked to end\n` });
+      expect((await client.run(run.id)).cancelRequested).toBe(true);
+    });
+  });
+});

@@ -1,0 +1,34 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { repositoryRoot } from '@atelier/testing';
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunningCli {
+  child: ChildProcess;
+  stdout(): string;
+  stderr(): string;
+  ended: Promise<Ended>;
+}
+
+const BIN = join(repositoryRoot, 'cli', 'bin', 'atelier.js');
+
+/** The command as a person starts it, with none of this machine's own settings. */
+export function startCli(args: readonly string[], env: Record<string, string> = {}): RunningCli {
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ATELIER_') && name !== 'HF_TOKEN'));
+  const child = spawn(process.execPath, [BIN, ...args], { env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+  const ended = new Promise<Ended>((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+  return { child, stdout: () => stdout, stderr: () => stderr, ended };
+}
+
+export function cli(args: readonly string[], env?: Record<string, string>): Promise<Ended> {
+  return startCli(args, env).ended;
+}

@@ -1,0 +1,134 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AtelierClient } from '@atelier/client';
+import { tinyCheckpoint, waitFor } from '@atelier/testing';
+import { cli, startCli, type RunningCli } from './run-cli';
+
+interface Up {
+  gateway: string;
+  nats: string;
+  pid: number;
+  services: Record<string, number>;
+}
+
+const STARTING_MS = 90_000;
+jest.setTimeout(180_000);
+
+describe('atelier up', () => {
+  let folder: string;
+  const started: RunningCli[] = [];
+  const start = (env: Record<string, string> = {}): RunningCli => {
+    const run = startCli(['up', '--json', '--port', '0', '--data', folder, '--model', tinyCheckpoint()], { ATELIER_TEXT_TOKENS: '32', ...env });
+    started.push(run);
+    return run;
+  };
+  const ready = async (run: RunningCli): Promise<Up> => {
+    const line = await waitFor('Atelier to be up', () => {
+      if (run.child.exitCode !== null) throw new Error(`up ended with ${run.child.exitCode}: ${run.stderr()}`);
+      return run.stdout().split('\n').find((text) => text.includes('"type":"up"'));
+    }, STARTING_MS);
+    return JSON.parse(line) as Up;
+  };
+  const end = async (run: RunningCli, signal: NodeJS.Signals): Promise<number | null> => {
+    run.child.kill(signal);
+    return (await run.ended).code;
+  };
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'atelier-up-'))));
+  afterEach(async () => {
+    for (const run of started.splice(0)) if (run.child.exitCode === null && run.child.signalCode === null) await end(run, 'SIGTERM');
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('starts nats-server and every service, is found by other commands, refuses a second, and ends all of it on SIGTERM', async () => {
+    const run = start();
+    const up = await ready(run);
+    expect(Object.keys(up.services).sort()).toEqual(['gateway', 'inference', 'ingest', 'latents', 'prompts', 'trainer']);
+    expect((await fetch(`${up.gateway}/healthz`)).status).toBe(200);
+    const client = await AtelierClient.connect(up.nats);
+    expect((await client.status()).filter((state) => !state.ready)).toEqual([]);
+    await client.close();
+
+    expect(await cli(['runs', '--data', folder])).toMatchObject({ code: 0, stdout: expect.stringContaining('There are no runs yet') });
+
+    const second = await cli(['up', '--port', '0', '--data', folder, '--model', tinyCheckpoint()]);
+    expect(second.code).toBe(2);
+    expect(second.stderr).toBe(`atelier: Atelier is already running on ${folder} (process ${up.pid}, ${up.gateway}): end it first (Ctrl-C where it runs, or kill ${up.pid}), or give another folder with --data\n`);
+
+    expect(await end(run, 'SIGTERM')).toBe(0);
+    expect(run.stderr()).toContain('everything is stopped');
+    expect(Object.values(up.services).filter(isAlive)).toEqual([]);
+    await expect(AtelierClient.connect(up.nats)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(existsSync(join(folder, 'up.json'))).toBe(false);
+    expect(readFileSync(join(folder, 'logs', 'trainer.log'), 'utf8')).toContain('"msg":"ready"');
+  });
+
+  test('a service that is killed is started again, and so is nats-server', async () => {
+    const run = start();
+    const up = await ready(run);
+    process.kill(up.services.ingest!, 'SIGKILL');
+    await waitFor('its end to be told', () => run.stderr().includes('ingest ended with SIGKILL; it is started again in 0.5 s'));
+    const client = await AtelierClient.connect(up.nats);
+    await waitFor('ingest to answer again', async () => (await client.status()).find(({ service }) => service === 'ingest')?.ready, STARTING_MS);
+    await client.close();
+
+    const ports = readdirSync(join(folder, 'nats')).find((name) => name.endsWith('.ports'))!;
+    process.kill(Number(/\d+/.exec(ports)![0]), 'SIGKILL');
+    await waitFor('its end to be told', () => run.stderr().includes('nats-server ended unasked'));
+    const back = await waitFor('the same address to answer', () => AtelierClient.connect(up.nats).catch(() => null), STARTING_MS);
+    await waitFor('every service to be back on it', async () => (await back.status()).every(({ ready }) => ready), STARTING_MS);
+    await back.close();
+    expect(await end(run, 'SIGINT')).toBe(0);
+  });
+
+  test('killed itself, it leaves no service behind, and the next one on the folder finds all that was kept', async () => {
+    const first = start();
+    const up = await ready(first);
+    const before = await AtelierClient.connect(up.nats);
+    await before.createDataset({ name: 'kept', files: [{ name: 'a.txt', data: Buffer.from('no picture') }] });
+    await before.close();
+    await end(first, 'SIGKILL');
+    await waitFor('the services to end', () => !Object.values(up.services).some(isAlive), 60_000);
+    const again = await ready(start());
+    const after = await AtelierClient.connect(again.nats);
+    expect((await after.datasets()).map(({ name }) => name)).toEqual(['kept']);
+    await after.close();
+  });
+
+  test('a service that cannot start is the error, in its own words, and everything is ended again', async () => {
+    const { code, stdout, stderr } = await start({ ATELIER_THREADS: 'many' }).ended;
+    expect(stderr).toMatch(/\natelier: service \w+ did not start: .*ATELIER_THREADS is "many".*\. Its log: .*\.log\n$/);
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'FAILED_PRECONDITION' });
+    expect(code).toBe(1);
+    const url = /nats:\/\/\S+/.exec(stderr)![0];
+    await expect(AtelierClient.connect(url)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  test('interrupted while it starts, it ends what it started: exit code 4', async () => {
+    const run = start();
+    await waitFor('nats-server', () => run.stderr().includes('nats-server    ready'));
+    const url = /nats:\/\/\S+/.exec(run.stderr())![0];
+    expect(await end(run, 'SIGINT')).toBe(4);
+    await expect(AtelierClient.connect(url)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  test('a port that is in use, and a nats-server that is not there, are refused in one line', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const { port } = other.address() as AddressInfo;
+    const taken = await cli(['up', '--port', String(port), '--data', folder, '--model', tinyCheckpoint()]);
+    other.close();
+    expect(taken).toEqual({ code: 1, stdout: '', stderr: `atelier: port ${port} of 127.0.0.1 is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)\n` });
+    const missing = await cli(['up', '--port', '0', '--data', folder, '--model', tinyCheckpoint()], { ATELIER_NATS_SERVER: '/no/such/nats-server' });
+    expect(missing).toMatchObject({ code: 3, stderr: expect.stringMatching(/^atelier: nats-server did not start: it is not installed.*\n$/) });
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
