@@ -7,7 +7,7 @@ export { MeshModule, type MeshModuleOptions } from './mesh.module';
 export { Counter, Gauge, Histogram, Registry } from './metrics';
 export { startNatsServer, type NatsServer, type NatsServerOptions } from './nats-server';
 export { throughOutage, type OutageOptions } from './outage';
-export { deadLetter, done, retryLater, type Outcome } from './outcome';
+export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outcome';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType } from './publish';
 export { callRpc, ProtobufDeserializer, ProtobufSerializer, Rpc } from './rpc';

@@ -1,3 +1,5 @@
+import { AtelierError, type ErrorCode } from '@atelier/contracts';
+
 /** What became of a message: a value that the handler chooses, not a side effect of throwing. */
 export type Outcome = Done | RetryLater | DeadLetterOutcome;
 
@@ -19,3 +21,11 @@ export interface DeadLetterOutcome {
 export const done: Done = { kind: 'done' };
 export const retryLater = (delayMs: number, reason: string): RetryLater => ({ kind: 'retry', delayMs, reason });
 export const deadLetter = (reason: string, name = ''): DeadLetterOutcome => ({ kind: 'dead', reason, name });
+
+/** What may be otherwise at the next try. */
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CANCELLED', 'UNKNOWN', 'DEADLINE_EXCEEDED', 'ABORTED', 'UNAVAILABLE']);
+
+/** Whether the same work would fail the same way again: then its reason is told instead of trying. Errors that are not ours may pass. */
+export function isPermanent(error: unknown): error is AtelierError {
+  return error instanceof AtelierError && !PASSING.has(error.code);
+}

@@ -1,6 +1,6 @@
 // Request and reply through Nest's NATS transporter, in the same protobuf as everything else. Errors travel as atelier.v1.Error.
 import { AtelierError, Error as ErrorMessage, ERROR_CODES, subjects, type ErrorCode } from '@atelier/contracts';
-import { MessagePattern, type Deserializer, type IncomingRequest, type Serializer } from '@nestjs/microservices';
+import { MessagePattern, RpcException, type Deserializer, type IncomingRequest, type Serializer } from '@nestjs/microservices';
 import { ErrorCode as NatsCode, headers, NatsError, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
 import type { MessageType } from './publish';
@@ -31,7 +31,12 @@ export function Rpc<I, T, RI>(service: string, method: string, request: MessageT
   return (target, key, descriptor) => {
     const original = descriptor.value as unknown as (this: unknown, message: T) => RI | Promise<RI>;
     const wrapped = async function (this: unknown, bytes: Uint8Array): Promise<Uint8Array> {
-      return reply.encode(await original.call(this, request.decode(bytes))).finish();
+      try {
+        return reply.encode(await original.call(this, request.decode(bytes))).finish();
+      } catch (error) {
+        // Of any other error Nest tells the caller only that there was one.
+        throw error instanceof AtelierError ? new RpcException(error) : error;
+      }
     };
     (descriptor as { value: unknown }).value = wrapped;
     return MessagePattern(subjects.rpc(service, method))(target, key, descriptor as TypedPropertyDescriptor<unknown>) as never;
