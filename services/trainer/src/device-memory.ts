@@ -1,0 +1,22 @@
+import { Injectable } from '@nestjs/common';
+import { acquireLease, type Lease } from '@atelier/lease';
+import { Mesh, throughOutage } from '@atelier/mesh';
+import { TrainerConfig } from './trainer.config';
+
+/** Training goes before drawing (0). */
+const PRIORITY = 10;
+
+/** The device's memory, as the trainer leases it. */
+@Injectable()
+export class DeviceMemory {
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly config: TrainerConfig,
+  ) {}
+
+  /** Waits until the device has room. Throws RESOURCE_EXHAUSTED, with the numbers, for what it could never hold. */
+  lease(bytes: number, owner: string, signal: AbortSignal): Promise<Lease> {
+    const { device, deviceBytes } = this.config;
+    return throughOutage(() => acquireLease(this.mesh, { device, capacity: deviceBytes, bytes, owner, priority: PRIORITY, signal }), { signal });
+  }
+}

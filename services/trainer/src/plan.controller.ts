@@ -1,0 +1,14 @@
+import { Controller } from '@nestjs/common';
+import { MemoryPlan, PlanRequest, type IMemoryPlan } from '@atelier/contracts';
+import { Rpc } from '@atelier/mesh';
+import { TrainerService } from './trainer.service';
+
+@Controller()
+export class PlanController {
+  constructor(private readonly service: TrainerService) {}
+
+  @Rpc('trainer', 'plan', PlanRequest, MemoryPlan)
+  plan(request: PlanRequest): Promise<IMemoryPlan> {
+    return this.service.plan(request);
+  }
+}

@@ -1,0 +1,136 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { AtelierError, buckets, Manifest, type IMemoryPlan, type PlanRequest, type Run, type TrainWork } from '@atelier/contracts';
+import { ModelHost, type Models } from '@atelier/drawing';
+import { LOGGER, Mesh, ServiceStatus, throughOutage, type Logger } from '@atelier/mesh';
+import { BlobStore, TensorArrivals } from '@atelier/store';
+import { AdapterShelf } from './adapter-shelf';
+import { DeviceMemory } from './device-memory';
+import { engineOptions, quantOf, shapeOf } from './engine-options';
+import { isOver, RunStates } from './run-states';
+import { RunWatch } from './run-watch';
+import { SampleFlow } from './sample-flow';
+import { SampleOrder } from './sample-order';
+import { SampleSource } from './sample-source';
+import { TrainMetrics } from './train.metrics';
+import { TrainerConfig } from './trainer.config';
+import { TrainingRun } from './training-run';
+import { TrainingStates, type TrainingState } from './training-states';
+import { Validation } from './validation';
+
+/** Clocks of the machine that noted the run and of the one that keeps the events may differ by this much. */
+const CLOCK_SKEW_MS = 5000;
+
+/** Cached tensors in, an adapter out. */
+@Injectable()
+export class TrainerService {
+  constructor(
+    private readonly config: TrainerConfig,
+    private readonly mesh: Mesh,
+    private readonly models: ModelHost,
+    private readonly blobs: BlobStore,
+    private readonly memory: DeviceMemory,
+    private readonly runs: RunStates,
+    private readonly states: TrainingStates,
+    private readonly shelf: AdapterShelf,
+    private readonly validation: Validation,
+    private readonly metrics: TrainMetrics,
+    private readonly status: ServiceStatus,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Trains a run to its end, from where an earlier try had come to. Delivered twice, also at once, it comes to the same adapter.
+   * @param stopping raised when the service is to stop: the run is then put down at the next step
+   * @returns 'over' when the run has ended, however; errors are for the caller to judge
+   */
+  async train({ runId, manifest }: Pick<TrainWork, 'runId' | 'manifest'>, stopping: AbortSignal): Promise<'over' | 'put down'> {
+    const run = await this.runs.get(runId);
+    if (isOver(run)) {
+      await this.runs.tellState(run);
+    } else {
+      const watch = new RunWatch(this.runs, runId);
+      try {
+        const ending = await this.models.use((models) => this.run(models, run, manifest || run.manifest, watch.ended, stopping));
+        if (ending === 'put down') return ending;
+      } catch (error) {
+        if (watch.ended.aborted) await this.runs.cancelled(runId);
+        else if (stopping.aborted) return 'put down';
+        else throw error;
+      } finally {
+        this.status.detail = '';
+        await watch.close();
+      }
+    }
+    await this.states.remove(runId);
+    return 'over';
+  }
+
+  /** Ends a run that cannot be trained, with the reason. One that is over, or of which nobody knows, stays as it is. */
+  async giveUp(runId: string, reason: string): Promise<void> {
+    const run = await this.runs.find(runId);
+    if (!run || isOver(run)) return;
+    await this.runs.failed(runId, reason);
+    await this.states.remove(runId);
+  }
+
+  /** Memory of a run, to the byte, before it starts. */
+  async plan({ options, width, height, textTokens }: Pick<PlanRequest, 'width' | 'height' | 'textTokens' | 'options'>): Promise<IMemoryPlan> {
+    return this.models.use(async ({ checkpoint, transformer }) => {
+      const engine = engineOptions(options ?? {}, checkpoint);
+      const shape = shapeOf(width, height, textTokens);
+      return (await transformer(quantOf(options ?? {}))).planTraining(engine, [shape]);
+    });
+  }
+
+  private async run(models: Models, run: Run, manifestName: string, ended: AbortSignal, stopping: AbortSignal): Promise<'finished' | 'put down'> {
+    ended.throwIfAborted();
+    const manifest = await this.manifest(manifestName, models);
+    const saved = await this.states.load(run.id);
+    const arrivals = new TensorArrivals(this.mesh, since(run));
+    const flow = this.flow(run, manifest, arrivals, saved, ended, stopping);
+    this.status.detail = `${saved ? `goes on with ${run.name} at step ${saved.step}` : `trains ${run.name}`} (run ${run.id})`;
+    this.logger.info({ runId: run.id, name: run.name, samples: manifest.samples.length, step: saved?.step ?? 0 }, 'training');
+    try {
+      const workshop = { memory: this.memory, runs: this.runs, states: this.states, shelf: this.shelf, validation: this.validation, metrics: this.metrics };
+      return await new TrainingRun(workshop, models, run, manifest.samples, flow, saved, ended, stopping).train();
+    } finally {
+      await flow.close();
+      await arrivals.close();
+    }
+  }
+
+  private flow(run: Run, { samples }: Manifest, arrivals: TensorArrivals, saved: TrainingState | undefined, ended: AbortSignal, stopping: AbortSignal): SampleFlow {
+    const source = new SampleSource(samples, arrivals);
+    return new SampleFlow({
+      order: new SampleOrder(samples.length, run.options?.seed ?? 0),
+      fetch: (index, signal) => source.get(index, signal),
+      depth: this.config.prefetch,
+      position: saved?.position,
+      skipped: saved?.skipped,
+      onBadSample: run.options?.onBadSample || 'skip',
+      onSkip: async (skipped, reason) => {
+        this.logger.warn({ runId: run.id, reason }, 'a sample is left out');
+        this.metrics.skipped.inc();
+        await this.runs.skipped(run.id, skipped);
+      },
+      ended,
+      stopping,
+    });
+  }
+
+  private async manifest(name: string, { checkpoint }: Models): Promise<Manifest> {
+    if (!name) throw new AtelierError('FAILED_PRECONDITION', 'the run has no manifest: its data set was not read; start it again');
+    const manifest = Manifest.decode(await throughOutage(() => this.blobs.get(buckets.blobs.manifests, name)));
+    if (manifest.samples.length === 0) throw new AtelierError('FAILED_PRECONDITION', `manifest ${name} lists no sample: upload a data set with pictures`);
+    const { vae, text } = await checkpoint.fingerprints();
+    const other = (what: string): AtelierError =>
+      new AtelierError('FAILED_PRECONDITION', `the data set was encoded with another ${what} than that of ${this.config.model}: give all services the same ATELIER_MODEL and start the run again`);
+    if (manifest.vaeFingerprint && manifest.vaeFingerprint !== vae) throw other('VAE');
+    if (manifest.textFingerprint && manifest.textFingerprint !== text) throw other('pair of text encoders');
+    return manifest;
+  }
+}
+
+function since({ createdAt }: Run): Date {
+  return new Date(Number(createdAt?.seconds ?? 0) * 1000 + Math.floor((createdAt?.nanos ?? 0) / 1e6) - (createdAt ? CLOCK_SKEW_MS : 0));
+}

@@ -1,0 +1,170 @@
+import type { ISample, Run } from '@atelier/contracts';
+import type { Models } from '@atelier/drawing';
+import type { FluxTransformer, MemoryPlan, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { Lease } from '@atelier/lease';
+import { throughOutage } from '@atelier/mesh';
+import type { AdapterShelf } from './adapter-shelf';
+import type { DeviceMemory } from './device-memory';
+import { engineOptions, quantOf, shapeOf, shapesOf } from './engine-options';
+import type { RunStates } from './run-states';
+import type { SampleFlow } from './sample-flow';
+import { StepReport } from './step-report';
+import type { TrainMetrics } from './train.metrics';
+import type { TrainingState, TrainingStates } from './training-states';
+import type { Validation } from './validation';
+
+/** What a run trains with and writes to. */
+export interface Workshop {
+  memory: DeviceMemory;
+  runs: RunStates;
+  states: TrainingStates;
+  shelf: AdapterShelf;
+  validation: Validation;
+  metrics: TrainMetrics;
+}
+
+/** One try of one run: from its first sample to its adapter, or to where the service was asked to stop. */
+export class TrainingRun {
+  private readonly options: PartialTrainOptions;
+  private readonly totalSteps: number;
+  private readonly drawn: Set<string>;
+  private readonly report: StepReport;
+  private savedStep: number;
+
+  /**
+   * @param saved where an earlier try had come to
+   * @param ended raised when the run is to end at once
+   * @param stopping raised when it is to be put down where it can go on
+   */
+  constructor(
+    private readonly workshop: Workshop,
+    private readonly models: Models,
+    private readonly run: Run,
+    private readonly samples: readonly ISample[],
+    private readonly flow: SampleFlow,
+    private readonly saved: TrainingState | undefined,
+    private readonly ended: AbortSignal,
+    private readonly stopping: AbortSignal,
+  ) {
+    this.options = engineOptions(run.options ?? {}, models.checkpoint);
+    this.totalSteps = run.options?.totalSteps ?? 0;
+    this.drawn = new Set(run.sampleImages);
+    this.report = new StepReport(workshop.runs, workshop.metrics, run.id, this.totalSteps);
+    this.savedStep = saved?.step ?? 0;
+  }
+
+  /** Rejects with the reason of `ended` when that was raised. */
+  async train(): Promise<'finished' | 'put down'> {
+    const quant = quantOf(this.run.options ?? {});
+    const { transformer: baseFingerprint } = await this.models.checkpoint.fingerprints();
+    const either = AbortSignal.any([this.ended, this.stopping]);
+    void this.workshop.validation.prepare(this.models, this.run, either);
+    // The device is taken only when training can start: not before the first sample is there.
+    const first = await this.flow.next();
+    const transformer = await this.models.transformer(quant);
+    const shapes = shapesOf(this.samples, first.shape.textTokens);
+    const plan = await transformer.planTraining(this.options, shapes, { signal: this.ended });
+    await this.workshop.runs.planned(this.run.id, plan);
+    this.workshop.metrics.planBytes.set(plan.totalBytes);
+    const picture = this.pictureShape(first);
+    const lease = await this.lease(transformer, plan, picture, either);
+    try {
+      const trainer = await transformer.createTrainer(this.options, shapes, { signal: this.ended });
+      try {
+        if (this.saved) await this.goOnFrom(trainer, this.saved);
+        await this.workshop.runs.training(this.run.id);
+        if (!(await this.trainOn(trainer, transformer, lease, first, picture, either))) return 'put down';
+        await this.publish(trainer, baseFingerprint);
+        return 'finished';
+      } finally {
+        await trainer.dispose();
+      }
+    } finally {
+      await throughOutage(() => lease.current.release()).catch(() => undefined); // else it expires
+    }
+  }
+
+  /** @returns whether the last step was taken, and everything that belongs to it */
+  private async trainOn(trainer: Trainer, transformer: FluxTransformer, lease: HeldLease, first: Sample, picture: Shape, either: AbortSignal): Promise<boolean> {
+    let waiting: Sample | undefined = first;
+    for (;;) {
+      const complete = await this.workshop.validation.draw(this.models, transformer, trainer, this.run, this.drawn, picture, either);
+      this.ended.throwIfAborted();
+      const last = trainer.step >= this.totalSteps;
+      if (this.stopping.aborted && !(last && complete)) {
+        await this.save(trainer);
+        await this.report.flush();
+        return false;
+      }
+      if (last) return true;
+      if (lease.current.lost.aborted) await lease.renew();
+      await this.step(trainer, waiting);
+      waiting = undefined;
+      const every = this.run.options?.checkpointEvery ?? 0;
+      if (every > 0 && trainer.step % every === 0 && trainer.step < this.totalSteps) await this.save(trainer);
+    }
+  }
+
+  /** One optimizer step. Cancelled, it ends within one op of the engine; a stopping service lets it come to its end. */
+  private async step(trainer: Trainer, first: Sample | undefined): Promise<void> {
+    const started = performance.now();
+    const accumulation = this.options.accumulation ?? 1;
+    const waited = this.flow.waited;
+    let loss = 0;
+    for (let micro = 0; micro < accumulation; micro++) {
+      const sample = micro === 0 && first ? first : await this.flow.next();
+      loss += (await trainer.microStep(sample, { signal: this.ended })).loss / accumulation;
+    }
+    const result = await trainer.optimizerStep({ signal: this.ended });
+    this.workshop.metrics.waitSeconds.inc(this.flow.waited - waited);
+    await this.report.step(result, loss, (performance.now() - started) / 1000);
+  }
+
+  private async goOnFrom(trainer: Trainer, saved: TrainingState): Promise<void> {
+    try {
+      await trainer.loadState(saved.engine);
+    } catch (error) {
+      // The next try begins anew: it comes to the same adapter, only later.
+      await this.workshop.states.remove(this.run.id);
+      throw new Error(`the training state of run ${this.run.id} cannot be used: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Nothing where no step was taken since: a first sample that waits is then asked for again. */
+  private async save(trainer: Trainer): Promise<void> {
+    if (trainer.step === this.savedStep) return;
+    const engine = await trainer.saveState();
+    await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position: this.flow.position, skipped: [...this.flow.skipped] });
+    this.savedStep = trainer.step;
+  }
+
+  private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {
+    await this.report.flush();
+    const adapter = await trainer.adapter();
+    try {
+      await this.workshop.shelf.publish(this.run, adapter, baseFingerprint);
+    } finally {
+      await adapter.dispose();
+    }
+    await this.workshop.runs.finished(this.run.id, this.run.name);
+  }
+
+  /** Validation pictures have the size of the first of the data set. */
+  private pictureShape(first: Sample): Shape {
+    const { width, height } = this.samples[0]!;
+    return shapeOf(width ?? 0, height ?? 0, first.shape.textTokens);
+  }
+
+  private async lease(transformer: FluxTransformer, plan: MemoryPlan, shape: Shape, signal: AbortSignal): Promise<HeldLease> {
+    const bytes = plan.totalBytes + (await this.workshop.validation.extraBytes(this.models, transformer, this.run, shape));
+    const ask = (): Promise<Lease> => this.workshop.memory.lease(bytes, `training ${this.run.name}`, signal);
+    const held: HeldLease = { current: await ask(), renew: async () => void (held.current = await ask()) };
+    return held;
+  }
+}
+
+/** The lease in force; one that was lost while the mesh was away is asked for again before the next step. */
+interface HeldLease {
+  current: Lease;
+  renew(): Promise<void>;
+}

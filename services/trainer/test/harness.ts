@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeTensors } from '@atelier/checkpoint';
+import { AdapterInfo, Event, Manifest, Run, RunState, streams, subjects, TrainWork, type ITrainOptions } from '@atelier/contracts';
+import { publishWork, startService, type RunningService } from '@atelier/mesh';
+import { BlobStore, StateStore, TensorStore } from '@atelier/store';
+import { startServiceProcess, startTestMesh, tinyCheckpoint, waitFor, type ServiceProcess, type TestMesh } from '@atelier/testing';
+import { TrainerConfig } from '../src/trainer.config';
+import { TrainerModule } from '../src/trainer.module';
+
+/** Sizes of the tiny checkpoint. */
+const JOINT = 64;
+const POOLED = 32;
+export const TEXT_TOKENS = 8;
+
+/** Repeatable values around 0, others for each name. */
+export function values(count: number, name: string): Float32Array {
+  let state = [...name].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619) >>> 0, 2166136261);
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+export function latentsBytes(name: string, width = 64, height = 64): Uint8Array {
+  const shape = [16, height / 8, width / 8];
+  const count = shape.reduce((product, n) => product * n);
+  return encodeTensors({ mean: { shape, data: values(count, `mean ${name}`) }, logvar: { shape, data: values(count, `logvar ${name}`).map((value) => value - 3) } });
+}
+
+export function promptsBytes(name: string): Uint8Array {
+  return encodeTensors({ prompt_embeds: { shape: [TEXT_TOKENS, JOINT], data: values(TEXT_TOKENS * JOINT, `t5 ${name}`) }, pooled: { shape: [POOLED], data: values(POOLED, `clip ${name}`) } });
+}
+
+/** The trainer on a real nats-server, in this process or in one of its own, and what a test asks of the mesh around it. */
+export class Harness {
+  readonly blobs: BlobStore;
+  readonly tensors: TensorStore;
+  readonly runs: StateStore<Run>;
+  readonly adapters: StateStore<AdapterInfo>;
+  private readonly folder = mkdtempSync(join(tmpdir(), 'trainer-spec-'));
+  private service?: RunningService;
+  private readonly processes: ServiceProcess[] = [];
+
+  private constructor(readonly test: TestMesh) {
+    this.blobs = new BlobStore(test.mesh);
+    this.tensors = new TensorStore(test.mesh);
+    this.runs = new StateStore(test.mesh, 'runs', Run);
+    this.adapters = new StateStore(test.mesh, 'adapters', AdapterInfo);
+  }
+
+  static async start(): Promise<Harness> {
+    return new Harness(await startTestMesh());
+  }
+
+  private env(settings: Record<string, string>): Record<string, string> {
+    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_DATA: this.folder, ATELIER_LOG_LEVEL: 'silent', ATELIER_THREADS: '1', ATELIER_TEXT_TOKENS: String(TEXT_TOKENS), ...settings };
+  }
+
+  async startService(settings: Record<string, string> = {}): Promise<void> {
+    const env = this.env(settings);
+    process.env['ATELIER_DATA'] = this.folder; // fingerprints are kept there
+    this.service = await startService(TrainerModule.with(new TrainerConfig(env)), 'trainer', env);
+  }
+
+  async startProcess(): Promise<ServiceProcess> {
+    const process = await startServiceProcess('trainer', this.env({ ATELIER_LOG_LEVEL: 'info' }));
+    this.processes.push(process);
+    return process;
+  }
+
+  async stopService(): Promise<void> {
+    await this.service?.stop();
+    this.service = undefined;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.processes.map((process) => process.kill()));
+    await this.stopService();
+    await this.test.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** A manifest of samples named s0, s1, …, and their tensors unless they are to come later. */
+  async dataset(id: string, count: number, { encoded = true, width = 64, height = 64 } = {}): Promise<string> {
+    const samples = Array.from({ length: count }, (_, i) => ({ name: `s${i}.png`, caption: `caption ${i}`, latentsKey: `${id}-l${i}`, promptsKey: `${id}-p${i}`, width, height }));
+    if (encoded) for (let i = 0; i < count; i++) await this.encode(id, i, { width, height });
+    await this.blobs.put('manifests', id, Manifest.encode({ datasetId: id, samples }).finish());
+    return id;
+  }
+
+  async encode(id: string, i: number, { width = 64, height = 64 } = {}): Promise<void> {
+    await this.tensors.put('latents', `${id}-l${i}`, latentsBytes(`${i}`, width, height));
+    await this.tensors.put('prompts', `${id}-p${i}`, promptsBytes(`${i}`));
+  }
+
+  async startRun(id: string, manifest: string, options: Partial<ITrainOptions> = {}, more: Partial<Run> = {}): Promise<void> {
+    const all: ITrainOptions = {
+      rank: 2, alpha: 2, targets: ['to_k', 'to_q', 'to_v', 'to_out.0'], optimizer: 'adamw8bit', learningRate: 1e-3, weightDecay: 1e-4, maxGradNorm: 1, accumulation: 1,
+      lrSchedule: 'constant', totalSteps: 4, weighting: 'none', logitStd: 1, modeScale: 1.29, guidance: 1, seed: 7, recompute: true, quant: 'none', onBadSample: 'skip', ...options,
+    };
+    const now = { seconds: Math.floor(Date.now() / 1000), nanos: 0 };
+    await this.runs.create(id, Run.create({ id, name: `adapter-${id}`, state: RunState.RUN_STATE_ENCODING, manifest, options: all, createdAt: now, ...more }));
+    await publishWork(this.test.mesh, subjects.work.train, TrainWork, { runId: id, manifest }, { msgId: `train.${id}` });
+  }
+
+  async run(id: string): Promise<Run> {
+    return (await this.runs.get(id))!.value;
+  }
+
+  /** Waits until the run is over and its work has left the queue. */
+  async over(id: string, ms = 40_000): Promise<Run> {
+    await waitFor(`the end of run ${id}`, async () => (await this.run(id)).state > RunState.RUN_STATE_TRAINING && (await this.queued()) === 0, ms);
+    return this.run(id);
+  }
+
+  async reached(id: string, step: number, ms = 30_000): Promise<void> {
+    await waitFor(`step ${step} of ${id}`, async () => (await this.events(id, 'step')).some((event) => (event.runStep?.step ?? 0) >= step), ms);
+  }
+
+  async queued(): Promise<number> {
+    return (await this.test.mesh.jsm.streams.info(streams.WORK, { subjects_filter: '>' })).state.messages;
+  }
+
+  async adapterBytes(id: string): Promise<Buffer> {
+    const info = (await this.adapters.get(`adapter-${id}`))!.value;
+    return Buffer.from(await this.blobs.get('adapters', info.blob));
+  }
+
+  async events(id: string, what = '*'): Promise<Event[]> {
+    return this.messages(streams.EVENTS, `events.run.${id}.${what}`);
+  }
+
+  private async messages(stream: string, filter: string): Promise<Event[]> {
+    const { state } = await this.test.mesh.jsm.streams.info(stream);
+    const pattern = new RegExp(`^${filter.replaceAll('.', '\\.').replaceAll('*', '[^.]+')}$`);
+    const found: Event[] = [];
+    for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+      const message = await this.test.mesh.jsm.streams.getMessage(stream, { seq }).catch(() => undefined);
+      if (message && pattern.test(message.subject)) found.push(Event.decode(message.data));
+    }
+    return found;
+  }
+
+  deadLetters(): Promise<number> {
+    return this.test.mesh.jsm.streams.info(streams.DEAD).then(({ state }) => state.messages);
+  }
+}

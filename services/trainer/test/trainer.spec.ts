@@ -1,0 +1,246 @@
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
+import { Manifest, MemoryPlan, PlanRequest, promptsKey, RunState, streams, subjects } from '@atelier/contracts';
+import { Adapter } from '@atelier/engine';
+import { callRpc, consumerName, publishEvent, workPolicies } from '@atelier/mesh';
+import { tinyCheckpoint, waitFor } from '@atelier/testing';
+import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
+
+let harness: Harness;
+beforeEach(async () => { harness = await Harness.start(); });
+afterEach(() => harness.stop());
+
+describe('a run', () => {
+  it('becomes an adapter in diffusers\' format, and every step of the way is told', async () => {
+    await harness.startService();
+    await harness.startRun('r1', await harness.dataset('d', 3), { totalSteps: 5, accumulation: 2, checkpointEvery: 2 });
+    const run = await harness.over('r1');
+    expect(run).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 5, adapter: 'adapter-r1', error: '', skipped: 0 });
+    expect(run.loss).toBeGreaterThan(0);
+    const events = await harness.events('r1');
+    expect(events.map(({ detail }) => detail)).toEqual(['runPlanned', 'runState', 'runStep', 'runStep', 'runStep', 'runStep', 'runStep', 'runState']);
+    expect(events.flatMap(({ runState }) => (runState ? [runState.state] : []))).toEqual([RunState.RUN_STATE_TRAINING, RunState.RUN_STATE_FINISHED]);
+    const steps = events.flatMap(({ runStep }) => (runStep ? [runStep] : []));
+    expect(steps.map(({ step, totalSteps }) => [step, totalSteps])).toEqual([1, 2, 3, 4, 5].map((step) => [step, 5]));
+    for (const { loss, learningRate, gradNorm, stepSeconds } of steps) {
+      expect(loss).toBeGreaterThan(0);
+      expect(learningRate).toBeCloseTo(1e-3, 12);
+      expect(gradNorm).toBeGreaterThan(0);
+      expect(stepSeconds).toBeGreaterThan(0);
+    }
+    expect(steps[0]!.etaSeconds).toBeCloseTo(4 * steps[0]!.stepSeconds!, 6);
+    expect(run.plan).toEqual(events[0]!.runPlanned!.plan);
+    expect(run.plan?.totalBytes).toBeGreaterThan(1e6);
+
+    const info = (await harness.adapters.get('adapter-r1'))!.value;
+    const bytes = await harness.adapterBytes('r1');
+    const { transformer } = await (await openCheckpoint(tinyCheckpoint())).fingerprints();
+    expect(info).toMatchObject({ name: 'adapter-r1', runId: 'r1', size: bytes.byteLength, rank: 2, alpha: 2, baseFingerprint: transformer });
+    const file = parseTensorFile(bytes);
+    expect(file.metadata['base_fingerprint']).toBe(transformer);
+    expect(JSON.parse(file.metadata['lora_adapter_metadata']!)).toMatchObject({ 'transformer.r': 2, 'transformer.lora_alpha': 2 });
+    const trained = await load(bytes);
+    expect(Object.values(trained.modules).some(({ b }) => b.some((value) => value !== 0))).toBe(true);
+    await trained.dispose();
+    expect(await harness.blobs.list('checkpoints')).toEqual([]);
+    expect(await harness.deadLetters()).toBe(0);
+  });
+
+  it('starts when the first samples of its order are there, and waits for each of the others', async () => {
+    await harness.startService();
+    await harness.startRun('r1', await harness.dataset('d', 4, { encoded: false }), { totalSteps: 8 });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);
+    for (let i = 3; i >= 0; i--) {
+      await harness.encode('d', i);
+      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), { encodeReady: { key: `d-l${i}`, kind: 'latents' } });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect((await harness.over('r1')).state).toBe(RunState.RUN_STATE_FINISHED);
+
+    // As if all had been there from the start: how they came leaves no trace in the adapter.
+    await harness.startRun('r2', 'd', { totalSteps: 8 });
+    await harness.over('r2');
+    expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('r2'))).toBe(true);
+    await harness.startRun('r3', 'd', { totalSteps: 8, seed: 8 });
+    await harness.over('r3');
+    expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('r3'))).toBe(false);
+  });
+
+  it('trains pictures of several shapes in one run', async () => {
+    await harness.startService();
+    await harness.dataset('wide', 1, { width: 96, height: 48 });
+    await harness.dataset('tall', 1, { width: 32, height: 80 });
+    const samples = await Promise.all(['wide', 'tall'].map(async (id) => Manifest.decode(await harness.blobs.get('manifests', id)).samples[0]!));
+    await harness.blobs.put('manifests', 'both', Manifest.encode({ datasetId: 'both', samples }).finish());
+    await harness.startRun('r1', 'both', { totalSteps: 4 });
+    expect((await harness.over('r1')).state).toBe(RunState.RUN_STATE_FINISHED);
+  });
+
+  it('draws validation pictures with the adapter as it is', async () => {
+    await harness.startService();
+    const checkpoint = await openCheckpoint(tinyCheckpoint());
+    const { text } = await checkpoint.fingerprints();
+    for (const prompt of ['a heron', 'a boat']) {
+      await harness.tensors.put('prompts', promptsKey({ caption: prompt, maxLength: TEXT_TOKENS, textFingerprint: text }), promptsBytes(prompt));
+    }
+    await harness.startRun('r1', await harness.dataset('d', 2), { totalSteps: 4, learningRate: 0.05, validationPrompts: ['a heron', 'a boat'], validateEvery: 2, validationSteps: 2, validationSeed: 5 });
+    const run = await harness.over('r1');
+    expect(run.sampleImages).toEqual(['r1/step-000002-0.png', 'r1/step-000002-1.png', 'r1/step-000004-0.png', 'r1/step-000004-1.png']);
+    const told = (await harness.events('r1', 'sample')).map(({ runSample }) => [runSample?.step, runSample?.prompt, runSample?.image]);
+    expect(told).toEqual([[2, 'a heron', run.sampleImages[0]], [2, 'a boat', run.sampleImages[1]], [4, 'a heron', run.sampleImages[2]], [4, 'a boat', run.sampleImages[3]]]);
+    const pictures = await Promise.all(run.sampleImages.map((image) => harness.blobs.get('samples', image)));
+    for (const picture of pictures) expect(Buffer.from(picture).subarray(1, 4).toString()).toBe('PNG');
+    expect(Buffer.from(pictures[0]!).equals(Buffer.from(pictures[2]!))).toBe(false);
+  });
+
+  it('cancelled ends within a step, says so, and leaves nothing on the queue', async () => {
+    await harness.startService();
+    await harness.startRun('r1', await harness.dataset('d', 2), { totalSteps: 100_000, checkpointEvery: 5 });
+    await harness.reached('r1', 6);
+    await harness.runs.update('r1', (run) => Object.assign(run, { cancelRequested: true }));
+    const asked = Date.now();
+    const run = await harness.over('r1');
+    expect(Date.now() - asked).toBeLessThan(3000);
+    expect(run).toMatchObject({ state: RunState.RUN_STATE_CANCELLED, adapter: '' });
+    expect(await harness.adapters.get('adapter-r1')).toBeNull();
+    expect(await harness.blobs.list('checkpoints')).toEqual([]);
+    expect((await harness.events('r1', 'state')).at(-1)?.runState?.state).toBe(RunState.RUN_STATE_CANCELLED);
+  });
+
+  it('cancelled while it waits for its samples ends too, and the next is served', async () => {
+    await harness.startService();
+    await harness.startRun('r1', await harness.dataset('never', 2, { encoded: false }));
+    await harness.startRun('r2', await harness.dataset('d', 2));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await harness.runs.update('r1', (run) => Object.assign(run, { cancelRequested: true }));
+    expect((await harness.over('r2')).state).toBe(RunState.RUN_STATE_FINISHED);
+    expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_CANCELLED);
+  });
+
+  it('goes on through a restart of nats-server, to the adapter of an undisturbed run', async () => {
+    await harness.startService();
+    await harness.startRun('r1', await harness.dataset('d', 3), { totalSteps: 60, checkpointEvery: 10 });
+    await harness.over('r1');
+    await harness.startRun('r2', 'd', { totalSteps: 60, checkpointEvery: 10 });
+    await harness.reached('r2', 5);
+    await harness.test.restartNats();
+    const run = await waitFor('the end of the run', () => harness.run('r2').then((r) => r.state > RunState.RUN_STATE_TRAINING && r, () => null), 100_000);
+    expect(run).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 60 });
+    expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('r2'))).toBe(true);
+  }, 140_000);
+});
+
+describe('a sample that cannot be encoded', () => {
+  const refuse = (key: string) => publishEvent(harness.test.mesh, subjects.event('latents', key, 'failed'), { encodeFailed: { key, kind: 'latents', name: 's1.png', reason: 'it is cut short' } });
+
+  beforeEach(async () => {
+    await harness.startService();
+    await harness.dataset('d', 3, { encoded: false });
+    await harness.encode('d', 0);
+    await harness.encode('d', 2);
+  });
+
+  it('is left out, counted, and changes nothing for the others', async () => {
+    await harness.startRun('r1', 'd', { totalSteps: 6 });
+    await refuse('d-l1');
+    expect(await harness.over('r1')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, skipped: 1, step: 6 });
+  });
+
+  it('fails the run, by name, where the options say so', async () => {
+    await harness.startRun('r1', 'd', { totalSteps: 6, onBadSample: 'fail' });
+    await refuse('d-l1');
+    const run = await harness.over('r1');
+    expect(run.state).toBe(RunState.RUN_STATE_FAILED);
+    expect(run.error).toMatch(/s1\.png: it is cut short.*on_bad_sample/);
+    expect(await harness.deadLetters()).toBe(1);
+  });
+
+  it('fails the run when there is no other', async () => {
+    await harness.dataset('all-bad', 1, { encoded: false });
+    await harness.startRun('r1', 'all-bad');
+    await refuse('all-bad-l0');
+    expect((await harness.over('r1')).error).toMatch(/none of the 1 samples.*it is cut short/);
+  });
+});
+
+describe('what cannot be trained fails at once, with the reason', () => {
+  const fails = async (id: string): Promise<string> => {
+    const run = await harness.over(id);
+    expect(run.state).toBe(RunState.RUN_STATE_FAILED);
+    expect((await harness.events(id, 'state')).at(-1)?.runState).toMatchObject({ state: RunState.RUN_STATE_FAILED, error: run.error });
+    return run.error;
+  };
+
+  it.each([
+    ['targets that match nothing', { targets: ['to_nowhere'] }, /to_nowhere/],
+    ['an unknown optimizer', { optimizer: 'sgd' }, /sgd/],
+    ['an unknown quant', { quant: 'int3' }, /int3.*nf4/],
+    ['an unknown schedule', { lrSchedule: 'zigzag' }, /zigzag/],
+    ['no steps', { totalSteps: 0 }, /total_steps/],
+  ])('%s', async (_what, options, reason) => {
+    await harness.startService();
+    await harness.startRun('r1', await harness.dataset('d', 1), options);
+    expect(await fails('r1')).toMatch(reason);
+  });
+
+  it('latents of another size than the manifest says', async () => {
+    await harness.startService();
+    await harness.dataset('d', 1);
+    await harness.tensors.put('latents', 'd-l0', latentsBytes('0', 32, 32));
+    await harness.startRun('r1', 'd');
+    expect(await fails('r1')).toMatch(/s0\.png.*\[16, 4, 4\].*8, 8/);
+  });
+
+  it('a manifest that is not there, and one of another model', async () => {
+    await harness.startService();
+    await harness.startRun('r1', 'nowhere');
+    expect(await fails('r1')).toMatch(/nowhere/);
+    await harness.blobs.put('manifests', 'other', Manifest.encode({ samples: [{ name: 'a' }], vaeFingerprint: 'another' }).finish());
+    await harness.startRun('r2', 'other');
+    expect(await fails('r2')).toMatch(/another VAE.*ATELIER_MODEL/);
+  });
+
+  it('a run that the device could never hold, with the numbers', async () => {
+    await harness.startService({ ATELIER_DEVICE_MIB: '1' });
+    await harness.startRun('r1', await harness.dataset('d', 1));
+    expect(await fails('r1')).toMatch(/needs \d+ bytes of cpu, which has 1048576/);
+  });
+
+  it('a run whose trainer died over it every time, by the next trainer', async () => {
+    await harness.startRun('r1', await harness.dataset('d', 1));
+    const consumer = await harness.test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.train));
+    for (let tries = 0; tries < workPolicies[subjects.work.train]!.maxDeliver; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled
+    await harness.startService();
+    expect(await fails('r1')).toMatch(/died while handling it/);
+    expect(await harness.deadLetters()).toBe(1);
+  });
+});
+
+describe('the plan', () => {
+  const ask = (width: number, options = {}) =>
+    callRpc(harness.test.mesh, ['trainer', 'plan'], PlanRequest, { options: { rank: 2, alpha: 2, targets: ['to_k', 'to_q', 'to_v', 'to_out.0'], optimizer: 'adamw8bit', learningRate: 1e-3, maxGradNorm: 1, accumulation: 1, lrSchedule: 'constant', totalSteps: 1, weighting: 'none', logitStd: 1, quant: 'none', recompute: true, ...options }, width, height: 64, textTokens: TEXT_TOKENS }, MemoryPlan, { timeoutMs: 20_000 });
+
+  it('that is asked for beforehand is the plan of the run, to the byte', async () => {
+    await harness.startService();
+    const plan = await ask(64);
+    await harness.startRun('r1', await harness.dataset('d', 1), { totalSteps: 1 });
+    expect((await harness.over('r1')).plan).toEqual(plan);
+    expect((await ask(128)).arenaBytes).toBeGreaterThan(plan.arenaBytes);
+  });
+
+  it('of what cannot be trained is refused with the reason', async () => {
+    await harness.startService();
+    await expect(ask(60)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/60 × 64.*16/) });
+    await expect(ask(64, { targets: ['to_nowhere'] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
+
+async function load(bytes: Uint8Array): Promise<Adapter> {
+  const folder = await mkdtemp(join(tmpdir(), 'trainer-spec-'));
+  writeFileSync(join(folder, 'a.safetensors'), bytes);
+  return Adapter.load(join(folder, 'a.safetensors')).finally(() => rm(folder, { recursive: true }));
+}
