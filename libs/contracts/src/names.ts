@@ -31,5 +31,5 @@ export type StateBucket = keyof typeof buckets.state;
 
 export const headers = { messageId: 'Nats-Msg-Id', trace: 'traceparent', schema: 'atelier-schema', reason: 'atelier-reason' } as const;
 
-/** A message larger than this does not go through NATS as one: what is larger is a blob. Bytes. */
-export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+/** A message larger than this does not go through NATS as one: what is larger is a blob. Room for 512 x 4096 float32 prompt embeds. Bytes. */
+export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024;
