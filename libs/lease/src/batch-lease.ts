@@ -11,6 +11,8 @@ export class BatchLease {
   constructor(
     private readonly mesh: Mesh,
     private readonly request: Omit<LeaseRequest, 'bytes' | 'signal'>,
+    /** Called when it becomes unwelcome: an idle holder lets go now, a busy one after the piece in hand. */
+    private readonly onUnwelcome: () => void = () => undefined,
   ) {}
 
   /** Whether what is held is enough. What is not, is let go (after whatever fills it) before more is asked for: two who both hold and want more would wait for ever. */
@@ -23,9 +25,10 @@ export class BatchLease {
     if (this.covers(bytes)) return;
     await this.release();
     this.held = await acquireLease(this.mesh, { ...this.request, bytes, signal });
+    for (const reason of [this.held.wanted, this.held.lost]) reason.addEventListener('abort', this.onUnwelcome, { once: true });
   }
 
-  /** Whether someone more urgent waits, or the lease was lost: let go at the next good moment. */
+  /** Whether someone more urgent waits, or the lease was lost. */
   get unwelcome(): boolean {
     return this.held !== undefined && (this.held.wanted.aborted || this.held.lost.aborted);
   }

@@ -10,8 +10,10 @@ describe('a lease for a batch', () => {
 
   let device = 0;
   let batch: BatchLease;
+  let told: number;
   beforeEach(() => {
-    batch = new BatchLease(test.mesh, { device: `gpu:${++device}`, capacity: 100, owner: 'latents', priority: 5 });
+    told = 0;
+    batch = new BatchLease(test.mesh, { device: `gpu:${++device}`, capacity: 100, owner: 'latents', priority: 5 }, () => (told += 1));
   });
   afterEach(() => batch.release());
   const held = async () => (await leasesOf(test.mesh, `gpu:${device}`)).map(({ bytes }) => bytes);
@@ -37,6 +39,7 @@ describe('a lease for a batch', () => {
     expect(batch.unwelcome).toBe(false);
     const training = acquireLease(test.mesh, { device: `gpu:${device}`, capacity: 100, bytes: 80, owner: 'trainer', priority: 10 });
     await waitFor('word of it', () => batch.unwelcome);
+    expect(told).toBe(1);
     await batch.release();
     await (await training).release();
   });
