@@ -14,7 +14,7 @@ const settings = z.object({
   ATELIER_INGEST_PARALLEL: count.max(64).default(2),
   ATELIER_INGEST_MAX_PICTURE_MIB: positive.default(256),
   ATELIER_INGEST_MAX_MEGAPIXELS: positive.max(1000).default(200),
-  ATELIER_INGEST_MAX_CAPTION_KIB: positive.default(64),
+  ATELIER_INGEST_MAX_CAPTION_KIB: positive.max(64).default(64),
   ATELIER_INGEST_MAX_UNPACKED_MIB: positive.default(200 * 1024),
   ATELIER_INGEST_MAX_ROW_GROUP_MIB: positive.default(1024),
   ATELIER_INGEST_MAX_FILES: count.default(200_000),

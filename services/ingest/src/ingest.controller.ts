@@ -8,7 +8,7 @@ import { IngestService } from './ingest.service';
 export class IngestController {
   constructor(private readonly service: IngestService) {}
 
-  @WorkHandler(subjects.work.ingest, IngestWork)
+  @WorkHandler(subjects.work.ingest, IngestWork, { onExhausted: 'giveUp' })
   async ingest(work: IngestWork, { lastDelivery }: Pick<WorkContext, 'lastDelivery'>): Promise<Outcome> {
     try {
       await this.service.ingest(work);
@@ -16,9 +16,12 @@ export class IngestController {
     } catch (error) {
       if (error instanceof DatasetRefused) return deadLetter(error.message, work.datasetId);
       if (!lastDelivery) throw error;
-      const reason = `could not be read in several tries: ${(error as Error).message}`;
-      await this.service.giveUp(work.datasetId, work.runId, reason);
-      return deadLetter(reason, work.datasetId);
+      return this.giveUp(work, `could not be read in several tries: ${(error as Error).message}`);
     }
+  }
+
+  async giveUp({ datasetId, runId }: IngestWork, reason: string): Promise<Outcome> {
+    await this.service.giveUp(datasetId, runId, reason);
+    return deadLetter(reason, datasetId);
   }
 }

@@ -1,5 +1,7 @@
 import sharp from 'sharp';
-import { DatasetState, RunState, type Dataset } from '@atelier/contracts';
+import { DatasetState, RunState, streams, subjects, type Dataset } from '@atelier/contracts';
+import { consumerName } from '@atelier/mesh';
+import { waitFor } from '@atelier/testing';
 import { makeZip } from './archives';
 import { Harness, type Files } from './harness';
 
@@ -207,6 +209,19 @@ describe('the service', () => {
     await harness.startService();
     await harness.ingest('d1');
     expect(await harness.latentsWork()).toHaveLength(3);
+  });
+
+  it('that died over a data set at every try leaves it and its run failed, not waiting for ever', async () => {
+    await harness.stopService();
+    await harness.upload('d1', await threePictures());
+    await harness.createRun('r1', 'd1');
+    await harness.ask('d1', 'r1');
+    const consumer = await harness.test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.ingest));
+    for (let tries = 0; tries < 5; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled, as by a service that dies
+    await harness.startService();
+    const run = await waitFor('the run to fail', async () => (await harness.runs.get('r1'))?.value.error || undefined);
+    expect(run).toBe('data set d1: the service died while handling it, 5 times');
+    expect((await harness.datasets.get('d1'))?.value).toMatchObject({ state: DatasetState.DATASET_STATE_FAILED, error: 'the service died while handling it, 5 times' });
   });
 
   it('reports all bad settings at once, by name', async () => {
