@@ -1,3 +1,4 @@
+export { killInTheAct } from './kill-in-the-act';
 export { startTestMesh, type TestMesh } from './mesh';
 export { syntheticPictures } from './pictures';
 export { repositoryRoot, startServiceProcess, tinyCheckpoint, waitFor, type ServiceProcess } from './processes';

@@ -1,0 +1,35 @@
+import { loadConfig } from '@atelier/mesh';
+import { z } from 'zod';
+
+const MIB = 2 ** 20;
+
+const settings = z.object({
+  ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
+  ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
+  ATELIER_DEVICE: z.string().min(1).default('cpu'),
+  ATELIER_DEVICE_MIB: z.coerce.number().positive().optional(),
+  ATELIER_IDLE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
+});
+
+/** Settings of the latents service; README.md has the table. */
+export class LatentsConfig {
+  /** Folder of the checkpoint whose VAE encodes. */
+  readonly model: string;
+  /** 0: one a core. */
+  readonly threads: number;
+  /** Whose ledger memory is leased from. */
+  readonly device: string;
+  /** What the device has in all, bytes. None: no lease is taken. */
+  readonly deviceBytes?: number;
+  /** How long an unused VAE stays loaded, and its lease held. */
+  readonly idleMs: number;
+
+  constructor(env: Record<string, string | undefined>) {
+    const given = loadConfig(settings, env);
+    this.model = given.ATELIER_MODEL;
+    this.threads = given.ATELIER_THREADS;
+    this.device = given.ATELIER_DEVICE;
+    this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? undefined : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
+    this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
+  }
+}

@@ -1,0 +1,65 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { Tensor } from '@atelier/checkpoint';
+import { AtelierError } from '@atelier/contracts';
+import { ModelHost, weightFileBytes } from '@atelier/drawing';
+import { BatchLease } from '@atelier/lease';
+import { Mesh } from '@atelier/mesh';
+import { LatentsConfig } from './latents.config';
+
+/** Before drawing (0), behind training (10), which holds its memory while it works. */
+const PRIORITY = 5;
+/** Weights are held as float32; checkpoints mostly have them in 16 bits. */
+const WEIGHT_FACTOR = 2;
+/** Measured: the encoder's peak is between 3 and 4 buffers of its first level's channels (128 in FLUX.1) at the picture's size, float32. */
+const WORKING_BYTES_PER_PIXEL = 4 * 128 * 4;
+
+export interface Posterior {
+  /** (16, H/8, W/8). */
+  readonly mean: Tensor;
+  /** (16, H/8, W/8), clamped to -30..20 as diffusers does. */
+  readonly logvar: Tensor;
+}
+
+/** The VAE's encoder: loaded when first used, within a lease where the device's memory is counted, let go when idle or when someone more urgent waits. */
+@Injectable()
+export class PictureEncoder implements OnApplicationShutdown {
+  private readonly host: ModelHost;
+  private readonly lease?: BatchLease;
+
+  constructor(mesh: Mesh, config: LatentsConfig) {
+    const { model, threads, idleMs, device, deviceBytes } = config;
+    this.host = new ModelHost({ model, threads, idleMs, onFreed: async () => this.lease?.release() });
+    if (deviceBytes === undefined) return;
+    this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY }, () => void this.host.release());
+  }
+
+  /** Of the VAE in effect, as it stands in latents keys. */
+  async fingerprint(): Promise<string> {
+    return (await (await this.host.checkpoint()).fingerprints()).vae;
+  }
+
+  /** @param rgb (3, H, W), -1..1. One picture at a time. */
+  async encode(rgb: Tensor, signal?: AbortSignal): Promise<Posterior> {
+    const [, height, width] = rgb.shape as [number, number, number];
+    const bytes = this.lease ? await this.bytesFor(width * height) : 0;
+    if (this.lease && !this.lease.covers(bytes)) await this.host.release();
+    const posterior = await this.host.use(async (models) => {
+      await this.lease?.cover(bytes, signal);
+      return (await models.vae()).encode(rgb);
+    });
+    if (this.lease?.unwelcome) await this.host.release();
+    for (const [name, { data }] of Object.entries(posterior)) {
+      if (!data.every(Number.isFinite)) throw new AtelierError('DATA_LOSS', `the VAE gives a ${name} that is not finite: its weights are damaged, download the checkpoint again`);
+    }
+    return posterior;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.host.release();
+  }
+
+  private async bytesFor(pixels: number): Promise<number> {
+    const checkpoint = await this.host.checkpoint();
+    return WEIGHT_FACTOR * (await weightFileBytes(checkpoint, 'vae')) + WORKING_BYTES_PER_PIXEL * pixels;
+  }
+}

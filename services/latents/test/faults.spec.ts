@@ -1,0 +1,24 @@
+import { killInTheAct, startServiceProcess, waitFor } from '@atelier/testing';
+import { Harness } from './harness';
+
+let harness: Harness;
+beforeEach(async () => { harness = await Harness.start(); });
+afterEach(() => harness.stop());
+
+it('killed in the middle of a picture, the service loses none: the next one takes it up, and every picture is encoded', async () => {
+  const all = await Promise.all([0, 1, 2, 3, 4, 5].map((seed) => harness.picture(seed, 256)));
+  const first = await startServiceProcess('latents', harness.env({ ATELIER_LOG_LEVEL: 'info' }));
+  await harness.ask(...all);
+  await waitFor('the first latents', () => harness.tensors.has('latents', all[0]!.key));
+  await killInTheAct(first, () => harness.inHand());
+  const there = await Promise.all(all.map(({ key }) => harness.tensors.has('latents', key)));
+  expect(there).toContain(false);
+
+  const second = await startServiceProcess('latents', harness.env({ ATELIER_LOG_LEVEL: 'info' }));
+  await harness.settled(60_000);
+  for (const { key } of all) expect((await harness.latents(key))!.mean!.shape).toEqual([16, 32, 32]);
+  expect(await harness.deadLetters()).toEqual([]);
+  const ready = (await harness.events()).map(({ encodeReady }) => encodeReady!.key);
+  expect(new Set(ready)).toEqual(new Set(all.map(({ key }) => key)));
+  expect(await second.stop()).toBe(0);
+}, 120_000);

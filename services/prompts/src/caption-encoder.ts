@@ -1,0 +1,66 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { AtelierError } from '@atelier/contracts';
+import { ModelHost, weightFileBytes, type PromptEmbeds } from '@atelier/drawing';
+import { BatchLease } from '@atelier/lease';
+import { Mesh } from '@atelier/mesh';
+import { PromptsConfig } from './prompts.config';
+
+/** Before drawing (0), behind training (10), which holds its memory while it works. */
+const PRIORITY = 5;
+/** Activations of T5-XXL over 512 tokens, with room to spare. */
+const WORKING_BYTES = 512 * 2 ** 20;
+
+/** Both text encoders: loaded when first used, within a lease where the device's memory is counted, let go when idle or when someone more urgent waits. */
+@Injectable()
+export class CaptionEncoder implements OnApplicationShutdown {
+  private readonly host: ModelHost;
+  private readonly lease?: BatchLease;
+
+  constructor(mesh: Mesh, config: PromptsConfig) {
+    const { model, threads, idleMs, device, deviceBytes } = config;
+    this.host = new ModelHost({ model, threads, idleMs, onFreed: async () => this.lease?.release() });
+    if (deviceBytes === undefined) return;
+    this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'prompts', priority: PRIORITY }, () => void this.host.release());
+  }
+
+  /** Of encoders and tokenizers in effect, as it stands in prompts keys. */
+  async fingerprint(): Promise<string> {
+    return (await (await this.host.checkpoint()).fingerprints()).text;
+  }
+
+  /**
+   * @param caption in NFC
+   * @param maxLength T5 tokens: shorter captions are padded to it, and the padding is attended to, as FLUX.1 does
+   * @returns (maxLength, jointDim) and (pooledDim)
+   */
+  async encode(caption: string, maxLength: number, signal?: AbortSignal): Promise<PromptEmbeds> {
+    const { clip: clipIds, t5: t5Ids } = await this.tokenize(caption, maxLength);
+    const bytes = this.lease ? await this.bytes() : 0;
+    if (this.lease && !this.lease.covers(bytes)) await this.host.release();
+    const embeds = await this.host.use(async (models) => {
+      await this.lease?.cover(bytes, signal);
+      const { pooled } = await (await models.clip()).encode(clipIds);
+      return { promptEmbeds: await (await models.t5()).encode(t5Ids), pooled };
+    });
+    if (this.lease?.unwelcome) await this.host.release();
+    for (const [name, { data }] of Object.entries(embeds)) {
+      if (!data.every(Number.isFinite)) throw new AtelierError('DATA_LOSS', `the text encoders give ${name} that are not finite: their weights are damaged, download the checkpoint again`);
+    }
+    return embeds;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.host.release();
+  }
+
+  private async tokenize(caption: string, maxLength: number): Promise<{ clip: Int32Array; t5: Int32Array }> {
+    const { clip, t5 } = await (await this.host.checkpoint()).tokenizers();
+    return { clip: clip(caption), t5: t5(caption, maxLength) };
+  }
+
+  private async bytes(): Promise<number> {
+    const checkpoint = await this.host.checkpoint();
+    const weights = await Promise.all([weightFileBytes(checkpoint, 'text_encoder'), weightFileBytes(checkpoint, 'text_encoder_2')]);
+    return weights[0] + weights[1] + WORKING_BYTES;
+  }
+}

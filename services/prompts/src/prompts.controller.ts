@@ -1,0 +1,27 @@
+import { Controller } from '@nestjs/common';
+import { PromptsWork, subjects } from '@atelier/contracts';
+import { deadLetter, done, isPermanent, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { PromptsService } from './prompts.service';
+
+@Controller()
+export class PromptsController {
+  constructor(private readonly service: PromptsService) {}
+
+  /** A caption that cannot be encoded is given up at once where another try would end the same way, else after the capped tries. */
+  @WorkHandler(subjects.work.prompts, PromptsWork, { onExhausted: 'giveUp' })
+  async encode(work: PromptsWork, { lastDelivery, signal }: Pick<WorkContext, 'lastDelivery' | 'signal'>): Promise<Outcome> {
+    try {
+      await this.service.encode(work, signal);
+      return done;
+    } catch (error) {
+      if (signal.aborted) return retryLater(0, 'the service is being stopped');
+      if (!isPermanent(error) && !lastDelivery) throw error;
+      return this.giveUp(work, (error as Error).message);
+    }
+  }
+
+  async giveUp(work: PromptsWork, reason: string): Promise<Outcome> {
+    await this.service.giveUp(work, reason);
+    return deadLetter(reason, work.name);
+  }
+}
