@@ -32,10 +32,10 @@ describe('the command, as a process', () => {
       const copy = join(folder, 'half', 'cli');
       mkdirSync(join(copy, 'dist'), { recursive: true });
       cpSync(join(repositoryRoot, 'cli', 'bin'), join(copy, 'bin'), { recursive: true });
-      writeFileSync(join(copy, 'dist', 'main.js'), `require('@atelier/nothing-of-this-name')`);
+      writeFileSync(join(copy, 'dist', 'main.js'), `require('nothing-of-this-name')`);
       const { status, stderr } = spawnSync(process.execPath, [join(copy, 'bin', 'atelier.js'), 'up'], { encoding: 'utf8' });
       expect(status).toBe(1);
-      expect(stderr).toMatch(/^atelier: a part of it is missing \(Cannot find module '@atelier\/nothing-of-this-name'\): run "npm run setup" in .*\n$/);
+      expect(stderr).toMatch(/^atelier: a part of it is missing \(Cannot find module 'nothing-of-this-name'\): run "npm run setup" in .*\n$/);
     });
   });
 
