@@ -13,6 +13,7 @@ const SHOWS = [
     model: 'models/nano',
     pictures: 'examples/art-nouveau',
     size: { width: 128, height: 128 },
+    textTokens: 16, // what it was trained with
     drawing: { steps: 20, guidance: 3.5 },
     training: { rank: 16, learning_rate: 1e-3, total_steps: 200, accumulation: 1, quant: 'nf4', seed: 7 },
     prompts: [['a blue tower by the sea at sunset, art nouveau style', 11], ['a red flower in a meadow on a clear day, art nouveau style', 5], ['a yellow balloon in the snow at night, art nouveau style', 3]],
@@ -22,6 +23,7 @@ const SHOWS = [
     model: 'native/test/goldens/tiny-dev/model',
     pictures: 'examples/art-nouveau',
     size: { width: 96, height: 128 },
+    textTokens: 32,
     drawing: { steps: 8, guidance: 3.5 },
     training: { rank: 8, learning_rate: 2e-3, total_steps: 60, accumulation: 1, quant: 'nf4', seed: 7 },
     prompts: [['a lighthouse on a hill at dawn, art nouveau style', 11], ['a heron by a pond under the moon, art nouveau style', 5]],
@@ -46,7 +48,7 @@ const show = SHOWS.find(({ model }) => existsSync(join(root, model, 'model_index
 const name = basename(show.pictures);
 const said = new Output(false);
 const interrupt = new Interrupt();
-const settings = { ...readSettings({ data: join(out, 'data'), model: join(root, show.model) }), natsUrl: undefined, httpPort: 0, healthPort: undefined };
+const settings = { ...readSettings({ data: join(out, 'data'), model: join(root, show.model) }), natsUrl: undefined, httpPort: 0, healthPort: undefined, textTokens: show.textTokens };
 
 async function demo() {
   const born = Date.now();
