@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import type { Tensor } from '@atelier/checkpoint';
+import type { Fingerprints, Tensor } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
 import { ModelHost, weightFileBytes } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
@@ -10,7 +10,7 @@ import { LatentsConfig } from './latents.config';
 const PRIORITY = 5;
 /** Weights are held as float32; checkpoints mostly have them in 16 bits. */
 const WEIGHT_FACTOR = 2;
-/** Measured: the encoder's peak is between 3 and 4 buffers of its first level's channels (128 in FLUX.1) at the picture's size, float32. */
+/** Measured on a small VAE: the encoder's peak is 3 to 4 buffers of its first level's channels (128 in FLUX.1) at the picture's size, float32. */
 const WORKING_BYTES_PER_PIXEL = 4 * 128 * 4;
 
 export interface Posterior {
@@ -25,17 +25,23 @@ export interface Posterior {
 export class PictureEncoder implements OnApplicationShutdown {
   private readonly host: ModelHost;
   private readonly lease?: BatchLease;
+  /** Of what is loaded: asked for again when it has been let go, since the files may be others by then. */
+  private known?: Promise<Fingerprints>;
 
   constructor(mesh: Mesh, config: LatentsConfig) {
     const { model, threads, idleMs, device, deviceBytes } = config;
-    this.host = new ModelHost({ model, threads, idleMs, onFreed: async () => this.lease?.release() });
+    this.host = new ModelHost({ model, threads, idleMs, onFreed: () => this.freed() });
     if (deviceBytes === undefined) return;
     this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY }, () => void this.host.release());
   }
 
   /** Of the VAE in effect, as it stands in latents keys. */
   async fingerprint(): Promise<string> {
-    return (await (await this.host.checkpoint()).fingerprints()).vae;
+    this.known ??= this.host.checkpoint().then((checkpoint) => checkpoint.fingerprints()).catch((error: unknown) => {
+      this.known = undefined;
+      throw error;
+    });
+    return (await this.known).vae;
   }
 
   /** @param rgb (3, H, W), -1..1. One picture at a time. */
@@ -56,6 +62,11 @@ export class PictureEncoder implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.host.release();
+  }
+
+  private async freed(): Promise<void> {
+    this.known = undefined;
+    await this.lease?.release();
   }
 
   private async bytesFor(pixels: number): Promise<number> {

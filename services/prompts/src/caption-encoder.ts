@@ -1,4 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { Fingerprints } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
 import { ModelHost, weightFileBytes, type PromptEmbeds } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
@@ -7,7 +8,7 @@ import { PromptsConfig } from './prompts.config';
 
 /** Before drawing (0), behind training (10), which holds its memory while it works. */
 const PRIORITY = 5;
-/** Activations of T5-XXL over 512 tokens, with room to spare. */
+/** For activations: T5-XXL's largest over 512 tokens are its attention scores (64 MiB) and its feed-forward's hidden rows (20 MiB each). Not measured. */
 const WORKING_BYTES = 512 * 2 ** 20;
 
 /** Both text encoders: loaded when first used, within a lease where the device's memory is counted, let go when idle or when someone more urgent waits. */
@@ -15,17 +16,23 @@ const WORKING_BYTES = 512 * 2 ** 20;
 export class CaptionEncoder implements OnApplicationShutdown {
   private readonly host: ModelHost;
   private readonly lease?: BatchLease;
+  /** Of what is loaded: asked for again when it has been let go, since the files may be others by then. */
+  private known?: Promise<Fingerprints>;
 
   constructor(mesh: Mesh, config: PromptsConfig) {
     const { model, threads, idleMs, device, deviceBytes } = config;
-    this.host = new ModelHost({ model, threads, idleMs, onFreed: async () => this.lease?.release() });
+    this.host = new ModelHost({ model, threads, idleMs, onFreed: () => this.freed() });
     if (deviceBytes === undefined) return;
     this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'prompts', priority: PRIORITY }, () => void this.host.release());
   }
 
   /** Of encoders and tokenizers in effect, as it stands in prompts keys. */
   async fingerprint(): Promise<string> {
-    return (await (await this.host.checkpoint()).fingerprints()).text;
+    this.known ??= this.host.checkpoint().then((checkpoint) => checkpoint.fingerprints()).catch((error: unknown) => {
+      this.known = undefined;
+      throw error;
+    });
+    return (await this.known).text;
   }
 
   /**
@@ -51,6 +58,11 @@ export class CaptionEncoder implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.host.release();
+  }
+
+  private async freed(): Promise<void> {
+    this.known = undefined;
+    await this.lease?.release();
   }
 
   private async tokenize(caption: string, maxLength: number): Promise<{ clip: Int32Array; t5: Int32Array }> {
