@@ -16,9 +16,13 @@ export async function comparison(rows, { title, columns, side }) {
   const [w, h] = [Math.round(width * scale), Math.round(height * scale)];
   const line = LINE_HEIGHT * DOT;
   const labels = rows.map(({ prompt, seed }) => wrapped(`"${prompt}", seed ${seed}`, 2 * w + GAP));
-  const head = MARGIN + line * 3;
+  const titles = wrapped(title, 2 * w + GAP);
+  const head = MARGIN + line * (titles.length + 2);
   const total = { width: 2 * (MARGIN + w) + GAP, height: head + rows.reduce((sum, _row, i) => sum + h + labels[i].length * line + GAP * 2, 0) + MARGIN - GAP };
-  const parts = [letters(title, MARGIN, MARGIN, { dot: DOT }), ...columns.map((text, i) => letters(text, MARGIN + i * (w + GAP), MARGIN + line * 1.6, { fill: '#777' }))];
+  const parts = [
+    ...titles.map((text, n) => letters(text, MARGIN, MARGIN + n * line, { dot: DOT })),
+    ...columns.map((text, i) => letters(text, MARGIN + i * (w + GAP), MARGIN + line * (titles.length + 0.6), { fill: '#777' })),
+  ];
   const pictures = [];
   let top = head;
   for (const [i, row] of rows.entries()) {
