@@ -2,4 +2,5 @@ export { EncodeRefused, TensorArrivals } from './arrivals';
 export { BlobStore, type BlobInfo } from './blobs';
 export { Encodings, type EncodeJob } from './encodings';
 export { StateStore, type Stored } from './state';
+export { StateWatch } from './state-watch';
 export { TensorStore } from './tensors';

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AtelierError, google, Run, RunState, subjects, type IMemoryPlan, type IRunStep } from '@atelier/contracts';
 import { Mesh, publishEvent, throughOutage } from '@atelier/mesh';
-import { StateStore } from '@atelier/store';
+import { StateStore, StateWatch } from '@atelier/store';
 
 const OVER = new Set([RunState.RUN_STATE_FINISHED, RunState.RUN_STATE_FAILED, RunState.RUN_STATE_CANCELLED]);
 
@@ -26,8 +26,9 @@ export class RunStates {
     return (await throughOutage(() => this.store.get(id)))?.value;
   }
 
-  watch(id: string, signal: AbortSignal): AsyncGenerator<Run> {
-    return this.store.watch(id, { signal });
+  /** Raised when someone asks for the run's end, or it was ended elsewhere. */
+  watch(id: string): StateWatch<Run> {
+    return new StateWatch(this.store, id, (run) => run.cancelRequested || isOver(run));
   }
 
   async planned(id: string, plan: IMemoryPlan): Promise<void> {

@@ -7,7 +7,6 @@ import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
 import { engineOptions, quantOf, shapeOf } from './engine-options';
 import { isOver, RunStates } from './run-states';
-import { RunWatch } from './run-watch';
 import { SampleFlow } from './sample-flow';
 import { SampleOrder } from './sample-order';
 import { SampleSource } from './sample-source';
@@ -48,12 +47,12 @@ export class TrainerService {
     if (isOver(run)) {
       await this.runs.tellState(run);
     } else {
-      const watch = new RunWatch(this.runs, runId);
+      const watch = this.runs.watch(runId);
       try {
-        const ending = await this.models.use((models) => this.run(models, run, manifest || run.manifest, watch.ended, stopping));
+        const ending = await this.models.use((models) => this.run(models, run, manifest || run.manifest, watch.met, stopping));
         if (ending === 'put down') return ending;
       } catch (error) {
-        if (watch.ended.aborted) await this.runs.cancelled(runId);
+        if (watch.met.aborted) await this.runs.cancelled(runId);
         else if (stopping.aborted) return 'put down';
         else throw error;
       } finally {

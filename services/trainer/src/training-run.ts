@@ -1,6 +1,6 @@
 import type { ISample, Run } from '@atelier/contracts';
 import type { Models } from '@atelier/drawing';
-import type { FluxTransformer, MemoryPlan, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { BaseQuant, FluxTransformer, MemoryPlan, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
 import { throughOutage } from '@atelier/mesh';
 import type { AdapterShelf } from './adapter-shelf';
@@ -58,7 +58,17 @@ export class TrainingRun {
     const quant = quantOf(this.run.options ?? {});
     const { transformer: baseFingerprint } = await this.models.checkpoint.fingerprints();
     const either = AbortSignal.any([this.ended, this.stopping]);
-    void this.workshop.validation.prepare(this.models, this.run, either);
+    const over = new AbortController();
+    const preparing = this.workshop.validation.prepare(this.models, this.run, AbortSignal.any([either, over.signal]));
+    try {
+      return await this.trainOnceThere(quant, baseFingerprint, either);
+    } finally {
+      over.abort();
+      await preparing;
+    }
+  }
+
+  private async trainOnceThere(quant: BaseQuant, baseFingerprint: string, either: AbortSignal): Promise<'finished' | 'put down'> {
     // The device is taken only when training can start: not before the first sample is there.
     const first = await this.flow.next();
     const transformer = await this.models.transformer(quant);
