@@ -1,0 +1,47 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { ModelHost } from '@atelier/drawing';
+import { BatchLease } from '@atelier/lease';
+import { Mesh, throughOutage } from '@atelier/mesh';
+import { InferenceConfig } from './inference.config';
+import { InferenceMetrics } from './inference.metrics';
+
+/** Behind training (10) and the encoders (5). */
+const PRIORITY = 0;
+
+/** The models and the lease they are held under, which goes with them: when they are idle, or at once after a picture when someone more urgent waits. */
+@Injectable()
+export class DeviceMemory implements OnApplicationShutdown {
+  readonly models: ModelHost;
+  private readonly lease: BatchLease;
+
+  constructor(
+    mesh: Mesh,
+    { model, cacheDir, threads, idleMs, device, deviceBytes }: InferenceConfig,
+    private readonly metrics: InferenceMetrics,
+  ) {
+    this.models = new ModelHost({ model, cacheDir, threads, idleMs, onFreed: () => this.lease.release() });
+    this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'inference', priority: PRIORITY }, () => void this.makeWay());
+  }
+
+  /**
+   * Waits until `bytes` are held. Throws RESOURCE_EXHAUSTED, with the numbers, for what the device could never hold.
+   * @returns false when less is held: the models have to be let go first, since two who both held and waited for more would wait for ever
+   */
+  async cover(bytes: number, signal: AbortSignal): Promise<boolean> {
+    if (this.lease.covers(bytes)) return true;
+    if (this.lease.covers(0)) return false;
+    await throughOutage(() => this.lease.cover(bytes, signal), { signal });
+    return true;
+  }
+
+  /** Lets models and lease go if someone more urgent waits and nobody uses them. */
+  async makeWay(): Promise<void> {
+    if (!this.lease.unwelcome) return;
+    await this.models.release();
+    if (!this.lease.covers(0)) this.metrics.yields.inc();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.models.release();
+  }
+}
