@@ -5,7 +5,11 @@ target_sources(atelier PRIVATE
   src/engine/flux_transformer.cpp
   src/engine/inspect.cpp
   src/engine/one_shot.cpp
+  src/engine/optimizer.cpp
   src/engine/pieces.cpp
+  src/engine/sampler.cpp
   src/engine/t5_text.cpp
+  src/engine/trainer.cpp
+  src/engine/training_state.cpp
   src/engine/vae.cpp
 )

@@ -4,6 +4,7 @@ target_sources(atelier PRIVATE
   src/models/flux/conditioning.cpp
   src/models/flux/double_block.cpp
   src/models/flux/emit.cpp
+  src/models/flux/inputs.cpp
   src/models/flux/layers.cpp
   src/models/flux/network.cpp
   src/models/flux/rope.cpp

@@ -1,5 +1,6 @@
 #include "tensor/program.h"
 #include "planning/placement.h"
+#include <algorithm>
 
 namespace atelier {
 
@@ -40,6 +41,18 @@ Sym Program::temp(int64_t rows, int64_t cols, const char* name, DType dtype) { r
 
 Sym Program::persistent(int64_t rows, int64_t cols, const char* name, DType dtype) { return add(rows, cols, name, dtype, true); }
 
+Sym Program::external(int64_t rows, int64_t cols, const char* name, DType dtype) {
+    const Sym s = add(rows, cols, name, dtype, true);
+    buffers_[s.buffer].external = true;
+    return s;
+}
+
+void Program::bind(const Sym& external, void* data) {
+    Buffer& b = buffers_[external.buffer];
+    require(b.external, ErrorCode::internal, "buffer ", b.name, " lies in the arena and cannot be bound");
+    b.bound = data;
+}
+
 void Program::touch(const Sym& s, int64_t op) {
     if (!s) return;
     Buffer& b = buffers_[s.buffer];
@@ -61,7 +74,9 @@ const ProgramPlan& Program::plan() {
     intervals.reserve(buffers_.size());
     const int64_t end = static_cast<int64_t>(ops_.size());
     for (const Buffer& b : buffers_) {
-        if (b.persistent)
+        if (b.external)
+            intervals.push_back({0, 0, 0});
+        else if (b.persistent)
             intervals.push_back({b.bytes, -1, end});
         else if (b.first < 0) // never used: takes no room
             intervals.push_back({0, 0, 0});
@@ -76,17 +91,25 @@ const ProgramPlan& Program::plan() {
 
 View Program::Resolver::operator()(const Sym& s) const {
     if (!s) return {};
-    std::byte* base = arena_ + program_.plan_.offsets[s.buffer];
-    return View{base + static_cast<uint64_t>(s.offset) * dtype_size(s.dtype), s.rows, s.cols, s.ld, s.dtype};
+    const Buffer& b = program_.buffers_[s.buffer];
+    const uint64_t size = dtype_size(s.dtype), begin = static_cast<uint64_t>(s.offset) * size;
+    if (b.external) {
+        require(b.bound != nullptr, ErrorCode::internal, "buffer ", b.name, " is used before it was bound");
+        return View{static_cast<std::byte*>(b.bound) + begin, s.rows, s.cols, s.ld, s.dtype};
+    }
+    const uint64_t at = program_.plan_.offsets[s.buffer] + begin;
+    if (s.rows > 0) high_water_ = std::max(high_water_, at + static_cast<uint64_t>((s.rows - 1) * s.ld + s.cols) * size);
+    return View{arena_ + at, s.rows, s.cols, s.ld, s.dtype};
 }
 
-void Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
+uint64_t Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
     require(planned_, ErrorCode::internal, "program run before it was planned");
     const Resolver resolve(*this, arena);
     for (const Op& op : ops_) {
         progress.check();
         op.run(ops, resolve);
     }
+    return (resolve.high_water() + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 } // namespace atelier

@@ -45,15 +45,20 @@ public:
     Sym temp(int64_t rows, int64_t cols, const char* name, DType dtype = DType::f32);
     // Lives throughout: inputs that are filled before run(), outputs that are read after it.
     Sym persistent(int64_t rows, int64_t cols, const char* name, DType dtype = DType::f32);
+    // Lives outside the arena, where bind() says: what several programs share, or what changes from run to run.
+    Sym external(int64_t rows, int64_t cols, const char* name, DType dtype = DType::f32);
+    void bind(const Sym& external, void* data); // contiguous; before each run() that shall see another place
 
     class Resolver {
     public:
         Resolver(const Program& program, std::byte* arena) : program_(program), arena_(arena) {}
         View operator()(const Sym& s) const; // a null Sym gives a null View
+        uint64_t high_water() const { return high_water_; } // end of the furthest matrix handed out so far, bytes from the arena's start
 
     private:
         const Program& program_;
         std::byte* arena_;
+        mutable uint64_t high_water_ = 0;
     };
     using Run = std::function<void(Ops&, const Resolver&)>;
 
@@ -64,8 +69,9 @@ public:
     // Computed at the first call after recording; recording further ops makes it stale and is refused.
     const ProgramPlan& plan();
 
-    // `arena` holds plan().arena_bytes, aligned to kAlignment. Cancellation is checked between ops.
-    void run(Ops& ops, std::byte* arena, const Progress& progress = {}) const;
+    // `arena` holds plan().arena_bytes, aligned to kAlignment. Cancellation is checked between ops. Returns the high water: the bytes of
+    // the arena that ops were in fact given, to be held against the plan.
+    uint64_t run(Ops& ops, std::byte* arena, const Progress& progress = {}) const;
     Resolver resolver(std::byte* arena) const { return Resolver(*this, arena); }
 
     size_t op_count() const { return ops_.size(); }
@@ -76,6 +82,8 @@ private:
         const char* name;
         int64_t first = -1, last = -1; // op indices
         bool persistent;
+        bool external = false;
+        void* bound = nullptr; // of an external buffer
     };
     struct Op {
         const char* name;

@@ -1,0 +1,110 @@
+#include "base/error.h"
+#include "engine/flux_transformer.h"
+#include "engine/one_shot.h"
+#include "sampling/adapted_layers.h"
+#include "sampling/denoise_programs.h"
+#include "sampling/sigmas.h"
+#include "training/philox.h"
+#include <cmath>
+#include <memory>
+
+namespace atelier {
+namespace {
+
+constexpr int64_t kPixelsPerToken = 16; // 8 of the VAE times the 2 of a patch
+
+FluxShape shape_of(const Sampler::Request& r, const FluxDims& dims) {
+    require(r.height > 0 && r.width > 0 && r.height % kPixelsPerToken == 0 && r.width % kPixelsPerToken == 0, ErrorCode::invalid_argument, "a picture of ", r.width, "x", r.height,
+            " pixels: width and height must be positive multiples of ", kPixelsPerToken);
+    require(!r.prompt_embeds.empty() && static_cast<int64_t>(r.prompt_embeds.size()) % dims.joint_dim == 0, ErrorCode::invalid_argument, "prompt_embeds has ",
+            r.prompt_embeds.size(), " values, expected rows of ", dims.joint_dim);
+    const FluxShape shape{r.height / kPixelsPerToken, r.width / kPixelsPerToken, static_cast<int64_t>(r.prompt_embeds.size()) / dims.joint_dim};
+    check_shape(shape);
+    return shape;
+}
+
+bool same(const FluxShape& a, const FluxShape& b) { return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens; }
+
+} // namespace
+
+struct Sampler::Impl {
+    std::shared_ptr<FluxTransformer> model;
+    AdaptedLayers adapted;
+    std::unique_ptr<DenoisePrograms> programs; // of the shape and step count last asked for
+
+    FluxTransformer::Impl& flux() const { return *model->impl; }
+
+    DenoisePrograms& programs_for(const Request& r) {
+        const FluxShape shape = shape_of(r, flux().dims());
+        require(r.steps > 0 && r.steps <= 10000, ErrorCode::invalid_argument, r.steps, " steps: expected 1 to 10000");
+        if (!programs || !same(programs->shape(), shape) || programs->steps() != r.steps)
+            programs = std::make_unique<DenoisePrograms>(adapted.layers(), shape, r.steps);
+        return *programs;
+    }
+
+    // Start noise (C/4, H/8, W/8), given or drawn, as packed tokens (I, C).
+    Tensor start_latents(const Request& r, const FluxShape& shape) const {
+        const int64_t channels = flux().dims().in_channels, height = 2 * shape.grid_h, width = 2 * shape.grid_w, count = shape.image_tokens() * channels;
+        std::vector<float> drawn;
+        if (r.latents) {
+            check_input(*r.latents, count, "latents");
+        } else {
+            drawn.resize(static_cast<size_t>(count));
+            PhiloxStream(r.seed, RandomUse::start_latents, 0).normal(0, drawn);
+        }
+        const std::span<const float> noise = r.latents ? *r.latents : std::span<const float>(drawn);
+        Tensor packed{{shape.image_tokens(), channels}, std::vector<float>(static_cast<size_t>(count))};
+        for (int64_t token = 0; token < shape.image_tokens(); ++token)
+            for (int64_t k = 0; k < channels; ++k) {
+                const int64_t y = token / shape.grid_w * 2 + k % 4 / 2, x = token % shape.grid_w * 2 + k % 2;
+                packed.data[static_cast<size_t>(token * channels + k)] = noise[static_cast<size_t>((k / 4 * height + y) * width + x)];
+            }
+        return packed;
+    }
+};
+
+Sampler::Sampler(std::shared_ptr<FluxTransformer> model, const std::vector<AdapterUse>& adapters, bool fused) {
+    const FluxDims& dims = model->dims();
+    require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported, "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
+            " output channels: only text-to-image transformers draw, whose packed latents go in and come out");
+    for (const AdapterUse& use : adapters)
+        if (use.adapter) use.adapter->validate(*model);
+    AdaptedLayers adapted(model->impl->weights, adapters, fused);
+    impl.reset(new Impl{std::move(model), std::move(adapted), nullptr});
+}
+
+Sampler::~Sampler() = default;
+
+MemoryPlan Sampler::plan(const Request& request) const {
+    const DenoisePrograms& programs = impl->programs_for(request);
+    MemoryPlan plan;
+    plan.arena_bytes = programs.bytes();
+    plan.weight_bytes = impl->flux().weights.bytes();
+    plan.state_bytes = impl->adapted.bytes() + programs.host_bytes();
+    plan.workspace_bytes = impl->flux().ops().workspace_bytes();
+    return plan;
+}
+
+Tensor Sampler::generate(const Request& request, const EngineProgress& progress) {
+    DenoisePrograms& programs = impl->programs_for(request);
+    check_input(request.pooled, impl->flux().dims().pooled_dim, "pooled");
+    check_input(request.prompt_embeds, programs.shape().text_tokens * impl->flux().dims().joint_dim, "prompt_embeds");
+    require(std::isfinite(request.guidance), ErrorCode::invalid_argument, "guidance ", request.guidance, ": expected a finite number");
+    const SigmaSchedule schedule = inference_sigmas(request.steps, programs.shape().image_tokens(), request);
+    Tensor packed = impl->start_latents(request, programs.shape());
+
+    DenoisePrograms::Input input;
+    input.prompt_embeds = request.prompt_embeds;
+    input.pooled = request.pooled;
+    input.sigmas = schedule.sigmas;
+    input.guidance = request.guidance;
+    // Reserved for this picture only: memory held between pictures would be memory that a trainer lacks.
+    const Arena memory(programs.bytes(), Program::kAlignment);
+    const std::lock_guard lock(impl->flux().device->impl->busy);
+    programs.run(impl->flux().ops(), memory.data(), input, packed.data, internal_progress(progress));
+    for (const float v : packed.data)
+        require(std::isfinite(v), ErrorCode::internal, "the picture's latents are not finite; an adapter or guidance may be out of range for this model");
+    return packed;
+}
+
+} // namespace atelier

@@ -1,0 +1,245 @@
+#include "base/error.h"
+#include "engine/flux_transformer.h"
+#include "engine/one_shot.h"
+#include "engine/training_state.h"
+#include "training/lora_bank.h"
+#include "training/micro_program.h"
+#include "training/schedules.h"
+#include <algorithm>
+#include <cmath>
+
+namespace atelier {
+namespace {
+
+void check_options(const TrainOptions& o) {
+    const auto number = [](double value, double least, const char* name) {
+        require(std::isfinite(value) && value >= least, ErrorCode::invalid_argument, name, " is ", value, "; expected a number of at least ", least);
+    };
+    require(std::isfinite(o.lr) && o.lr > 0, ErrorCode::invalid_argument, "learning rate ", o.lr, ": expected a positive number");
+    require(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, ErrorCode::invalid_argument, "betas ", o.beta1, " and ", o.beta2, ": expected 0 up to, but not, 1");
+    number(o.eps, 0, "eps");
+    number(o.weight_decay, 0, "weight decay");
+    require(std::isfinite(o.max_grad_norm) && o.max_grad_norm > 0, ErrorCode::invalid_argument, "max_grad_norm ", o.max_grad_norm, ": expected a positive number");
+    require(o.accumulation > 0, ErrorCode::invalid_argument, "accumulation ", o.accumulation, ": expected at least 1");
+    require(o.num_train_timesteps > 0, ErrorCode::invalid_argument, "num_train_timesteps ", o.num_train_timesteps, ": expected at least 1");
+    require(std::isfinite(o.vae_scaling) && o.vae_scaling > 0 && std::isfinite(o.vae_shift), ErrorCode::invalid_argument, "VAE scaling ", o.vae_scaling, " and shift ", o.vae_shift,
+            ": expected a positive and a finite number");
+    require(o.shift > 0 && std::isfinite(o.shift), ErrorCode::invalid_argument, "scheduler shift ", o.shift, ": expected a positive number");
+    require(std::isfinite(o.guidance) && std::isfinite(o.logit_mean) && std::isfinite(o.logit_std) && std::isfinite(o.mode_scale), ErrorCode::invalid_argument,
+            "guidance, logit_mean, logit_std and mode_scale must be finite numbers");
+    validate_weighting(o.weighting);
+}
+
+LrSchedule schedule_of(const TrainOptions& o) { return {o.lr_schedule, o.warmup_steps, o.total_steps, o.lr_cycles, o.lr_power, o.lr}; }
+
+bool same(const FluxShape& a, const Trainer::Shape& b) { return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens; }
+
+// f(index into (channels, 2 grid_h, 2 grid_w), view's element) for every element of the packed latents (tokens, 4 channels).
+template <class F>
+void for_each_packed(const FluxShape& shape, const View& packed, F&& f) {
+    const int64_t height = 2 * shape.grid_h, width = 2 * shape.grid_w;
+    for (int64_t token = 0; token < packed.rows; ++token) {
+        const int64_t top = token / shape.grid_w * 2, left = token % shape.grid_w * 2;
+        float* row = packed.row(token);
+        for (int64_t k = 0; k < packed.cols; ++k) f((k / 4 * height + top + k % 4 / 2) * width + left + k % 2, row[k]);
+    }
+}
+
+} // namespace
+
+struct Trainer::Impl {
+    std::shared_ptr<FluxTransformer> model; // null while only planning
+    const FluxTransformer::Impl& flux;
+    TrainOptions options;
+    LrSchedule schedule;
+    LoraBank bank;
+    std::vector<std::unique_ptr<MicroProgram>> programs; // one a shape
+    std::vector<float> sigmas;
+    uint64_t arena_bytes = 0, host_bytes = 0;
+    int64_t latent_count = 0; // of the largest shape
+
+    std::unique_ptr<Arena> arena;
+    std::vector<float> eps, noise; // (16, H/8, W/8) of the largest shape: no allocation in a step
+    const MicroProgram* last = nullptr;
+    uint64_t high_water = 0;
+    int64_t step = 0, micro = 0, accumulated = 0;
+    bool broken = false; // a micro-step ended half-way: gradients are neither the old nor the new ones
+
+    Impl(const FluxTransformer& transformer, const TrainOptions& o, const std::vector<Shape>& shapes)
+        : flux(*transformer.impl), options(o), schedule(schedule_of(o)), bank(flux.weights.layers(), (check_options(o), schedule.validate(), o)) {
+        require(!shapes.empty(), ErrorCode::invalid_argument, "no picture shapes given; a plan needs every shape that the data set has");
+        const FluxDims& dims = flux.dims();
+        require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported, "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
+                " output channels: only text-to-image transformers are trained, whose packed latents go in and come out");
+        FluxLayers layers = flux.weights.layers();
+        bank.bind(layers);
+        for (const Shape& s : shapes) {
+            check_shape({s.grid_h, s.grid_w, s.text_tokens});
+            if (find(s)) continue;
+            programs.push_back(std::make_unique<MicroProgram>(layers, FluxShape{s.grid_h, s.grid_w, s.text_tokens}, options));
+            MicroProgram& p = *programs.back();
+            arena_bytes = std::max(arena_bytes, p.program.plan().arena_bytes);
+            host_bytes += RopeTable::bytes(dims, p.shape.tokens());
+            latent_count = std::max(latent_count, p.shape.image_tokens() * dims.in_channels);
+        }
+        host_bytes += 2 * static_cast<uint64_t>(latent_count) * sizeof(float);
+        sigmas = training_sigmas(o.num_train_timesteps, o.dynamic_shifting, o.shift);
+    }
+
+    MicroProgram* find(const Shape& shape) const {
+        for (const auto& p : programs)
+            if (same(p->shape, shape)) return p.get();
+        return nullptr;
+    }
+
+    MemoryPlan plan() const {
+        MemoryPlan plan;
+        plan.arena_bytes = arena_bytes;
+        plan.weight_bytes = flux.weights.bytes();
+        plan.state_bytes = bank.bytes() + host_bytes;
+        plan.workspace_bytes = flux.ops().workspace_bytes();
+        return plan;
+    }
+
+    void reserve() {
+        arena = std::make_unique<Arena>(arena_bytes);
+        eps.resize(static_cast<size_t>(latent_count));
+        noise.resize(static_cast<size_t>(latent_count));
+    }
+
+    void require_whole() const {
+        require(!broken, ErrorCode::invalid_argument, "an earlier micro-step was cancelled or failed half-way; load a training state before going on");
+    }
+
+    std::span<const float> given_or_drawn(const std::optional<std::span<const float>>& given, RandomUse use, const Sample& sample, int64_t count, std::vector<float>& room,
+                                          const char* what) const {
+        if (given) {
+            check_input(*given, count, what);
+            return *given;
+        }
+        const std::span<float> drawn(room.data(), static_cast<size_t>(count));
+        PhiloxStream(options.seed, use, static_cast<uint64_t>(micro), sample.sample_id).normal(0, drawn);
+        return drawn;
+    }
+
+    void write_inputs(const MicroProgram& p, const Program::Resolver& at, const Sample& sample, float sigma) {
+        const int64_t count = p.shape.image_tokens() * flux.dims().in_channels;
+        check_input(sample.mean, count, "mean");
+        check_input(sample.logvar, count, "logvar");
+        check_input(sample.prompt_embeds, p.shape.text_tokens * flux.dims().joint_dim, "prompt_embeds");
+        check_input(sample.pooled, flux.dims().pooled_dim, "pooled");
+        const auto posterior = given_or_drawn(sample.eps, RandomUse::posterior, sample, count, eps, "eps");
+        const auto flow = given_or_drawn(sample.noise, RandomUse::flow_noise, sample, count, noise, "noise");
+        for_each_packed(p.shape, at(p.latents), [&](int64_t i, float& value) {
+            const size_t k = static_cast<size_t>(i);
+            value = (sample.mean[k] + std::exp(0.5f * sample.logvar[k]) * posterior[k] - options.vae_shift) * options.vae_scaling;
+        });
+        for_each_packed(p.shape, at(p.noise), [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
+        write_rows(sample.prompt_embeds, at(p.prompt));
+        p.conditioning.fill(at, 0, sigma, options.guidance, sample.pooled);
+        *at(p.sigma).f32() = sigma;
+        *at(p.weight).f32() = static_cast<float>(loss_weight(options.weighting, sigma));
+    }
+
+    MicroResult micro_step(const Sample& sample, const EngineProgress& progress) {
+        require_whole();
+        const MicroProgram* p = find(sample.shape);
+        require(p != nullptr, ErrorCode::invalid_argument, "a sample of ", sample.shape.grid_h, " by ", sample.shape.grid_w, " tokens with ", sample.shape.text_tokens,
+                " text tokens was not in the plan; plan with every shape that the data set has");
+        require(accumulated < options.accumulation, ErrorCode::invalid_argument, accumulated, " micro-steps are accumulated: optimizer_step comes next");
+        MicroResult result;
+        result.timestep_index =
+            sample.timestep_index ? *sample.timestep_index
+                                  : draw_timestep(options, PhiloxStream(options.seed, RandomUse::timestep, static_cast<uint64_t>(micro), sample.sample_id));
+        require(result.timestep_index >= 0 && result.timestep_index < options.num_train_timesteps, ErrorCode::invalid_argument, "timestep index ", result.timestep_index,
+                ": expected 0 to ", options.num_train_timesteps - 1);
+        result.sigma = sigmas[static_cast<size_t>(result.timestep_index)];
+
+        const Program::Resolver at = p->program.resolver(arena->data());
+        const std::lock_guard lock(flux.device->impl->busy);
+        last = nullptr;
+        write_inputs(*p, at, sample, result.sigma);
+        broken = true;
+        high_water = std::max(high_water, p->program.run(flux.ops(), arena->data(), internal_progress(progress)));
+        result.loss = *at(p->loss).f32();
+        require(std::isfinite(result.loss), ErrorCode::internal, "the loss is not finite at micro-step ", micro,
+                "; lower the learning rate, or look for weights or latents that are out of range");
+        broken = false;
+        last = p;
+        ++micro;
+        ++accumulated;
+        return result;
+    }
+
+    StepResult optimizer_step() {
+        require_whole();
+        require(accumulated > 0, ErrorCode::invalid_argument, "no micro-step since the last optimizer_step: there is no gradient to step along");
+        const std::lock_guard lock(flux.device->impl->busy);
+        Ops& ops = flux.ops();
+        StepResult result;
+        result.grad_norm = bank.grad_norm(ops);
+        require(std::isfinite(result.grad_norm), ErrorCode::internal, "the gradient is not finite at step ", step, "; lower the learning rate");
+        result.lr = options.lr * schedule.factor(step);
+        AdamArgs args;
+        args.lr = result.lr;
+        args.beta1 = options.beta1;
+        args.beta2 = options.beta2;
+        args.eps = options.eps;
+        args.weight_decay = options.weight_decay;
+        args.step = step + 1;
+        args.grad_scale = static_cast<float>(std::min(1.0, options.max_grad_norm / (result.grad_norm + 1e-6))); // torch's clip_grad_norm_
+        bank.update(ops, args);
+        bank.clear_gradients(ops);
+        accumulated = 0;
+        result.step = ++step;
+        return result;
+    }
+};
+
+MemoryPlan Trainer::plan(const FluxTransformer& model, const TrainOptions& options, const std::vector<Shape>& shapes) { return Impl(model, options, shapes).plan(); }
+
+Trainer::Trainer(std::shared_ptr<FluxTransformer> model, const TrainOptions& options, const std::vector<Shape>& shapes)
+    : impl(std::make_unique<Impl>(*model, options, shapes)) {
+    impl->model = std::move(model);
+    impl->reserve();
+}
+
+Trainer::~Trainer() = default;
+
+MemoryPlan Trainer::memory_plan() const { return impl->plan(); }
+uint64_t Trainer::arena_high_water() const { return impl->high_water; }
+Trainer::MicroResult Trainer::micro_step(const Sample& sample, const EngineProgress& progress) { return impl->micro_step(sample, progress); }
+Trainer::StepResult Trainer::optimizer_step() { return impl->optimizer_step(); }
+TensorMap Trainer::gradients() const { return impl->bank.gradients(); }
+Adapter Trainer::adapter() const { return impl->bank.adapter(); }
+int64_t Trainer::step() const { return impl->step; }
+
+void Trainer::set_adapter(const Adapter& adapter) {
+    require(impl->accumulated == 0 && !impl->broken, ErrorCode::invalid_argument, "set_adapter between micro-steps of one optimizer step: their gradients are for other weights");
+    impl->bank.set_adapter(adapter);
+}
+
+Tensor Trainer::last_prediction() const {
+    require(impl->last != nullptr, ErrorCode::invalid_argument, "last_prediction before a micro-step");
+    return read_tensor(impl->last->program.resolver(impl->arena->data())(impl->last->prediction));
+}
+
+std::vector<std::byte> Trainer::save_state() const {
+    impl->require_whole();
+    require(impl->accumulated == 0, ErrorCode::invalid_argument, "a training state is saved between optimizer steps; ", impl->accumulated, " micro-steps are accumulated");
+    return write_training_state({impl->step, impl->micro, training_identity(impl->options, impl->bank.paths()), impl->bank.weights(), impl->bank.optimizer_states()});
+}
+
+void Trainer::load_state(std::span<const std::byte> bytes) {
+    const TrainingCounters counters =
+        read_training_state(bytes, {0, 0, training_identity(impl->options, impl->bank.paths()), impl->bank.weights(), impl->bank.optimizer_states()});
+    impl->step = counters.step;
+    impl->micro = counters.micro;
+    impl->accumulated = 0;
+    impl->broken = false;
+    impl->last = nullptr;
+    const std::lock_guard lock(impl->flux.device->impl->busy);
+    impl->bank.clear_gradients(impl->flux.ops());
+}
+
+} // namespace atelier

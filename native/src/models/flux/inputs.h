@@ -1,0 +1,22 @@
+// The inputs that every program over the transformer starts with, and how a program keeps matrices alive at its ends.
+#pragma once
+#include "models/flux/network.h"
+#include <span>
+
+namespace atelier {
+
+// Throws invalid_argument, naming the size, for a grid or text length that cannot be computed.
+void check_shape(const FluxShape& shape);
+
+// The conditioning inputs of a program: sinusoids of timestep and guidance, one row per step, and the pooled text.
+struct ConditioningInputs {
+    Sym time, guidance, pooled;
+    ConditioningInputs(Program& program, const FluxDims& dims, int64_t rows);
+    std::vector<Sym> all() const { return {time, guidance, pooled}; }
+    void fill(const Program::Resolver& at, int64_t row, float sigma, float guidance_scale, std::span<const float> pooled_text) const;
+};
+
+// An op that does nothing but use its matrices: inputs are alive from it, outputs until it.
+void emit_alive(Program& program, const char* name, const std::vector<Sym>& matrices);
+
+} // namespace atelier

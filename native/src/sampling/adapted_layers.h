@@ -1,0 +1,28 @@
+// The transformer's layers with adapters on them: as low-rank branches beside the base, or merged into copies of the linears they touch.
+#pragma once
+#include "models/flux/weights.h"
+#include <deque>
+#include <memory>
+
+namespace atelier {
+
+class AdaptedLayers {
+public:
+    // Beside: several adapters on one linear become one branch of their joint rank. Fused: W + Σ weight · alpha/rank · B · A, from the source's
+    // values where they are at hand, kept like the base (NF4 again where the base is).
+    AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused);
+
+    const FluxLayers& layers() const { return layers_; }
+    uint64_t bytes() const { return bytes_; } // beyond the base
+
+private:
+    void add_branch(Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);
+    void fuse(const FluxWeights& weights, const std::string& path, Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);
+
+    FluxLayers layers_;
+    uint64_t bytes_ = 0;
+    std::deque<std::vector<float>> values_;
+    std::deque<Nf4Storage> quantized_;
+};
+
+} // namespace atelier

@@ -1,0 +1,55 @@
+#include "sampling/denoise_programs.h"
+#include <algorithm>
+
+namespace atelier {
+namespace {
+
+void write_contiguous(std::span<const float> values, const View& view) { std::copy(values.begin(), values.end(), view.f32()); }
+
+} // namespace
+
+DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps)
+    : dims_(layers.dims), shape_(shape), steps_(steps), table_cols_(ModulationLayout(layers.dims).cols()),
+      table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) / Program::kAlignment * Program::kAlignment),
+      rope_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps) {
+    Program& first = conditioning_.list;
+    all_rows_ = first.external(steps, table_cols_, "modulation of all steps");
+    emit_alive(first, "inputs", inputs_.all());
+    emit_conditioning(first, layers, inputs_.time, inputs_.guidance, inputs_.pooled, all_rows_);
+    conditioning_.program = first.plan();
+
+    Program& second = step_.list;
+    network_ = std::make_unique<FluxNetwork>(second, layers, shape, rope_, NetworkOptions{});
+    row_ = second.external(1, table_cols_, "modulation");
+    latents_ = second.persistent(shape.image_tokens(), layers.dims.in_channels, "latents");
+    prompt_ = second.persistent(shape.text_tokens, layers.dims.joint_dim, "prompt_embeds");
+    const Sym velocity = network_->forward(latents_, prompt_, row_);
+    second.emit("euler_step", {latents_, velocity}, [x = latents_, velocity, sigmas = &sigmas_](Ops& ops, const Program::Resolver& at) {
+        ops.euler_step(at(x), at(velocity), sigmas->now, sigmas->next, at(x));
+    });
+    step_.program = second.plan();
+}
+
+uint64_t DenoisePrograms::run(Ops& ops, std::byte* memory, const Input& input, std::span<float> latents, const Progress& progress) {
+    float* table = reinterpret_cast<float*>(memory);
+    std::byte* arena = memory + table_bytes_;
+    conditioning_.list.bind(all_rows_, table);
+    const Program::Resolver first = conditioning_.list.resolver(arena);
+    for (int64_t i = 0; i < steps_; ++i) inputs_.fill(first, i, input.sigmas[static_cast<size_t>(i)], input.guidance, input.pooled);
+    uint64_t high_water = conditioning_.list.run(ops, arena, progress);
+
+    const Program::Resolver second = step_.list.resolver(arena);
+    write_contiguous(input.prompt_embeds, second(prompt_));
+    write_contiguous(latents, second(latents_));
+    for (int64_t i = 0; i < steps_; ++i) {
+        sigmas_ = {input.sigmas[static_cast<size_t>(i)], input.sigmas[static_cast<size_t>(i) + 1]};
+        step_.list.bind(row_, table + i * table_cols_);
+        high_water = std::max(high_water, step_.list.run(ops, arena, progress));
+        progress(static_cast<double>(i + 1), static_cast<double>(steps_), "denoising");
+    }
+    const View result = second(latents_);
+    std::copy_n(result.f32(), latents.size(), latents.begin());
+    return table_bytes_ + high_water;
+}
+
+} // namespace atelier

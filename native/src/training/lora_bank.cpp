@@ -1,0 +1,121 @@
+#include "training/lora_bank.h"
+#include "training/philox.h"
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+namespace atelier {
+namespace {
+
+uint64_t padded(int64_t count) { return (static_cast<uint64_t>(count) * sizeof(float) + 63) / 64 * 64; }
+
+std::vector<float> values(const View& view) { return {view.f32(), view.f32() + view.size()}; }
+
+} // namespace
+
+LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const TrainOptions& o) {
+    require(o.rank > 0 && o.rank <= 4096, ErrorCode::invalid_argument, "rank ", o.rank, ": expected 1 to 4096");
+    require(o.alpha > 0 && std::isfinite(o.alpha), ErrorCode::invalid_argument, "alpha ", o.alpha, ": expected a positive number");
+    require(!o.targets.empty(), ErrorCode::invalid_argument, "targets: no module named, nothing to train; the reference trains to_k, to_q, to_v, to_out.0");
+    Sizes s;
+    std::set<std::string> unused(o.targets.begin(), o.targets.end());
+    for_each_linear(layers, [&](const std::string& path, const Linear&, int64_t in, int64_t out) {
+        bool chosen = false;
+        for (const std::string& target : o.targets)
+            if (target_matches(target, path)) {
+                chosen = true;
+                unused.erase(target);
+            }
+        if (!chosen) return;
+        s.modules.push_back({path, in, out});
+        s.weight_bytes += padded(o.rank * in) + padded(out * o.rank);
+        s.bytes += AdamState::bytes(adam_kind(o.optimizer, o.rank * in), o.rank * in) + AdamState::bytes(adam_kind(o.optimizer, out * o.rank), out * o.rank);
+    });
+    // peft leaves an unmatched target unsaid as long as another matches; a person who mistypes one of four should hear of it.
+    require(unused.empty(), ErrorCode::invalid_argument, "target \"", unused.empty() ? "" : *unused.begin(),
+            "\" names no linear of this transformer; give a module's path, such as transformer_blocks.0.attn.to_q, or its last parts, such as to_q");
+    s.bytes += 2 * s.weight_bytes;
+    return s;
+}
+
+LoraBank::LoraBank(const FluxLayers& layers, const TrainOptions& options) : LoraBank(sizes(layers, options), options) {}
+
+LoraBank::LoraBank(Sizes s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(s.bytes) {
+    std::memset(memory_.data(), 0, 2 * weight_bytes_);
+    const int64_t floats = static_cast<int64_t>(weight_bytes_ / sizeof(float));
+    grads_ = {memory_.data() + weight_bytes_, 1, floats, floats, DType::f32};
+    std::byte *weight = memory_.data(), *state = memory_.data() + 2 * weight_bytes_;
+    const auto factor = [&](int64_t rows, int64_t cols) {
+        const AdamKind kind = adam_kind(o.optimizer, rows * cols);
+        const Factor f{{weight, rows, cols, cols, DType::f32}, {weight + weight_bytes_, rows, cols, cols, DType::f32}, AdamState(kind, rows * cols, state)};
+        weight += padded(rows * cols);
+        state += AdamState::bytes(kind, rows * cols);
+        return f;
+    };
+    for (const LinearModule& m : s.modules) {
+        const Factor a = factor(rank_, m.in), b = factor(m.out, rank_);
+        const std::span<float> drawn(a.value.f32(), static_cast<size_t>(a.value.size()));
+        PhiloxStream(o.seed, RandomUse::lora_init, modules_.size()).normal(0, drawn);
+        for (float& v : drawn) v /= static_cast<float>(rank_);
+        paths_.push_back(m.path);
+        modules_.push_back({a, b});
+    }
+}
+
+void LoraBank::bind(FluxLayers& layers) const {
+    size_t next = 0;
+    for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t, int64_t) {
+        if (next == paths_.size() || path != paths_[next]) return;
+        const Module& m = modules_[next++];
+        linear.lora = {m.a.value, m.b.value, m.a.grad, m.b.grad, alpha_ / static_cast<float>(rank_)};
+    });
+}
+
+void LoraBank::update(Ops& ops, const AdamArgs& args) const {
+    for (const Module& m : modules_) {
+        m.a.state.step(ops, args, m.a.value, m.a.grad);
+        m.b.state.step(ops, args, m.b.value, m.b.grad);
+    }
+}
+
+TensorMap LoraBank::gradients() const {
+    TensorMap map;
+    for (size_t i = 0; i < paths_.size(); ++i) {
+        const View &a = modules_[i].a.grad, &b = modules_[i].b.grad;
+        map[paths_[i] + ".lora_A"] = {{a.rows, a.cols}, values(a)};
+        map[paths_[i] + ".lora_B"] = {{b.rows, b.cols}, values(b)};
+    }
+    return map;
+}
+
+Adapter LoraBank::adapter() const {
+    Adapter adapter;
+    for (size_t i = 0; i < paths_.size(); ++i) {
+        const View &a = modules_[i].a.value, &b = modules_[i].b.value;
+        adapter.modules[paths_[i]] = {rank_, a.cols, b.rows, alpha_, values(a), values(b)};
+    }
+    return adapter;
+}
+
+void LoraBank::set_adapter(const Adapter& adapter) {
+    for (const auto& [path, module] : adapter.modules)
+        require(std::find(paths_.begin(), paths_.end(), path) != paths_.end(), ErrorCode::invalid_argument, "adapter: module \"", path,
+                "\" is not among the trained ones; choose targets that name it");
+    for (size_t i = 0; i < paths_.size(); ++i) {
+        const auto it = adapter.modules.find(paths_[i]);
+        require(it != adapter.modules.end(), ErrorCode::invalid_argument, "adapter: has no module \"", paths_[i], "\", which is trained");
+        const Adapter::Module& m = it->second;
+        const View &a = modules_[i].a.value, &b = modules_[i].b.value;
+        require(m.rank == rank_ && m.in == a.cols && m.out == b.rows, ErrorCode::invalid_argument, "adapter: module \"", paths_[i], "\" is of rank ", m.rank, ", ", m.in,
+                " to ", m.out, "; trained is rank ", rank_, ", ", a.cols, " to ", b.rows);
+        require(m.alpha == alpha_, ErrorCode::invalid_argument, "adapter: module \"", paths_[i], "\" has alpha ", m.alpha, ", the options say ", alpha_);
+    }
+    for (size_t i = 0; i < paths_.size(); ++i) {
+        const Adapter::Module& m = adapter.modules.at(paths_[i]);
+        std::copy(m.a.begin(), m.a.end(), modules_[i].a.value.f32());
+        std::copy(m.b.begin(), m.b.end(), modules_[i].b.value.f32());
+    }
+}
+
+} // namespace atelier

@@ -1,0 +1,57 @@
+// The trained adapter: low-rank weights, their gradients and the optimizer's states in one block of memory, reserved once.
+#pragma once
+#include "models/flux/layers.h"
+#include "tensor/arena.h"
+#include "training/adam_state.h"
+#include <span>
+
+namespace atelier {
+
+class LoraBank {
+public:
+    // Chooses the linears by target name. invalid_argument for a rank or target that cannot be, naming it. A starts at N(0, 1/rank²)
+    // (peft's "gaussian"), B at zero.
+    LoraBank(const FluxLayers& layers, const TrainOptions& options);
+
+    // Points the low-rank branches of the chosen linears here. The bank must outlive whatever uses `layers`.
+    void bind(FluxLayers& layers) const;
+
+    uint64_t bytes() const { return bytes_; }
+    double grad_norm(Ops& ops) const { return ops.l2_norm(grads_); }
+    void update(Ops& ops, const AdamArgs& args) const; // every tensor's optimizer
+    void clear_gradients(Ops& ops) const { ops.fill(grads_, 0.0f); }
+
+    TensorMap gradients() const; // "<path>.lora_A" (rank, in), "<path>.lora_B" (out, rank)
+    Adapter adapter() const;
+    void set_adapter(const Adapter& adapter); // invalid_argument unless it has the same modules, ranks and sizes
+
+    // What a training state stores: weights and optimizer states. Gradients are zero between optimizer steps.
+    std::span<std::byte> weights() const { return {memory_.data(), weight_bytes_}; }
+    std::span<std::byte> optimizer_states() const { return {memory_.data() + 2 * weight_bytes_, bytes_ - 2 * weight_bytes_}; }
+    const std::vector<std::string>& paths() const { return paths_; }
+
+private:
+    struct Factor {
+        View value, grad;
+        AdamState state;
+    };
+    struct Module {
+        Factor a, b;
+    };
+    struct Sizes {
+        std::vector<LinearModule> modules;
+        uint64_t weight_bytes = 0, bytes = 0;
+    };
+    static Sizes sizes(const FluxLayers& layers, const TrainOptions& options);
+    LoraBank(Sizes sizes, const TrainOptions& options);
+
+    int64_t rank_;
+    float alpha_;
+    uint64_t weight_bytes_, bytes_;
+    Arena memory_; // weights, gradients in the same order, optimizer states
+    View grads_;
+    std::vector<std::string> paths_; // in for_each_linear's order, as modules_
+    std::vector<Module> modules_;
+};
+
+} // namespace atelier

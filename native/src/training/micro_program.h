@@ -1,0 +1,24 @@
+// One micro-step as a recorded program for one picture shape: noise the latents, predict, measure, and carry the gradient back to the
+// low-rank branches.
+#pragma once
+#include "models/flux/inputs.h"
+#include <memory>
+
+namespace atelier {
+
+struct MicroProgram {
+    // `layers`: with the trained branches bound; they and the weights must outlive the program.
+    MicroProgram(const FluxLayers& layers, const FluxShape& shape, const TrainOptions& options);
+
+    FluxShape shape;
+    RopeTable rope;
+    Program program;
+    FluxNetwork network;
+    ConditioningInputs conditioning;
+    Sym latents, noise;   // (I, C) packed
+    Sym prompt;           // (T, joint_dim)
+    Sym sigma, weight;    // (1, 1): noise level, the loss's weight
+    Sym prediction, loss; // (I, C), (1, 1): readable after the run
+};
+
+} // namespace atelier
