@@ -1,9 +1,11 @@
 // Draws before, fine-tunes, draws after, and lays both side by side: through the real mesh, with the command line's own parts.
+// node tools/demo.mjs [--model FOLDER] [--out FOLDER]
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, join, relative } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { parseArgs } from 'node:util';
 import { comparison } from './demo/comparison.mjs';
 import { lossCurve } from './demo/loss-curve.mjs';
 
@@ -31,7 +33,8 @@ const SHOWS = [
 ];
 
 const root = join(import.meta.dirname, '..');
-const out = join(root, 'demo-output');
+const { values: given } = parseArgs({ options: { model: { type: 'string' }, out: { type: 'string' } } });
+const out = resolve(given.out ?? join(root, 'demo-output'));
 const require = createRequire(join(root, 'cli', 'dist', 'main.js'));
 const { AtelierClient, trainOptions } = require('@atelier/client');
 const { Output, bytes, duration } = require('./output.js');
@@ -44,7 +47,8 @@ const { upload } = require('./finetune/upload.js');
 const { finished, followRun } = require('./finetune/follow.js');
 const { downloadAdapter } = require('./adapter-file.js');
 
-const show = SHOWS.find(({ model }) => existsSync(join(root, model, 'model_index.json')));
+const show = SHOWS.find(({ model }) => (given.model === undefined ? existsSync(join(root, model, 'model_index.json')) : model === given.model));
+if (!show) throw new Error(`--model ${given.model} is not in the table: one of ${SHOWS.map(({ model }) => model).join(', ')}`);
 const name = basename(show.pictures);
 const said = new Output(false);
 const interrupt = new Interrupt();
@@ -53,8 +57,9 @@ const settings = { ...readSettings({ data: join(out, 'data'), model: join(root, 
 async function demo() {
   const born = Date.now();
   await endLeftover(join(settings.data, 'nats')); // of a demo that was killed
-  await rm(out, { recursive: true, force: true });
+  await rm(settings.data, { recursive: true, force: true });
   await mkdir(out, { recursive: true });
+  for (const file of await readdir(out)) if (/^((before|after)-.*|loss)\.png$/.test(file)) await rm(join(out, file)); // of an earlier demo
   said.line(`demo       checkpoint ${show.model}, pictures ${show.pictures}, everything on this machine's CPU`);
   const mesh = await LocalMesh.start({ settings, say: (text) => said.note(text), onLog: ({ service, text, important }) => important && said.note(`${service}: ${text}`), signal: interrupt.signal });
   interrupt.beforeKill(() => mesh.kill());
@@ -79,7 +84,7 @@ async function job(client) {
   const dataset = await upload({ settings, out: said, interrupt }, client, { name, ...show.size }, files);
   const run = await client.startFinetune({ dataset: dataset.id, name, options: trainOptions(show.training) });
   void interrupt.arrival().then(() => client.cancelRun(run.id));
-  const { adapter } = finished(await followRun(client, said, run.id));
+  const { adapter } = finished(await followRun(client, said, run.id, { uploaded: dataset.id }));
   said.line('after      drawing the same prompts from the same seeds with the adapter');
   const after = await drawAll(client, 'after', [{ name: adapter, weight: 1 }]);
   const pictures = (await client.dataset(dataset.id)).samples;

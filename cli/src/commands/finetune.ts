@@ -71,7 +71,7 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
       out.note('cancelling the run; Ctrl-C once more leaves it as it is');
       await client.cancelRun(run.id).catch((error: Error) => out.note(`it could not be cancelled: ${error.message}`));
     });
-    const last = await followRun(client, out, run.id, { validationFolder: flags.validationDir });
+    const last = await followRun(client, out, run.id, { validationFolder: flags.validationDir, uploaded: flags.dataset === undefined ? dataset.id : undefined });
     const { adapter, skipped } = finished(last!);
     if (skipped > 0) out.note(`trained without ${skipped} pictures that could not be encoded`);
     const { rank, size: adapterBytes } = await client.adapter(adapter);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { runStatus, type AtelierClient } from '@atelier/client';
-import { AtelierError, RunState, type Run } from '@atelier/contracts';
+import { AtelierError, RunState, type Event, type Run } from '@atelier/contracts';
 import { saveStream } from '../save';
 import type { Output } from '../output';
 import { runEvent } from './run-events';
@@ -11,14 +11,20 @@ export interface FollowOptions {
   signal?: AbortSignal;
   /** Folder for validation pictures, as they are drawn. */
   validationFolder?: string;
+  /** Id of a data set that was uploaded for this run: what it found cached counts, not what was left when the run's turn came. */
+  uploaded?: string;
 }
 
+/** A data set's summary is told before that of a run which was asked for after it. */
+const SUMMARY_MS = 2000;
+
 /** Shows a run from its first event to its end and gives its last state; undefined when the following was ended first. */
-export async function followRun(client: AtelierClient, out: Output, id: string, { signal, validationFolder }: FollowOptions = {}): Promise<Run | undefined> {
+export async function followRun(client: AtelierClient, out: Output, id: string, { signal, validationFolder, uploaded }: FollowOptions = {}): Promise<Run | undefined> {
   const view = new RunView(out);
   try {
     for await (const { event } of client.runEvents(id, { signal })) {
-      const shown = runEvent(event);
+      const summary = event.encodeSummary && uploaded ? await uploadSummary(client, uploaded) : undefined;
+      const shown = runEvent(summary ?? event);
       if (!shown) continue;
       view.show(shown);
       if (shown.type === 'sample' && validationFolder) {
@@ -31,6 +37,13 @@ export async function followRun(client: AtelierClient, out: Output, id: string, 
     view.close();
   }
   return signal?.aborted ? undefined : client.run(id);
+}
+
+async function uploadSummary(client: AtelierClient, dataset: string): Promise<Event | undefined> {
+  for await (const { event } of client.datasetEvents(dataset, { signal: AbortSignal.timeout(SUMMARY_MS) })) {
+    if (event.encodeSummary && !event.encodeSummary.runId) return event;
+  }
+  return undefined;
 }
 
 /** The run's end as the command's: a run that failed or was cancelled is an error. */

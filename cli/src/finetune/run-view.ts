@@ -72,7 +72,9 @@ export class RunView {
   private countEncoded(kind: string, key: string): void {
     if (!this.encoding || (kind !== 'latents' && kind !== 'prompts')) return;
     this.encoding[kind].add(key);
-    this.updateEncoding(this.encoding, this.encoding.latents.size, this.encoding.prompts.size);
+    const { summary, latents, prompts } = this.encoding;
+    // Keys of this run that were encoded for another shortly before are told too, and were counted as cached.
+    this.updateEncoding(this.encoding, Math.min(latents.size, summary.latents_total - summary.latents_cached), Math.min(prompts.size, summary.prompts_total - summary.prompts_cached));
   }
 
   private updateEncoding({ bar, summary }: EncodingView, latents: number, prompts: number): void {
