@@ -122,9 +122,14 @@ void Task::settle() {
         }
     }
     release(); // before anyone hears of it: a disposed model's memory is free when its promise resolves
-    if (held_) released(env, *held_);
-    if (value) deferred_.Resolve(*value);
-    else deferred_.Reject(to_js(env, *failure_).Value());
+    try {
+        if (held_) released(env, *held_);
+        if (value) deferred_.Resolve(*value);
+        else deferred_.Reject(to_js(env, *failure_).Value());
+    } catch (const Napi::Error&) {
+        // A worker thread that is being terminated runs no JavaScript any more, so nobody can hear of the result. It waits for its
+        // tasks before the cleanup hooks run, hence env_closing_ is not set yet.
+    }
     Destroy();
 }
 
