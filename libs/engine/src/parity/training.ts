@@ -14,9 +14,9 @@ import { loraAdapter, loraNames, matricesOf } from './weights';
 // Two float32 libraries' gradients lie about this far apart (see the subject "gradients"). Rounding optimizer states to 8 bits at every
 // size makes more of it: a difference in the last digit moves a state by a whole code, and the next update by as much.
 const NUDGE = 5e-6;
-const NUDGES = 3;
+const NUDGES = 4;
 const HEADROOM = 3;
-const LOOSEST = 0.1;
+const LOOSEST = 0.2;
 
 export async function training(subject: Subject): Promise<void> {
   const { fixtures, table } = subject;
