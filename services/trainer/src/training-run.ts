@@ -107,11 +107,22 @@ export class TrainingRun {
         return false;
       }
       if (last) return true;
-      if (lease.current.lost.aborted) await lease.renew();
+      if (lease.current.lost.aborted && !(await this.leaseAgain(lease))) continue;
       await this.step(trainer, waiting);
       waiting = undefined;
       const every = this.run.options?.checkpointEvery ?? 0;
       if (every > 0 && trainer.step % every === 0 && trainer.step < this.totalSteps) await this.save(trainer);
+    }
+  }
+
+  /** @returns false when the service is to stop: then there is still a state to save */
+  private async leaseAgain(lease: HeldLease): Promise<boolean> {
+    try {
+      await lease.renew();
+      return true;
+    } catch (error) {
+      if (this.stopping.aborted) return false;
+      throw error;
     }
   }
 
