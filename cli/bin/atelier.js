@@ -10,7 +10,7 @@ const unbuilt = (why) => {
 };
 if (!existsSync(main)) unbuilt('it is not built yet');
 try {
-  require(main).main(process.argv.slice(2));
+  require(main).start(process.argv.slice(2));
 } catch (error) {
   if (error.code !== 'MODULE_NOT_FOUND') throw error;
   unbuilt(`a part of it is missing (${error.message.split('\n')[0]})`);

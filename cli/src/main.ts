@@ -6,9 +6,15 @@ import { createProgram } from './program';
 /** A command that is done but for a handle someone forgot does not keep a person waiting. */
 const LINGER_MS = 3000;
 
-/** Runs the command line. Results set the process's exit code; nothing is thrown. */
-export async function main(argv: readonly string[]): Promise<void> {
+/** The process: runs the command line and ends with its exit code. */
+export async function start(argv: readonly string[]): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
+  await main(argv);
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+}
+
+/** Runs the command line. The result is the process's exit code; nothing is thrown. */
+export async function main(argv: readonly string[]): Promise<void> {
   try {
     const program = createProgram();
     if (argv.length === 0) program.help({ error: true });
@@ -17,7 +23,6 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : usage(error, argv);
     else process.exitCode = new Output(false).error(error);
   }
-  setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
 /** Commander has said what is wrong; scripts get it in their form too. */

@@ -1,10 +1,12 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { AtelierClient } from '@atelier/client';
 import { repositoryRoot, startTestMesh, syntheticPictures, tinyCheckpoint, type TestMesh } from '@atelier/testing';
-import { cli } from './run-cli';
+import { cli, inProcess } from './run-cli';
 
 /** A port where nothing listens: the discard service's. */
 const NOBODY = 'nats://127.0.0.1:9';
@@ -61,7 +63,7 @@ describe('the command, as a process', () => {
       ['a bad setting', ['runs', '--nats', 'http://x y'], /ATELIER_NATS_URL is "http:\/\/x y": use nats:\/\/host:port/],
       ['a budget that is none', ['plan', '--vram', 'much'], /such as 8GB/],
     ])('%s', async (_what, args, message) => {
-      const { code, stdout, stderr } = await cli(args, data);
+      const { code, stdout, stderr } = await inProcess(args, data);
       expect(stderr).toMatch(message);
       expect(stderr).toMatch(/^atelier: [^\n]+\n$/);
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -69,23 +71,53 @@ describe('the command, as a process', () => {
   });
 
   test.each([['runs'], ['datasets'], ['adapters'], ['runs show x'], ['runs cancel x'], ['adapters download x'], ['generate x'], ['finetune --dataset x']])('%s - where nothing runs: exit code 3, and how to start', async (line) => {
-    const { code, stdout, stderr } = await cli([...line.split(' '), '--nats', NOBODY], data);
+    const { code, stdout, stderr } = await inProcess([...line.split(' '), '--nats', NOBODY], data);
     expect(stderr).toMatch(/^atelier: Atelier is not running at nats:\/\/127\.0\.0\.1:9: start it with "atelier up".*\n$/);
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
   });
 
+  describe('model pull', () => {
+    const pull = (endpoint: string, token?: string): ReturnType<typeof inProcess> =>
+      inProcess(['model', 'pull', 'black-forest-labs/FLUX.1-dev', '--dir', join(folder, 'pulled'), '--endpoint', endpoint], { ...data, ...(token && { HF_TOKEN: token }) });
+
+    test('a hub that cannot be reached: exit code 3, and that it goes on where it stopped', async () => {
+      const { code, stderr } = await pull('http://127.0.0.1:9');
+      expect(stderr).toMatch(/^atelier: black-forest-labs\/FLUX\.1-dev: cannot reach http:\/\/127\.0\.0\.1:9 .*continues where it stopped\n$/);
+      expect(code).toBe(3);
+    });
+
+    test('a gated checkpoint: exit code 6, the licence, and the token of HF_TOKEN was shown to the hub', async () => {
+      const seen: (string | undefined)[] = [];
+      const hub = createServer((request, response) => {
+        seen.push(request.headers.authorization);
+        response.writeHead(401, { 'content-type': 'application/json' }).end('{"error":"gated"}');
+      }).listen(0, '127.0.0.1');
+      await new Promise((resolve) => hub.once('listening', resolve));
+      const { code, stderr } = await pull(`http://127.0.0.1:${(hub.address() as AddressInfo).port}`, 'hf_test');
+      hub.close();
+      expect(stderr).toMatch(/^atelier: .*accept the model's licence on its page and give a valid token\n$/);
+      expect(code).toBe(6);
+      expect(seen).toEqual(['Bearer hf_test']);
+    });
+  });
+
+  test('as a process of its own it ends the same way', async () => {
+    expect(await cli(['runs', '--nats', NOBODY], data)).toMatchObject({ code: 3, stdout: '' });
+    expect(await cli(['finetune', '/no/such/folder'], data)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/^atelier: [^\n]+\n$/) });
+  });
+
   test('--json - errors are an object on stdout as well', async () => {
-    const { code, stdout } = await cli(['runs', '--json', '--nats', NOBODY], data);
+    const { code, stdout } = await inProcess(['runs', '--json', '--nats', NOBODY], data);
     expect(code).toBe(3);
     expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'UNAVAILABLE', message: expect.stringContaining('atelier up') });
-    const usage = await cli(['runs', 'show', '--json'], data);
+    const usage = await inProcess(['runs', 'show', '--json'], data);
     expect(JSON.parse(usage.stdout)).toMatchObject({ type: 'error', code: 'INVALID_ARGUMENT' });
   });
 
   test('without a command it shows its help, as a mistake; asked for, as an answer', async () => {
-    expect(await cli([], data)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Examples:') });
-    expect(await cli(['--help'], data)).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('Examples:') });
-    expect(await cli(['help', 'finetune'], data)).toMatchObject({ code: 0, stdout: expect.stringContaining('atelier finetune herons.zip') });
+    expect(await inProcess([], data)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Examples:') });
+    expect(await inProcess(['--help'], data)).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('Examples:') });
+    expect(await inProcess(['help', 'finetune'], data)).toMatchObject({ code: 0, stdout: expect.stringContaining('atelier finetune herons.zip') });
     expect(await cli(['--version'], data)).toEqual({ code: 0, stdout: '0.1.0\n', stderr: '' });
   });
 
@@ -154,32 +186,32 @@ describe('the command, as a process', () => {
     });
 
     test('lists are empty in words, and nothing with --json', async () => {
-      expect(await cli(['runs'], env)).toMatchObject({ code: 0, stdout: 'There are no runs yet: start one with "atelier finetune".\n' });
-      expect(await cli(['datasets', '--json'], env)).toMatchObject({ code: 0, stdout: '' });
-      expect((await cli(['adapters', 'list'], env)).stdout).toContain('There are no adapters yet');
+      expect(await inProcess(['runs'], env)).toMatchObject({ code: 0, stdout: 'There are no runs yet: start one with "atelier finetune".\n' });
+      expect(await inProcess(['datasets', '--json'], env)).toMatchObject({ code: 0, stdout: '' });
+      expect((await inProcess(['adapters', 'list'], env)).stdout).toContain('There are no adapters yet');
     });
 
     test('work is refused while no service is there to do it', async () => {
-      const { code, stderr } = await cli(['generate', 'a heron'], env);
+      const { code, stderr } = await inProcess(['generate', 'a heron'], env);
       expect(stderr).toBe('atelier: nats-server answers, but no service of Atelier does: start them with "atelier up"\n');
       expect(code).toBe(3);
     });
 
     test.each([['runs show nope', /there is no run "nope": list them/], ['datasets show nope', /there is no data set "nope"/], ['adapters download nope', /there is no adapter "nope"/]])('%s - code 2', async (line, message) => {
-      const { code, stderr } = await cli(line.split(' '), env);
+      const { code, stderr } = await inProcess(line.split(' '), env);
       expect(stderr).toMatch(message);
       expect(code).toBe(2);
     });
 
     test('an adapter made elsewhere is taken in, listed, and comes out again as it was', async () => {
       const source = join(repositoryRoot, 'native', 'test', 'goldens', 'tiny-dev', 'lora_a', 'pytorch_lora_weights.safetensors');
-      expect(await cli(['adapters', 'import', source, '--name', 'ink'], env)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ink: rank \d+/) });
-      expect(await cli(['adapters', 'import', source, '--name', 'ink'], env)).toMatchObject({ code: 2, stderr: expect.stringMatching(/already an adapter named ink/) });
-      expect((await cli(['adapters'], env)).stdout).toMatch(/ADAPTER +RANK[^]*\nink +\d/);
+      expect(await inProcess(['adapters', 'import', source, '--name', 'ink'], env)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ink: rank \d+/) });
+      expect(await inProcess(['adapters', 'import', source, '--name', 'ink'], env)).toMatchObject({ code: 2, stderr: expect.stringMatching(/already an adapter named ink/) });
+      expect((await inProcess(['adapters'], env)).stdout).toMatch(/ADAPTER +RANK[^]*\nink +\d/);
       const file = join(folder, 'ink.safetensors');
-      expect((await cli(['adapters', 'download', 'ink', '-o', file], env)).code).toBe(0);
+      expect((await inProcess(['adapters', 'download', 'ink', '-o', file], env)).code).toBe(0);
       expect(readFileSync(file).equals(readFileSync(source))).toBe(true);
-      expect(await cli(['adapters', 'download', 'ink', '--format', 'kohya', '-o', join(folder, 'ink-kohya.safetensors')], env)).toMatchObject({ code: 0 });
+      expect(await inProcess(['adapters', 'download', 'ink', '--format', 'kohya', '-o', join(folder, 'ink-kohya.safetensors')], env)).toMatchObject({ code: 0 });
       expect(readFileSync(join(folder, 'ink-kohya.safetensors')).includes('lora_unet_')).toBe(true);
     });
 
@@ -188,11 +220,11 @@ describe('the command, as a process', () => {
       await syntheticPictures(pictures, 1);
       const dataset = await client.createDataset({ name: 'herons', width: 64, height: 64, files: [{ name: 'a.png', data: readFileSync(join(pictures, 'picture-00.png')) }] });
       const run = await client.startFinetune({ dataset: dataset.id, options: { totalSteps: 3 } });
-      expect((await cli(['datasets'], env)).stdout).toMatch(new RegExp(`${dataset.id} +herons +uploaded +0 +64x64`));
-      expect((await cli(['runs'], env)).stdout).toMatch(new RegExp(`${run.id} +herons +queued +0/3`));
-      const shown = JSON.parse((await cli(['runs', 'show', 'herons', '--json'], env)).stdout) as object;
+      expect((await inProcess(['datasets'], env)).stdout).toMatch(new RegExp(`${dataset.id} +herons +uploaded +0 +64x64`));
+      expect((await inProcess(['runs'], env)).stdout).toMatch(new RegExp(`${run.id} +herons +queued +0/3`));
+      const shown = JSON.parse((await inProcess(['runs', 'show', 'herons', '--json'], env)).stdout) as object;
       expect(shown).toMatchObject({ id: run.id, status: 'queued', total_steps: 3, options: { rank: 4, learning_rate: 1e-4 } });
-      expect(await cli(['runs', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `run ${run.id} is asked to end\n` });
+      expect(await inProcess(['runs', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `run ${run.id} is asked to end\n` });
       expect((await client.run(run.id)).cancelRequested).toBe(true);
     });
   });

@@ -32,3 +32,26 @@ export function startCli(args: readonly string[], env: Record<string, string> = 
 export function cli(args: readonly string[], env?: Record<string, string>): Promise<Ended> {
   return startCli(args, env).ended;
 }
+
+/** The same within this process, for what needs none of its own: a tenth of the time. */
+export async function inProcess(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const { main } = await import('../src/main');
+  const before = { ...process.env };
+  const written = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    jest.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += String(text);
+      return true;
+    }));
+  for (const name of Object.keys(process.env)) if (name.startsWith('ATELIER_') || name === 'HF_TOKEN') delete process.env[name];
+  Object.assign(process.env, env);
+  try {
+    process.exitCode = undefined;
+    await main(args);
+    return { code: Number(process.exitCode ?? 0), ...written };
+  } finally {
+    process.exitCode = undefined;
+    for (const spy of spies) spy.mockRestore();
+    process.env = before;
+  }
+}
