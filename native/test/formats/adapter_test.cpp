@@ -2,8 +2,10 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/half.h"
 #include "formats/adapter_file.h"
+#include "formats/config.h"
 #include "formats/support.h"
 #include "goldens.h"
+#include "models/flux/layers.h"
 #include <doctest/doctest.h>
 
 using namespace atelier;
@@ -91,10 +93,17 @@ TEST_CASE("diffusers' own file: rank, alpha, weights; written again it has the s
         REQUIRE(old_settings.contains(key));
         if (key != "transformer.target_modules") CHECK(value == old_settings[key]);
     }
-    std::set<std::string> targets, old_targets;
-    for (const auto& t : settings["transformer.target_modules"]) targets.insert(t);
-    for (const auto& t : old_settings["transformer.target_modules"]) old_targets.insert(t);
-    CHECK(targets == old_targets);
+    const FluxLayers layers(read_transformer_config(fixtures_dir() + "/model/transformer"));
+    const auto named = [&](const nlohmann::json& targets) { // the linears that peft would take by these names
+        std::set<std::string> paths;
+        for_each_linear(layers, [&](const std::string& path, const Linear&, int64_t, int64_t) {
+            for (const auto& target : targets)
+                if (target_matches(target.get<std::string>(), path)) paths.insert(path);
+        });
+        return paths;
+    };
+    CHECK(named(settings["transformer.target_modules"]) == named(old_settings["transformer.target_modules"]));
+    CHECK(named(settings["transformer.target_modules"]).size() == adapter.modules.size());
     for (const auto& [path, m] : adapter.modules) CHECK(m.alpha == old_settings["transformer.lora_alpha"].get<float>());
 }
 

