@@ -61,6 +61,7 @@ async function demo() {
   await mkdir(out, { recursive: true });
   for (const file of await readdir(out)) if (/^((before|after)-.*|loss)\.png$/.test(file)) await rm(join(out, file)); // of an earlier demo
   said.line(`demo       checkpoint ${show.model}, pictures ${show.pictures}, everything on this machine's CPU`);
+  interrupt.ownProcesses();
   const mesh = await LocalMesh.start({ settings, say: (text) => said.note(text), onLog: ({ service, text, important }) => important && said.note(`${service}: ${text}`), signal: interrupt.signal });
   interrupt.beforeKill(() => mesh.kill());
   try {

@@ -40,6 +40,7 @@ async function isRunning(settings: Settings): Promise<boolean> {
 }
 
 async function startFor({ settings, out, interrupt }: Context): Promise<LocalMesh> {
+  interrupt.ownProcesses();
   out.note('starting Atelier for this command');
   return LocalMesh.start({
     settings: { ...settings, httpPort: 0 }, // nobody was told of a port

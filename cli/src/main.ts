@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { EXIT } from './exit-codes';
+import { Interrupt } from './interrupt';
 import { Output } from './output';
 import { createProgram } from './program';
 
@@ -8,7 +9,8 @@ const LINGER_MS = 3000;
 
 /** The process: runs the command line and ends with its exit code. */
 export async function start(argv: readonly string[]): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
+  process.stdout.on('error', () => Interrupt.readerLeft()); // of `atelier runs | head`, or of a terminal that was closed
+  process.stderr.on('error', () => undefined);
   await main(argv);
   setTimeout(() => process.exit(), LINGER_MS).unref();
 }
@@ -29,10 +31,4 @@ export async function main(argv: readonly string[]): Promise<void> {
 function usage({ message }: CommanderError, argv: readonly string[]): number {
   new Output(argv.includes('--json')).object({ type: 'error', code: 'INVALID_ARGUMENT', message: message.replace(/^error: /, '') });
   return EXIT.usage;
-}
-
-/** Of `atelier runs | head`, whose reader left. */
-function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(EXIT.ok);
-  throw error;
 }

@@ -82,6 +82,30 @@ describe('atelier up', () => {
     expect(await end(run, 'SIGINT')).toBe(0);
   });
 
+  test('a second Ctrl-C ends at once what does not end by itself: exit code 130', async () => {
+    const run = start();
+    const up = await ready(run);
+    process.kill(up.services.trainer!, 'SIGSTOP'); // hears no SIGTERM
+    run.child.kill('SIGINT');
+    await waitFor('the first to be heard', () => run.stderr().includes('ending;'));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(run.child.exitCode).toBeNull();
+    expect(await end(run, 'SIGINT')).toBe(130);
+    await waitFor('everything to be gone', () => !Object.values(up.services).some(isAlive));
+    await expect(AtelierClient.connect(up.nats)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  test('a terminal that is closed ends everything in order', async () => {
+    const run = start();
+    const up = await ready(run);
+    run.child.stdout!.destroy();
+    run.child.stderr!.destroy();
+    run.child.kill('SIGHUP');
+    expect((await new Promise<number | null>((resolve) => run.child.once('exit', resolve)))).toBe(0);
+    expect(Object.values(up.services).filter(isAlive)).toEqual([]);
+    await expect(AtelierClient.connect(up.nats)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
   test('killed itself, it leaves no service behind, and the next one on the folder finds all that was kept', async () => {
     const first = start();
     const up = await ready(first);

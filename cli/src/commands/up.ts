@@ -25,6 +25,7 @@ Examples:
 }
 
 async function up({ settings, out, interrupt }: Context, flags: Flags): Promise<ExitCode> {
+  interrupt.ownProcesses();
   const mesh = await LocalMesh.start({
     settings: { ...settings, httpPort: flags.port ?? settings.httpPort },
     say: (text) => out.note(text),
