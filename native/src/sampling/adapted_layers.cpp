@@ -70,7 +70,7 @@ void AdaptedLayers::fuse(const FluxWeights& weights, const std::string& path, Li
     if (narrow) {
         const Nf4Storage& q = quantized_.emplace_back(nf4_quantize_tensor(w, weights.quant() == BaseQuant::nf4_double));
         linear.w.format = WeightFormat::nf4;
-        linear.w.nf4 = q.data();
+        linear.w.nf4 = nf4_rows(q.data(), in);
         bytes_ += q.bytes();
     } else {
         linear.w.format = WeightFormat::f32;

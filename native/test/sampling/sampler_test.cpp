@@ -61,6 +61,17 @@ TEST_CASE("adapters: weight zero is the base, fused is beside") {
     CHECK(relative_error(base.data, beside.data) > 1e-3); // or there would be nothing to compare
 }
 
+TEST_CASE("fused over NF4: quantised again from the source's values, so as near to the unquantised picture as NF4 is") {
+    const Pipeline p;
+    const Adapter a = p.adapter("lora_a");
+    const auto exact = p.load(BaseQuant::none), narrow = p.load(BaseQuant::nf4);
+    const Tensor wanted = Sampler(exact, {{&a, 1.0f}}).generate(p.request());
+    const double beside = relative_error(Sampler(narrow, {{&a, 1.0f}}).generate(p.request()).data, wanted.data);
+    const double fused = relative_error(Sampler(narrow, {{&a, 1.0f}}, true).generate(p.request()).data, wanted.data);
+    CHECK(fused > 0);
+    CHECK(fused < 2 * beside);
+}
+
 TEST_CASE("seeds: the same seed draws the same picture, another another, and one sampler serves several sizes") {
     const Pipeline p;
     Sampler sampler(p.load(BaseQuant::nf4), {});
