@@ -1,5 +1,6 @@
 import { RunState, subjects } from '@atelier/contracts';
 import { publishEvent } from '@atelier/mesh';
+import { waitFor } from '@atelier/testing';
 import { runView } from '../src/finetunes/finetune.view';
 import { FAKE_PICTURE, playServices } from './fake-services';
 import { form, postJson, readEvents, startGateway, type Body, type TestGateway } from './harness';
@@ -55,10 +56,8 @@ describe('fine-tunes', () => {
 
   test('a quiet stream is kept open by comments, and events come as they happen', async () => {
     const run = await started({ name: 'quiet', steps: 1 });
-    setTimeout(() => {
-      void publishEvent(gateway.mesh, subjects.event('run', run.id, 'state'), { runState: { runId: run.id, state: RunState.RUN_STATE_FAILED, error: 'no memory' } });
-    }, 700);
-    const { events: all, comments } = await readEvents(await events(run.id));
+    const fail = (): Promise<void> => publishEvent(gateway.mesh, subjects.event('run', run.id, 'state'), { runState: { runId: run.id, state: RunState.RUN_STATE_FAILED, error: 'no memory' } });
+    const { events: all, comments } = await readEvents(await events(run.id), { onComment: (count) => void (count === 2 && fail()) });
     expect(comments.length).toBeGreaterThanOrEqual(2);
     expect(all.map(({ data }) => data)).toEqual([{ type: 'failed', message: 'no memory' }]);
   });
@@ -66,14 +65,13 @@ describe('fine-tunes', () => {
   test('a reader who leaves takes its subscription along', async () => {
     const run = await started({ name: 'leaver', steps: 1 });
     const consumers = async (): Promise<number> => (await gateway.mesh.jsm.streams.info('EVENTS')).state.consumer_count;
-    const before = await consumers();
+    await waitFor('earlier readers to be gone', async () => (await consumers()) === 0);
     const leave = new AbortController();
     const response = await fetch(`${gateway.url}/v1/finetunes/${run.id}/events`, { signal: leave.signal });
-    await response.body!.getReader().read();
-    expect(await consumers()).toBeGreaterThan(before);
+    expect(response.status).toBe(200);
+    await waitFor('the subscription', async () => (await consumers()) === 1);
     leave.abort();
-    for (let tries = 0; (await consumers()) > before && tries < 50; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(await consumers()).toBe(before);
+    await waitFor('its end', async () => (await consumers()) === 0);
   });
 
   test('cancel is noted', async () => {

@@ -49,8 +49,8 @@ export interface SentEvent {
   data: Record<string, unknown>;
 }
 
-/** Reads server-sent events to the end of the stream, or to the first that `last` accepts; comments are kept apart. */
-export async function readEvents(response: Response, last: (event: SentEvent) => boolean = () => false): Promise<{ events: SentEvent[]; comments: string[] }> {
+/** Reads server-sent events to the end of the stream; comments are kept apart and told as they come, by their number so far. */
+export async function readEvents(response: Response, { onComment }: { onComment?: (count: number) => void } = {}): Promise<{ events: SentEvent[]; comments: string[] }> {
   const events: SentEvent[] = [];
   const comments: string[] = [];
   let text = '';
@@ -61,11 +61,13 @@ export async function readEvents(response: Response, last: (event: SentEvent) =>
     text = blocks.pop() ?? '';
     for (const block of blocks) {
       const field = (name: string) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
-      if (block.startsWith(':')) comments.push(block);
+      if (block.startsWith(':')) {
+        comments.push(block);
+        onComment?.(comments.length);
+      }
       const data = field('data');
       if (data === undefined) continue;
       events.push({ id: Number(field('id')), data: JSON.parse(data) as Record<string, unknown> });
-      if (last(events[events.length - 1])) return { events, comments };
     }
   }
   return { events, comments };

@@ -78,6 +78,8 @@ export function readUpload(request: IncomingMessage, limits: Limits): Promise<Up
           else done(null, chunk);
         },
       });
+      // A file whose turn has not come has no reader yet to hear of the failure, and an error that nobody hears ends the process.
+      bytes.on('error', () => undefined);
       queue.onFail((error) => bytes.destroy(error));
       pipeline(stream, bytes, (error) => error && fail(broken(error)));
       return bytes;
