@@ -24,6 +24,8 @@ export const gatewaySettings = baseSettings.extend({
 /** The same, in the words the code uses. */
 export class GatewayConfig {
   readonly natsUrl: string;
+  readonly healthPort?: number;
+  readonly logLevel: string;
   readonly host: string;
   readonly port: number;
   readonly apiToken?: string;
@@ -42,6 +44,8 @@ export class GatewayConfig {
 
   constructor(settings: z.output<typeof gatewaySettings>) {
     this.natsUrl = settings.ATELIER_NATS_URL;
+    this.healthPort = settings.ATELIER_HEALTH_PORT;
+    this.logLevel = settings.ATELIER_LOG_LEVEL;
     this.host = settings.ATELIER_HTTP_HOST;
     this.port = settings.ATELIER_HTTP_PORT;
     this.apiToken = settings.ATELIER_API_TOKEN;

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
-import { createLogger, loadConfig, Mesh, nestLogger, provisionMesh, runUntilSignal } from '@atelier/mesh';
+import { createLogger, loadConfig, Mesh, nestLogger, provisionMesh, runUntilSignal, serveHealth } from '@atelier/mesh';
+import { Registry } from 'prom-client';
 import { createGateway } from './app';
 import { GatewayConfig, gatewaySettings } from './gateway.config';
 
@@ -8,18 +9,22 @@ const DRAIN_MS = 5000;
 
 void runUntilSignal(async () => {
   const config = new GatewayConfig(loadConfig(gatewaySettings));
-  const logger = createLogger('gateway');
+  const logger = createLogger('gateway', config.logLevel);
   const mesh = await Mesh.connect({ url: config.natsUrl, name: 'gateway' });
   await provisionMesh(mesh);
   const app = await createGateway(config, mesh, nestLogger(logger));
   await app.listen(config.port, config.host);
-  logger.info({ url: await app.getUrl(), token: config.apiToken !== undefined }, 'the gateway is open');
+  const health = config.healthPort === undefined ? undefined : await serveHealth(mesh, app.get(Registry), config.healthPort);
+  logger.info({ url: await app.getUrl(), token: config.apiToken !== undefined }, 'ready');
   if (config.apiToken === undefined && !['127.0.0.1', '::1', 'localhost'].includes(config.host)) {
     logger.warn('anyone who reaches this address may use it: set ATELIER_API_TOKEN');
   }
   const stop = async (): Promise<void> => {
     const server = app.getHttpServer() as Server;
+    // A connection that was busy when the server closed is kept alive after its answer; nothing more will come on it.
+    setInterval(() => server.closeIdleConnections(), 50).unref();
     setTimeout(() => server.closeAllConnections(), DRAIN_MS).unref();
+    health?.close();
     await app.close();
     await mesh.close();
   };
