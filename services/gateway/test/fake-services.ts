@@ -1,7 +1,7 @@
 import { buckets, Dataset, DatasetState, GenerateWork, Generation, GenerationState, IngestWork, Run, RunState, subjects, AdapterInfo } from '@atelier/contracts';
 import { done, publishEvent, runWorker, type Mesh, type MessageType } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
-import { adapterBytes } from '../../../libs/client/test/fixtures';
+import { adapterBytes } from './adapter-bytes';
 
 export const FAKE_PICTURE = Buffer.from('fake picture');
 

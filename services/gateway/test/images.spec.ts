@@ -1,6 +1,6 @@
 import { buckets } from '@atelier/contracts';
 import { BlobStore } from '@atelier/store';
-import { adapterBytes } from '../../../libs/client/test/fixtures';
+import { adapterBytes } from './adapter-bytes';
 import { imageAnswer } from '../src/images/image.body';
 import { FAKE_PICTURE, playServices } from './fake-services';
 import { postJson, startGateway, type TestGateway } from './harness';
