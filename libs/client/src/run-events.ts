@@ -1,7 +1,8 @@
-import { buckets, Manifest, RunState, type Event, type Run } from '@atelier/contracts';
+import { buckets, Manifest, RunState, type IEncodeSummary, type Run } from '@atelier/contracts';
 import type { Connection } from './connection';
 import { follow, untilTrue, type FollowOptions, type StreamedEvent } from './events';
 import { findRun } from './finetunes';
+import { encodedKey, RunEncodings } from './run-encodings';
 import { isRunOver } from './states';
 import { toDate } from './times';
 
@@ -10,7 +11,7 @@ const CLOCK_SKEW_MS = 60_000;
 
 /**
  * Events of a run from its first on, ending with the one that says how it ended. What the encoders do for it is among them:
- * their events name a key, not a run, because one key may serve many runs; the run's manifest says which keys are its own.
+ * their events name a key, not a run; run-encodings.ts tells which are this run's.
  */
 export async function* runEvents(connection: Connection, key: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
   const run = await findRun(connection, key);
@@ -23,26 +24,24 @@ export async function* runEvents(connection: Connection, key: string, options: F
     ...options,
   });
   let keys = await keysOf(connection, run);
-  let waiting: StreamedEvent[] = [];
+  let summary: IEncodeSummary | undefined;
+  let encodings = keys && options.after !== undefined ? new RunEncodings(keys) : undefined;
+  const waiting: StreamedEvent[] = [];
   for await (const streamed of events) {
     const { event, subject } = streamed;
-    const encoded = encodedKey(event);
-    if (encoded !== undefined) {
-      if (!keys) waiting.push(streamed);
-      else if (keys.has(encoded)) yield streamed;
+    if (encodedKey(event)) {
+      if (!encodings) waiting.push(streamed);
+      else if (encodings.takes(event)) yield streamed;
     } else if (subject.startsWith(`events.run.${run.id}.`)) {
-      if (!keys && event.runState && event.runState.state !== RunState.RUN_STATE_QUEUED) {
-        keys = await keysOf(connection, await findRun(connection, run.id));
-        for (const early of waiting) if (keys?.has(encodedKey(early.event) ?? '')) yield early;
-        waiting = [];
+      summary ??= event.encodeSummary ?? undefined;
+      if (!keys && event.runState && event.runState.state !== RunState.RUN_STATE_QUEUED) keys = await keysOf(connection, await findRun(connection, run.id));
+      if (!encodings && keys && (summary || event.runState)) {
+        encodings = new RunEncodings(keys, summary);
+        yield* encodings.early(waiting.splice(0));
       }
       yield streamed;
     }
   }
-}
-
-function encodedKey({ encodeReady, encodeFailed }: Event): string | undefined {
-  return (encodeReady ?? encodeFailed)?.key ?? undefined;
 }
 
 /** Every key of the run's manifest, once it has one. */

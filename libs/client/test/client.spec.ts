@@ -160,6 +160,24 @@ describe('fine-tunes', () => {
     expect(told(await collect(client.runEvents(id, { after: all[2].sequence })))).toEqual(['mine-late', 'runState']);
   });
 
+  test('runEvents - what was encoded for an earlier run is nothing that this one waited for, and a key that is asked for twice counts once', async () => {
+    await uploaded('cached');
+    const { id, datasetId } = await client.startFinetune({ dataset: 'cached' });
+    const ready = (kind: 'latents' | 'prompts', key: string, seconds: number) => publishEvent(mesh, subjects.event(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png`, seconds } });
+    await ready('latents', 'before-1', 2);
+    await ready('latents', 'own', 3);
+    await ready('prompts', 'before-2', 1);
+    await ready('latents', 'own', 0);
+    const samples = [{ latentsKey: 'before-1', promptsKey: 'before-2' }, { latentsKey: 'own', promptsKey: 'before-2' }];
+    await new BlobStore(mesh).put(buckets.blobs.manifests, 'manifest-of-cached', Manifest.encode({ datasetId, samples }).finish());
+    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) => Object.assign(run, { manifest: 'manifest-of-cached', state: RunState.RUN_STATE_ENCODING }));
+    await publishEvent(mesh, subjects.event('run', id, 'encoding'), { encodeSummary: { runId: id, latentsTotal: 2, latentsCached: 1, promptsTotal: 1, promptsCached: 1 } });
+    await ready('latents', 'own', 0);
+    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
+    const told = (await collect(client.runEvents(id))).map(({ event }) => event.encodeReady ? [event.encodeReady.key, event.encodeReady.seconds] : event.detail);
+    expect(told).toEqual([['own', 3], 'encodeSummary', 'runState']);
+  });
+
   test('runEvents - ends as well when the run is over and nobody said so', async () => {
     await uploaded('silent');
     const { id } = await client.startFinetune({ dataset: 'silent' });
