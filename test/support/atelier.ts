@@ -1,0 +1,92 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AtelierClient } from '@atelier/client';
+import { repositoryRoot, tinyCheckpoint, waitFor } from '@atelier/testing';
+import { Api } from './api';
+
+interface Announcement {
+  gateway: string;
+  nats: string;
+  services: Record<string, number>;
+}
+
+const STARTING_MS = 90_000;
+
+/** All of Atelier as a person runs it: "atelier up", which starts nats-server and every service as a process and starts again what dies. */
+export class Atelier {
+  private log = '';
+
+  private constructor(
+    private readonly folder: string,
+    private readonly up: ChildProcess,
+    private readonly ended: Promise<void>,
+  ) {}
+
+  /** Over HTTP. */
+  api!: Api;
+  /** Over NATS, as the command line does it. */
+  client!: AtelierClient;
+  /** Process ids as they were at the start, by service. */
+  pids!: Readonly<Record<string, number>>;
+
+  /** Resolves when every service is ready. Settings by their names in the environment. */
+  static async start(settings: Record<string, string> = {}): Promise<Atelier> {
+    const folder = mkdtempSync(join(tmpdir(), 'atelier-'));
+    const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ATELIER_')));
+    // Short captions and one thread each keep six services at ease on a small machine.
+    const env = { ...clean, ATELIER_TEXT_TOKENS: '32', ATELIER_THREADS: '1', ...settings };
+    const args = [join(repositoryRoot, 'cli', 'bin', 'atelier.js'), 'up', '--json', '--port', '0', '--data', folder, '--model', settings['ATELIER_MODEL'] ?? tinyCheckpoint()];
+    const up = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const atelier = new Atelier(folder, up, new Promise((resolve) => up.once('close', () => resolve())));
+    let out = '';
+    up.stdout.on('data', (data: Buffer) => (out += data.toString()));
+    up.stderr.on('data', (data: Buffer) => (atelier.log += data.toString()));
+    try {
+      const line = await waitFor('Atelier to be up', () => {
+        if (up.exitCode !== null) throw new Error(`"atelier up" ended with ${up.exitCode}: ${atelier.log}`);
+        return out.split('\n').find((text) => text.includes('"type":"up"'));
+      }, STARTING_MS);
+      const { gateway, nats, services } = JSON.parse(line) as Announcement;
+      atelier.api = new Api(gateway, settings['ATELIER_API_TOKEN']);
+      atelier.client = await AtelierClient.connect(nats, 'test');
+      atelier.pids = services;
+    } catch (error) {
+      await atelier.stop();
+      throw error;
+    }
+    return atelier;
+  }
+
+  get natsPid(): number {
+    const ports = readdirSync(join(this.folder, 'nats')).flatMap((name) => /^nats-server_(\d+)\.ports$/.exec(name)?.[1] ?? []);
+    // A killed server leaves its file behind: the one that is alive counts.
+    return ports.map(Number).find(isAlive) ?? 0;
+  }
+
+  /** What "up" has told so far of processes that ended and were started again. */
+  get restarts(): string[] {
+    return this.log.split('\n').filter((line) => /is started again/.test(line));
+  }
+
+  /** Everything that "up" and, through it, the services had to say. */
+  get said(): string {
+    return this.log;
+  }
+
+  async stop(): Promise<void> {
+    await this.client?.close();
+    this.up.kill('SIGTERM');
+    await this.ended;
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
