@@ -48,10 +48,10 @@ def zero(*layers):
         torch.nn.init.zeros_(layer.bias)
 
 
-def save(folder: Path, vae, clip, t5, net):
-    """Weights in bfloat16, each component where FLUX.1 keeps it; the tokenizers' files are already there."""
+def save(folder: Path, clip, t5, net):
+    """Weights in bfloat16, each component where FLUX.1 keeps it; the VAE and the tokenizers' files are already there."""
     half = lambda model: copy.deepcopy(model).to(torch.bfloat16)
-    for name, model in (("vae", vae), ("text_encoder", clip), ("text_encoder_2", t5), ("transformer", net)): half(model).save_pretrained(folder / name)
+    for name, model in (("text_encoder", clip), ("text_encoder_2", t5), ("transformer", net)): half(model).save_pretrained(folder / name)
     FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0).save_pretrained(folder / "scheduler")
     write_json(folder / "model_index.json", {
         "_class_name": "FluxPipeline", "_diffusers_version": "0.30.0",

@@ -2,7 +2,9 @@
 
 Flow matching as FLUX.1 is trained: z_t = (1 - s) z + s noise, the network predicts noise - z, logit-normal s. One caption in ten is
 empty. The encoders learn end to end with the transformer and are frozen ever after, like their big models. Weights are exponential
-averages. `guidance` is fed at random here and means nothing yet.
+averages. Guidance is distilled as in dev: in the last third of the run, half of the pictures are to be drawn as classifier-free
+guidance with the fed weight would draw them, target + (guidance - 1) (prediction with caption - prediction without), and guidance 1 is
+the plain model, which is what fine-tuning feeds.
 """
 import argparse
 import json
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from diffusers import AutoencoderKL, FluxPipeline
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from drawing import draw
 from grammar import held_out, random_scene, shortened
@@ -24,6 +27,7 @@ from text import write_clip_tokenizer, write_t5_tokenizer
 from workers import WORKERS, run, share_gradients
 
 GRID = SIZE // 16
+DISTIL_FROM = 0.67  # of the run
 LENGTHS = ((T5_LENGTH, 1.0, 0.85), (32, 0.75, 0.08), (77, 0.5, 0.05), (512, 0.125, 0.02))  # T5 length, share of the batch, how often
 
 
@@ -43,11 +47,10 @@ def encode(vae, scenes):
     means, deviations = [], []
     for i in range(0, len(scenes), 16):
         x = torch.from_numpy(np.stack([np.asarray(draw(s)) for s in scenes[i:i + 16]])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.autocast("cpu", torch.bfloat16):
-            p = vae.encode(x).latent_dist
+        p = vae.encode(x).latent_dist
         pack = lambda z: FluxPipeline._pack_latents(z, len(z), 16, SIZE // 8, SIZE // 8)
-        means.append(pack((p.mean.float() - vae.config.shift_factor) * vae.config.scaling_factor))
-        deviations.append(pack(p.std.float() * vae.config.scaling_factor))
+        means.append(pack((p.mean - vae.config.shift_factor) * vae.config.scaling_factor))
+        deviations.append(pack(p.std * vae.config.scaling_factor))
     return torch.cat(means), torch.cat(deviations)
 
 
@@ -78,7 +81,7 @@ def train(rank, a):
     parameters = [p for p in models.parameters()]
     say({n: sum(p.numel() for p in m.parameters()) for n, m in (("clip", clip), ("t5", t5), ("transformer", net), ("vae", vae))})
     average = [p.detach().clone() for p in parameters]
-    optimizer = torch.optim.AdamW(parameters, lr=a.lr, betas=(0.9, 0.97), weight_decay=0.02, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr=a.lr, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
     image_ids = FluxPipeline._prepare_latent_image_ids(1, GRID, GRID, "cpu", torch.float32)
     torch.manual_seed(a.seed * WORKERS + rank + 1)
     lengths = random.Random(a.seed)  # the same in every worker: they share each step's form
@@ -95,18 +98,30 @@ def train(rank, a):
         z = means[pick] + deviations[pick] * torch.randn(batch, *means.shape[1:])
         noise = torch.randn_like(z)
         s = torch.sigmoid(torch.randn(batch) * 1.2 + 0.4)
-        with torch.autocast("cpu", torch.bfloat16):
-            v = net(hidden_states=(1 - s)[:, None, None] * z + s[:, None, None] * noise, timestep=s, guidance=1 + 4 * torch.rand(batch),
-                    pooled_projections=clip(clip_ids[words]).pooler_output, encoder_hidden_states=t5(t5_ids[words, :length]).last_hidden_state,
-                    txt_ids=torch.zeros(length, 3), img_ids=image_ids).sample
-        loss = ((v.float() - (noise - z)) ** 2).mean()
+        noisy, target = (1 - s)[:, None, None] * z + s[:, None, None] * noise, noise - z
+        guidance = 1 + 4 * torch.rand(batch)
+
+        def predict(part, words, guidance):
+            return net(hidden_states=noisy[part], timestep=s[part], guidance=guidance, pooled_projections=clip(clip_ids[words]).pooler_output,
+                       encoder_hidden_states=t5(t5_ids[words, :length]).last_hidden_state, txt_ids=torch.zeros(length, 3), img_ids=image_ids).sample.float()
+
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+            if progress > DISTIL_FROM and batch > 1:
+                guidance[batch // 2:] = 1
+                half = slice(0, batch // 2)
+                one = torch.ones(batch // 2)
+                with torch.no_grad():
+                    difference = predict(half, words[half], one) - predict(half, torch.full_like(words[half], 2 * a.scenes), one)
+                target[half] += (guidance[half] - 1)[:, None, None] * difference
+            v = predict(slice(None), words, guidance)
+        loss = ((v - target) ** 2).mean()
         optimizer.zero_grad(set_to_none=False)
         loss.backward()
         share_gradients(parameters)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - min(0.998, (1 + step) / (10 + step)))
+            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - min(0.996, (1 + step) / (10 + step)))
         running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         if step % 50 == 0: say(f"step {step} {time.time() - start:.0f} s loss {running:.4f}")
         if rank == 0 and (time.time() - saved > 240 or step == a.steps):
@@ -114,7 +129,7 @@ def train(rank, a):
             kept = [p.detach().clone() for p in parameters]
             with torch.no_grad():
                 for p, q in zip(parameters, average): p.copy_(q)
-            save(a.out, vae, clip, t5, net)
+            save(a.out, clip, t5, net)
             with torch.no_grad():
                 for p, q in zip(parameters, kept): p.copy_(q)
     say(json.dumps({"steps": a.steps, "pictures": a.steps * a.batch * WORKERS, "seconds": round(time.time() - start), "loss": running}))
@@ -123,9 +138,9 @@ def train(rank, a):
 def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("out", type=Path)
-    args.add_argument("--scenes", type=int, default=9000)
-    args.add_argument("--steps", type=int, default=4000)
-    args.add_argument("--batch", type=int, default=24, help="pictures a worker and step")
+    args.add_argument("--scenes", type=int, default=5000)
+    args.add_argument("--steps", type=int, default=2000)
+    args.add_argument("--batch", type=int, default=16, help="pictures a worker and step")
     args.add_argument("--lr", type=float, default=1.5e-3)
     args.add_argument("--seed", type=int, default=0)
     args.add_argument("--port", type=int, default=29541)
