@@ -39,6 +39,9 @@ export function httpError(error: unknown, reference: string): { status: number; 
   if (status !== undefined) {
     return { status, body: body(plainMessage(error, status), 'invalid_request_error', codeOf(status)), unforeseen: false };
   }
+  if (isOutage(error)) {
+    return { status: 503, body: body('NATS does not answer: try again in a moment. What was acknowledged before is on its disk', 'server_error', 'unavailable'), unforeseen: false };
+  }
   const { code, details } = error as { code?: ErrorCode; details?: Record<string, string> };
   const known = error instanceof Error && typeof code === 'string' ? HTTP[code] : undefined;
   if (!known) {
@@ -51,6 +54,11 @@ export function httpError(error: unknown, reference: string): { status: number; 
 
 function body(message: string, type: string, code: string, param: string | null = null): ErrorBody {
   return { error: { message, type, param, code } };
+}
+
+/** The mesh is away or comes back just now; an answer of JetStream about the request itself carries an api_error. */
+function isOutage(error: unknown): boolean {
+  return error instanceof Error && error.name === 'NatsError' && (error as { api_error?: unknown }).api_error === undefined;
 }
 
 /** Nest's and Express's own refusals (no such route, malformed JSON, body too large) carry a 4xx status. */

@@ -1,0 +1,19 @@
+import { AtelierError } from '@atelier/contracts';
+import { httpError, PayloadTooLarge } from '../src/http-error';
+
+/** As the NATS client throws it: what JetStream itself answered is in api_error. */
+const natsError = (code: string, apiError?: { code: number }): Error => Object.assign(new Error(code), { name: 'NatsError', code, api_error: apiError });
+
+test.each<[string, Error, number, string, RegExp]>([
+  ['a refusal of ours', new AtelierError('NOT_FOUND', 'there is no run "x"'), 404, 'not_found', /^there is no run "x"$/],
+  ['an upload over a limit', new PayloadTooLarge('too much'), 413, 'payload_too_large', /^too much$/],
+  ['a mesh that does not answer', natsError('TIMEOUT'), 503, 'unavailable', /^NATS does not answer: try again/],
+  ['a mesh whose streams are not back yet', natsError('503'), 503, 'unavailable', /^NATS does not answer/],
+  ['what JetStream refuses', natsError('400', { code: 400 }), 500, 'internal', /reference here$/],
+  ['what nobody foresaw', new TypeError('x is undefined'), 500, 'internal', /^something went wrong here.* reference here$/],
+])('%s', (_what, error, status, code, message) => {
+  const told = httpError(error, 'here');
+  expect(told.status).toBe(status);
+  expect(told.body.error).toMatchObject({ code, message: expect.stringMatching(message) });
+  expect(told.unforeseen).toBe(status === 500);
+});
