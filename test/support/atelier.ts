@@ -3,8 +3,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AtelierClient } from '@atelier/client';
-import { repositoryRoot, tinyCheckpoint, waitFor } from '@atelier/testing';
+import { streams } from '@atelier/contracts';
+import { killInTheAct, repositoryRoot, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Api } from './api';
+
+type ConsumerInfo = Awaited<ReturnType<AtelierClient['mesh']['jsm']['consumers']['info']>>;
 
 interface Announcement {
   gateway: string;
@@ -65,6 +68,36 @@ export class Atelier {
     return ports.map(Number).find(isAlive) ?? 0;
   }
 
+  /** Stops a service where it is, so that its work waits for it. */
+  hold(service: string): void {
+    process.kill(this.pids[service]!, 'SIGSTOP');
+  }
+
+  /** Lets a held service go on, and kills it when it is in the middle of work of that subject: it has run for two moments, and has a message in hand. */
+  async killAtWork(service: string, subject: string): Promise<void> {
+    const queue = async (): Promise<ConsumerInfo> => this.client.mesh.jsm.consumers.info(streams.WORK, subject.replaceAll('.', '-'));
+    await waitFor(`work for ${service}`, async () => left(await queue()) > 0);
+    const pid = this.pids[service]!;
+    process.kill(pid, 'SIGCONT');
+    let moments = 0;
+    await killInTheAct({ pid, kill: () => this.kill(pid) }, async () => (++moments > 2 ? (await queue()).num_ack_pending : 0));
+  }
+
+  /**
+   * Resolves when every message of every work subject was handled. The queue's own count of messages does not tell: nats-server 2.9 that was
+   * killed finds again on its disk what was acknowledged a moment before, keeps it, and hands it to nobody.
+   */
+  async idle(): Promise<void> {
+    const { jsm } = this.client.mesh;
+    await waitFor('all work to be done', async () => (await jsm.consumers.list(streams.WORK).next()).every((queue) => left(queue) === 0));
+  }
+
+  /** SIGKILL, and wait until the process is gone. */
+  async kill(pid: number): Promise<void> {
+    process.kill(pid, 'SIGKILL');
+    await waitFor(`process ${pid} to be gone`, () => !isAlive(pid));
+  }
+
   /** What "up" has told so far of processes that ended and were started again. */
   get restarts(): string[] {
     return this.log.split('\n').filter((line) => /is started again/.test(line));
@@ -82,6 +115,9 @@ export class Atelier {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** Messages not handed out yet, and those handed out and not settled. */
+const left = ({ num_pending, num_ack_pending }: ConsumerInfo): number => num_pending + num_ack_pending;
 
 export function isAlive(pid: number): boolean {
   try {
