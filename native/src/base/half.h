@@ -1,19 +1,20 @@
 // bfloat16 and IEEE half as bits, to and from float; narrowing rounds to nearest even.
+// constexpr, because nvcc lets device code call what a constant could be made with.
 #pragma once
 #include <bit>
 #include <cstdint>
 
 namespace atelier {
 
-static inline float bf16_to_float(uint16_t h) { return std::bit_cast<float>(static_cast<uint32_t>(h) << 16); }
+static constexpr float bf16_to_float(uint16_t h) { return std::bit_cast<float>(static_cast<uint32_t>(h) << 16); }
 
-static inline uint16_t float_to_bf16(float f) {
+static constexpr uint16_t float_to_bf16(float f) {
     const uint32_t bits = std::bit_cast<uint32_t>(f);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40); // quiet NaN
     return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
 }
 
-static inline float f16_to_float(uint16_t h) {
+static constexpr float f16_to_float(uint16_t h) {
     const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
     const uint32_t magnitude = h & 0x7fff;
     if (magnitude >= 0x7c00) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ff) << 13);
@@ -24,7 +25,7 @@ static inline float f16_to_float(uint16_t h) {
     return std::bit_cast<float>(sign | ((magnitude << 13) + (112u << 23)));
 }
 
-static inline uint16_t float_to_f16(float f) {
+static constexpr uint16_t float_to_f16(float f) {
     const uint32_t bits = std::bit_cast<uint32_t>(f);
     const uint32_t sign = (bits >> 16) & 0x8000;
     const uint32_t magnitude = bits & 0x7fffffff;

@@ -16,10 +16,11 @@ struct DynamicMap {
 // Functions here are static: they are compiled for several instruction sets, and no set may borrow another's copy.
 
 // bitsandbytes on the CPU rounds to one of 65536 steps first, so near zero, where values lie closer than steps, several share a code.
-static inline uint8_t dynamic_code(const DynamicMap& map, float x) {
+static constexpr uint16_t dynamic_step(float x) { // constexpr: device code calls it too
     x = x < -1.0f ? -1.0f : x > 1.0f ? 1.0f : x;
-    return map.step_code[static_cast<uint16_t>((x + 1.0f) * 0.5f * (DynamicMap::kSteps - 1) + 0.5f)];
+    return static_cast<uint16_t>((x + 1.0f) * 0.5f * (DynamicMap::kSteps - 1) + 0.5f);
 }
+static inline uint8_t dynamic_code(const DynamicMap& map, float x) { return map.step_code[dynamic_step(x)]; }
 
 // One block of values to codes and their largest magnitude, which the caller keeps. A block of zeros has the code 0 everywhere.
 static inline float quantize_block(const DynamicMap& map, const float* values, int64_t count, uint8_t* codes) {

@@ -17,15 +17,16 @@ struct Nf4Data {
     int64_t row = 0;
     static constexpr int64_t kBlock = 64, kNestedBlock = 256;
 
-    // The block whose scale an element of the flattened matrix takes, and the first element after it that may take another.
-    int64_t block_of(int64_t index) const { return row ? index / row * (row / kBlock) + index % row / kBlock : index / kBlock; }
-    int64_t run_end(int64_t index) const {
+    // The block whose scale an element of the flattened matrix takes, and the first element after it that may take another. constexpr,
+    // because nvcc lets device code call such functions.
+    constexpr int64_t block_of(int64_t index) const { return row ? index / row * (row / kBlock) + index % row / kBlock : index / kBlock; }
+    constexpr int64_t run_end(int64_t index) const {
         if (!row) return (index / kBlock + 1) * kBlock;
         const int64_t column = index % row, next = (column / kBlock + 1) * kBlock;
         return index - column + (next < row ? next : row);
     }
 
-    float block_scale(int64_t block) const {
+    constexpr float block_scale(int64_t block) const {
         return absmax ? absmax[block] : nested_offset + nested_code[absmax8[block]] * nested_absmax[block / kNestedBlock];
     }
 };

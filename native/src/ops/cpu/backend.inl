@@ -3,6 +3,9 @@
 #include "base/half.h"
 #include "base/thread_pool.h"
 #include "ops/math/activations.h"
+#include "ops/math/adam.h"
+#include "ops/math/flow.h"
+#include "ops/math/norms.h"
 #include "ops/ops.h"
 #include "quant/dynamic_map.h"
 #include "quant/nf4.h"
@@ -186,7 +189,7 @@ public:
     void flow_noise(const View& latents, const View& noise, const View& sigma, const View& noisy) override {
         const vf s = splat(*sigma.f32()), rest = splat(1.0f - *sigma.f32());
         rows(noisy, [&](int64_t i) {
-            lanes(noisy.cols, [&](int64_t j, int64_t n) { store_n(noisy.row(i) + j, rest * load_n(latents.row(i) + j, n) + s * load_n(noise.row(i) + j, n), n); });
+            lanes(noisy.cols, [&](int64_t j, int64_t n) { store_n(noisy.row(i) + j, flow_mix(load_n(latents.row(i) + j, n), load_n(noise.row(i) + j, n), s, rest), n); });
         });
     }
 
@@ -196,7 +199,7 @@ public:
         double sum = 0;
         for (int64_t i = 0; i < pred.rows; ++i)
             for (int64_t j = 0; j < pred.cols; ++j) {
-                const float error = pred.row(i)[j] - (noise.row(i)[j] - latents.row(i)[j]);
+                const float error = flow_error(pred.row(i)[j], latents.row(i)[j], noise.row(i)[j]);
                 sum += static_cast<double>(error) * error;
                 if (dpred) dpred.row(i)[j] = slope * error;
             }
@@ -206,7 +209,7 @@ public:
     void euler_step(const View& latents, const View& velocity, float sigma, float sigma_next, const View& out) override {
         const vf dt = splat(sigma_next - sigma);
         rows(out, [&](int64_t i) {
-            lanes(out.cols, [&](int64_t j, int64_t n) { store_n(out.row(i) + j, load_n(latents.row(i) + j, n) + dt * load_n(velocity.row(i) + j, n), n); });
+            lanes(out.cols, [&](int64_t j, int64_t n) { store_n(out.row(i) + j, euler(load_n(latents.row(i) + j, n), load_n(velocity.row(i) + j, n), dt), n); });
         });
     }
 

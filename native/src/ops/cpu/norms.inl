@@ -35,19 +35,18 @@ inline float rms_inverse(const float* x, int64_t cols, float eps) {
 }
 
 inline void add_gated(const float* x, const float* gate, const float* branch, float* r, int64_t cols) {
-    lanes(cols, [&](int64_t j, int64_t n) { store_n(r + j, load_n(x + j, n) + load_n(gate + j, n) * load_n(branch + j, n), n); });
+    lanes(cols, [&](int64_t j, int64_t n) { store_n(r + j, gated_sum(load_n(x + j, n), load_n(gate + j, n), load_n(branch + j, n)), n); });
 }
 
 inline void modulate(const float* x, Stats s, const float* shift, const float* scale, float* y, int64_t cols) {
     lanes(cols, [&](int64_t j, int64_t n) {
-        const vf normal = (load_n(x + j, n) - splat(s.mean)) * splat(s.inverse);
-        store_n(y + j, normal * (splat(1.0f) + load_n(scale + j, n)) + load_n(shift + j, n), n);
+        store_n(y + j, modulated(normalised(load_n(x + j, n), splat(s.mean), splat(s.inverse)), load_n(shift + j, n), load_n(scale + j, n)), n);
     });
 }
 
 inline void affine(const float* x, Stats s, const float* weight, const float* bias, float* y, int64_t cols) {
     lanes(cols, [&](int64_t j, int64_t n) {
-        vf v = (load_n(x + j, n) - splat(s.mean)) * splat(s.inverse);
+        vf v = normalised(load_n(x + j, n), splat(s.mean), splat(s.inverse));
         if (weight) v *= load_n(weight + j, n);
         if (bias) v += load_n(bias + j, n);
         store_n(y + j, v, n);
@@ -55,12 +54,12 @@ inline void affine(const float* x, Stats s, const float* weight, const float* bi
 }
 
 inline void modulate_bwd(const float* dy, const float* x, const float* scale, Stats s, float* dx, int64_t cols) {
-    const auto dnormal = [&](int64_t j, int64_t n) { return load_n(dy + j, n) * (splat(1.0f) + load_n(scale + j, n)); };
-    const auto normal = [&](int64_t j, int64_t n) { return (load_n(x + j, n) - splat(s.mean)) * splat(s.inverse); };
+    const auto dnormal = [&](int64_t j, int64_t n) { return modulated_slope(load_n(dy + j, n), load_n(scale + j, n)); };
+    const auto normal = [&](int64_t j, int64_t n) { return normalised(load_n(x + j, n), splat(s.mean), splat(s.inverse)); };
     const float mean = lane_sum(cols, dnormal) / static_cast<float>(cols);
     const float slope = lane_sum(cols, [&](int64_t j, int64_t n) { return dnormal(j, n) * normal(j, n); }) / static_cast<float>(cols); // dnormal is 0 beyond n
     lanes(cols, [&](int64_t j, int64_t n) {
-        store_n(dx + j, load_n(dx + j, n) + splat(s.inverse) * (dnormal(j, n) - splat(mean) - normal(j, n) * splat(slope)), n);
+        store_n(dx + j, load_n(dx + j, n) + norm_slope(dnormal(j, n), normal(j, n), splat(s.inverse), splat(mean), splat(slope)), n);
     });
 }
 
@@ -68,9 +67,9 @@ inline void modulate_bwd(const float* dy, const float* x, const float* scale, St
 inline void norm_rope(const float* x, const float* weight, const float* cos, const float* sin, int64_t dim, float eps, float* y) {
     const float r = rms_inverse(x, dim, eps);
     for (int64_t i = 0; i < dim; i += 2) {
-        const float a = x[i] * r * weight[i], b = x[i + 1] * r * weight[i + 1];
-        y[i] = a * cos[i] - b * sin[i];
-        y[i + 1] = b * cos[i + 1] + a * sin[i + 1];
+        const Pair turned = rotated({x[i] * r * weight[i], x[i + 1] * r * weight[i + 1]}, {cos[i], cos[i + 1]}, {sin[i], sin[i + 1]});
+        y[i] = turned.first;
+        y[i + 1] = turned.second;
     }
 }
 
@@ -78,13 +77,14 @@ inline void norm_rope_bwd(const float* dy, const float* x, const float* weight, 
     const float r = rms_inverse(x, dim, eps);
     float dot = 0;
     for (int64_t i = 0; i < dim; i += 2) {
-        const float a = (dy[i] * cos[i] + dy[i + 1] * sin[i + 1]) * weight[i], b = (dy[i + 1] * cos[i + 1] - dy[i] * sin[i]) * weight[i + 1];
+        const Pair back = rotated_back({dy[i], dy[i + 1]}, {cos[i], cos[i + 1]}, {sin[i], sin[i + 1]});
+        const float a = back.first * weight[i], b = back.second * weight[i + 1];
         dot += a * x[i] + b * x[i + 1];
         dx[i] = a;
         dx[i + 1] = b;
     }
     const float pull = dot * r * r * r / static_cast<float>(dim);
-    for (int64_t i = 0; i < dim; ++i) dx[i] = dx[i] * r - x[i] * pull;
+    for (int64_t i = 0; i < dim; ++i) dx[i] = rms_slope(dx[i], x[i], r, pull);
 }
 
 // One group of channels over all pixels, channels last. Two passes; partial sums of 64 pixels go into double.

@@ -1,14 +1,8 @@
 // Activations and their slopes, one element at a time: the formulas both backends compute.
 #pragma once
+#include "base/host_device.h"
 #include "ops/ops.h"
 #include <cmath>
-
-// static: each instruction set's file keeps its own copy, so that the linker never hands AVX-512 code to a machine without it.
-#ifdef __CUDACC__
-#define ATELIER_HD __host__ __device__
-#else
-#define ATELIER_HD
-#endif
 
 namespace atelier {
 
