@@ -1,3 +1,11 @@
 atelier_test(matrix_ops_test ops/matrix_ops_test.cpp)
 atelier_test(block_ops_test ops/block_ops_test.cpp)
 atelier_test(vae_ops_test ops/vae_ops_test.cpp)
+atelier_test(index_maps_test ops/index_maps_test.cpp)
+# The CUDA kernels, built for the CPU with an emulator in place of the CUDA runtime: no toolkit and no card needed.
+set(emulated_kernels adamw dequant elements flash_attention lora plain_attention rows sums)
+list(TRANSFORM emulated_kernels REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/src/ops/cuda/\\1.cu")
+set_source_files_properties(${emulated_kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-x;c++;-Wno-unknown-pragmas")
+atelier_test(emulated_kernels_test ops/emulated_kernels_test.cpp ops/emulator/emulator.cpp ${emulated_kernels})
+target_include_directories(emulated_kernels_test PRIVATE ops/emulator)
+target_compile_definitions(emulated_kernels_test PRIVATE ATELIER_CUDA_EMULATED ATELIER_CUDA_NS=cuda_emulated)

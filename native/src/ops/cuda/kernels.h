@@ -1,0 +1,54 @@
+// The kernels' entry points, one file of them a subject. All take device memory and return before the work is done.
+#pragma once
+#include "ops/cuda/device.h"
+#include "ops/math/adam.h"
+#include "ops/ops.h"
+
+namespace atelier::ATELIER_CUDA_NS {
+
+// rows.cu; semantics as in ops.h
+void gated_norm_modulate(cudaStream_t, const View& x, const View& gate, const View& branch, const View& shift, const View& scale, float eps, const View& r, const View& y,
+                         const View& stats);
+void norm_modulate_bwd(cudaStream_t, const View& dy, const View& r, const View& scale, const View& stats, const View& dr);
+void affine_norm(cudaStream_t, const View& x, const float* weight, const float* bias, float eps, bool centred, const View& y); // layer norm, or RMS norm
+void qk_norm_rope(cudaStream_t, const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& y);
+void qk_norm_rope_bwd(cudaStream_t, const View& dy, const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& dx);
+
+// elements.cu
+void gated_residual(cudaStream_t, const View& x, const View& gate, const View& branch, const View& r);
+void mul_row(cudaStream_t, const View& x, const View& gate, const View& y);
+void activation(cudaStream_t, const View& x, Activation, const View& y);
+void activation_bwd(cudaStream_t, const View& dy, const View& x, Activation, const View& dx);
+void copy(cudaStream_t, const View& x, const View& y);
+void fill(cudaStream_t, const View& y, float value);
+void add(cudaStream_t, const View& x, const View& y, const View& out);
+void mul(cudaStream_t, const View& x, const View& y, const View& out);
+void flow_noise(cudaStream_t, const View& latents, const View& noise, const View& sigma, const View& noisy);
+void euler_step(cudaStream_t, const View& latents, const View& velocity, float dt, const View& out);
+void upsample_nearest2x(cudaStream_t, const View& x, int64_t width, const View& y);
+
+// sums.cu: partial sums in double, in an order that depends on the shape alone
+constexpr int64_t kPartials = 1024; // doubles that `partials` holds
+void column_dot(cudaStream_t, const View& x, const View& y, const View& out);
+void flow_loss(cudaStream_t, const View& pred, const View& latents, const View& noise, const View& weight, float grad_scale, const View& loss, const View& dpred,
+               double* partials);
+void sum_of_squares(cudaStream_t, const View& x, double* partials); // the sum is partials[0]
+
+// adamw.cu
+void adamw(cudaStream_t, const AdamStep&, bool bnb32, const View& param, const View& grad, const View& m, const View& v);
+struct DynamicTables { // on the device
+    const float *signed_values, *unsigned_values;
+    const uint8_t *signed_codes, *unsigned_codes;
+};
+void adamw8bit(cudaStream_t, const AdamStep&, const DynamicTables&, const View& param, const View& grad, const View& m8, const View& v8, const View& m_absmax, const View& v_absmax);
+
+// dequant.cu: rows [first, first + rows) of an NF4 matrix to bf16 rows at `ld`
+void dequantize_nf4(cudaStream_t, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld);
+
+// lora.cu: the low-rank products, in fp32
+void rows_times_rows(cudaStream_t, const View& x, const View& a, float scale, const View& out);    // out = scale · x · aᵀ: x · Aᵀ
+void rows_times_columns(cudaStream_t, const View& x, const View& b, float scale, const View& out); // out = scale · x · b: dy · B
+// out (+)= scale · pᵀ · x, `transposed`: its transpose is written. partials: `room` floats.
+void sum_outer(cudaStream_t, const View& p, const View& x, float scale, bool transposed, const View& out, float* partials, int64_t room);
+
+} // namespace atelier::ATELIER_CUDA_NS

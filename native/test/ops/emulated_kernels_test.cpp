@@ -1,0 +1,201 @@
+// The CUDA kernels, compiled for the CPU (emulator/), against the CPU backend on the same numbers. Tensor-core operands are bf16: their
+// tolerance is bf16's 2^-8 over a sum's largest value; everything else is fp32 on both sides.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/attention.h"
+#include "ops/cuda/kernels.h"
+#include "quant/dynamic_map.h"
+#include "quant/nf4.h"
+#include "support.h"
+
+using namespace atelier;
+using namespace atelier::test;
+namespace gpu = atelier::cuda_emulated;
+
+namespace {
+
+constexpr double kExact = 2e-6, kHalf = 1.0 / 128, kHalfBackward = 1.0 / 64; // backward: three products in a row with narrowed operands
+
+std::unique_ptr<Ops> cpu() { return make_cpu_ops({1, "portable"}); }
+
+View slice(Matrix& m, int64_t first, int64_t cols) { return {m.values.data() + first, m.rows, cols, m.cols}; }
+
+} // namespace
+
+TEST_CASE("norms, modulation and rotary embedding, forward and backward") {
+    std::mt19937 random(1);
+    const auto ops = cpu();
+    for (const int64_t cols : {int64_t{12}, int64_t{256}, int64_t{700}}) {
+        CAPTURE(cols);
+        Matrix x(5, cols, random), gate(1, cols, random), branch(5, cols, random), shift(1, cols, random), scale(1, cols, random), dy(5, cols, random), bias(1, cols, random);
+        Matrix r(5, cols), y(5, cols), stats(5, 2), r2 = r, y2 = y, stats2 = stats, dr(5, cols, 0.5f), dr2 = dr;
+        ops->gated_norm_modulate(x.view(), gate.view(), branch.view(), shift.view(), scale.view(), 1e-6f, r.view(), y.view(), stats.view());
+        gpu::gated_norm_modulate(nullptr, x.view(), gate.view(), branch.view(), shift.view(), scale.view(), 1e-6f, r2.view(), y2.view(), stats2.view());
+        CHECK(relative_error(r2.values, r.values) < kExact);
+        CHECK(relative_error(y2.values, y.values) < kExact);
+        CHECK(relative_error(stats2.values, stats.values) < kExact);
+        ops->norm_modulate_bwd(dy.view(), r.view(), scale.view(), stats.view(), dr.view());
+        gpu::norm_modulate_bwd(nullptr, dy.view(), r.view(), scale.view(), stats.view(), dr2.view());
+        CHECK(relative_error(dr2.values, dr.values) < kExact);
+        ops->gated_norm_modulate(x.view(), View{}, View{}, shift.view(), scale.view(), 1e-6f, View{}, y.view(), View{});
+        gpu::gated_norm_modulate(nullptr, x.view(), View{}, View{}, shift.view(), scale.view(), 1e-6f, View{}, y2.view(), View{});
+        CHECK(relative_error(y2.values, y.values) < kExact);
+        ops->layer_norm(x.view(), scale.values.data(), bias.values.data(), 1e-5f, y.view());
+        gpu::affine_norm(nullptr, x.view(), scale.values.data(), bias.values.data(), 1e-5f, true, y2.view());
+        CHECK(relative_error(y2.values, y.values) < kExact);
+        ops->rms_norm(x.view(), scale.values.data(), 1e-6f, y.view());
+        gpu::affine_norm(nullptr, x.view(), scale.values.data(), nullptr, 1e-6f, false, y2.view());
+        CHECK(relative_error(y2.values, y.values) < kExact);
+    }
+    for (const int64_t dim : {int64_t{12}, int64_t{128}}) {
+        Matrix x(5, 3 * dim, random), w(1, dim, random), cos(5, dim, random), sin(5, dim, random), dy(5, 3 * dim, random), y(5, 3 * dim), y2 = y, d2 = dy;
+        ops->qk_norm_rope(x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, y.view());
+        gpu::qk_norm_rope(nullptr, x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, y2.view());
+        CHECK(relative_error(y2.values, y.values) < kExact);
+        ops->qk_norm_rope_bwd(dy.view(), x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, dy.view());
+        gpu::qk_norm_rope_bwd(nullptr, d2.view(), x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, d2.view());
+        CHECK(relative_error(d2.values, dy.values) < kExact);
+    }
+}
+
+TEST_CASE("elementwise ops, on whole matrices and on columns of one") {
+    std::mt19937 random(2);
+    const auto ops = cpu();
+    Matrix wide(6, 400, random), other(6, 300, random), one(1, 300, random), y(6, 300), y2 = y, sigma(1, 1, 0.3f);
+    const View x = slice(wide, 50, 300);
+    const auto same = [&] { CHECK(relative_error(y2.values, y.values) < kExact); };
+    ops->gated_residual(x, one.view(), other.view(), y.view()), gpu::gated_residual(nullptr, x, one.view(), other.view(), y2.view()), same();
+    ops->mul_row(x, one.view(), y.view()), gpu::mul_row(nullptr, x, one.view(), y2.view()), same();
+    for (Activation kind : {Activation::gelu_tanh, Activation::silu, Activation::quick_gelu, Activation::gelu_erf}) {
+        ops->activation(other.view(), kind, y.view()), gpu::activation(nullptr, other.view(), kind, y2.view()), same();
+        ops->activation_bwd(x, other.view(), kind, y.view()), gpu::activation_bwd(nullptr, x, other.view(), kind, y2.view()), same();
+    }
+    ops->add(x, other.view(), y.view()), gpu::add(nullptr, x, other.view(), y2.view()), same();
+    ops->mul(x, other.view(), y.view()), gpu::mul(nullptr, x, other.view(), y2.view()), same();
+    ops->copy(x, y.view()), gpu::copy(nullptr, x, y2.view()), same();
+    ops->flow_noise(x, other.view(), sigma.view(), y.view()), gpu::flow_noise(nullptr, x, other.view(), sigma.view(), y2.view()), same();
+    ops->euler_step(x, other.view(), 0.9f, 0.7f, y.view()), gpu::euler_step(nullptr, x, other.view(), 0.7f - 0.9f, y2.view()), same();
+    ops->fill(y.view(), 3), gpu::fill(nullptr, y2.view(), 3), same();
+    Matrix up(24, 300), up2 = up;
+    ops->upsample_nearest2x(other.view(), 2, 3, up.view()), gpu::upsample_nearest2x(nullptr, other.view(), 3, up2.view());
+    CHECK(up2.values == up.values);
+}
+
+TEST_CASE("sums: loss and its gradient, norm, column sums") {
+    std::mt19937 random(3);
+    const auto ops = cpu();
+    Matrix pred(70, 64, random), latents(70, 64, random), noise(70, 64, random), weight(1, 1, 1.7f), loss(1, 1), d(70, 64), loss2 = loss, d2 = d, out(1, 64, 0.5f), out2 = out;
+    std::vector<double> partials(gpu::kPartials);
+    ops->flow_loss(pred.view(), latents.view(), noise.view(), weight.view(), 0.25f, loss.view(), d.view());
+    gpu::flow_loss(nullptr, pred.view(), latents.view(), noise.view(), weight.view(), 0.25f, loss2.view(), d2.view(), partials.data());
+    CHECK(loss2.values[0] == doctest::Approx(loss.values[0]).epsilon(1e-6));
+    CHECK(relative_error(d2.values, d.values) < kExact);
+    gpu::sum_of_squares(nullptr, pred.view(), partials.data());
+    CHECK(std::sqrt(partials[0]) == doctest::Approx(ops->l2_norm(pred.view())).epsilon(1e-12));
+    ops->column_dot(pred.view(), noise.view(), out.view()), gpu::column_dot(nullptr, pred.view(), noise.view(), out2.view());
+    CHECK(relative_error(out2.values, out.values) < kExact);
+}
+
+TEST_CASE("AdamW in all three kinds over ten steps; 8-bit codes equal the CPU's") {
+    std::mt19937 random(4);
+    const auto ops = cpu();
+    const int64_t n = 700, blocks = 3;
+    AdamArgs args;
+    args.lr = 1e-2, args.weight_decay = 1e-2, args.grad_scale = 0.8f;
+    Matrix p(1, n, random), p2 = p, q = p, q2 = p, e = p, e2 = p, m(1, n), v(1, n), m2 = m, v2 = v, qm = m, qv = v, qm2 = m, qv2 = v, ms(1, blocks), vs(1, blocks), ms2 = ms, vs2 = vs;
+    std::vector<uint8_t> mc(static_cast<size_t>(n)), vc = mc, mc2 = mc, vc2 = mc;
+    const auto codes = [&](std::vector<uint8_t>& c) { return View{c.data(), n, 1, 1, DType::u8}; };
+    const gpu::DynamicTables tables{signed_dynamic_map().values.data(), unsigned_dynamic_map().values.data(), signed_dynamic_map().step_code.data(),
+                                    unsigned_dynamic_map().step_code.data()};
+    for (args.step = 1; args.step <= 10; ++args.step) {
+        Matrix g(1, n, random);
+        ops->adamw(args, p.view(), g.view(), m.view(), v.view()), gpu::adamw(nullptr, adam_step(args), false, p2.view(), g.view(), m2.view(), v2.view());
+        ops->adamw32(args, q.view(), g.view(), qm.view(), qv.view()), gpu::adamw(nullptr, adam_step_bnb32(args), true, q2.view(), g.view(), qm2.view(), qv2.view());
+        ops->adamw8bit(args, e.view(), g.view(), codes(mc), codes(vc), ms.view(), vs.view());
+        gpu::adamw8bit(nullptr, adam_step(args), tables, e2.view(), g.view(), codes(mc2), codes(vc2), ms2.view(), vs2.view());
+    }
+    CHECK(relative_error(p2.values, p.values) < kExact);
+    CHECK(relative_error(q2.values, q.values) < kExact);
+    CHECK(relative_error(e2.values, e.values) < kExact);
+    CHECK(relative_error(ms2.values, ms.values) < kExact);
+    CHECK(relative_error(vs2.values, vs.values) < kExact);
+    CHECK(mc2 == mc);
+    CHECK(vc2 == vc);
+}
+
+TEST_CASE("NF4 to bf16: whole blocks, odd rows, scales counted by row, double quantisation") {
+    std::mt19937 random(5);
+    struct Case { int64_t rows, cols; bool by_row; };
+    for (const Case& c : {Case{7, 192, false}, Case{300, 64, false}, Case{5, 33, false}, Case{9, 96, true}})
+        for (const bool twice : {false, true}) {
+            CAPTURE(c.cols);
+            Matrix w(c.rows, c.cols, random);
+            const Nf4Storage stored = nf4_quantize_tensor(w.values, twice);
+            Weight weight{WeightFormat::nf4, c.rows, c.cols, nullptr, c.by_row ? nf4_rows(stored.data(), c.cols) : stored.data()};
+            const int64_t first = 2, rows = c.rows - 3, ld = (c.cols + 7) / 8 * 8;
+            std::vector<uint16_t> out(static_cast<size_t>(rows * ld + 8), 0x7fc0);
+            uint16_t* aligned = out.data() + (16 - reinterpret_cast<uintptr_t>(out.data()) % 16) % 16 / 2;
+            gpu::dequantize_nf4(nullptr, weight, first, rows, aligned, ld);
+            std::vector<float> expected(static_cast<size_t>(rows * c.cols));
+            nf4_dequantize_range(weight.nf4, first * c.cols, expected);
+            int64_t wrong = 0;
+            for (int64_t i = 0; i < rows; ++i)
+                for (int64_t j = 0; j < c.cols; ++j) wrong += aligned[i * ld + j] != float_to_bf16(expected[static_cast<size_t>(i * c.cols + j)]);
+            CHECK(wrong == 0);
+        }
+}
+
+TEST_CASE("low-rank products and their gradients, in one piece and in chunks of rows") {
+    std::mt19937 random(6);
+    const auto ops = cpu();
+    for (const int64_t rank : {int64_t{4}, int64_t{11}})
+        for (const int64_t room : {int64_t{0}, int64_t{1} << 16}) {
+            const int64_t M = 150, K = 300, N = 70;
+            Matrix x(M, K, random), a(rank, K, random), b(N, rank, random), dy(M, N, random), xa(M, rank), xa2 = xa, dxa = xa, dxa2 = xa, da(rank, K, 0.5f), db(N, rank, 0.25f), da2 = da, db2 = db;
+            std::vector<float> partials(static_cast<size_t>(room));
+            ops->lora_down(x.view(), a.view(), xa.view());
+            gpu::rows_times_rows(nullptr, x.view(), a.view(), 1, xa2.view());
+            CHECK(relative_error(xa2.values, xa.values) < kExact);
+            LoraGradArgs g{x.view(), xa.view(), dy.view(), b.view(), 0.7f, dxa.view(), da.view(), db.view()};
+            ops->lora_grad(g);
+            gpu::rows_times_columns(nullptr, dy.view(), b.view(), 0.7f, dxa2.view());
+            gpu::sum_outer(nullptr, dxa2.view(), x.view(), 1, false, da2.view(), partials.data(), room);
+            gpu::sum_outer(nullptr, xa.view(), dy.view(), 0.7f, true, db2.view(), partials.data(), room);
+            CHECK(relative_error(dxa2.values, dxa.values) < kExact);
+            CHECK(relative_error(da2.values, da.values) < 2 * kExact);
+            CHECK(relative_error(db2.values, db.values) < 2 * kExact);
+        }
+}
+
+TEST_CASE("attention: flash at 64 and 128, plain for other heads, masks and biases") {
+    std::mt19937 random(7);
+    const auto ops = cpu();
+    struct Case { int64_t heads, dim, queries, keys; bool causal, bias; };
+    for (const Case& c : {Case{2, 64, 100, 100, false, false}, Case{1, 128, 70, 133, false, false}, Case{2, 20, 40, 33, false, false}, Case{2, 64, 30, 30, true, false},
+                          Case{2, 16, 20, 20, false, true}}) {
+        CAPTURE(c.dim);
+        const int64_t width = c.heads * c.dim;
+        Matrix q(c.queries, width, random), k(c.keys, width, random), v(c.keys, width, random), o(c.queries, width), lse(c.heads, c.queries), o2 = o, lse2 = lse;
+        Matrix bias(c.heads * c.queries, c.keys, random), dout(c.queries, width, random), delta(c.heads, c.queries), dq(c.queries, width), dk(c.keys, width), dv(c.keys, width), dq2 = dq, dk2 = dk,
+            dv2 = dv;
+        AttentionArgs t{q.view(), k.view(), v.view(), o.view(), lse.view(), c.heads, c.dim, 1.0f / std::sqrt(static_cast<float>(c.dim)), c.causal, c.bias ? bias.values.data() : nullptr};
+        ops->attention(t);
+        t.o = o2.view(), t.lse = lse2.view();
+        const bool flash = c.dim >= 64 && !c.causal;
+        REQUIRE(gpu::flash_runs(t) == flash);
+        flash ? gpu::flash_attention(nullptr, t) : gpu::plain_attention(nullptr, t);
+        CHECK(relative_error(o2.values, o.values) < (flash ? kHalf : kExact));
+        CHECK(relative_error(lse2.values, lse.values) < (flash ? kHalf : kExact));
+        if (c.causal || c.bias) continue;
+        AttentionBwdArgs b{dout.view(), q.view(), k.view(), v.view(), o.view(), lse.view(), dq.view(), dk.view(), dv.view(), delta.view(), c.heads, c.dim, t.scale};
+        ops->attention_bwd(b);
+        b.dq = dq2.view(), b.dk = dk2.view(), b.dv = dv2.view();
+        REQUIRE(gpu::flash_runs(b) == flash);
+        flash ? gpu::flash_attention_bwd(nullptr, b) : gpu::plain_attention_bwd(nullptr, b);
+        CHECK(relative_error(dq2.values, dq.values) < (flash ? kHalfBackward : 5 * kExact));
+        CHECK(relative_error(dk2.values, dk.values) < (flash ? kHalfBackward : 5 * kExact));
+        CHECK(relative_error(dv2.values, dv.values) < (flash ? kHalfBackward : 5 * kExact));
+    }
+}

@@ -1,0 +1,50 @@
+// Stands in for CUDA's header where tests compile the kernels for the CPU: a block's threads are fibers that take turns, a barrier or a warp's
+// exchange is where they change. It shows wrong indices, missing barriers and wrong arithmetic; it shows nothing about speed, memory order or
+// what a real card's compiler makes of the source.
+#pragma once
+#include "ops/cuda/index_maps.h"
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+#define __global__
+#define __device__
+#define __launch_bounds__(threads)
+
+using cudaStream_t = void*;
+enum cudaError_t { cudaSuccess, cudaErrorMemoryAllocation };
+inline const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
+
+struct float4 { float x, y, z, w; };
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+struct alignas(16) uint4 { uint32_t x, y, z, w; };
+struct EmulatedIndex { unsigned x; };
+extern EmulatedIndex threadIdx, blockIdx, blockDim, gridDim;
+
+namespace emulated {
+
+void run(int blocks, int threads, size_t shared, const std::function<void()>& kernel); // threads: a multiple of 32
+unsigned char* shared();
+void sync_block();
+void sync_warp();
+uint64_t& slot(int lane, int index); // of the running fiber's warp; 8 a lane
+
+void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
+void load_transposed(uint32_t (&r)[4], const uint16_t* row);
+
+} // namespace emulated
+
+inline void __syncthreads() { emulated::sync_block(); }
+
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+    static_assert(sizeof(T) <= 8);
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    std::memcpy(&emulated::slot(lane, 0), &value, sizeof value);
+    emulated::sync_warp();
+    T other;
+    std::memcpy(&other, &emulated::slot(lane ^ mask, 0), sizeof other);
+    emulated::sync_warp();
+    return other;
+}

@@ -1,0 +1,123 @@
+// Every mapping from (block, thread) to elements, walked over: each element exactly once, none outside.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include <doctest/doctest.h>
+
+#include "ops/cuda/index_maps.h"
+#include <algorithm>
+#include <vector>
+
+using namespace atelier::maps;
+
+namespace {
+
+struct Visits {
+    std::vector<int> count;
+    explicit Visits(int64_t size) : count(static_cast<size_t>(size), 0) {}
+    void at(int64_t i) {
+        REQUIRE(i >= 0);
+        REQUIRE(i < static_cast<int64_t>(count.size()));
+        ++count[static_cast<size_t>(i)];
+    }
+    bool once() const { return std::all_of(count.begin(), count.end(), [](int n) { return n == 1; }); }
+};
+
+} // namespace
+
+TEST_CASE("elementwise: every cell once, from one column to many blocks of them") {
+    for (int64_t rows : {1, 3, 17})
+        for (int64_t cols : {1, 31, 256, 257, 3072}) {
+            Visits seen(rows * cols);
+            for (int64_t block = 0; block < element_blocks(rows, cols, 256); ++block)
+                for (int thread = 0; thread < 256; ++thread) {
+                    const Cell at = element_cell(block, thread, cols, 256);
+                    if (at.col < cols) seen.at(at.row * cols + at.col);
+                }
+            CHECK(seen.once());
+        }
+}
+
+TEST_CASE("warps: every task by exactly one warp") {
+    for (int64_t tasks : {1, 7, 8, 9, 1613}) {
+        Visits seen(tasks);
+        for (int64_t block = 0; block < warp_blocks(tasks, 256); ++block)
+            for (int thread = 0; thread < 256; thread += 32) {
+                for (int lane = 1; lane < 32; ++lane) REQUIRE(warp_task(block, thread + lane, 256) == warp_task(block, thread, 256));
+                if (warp_task(block, thread, 256) < tasks) seen.at(warp_task(block, thread, 256));
+            }
+        CHECK(seen.once());
+    }
+}
+
+TEST_CASE("NF4: every run of 32 elements once") {
+    for (int64_t count : {64, 192, 64 * 1000}) {
+        Visits seen(count);
+        for (int64_t block = 0; block < pieces(count, 256 * kNf4PerThread); ++block)
+            for (int thread = 0; thread < 256; ++thread)
+                for (int64_t i = 0, first = nf4_first(block, thread, 256); first < count && i < kNf4PerThread; ++i) seen.at(first + i);
+        CHECK(seen.once());
+    }
+}
+
+TEST_CASE("sums over rows: every (row, rank, column) once, and runs that leave no row out") {
+    for (int64_t cols : {5, 256, 300})
+        for (int64_t ranks : {1, 8, 11})
+            for (int64_t chunks : {1, 3}) {
+                const int64_t rows = 10;
+                Visits seen(rows * ranks * cols);
+                for (int64_t block = 0; block < outer_blocks(cols, ranks, chunks, 256); ++block)
+                    for (int thread = 0; thread < 256; ++thread) {
+                        const OuterTask t = outer_task(block, thread, cols, ranks, 256);
+                        if (t.col >= cols) continue;
+                        const Run run = run_of(t.chunk, chunks, rows);
+                        for (int64_t i = run.begin; i < run.end; ++i)
+                            for (int64_t r = t.rank; r < std::min(ranks, t.rank + kOuterRanks); ++r) seen.at((i * ranks + r) * cols + t.col);
+                    }
+                CHECK(seen.once());
+            }
+}
+
+TEST_CASE("flash: every row of every head by one warp, every value of a tile loaded once") {
+    for (int64_t rows : {1, 64, 65, 1613}) {
+        const int64_t heads = 3;
+        Visits seen(heads * rows);
+        for (int64_t block = 0; block < flash_blocks(heads, rows); ++block) {
+            const FlashTask task = flash_task(block, rows);
+            for (int warp = 0; warp < kFlashWarps; ++warp)
+                for (int i = 0; i < 16; ++i)
+                    if (task.row + warp * 16 + i < rows) seen.at(task.head * rows + task.row + warp * 16 + i);
+        }
+        CHECK(seen.once());
+    }
+    for (int dim : {64, 128})
+        for (int rows : {32, 64}) {
+            Visits seen(rows * dim);
+            for (int step = 0; step < pieces(rows * (dim / 4), 128); ++step)
+                for (int thread = 0; thread < 128; ++thread) {
+                    const Cell at = tile_cell(step, thread, dim, 128);
+                    for (int i = 0; i < 4 && at.row < rows; ++i) seen.at(at.row * dim + at.col + i);
+                }
+            CHECK(seen.once());
+        }
+}
+
+TEST_CASE("tensor-core fragments hold every element once, and two results are the next product's operand") {
+    Visits a(16 * 16), b(16 * 8), c(16 * 8), rows(16 * 2);
+    for (int lane = 0; lane < 32; ++lane) {
+        for (int half = 0; half < 2; ++half) {
+            for (int reg = 0; reg < 4; ++reg) a.at(mma_a(lane, reg, half).row * 16 + mma_a(lane, reg, half).col);
+            for (int reg = 0; reg < 2; ++reg) b.at(mma_b(lane, reg, half).row * 8 + mma_b(lane, reg, half).col);
+        }
+        for (int i = 0; i < 4; ++i) c.at(mma_c(lane, i).row * 8 + mma_c(lane, i).col);
+        rows.at(ldmatrix_row(lane).row * 2 + ldmatrix_row(lane).col / 8);
+        for (int reg = 0; reg < 4; ++reg)
+            for (int half = 0; half < 2; ++half) { // register reg of A: result reg / 2, its values 2·(reg & 1) and the next
+                const Cell operand = mma_a(lane, reg, half), result = mma_c(lane, 2 * (reg & 1) + half);
+                CHECK(operand.row == result.row);
+                CHECK(operand.col == result.col + reg / 2 * 8);
+            }
+    }
+    CHECK(a.once());
+    CHECK(b.once());
+    CHECK(c.once());
+    CHECK(rows.once());
+}
