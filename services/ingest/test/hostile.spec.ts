@@ -19,7 +19,7 @@ async function hostile(): Promise<Record<string, { content: string | Uint8Array;
   return {
     'cut.jpg': { content: whole.subarray(0, whole.length / 2), caption: 'x', reports: { 'cut.jpg': /^cannot be decoded as a picture: VipsJpeg: premature end/ } },
     'huge.png': { content: pngHeader(50_000, 50_000), caption: 'x', reports: { 'huge.png': /^has 50000 × 50000 pixels; 200 million are allowed: make it smaller$/ } },
-    'empty.png': { content: '', caption: 'x', reports: { 'empty.png': /^is empty \(zero bytes\)$/ } },
+    'empty.png': { content: '', caption: 'x', reports: { 'empty.png': /^is empty \(zero bytes\): copy it again$/ } },
     'script.jpg': { content: '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', caption: 'x', reports: { 'script.jpg': /^is svg; JPEG, PNG/ } },
     'silent.jpg': { content: whole, caption: ' \n', reports: { 'silent.jpg': /^has an empty caption: write one/ } },
     'bare.jpg': { content: whole, reports: { 'bare.jpg': /^has no caption: write one/ } },

@@ -73,7 +73,7 @@ export function readUpload(request: IncomingMessage, limits: Limits): Promise<Up
         transform(chunk: Buffer, _encoding, done) {
           size += chunk.length;
           total += chunk.length;
-          if (size > limits.uploadFileLimit) done(new PayloadTooLarge(`${name} is over the limit of ${mebibytes(limits.uploadFileLimit)} a file`));
+          if (size > limits.uploadFileLimit) done(new PayloadTooLarge(`${name} is over the limit of ${mebibytes(limits.uploadFileLimit)} a file: make it smaller, or raise ATELIER_UPLOAD_FILE_MIB`));
           else if (total > limits.uploadTotalLimit) done(tooLarge('this upload', limits));
           else done(null, chunk);
         },

@@ -50,7 +50,7 @@ function raw({ pixels, width, height }: Picture): sharp.Sharp {
 
 /** Format and size from the header alone. @returns the size as shown, after orientation */
 async function inspect(bytes: Buffer, maxPixels: number): Promise<Size> {
-  if (bytes.length === 0) throw new BadFile('is empty (zero bytes)');
+  if (bytes.length === 0) throw new BadFile('is empty (zero bytes): copy it again');
   const header = await decode(() => sharp(bytes, { limitInputPixels: false }).metadata());
   if (!header.format || !FORMATS.has(header.format)) {
     throw new BadFile(`is ${header.format ?? 'of an unknown format'}; JPEG, PNG, WebP, AVIF, TIFF and GIF are read`);
@@ -66,7 +66,7 @@ async function decode<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw new BadFile(`cannot be decoded as a picture: ${firstLine(error)}`);
+    throw new BadFile(`cannot be decoded as a picture: ${firstLine(error)}. Copy it again, or save it anew as JPEG or PNG`);
   }
 }
 

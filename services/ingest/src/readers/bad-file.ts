@@ -9,16 +9,17 @@ export class BadFile extends Error {
   }
 }
 
-/** Runs `work`; whatever it throws is the file's fault and becomes a BadFile that says `what` failed. */
-export async function blameFile<T>(what: string, work: () => Promise<T>): Promise<T> {
+/** Runs `work`; whatever it throws is the file's fault and becomes a BadFile that says `what` failed, and what to do where `remedy` knows. */
+export async function blameFile<T>(what: string, remedy: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw asBadFile(what, error);
+    throw asBadFile(what, error, remedy);
   }
 }
 
-export function asBadFile(what: string, error: unknown): BadFile {
+export function asBadFile(what: string, error: unknown, remedy = ''): BadFile {
   if (error instanceof BadFile) return error;
-  return new BadFile(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+  const reason = error instanceof Error ? error.message : String(error);
+  return new BadFile(`${what}: ${reason}${remedy && `${reason.endsWith('.') ? '' : '.'} ${remedy}`}`);
 }

@@ -43,10 +43,10 @@ describe('archives', () => {
 
   it('an entry that would leave the archive is reported, the others are read', async () => {
     const zip = await makeZipWithName({ ...pair, 'xx/evil.jpg': 'P' }, 'xx/evil.jpg', '../evil.jpg');
-    expect(await read(memoryFile('set.zip', zip))).toEqual(['set.zip/../evil.jpg! has a path that leaves its folder ("..")', 'set.zip/cats/tom.jpg: a tom']);
+    expect(await read(memoryFile('set.zip', zip))).toEqual(['set.zip/../evil.jpg! has a path that leaves its folder (".."): name files by their place within it', 'set.zip/cats/tom.jpg: a tom']);
     const tar = await makeTar({ ...pair, '../evil.jpg': 'P', '/etc/evil.jpg': 'P' });
     expect(await read(memoryFile('set.tar', tar))).toEqual([
-      'set.tar/../evil.jpg! has a path that leaves its folder ("..")',
+      'set.tar/../evil.jpg! has a path that leaves its folder (".."): name files by their place within it',
       'set.tar//etc/evil.jpg! has an absolute path; a relative one is needed',
       'set.tar/cats/tom.jpg: a tom',
     ]);

@@ -21,10 +21,10 @@ describe('readFolder', () => {
   it('reports each bad line of metadata.jsonl by number and uses the others', async () => {
     const metadata = ['{"file_name":"1.jpg","text":"one"}', 'nonsense', '{"text":"whose?"}', '[]', '{"file_name":"../up.jpg","text":"x"}', '{"file_name":"gone.jpg","text":"x"}'];
     expect(await read({ 'metadata.jsonl': metadata.join('\n'), '1.jpg': 'P' })).toEqual([
-      'metadata.jsonl:2! is not a line of JSON',
+      'metadata.jsonl:2! is not a line of JSON: write {"file_name": …, "text": …}, one picture a line',
       'metadata.jsonl:3! has none of the text fields file_name, file, image, path',
       'metadata.jsonl:4! is not a JSON object',
-      'metadata.jsonl:5! has a path that leaves its folder ("..")',
+      'metadata.jsonl:5! has a path that leaves its folder (".."): name files by their place within it',
       'gone.jpg! is named in line 6 of metadata.jsonl but is not there',
       '1.jpg: one',
     ]);

@@ -32,7 +32,7 @@ export class UnpackBudget {
   takeBytes(bytes: number): void {
     this.bytes -= bytes;
     if (this.bytes < 0) {
-      throw new BadFile(`unpacks to more than the ${formatBytes(this.limits.unpackedBytes)} one dataset may hold`);
+      throw new BadFile(`unpacks to more than the ${formatBytes(this.limits.unpackedBytes)} one dataset may hold: split it`);
     }
   }
 

@@ -37,7 +37,7 @@ function parseLine(line: string): { file: string; caption: string } {
   try {
     row = JSON.parse(line);
   } catch {
-    throw new BadFile('is not a line of JSON');
+    throw new BadFile('is not a line of JSON: write {"file_name": …, "text": …}, one picture a line');
   }
   if (typeof row !== 'object' || row === null || Array.isArray(row)) throw new BadFile('is not a JSON object');
   return { file: pick(row, FILE_KEYS), caption: pick(row, CAPTION_KEYS) };

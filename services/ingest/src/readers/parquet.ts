@@ -30,7 +30,7 @@ export async function* readParquet(path: string, name: string, limits: Limits): 
   const handle = await open(path);
   try {
     const file = randomAccess(handle, (await handle.stat()).size);
-    const metadata = await blameFile('is not a parquet file that can be read', () => parquetMetadataAsync(file));
+    const metadata = await blameFile('is not a parquet file that can be read', 'Write it again, or copy it again if it was cut short', () => parquetMetadataAsync(file));
     const columns = pickColumns(parquetSchema(metadata).children);
     let first = 0;
     for (const group of metadata.row_groups) {

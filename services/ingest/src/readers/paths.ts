@@ -14,7 +14,7 @@ export function cleanPath(raw: string): string {
   if (/[\u0000-\u001f\u007f]/.test(path)) throw new BadFile('has a control character in its name');
   if (path.startsWith('/') || /^[a-zA-Z]:/.test(path)) throw new BadFile('has an absolute path; a relative one is needed');
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..')) throw new BadFile('has a path that leaves its folder ("..")');
+  if (parts.includes('..')) throw new BadFile('has a path that leaves its folder (".."): name files by their place within it');
   if (parts.length === 0) throw new BadFile('has an empty name');
   return parts.join('/');
 }

@@ -35,7 +35,7 @@ export async function openTar(data: Readable, name: string, budget: UnpackBudget
       else rejected.push({ ...found, name: `${name}/${printable(raw)}` });
     }
   } catch (error) {
-    if (files.length === 0) throw asBadFile('is not a tar file that can be read', error);
+    if (files.length === 0) throw asBadFile('is not a tar file that can be read', error, 'Pack it again, or copy it again if it was cut short');
     rejected.push({ kind: 'rejected', name, reason: `${asBadFile('is damaged', error).reason}; the ${files.length} files before that were read` });
   }
   await unpacking;

@@ -22,7 +22,7 @@ export interface OpenArchive {
  */
 export async function openZip(path: string, name: string, budget: UnpackBudget): Promise<OpenArchive> {
   // decodeStrings off: with it on, one "../" in a name would end the listing of the whole archive.
-  const zip = await blameFile('is not a zip file that can be read', () =>
+  const zip = await blameFile('is not a zip file that can be read', 'Pack it again, or copy it again if it was cut short', () =>
     yauzl.openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true }),
   );
   const files: InputFile[] = [];
@@ -41,7 +41,7 @@ export async function openZip(path: string, name: string, budget: UnpackBudget):
     }
   } catch (error) {
     zip.close();
-    throw asBadFile('is a damaged zip file', error);
+    throw asBadFile('is a damaged zip file', error, 'Pack it again, or copy it again if it was cut short');
   }
   return { files, rejected, close: () => zip.close() };
 }
@@ -63,6 +63,6 @@ async function* inflate(zip: yauzl.ZipFile, entry: yauzl.Entry): AsyncGenerator<
   try {
     for await (const chunk of await zip.openReadStreamPromise(entry)) yield chunk as Buffer;
   } catch (error) {
-    throw asBadFile('is damaged in its zip file', error);
+    throw asBadFile('is damaged in its zip file', error, 'Pack it again, or copy it again if it was cut short');
   }
 }
