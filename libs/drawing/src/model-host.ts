@@ -1,4 +1,5 @@
 import { openCheckpoint, type Checkpoint } from '@atelier/checkpoint';
+import { AtelierError } from '@atelier/contracts';
 import { Engine, type BaseQuant, type ClipText, type FluxTransformer, type Progress, type T5Text, type Vae } from '@atelier/engine';
 
 export interface ModelHostOptions {
@@ -83,12 +84,19 @@ export class ModelHost {
     let model = this.loaded.get(name) as Promise<M> | undefined;
     if (!model) {
       this.engine ??= Engine.open({ threads: this.options.threads ?? 0 });
-      model = this.engine.then(load);
+      const loading = (engine: Engine): Promise<M> => load(engine).catch((error: unknown) => Promise.reject(withRemedy(error, this.options.model)));
+      model = this.engine.then(loading);
       this.loaded.set(name, model);
       model.catch(() => this.loaded.delete(name));
     }
     return model;
   }
+}
+
+/** What the engine says of a damaged or foreign weight file, with what a person can do about it: the engine knows files, not where they come from. */
+function withRemedy(error: unknown, model: string): unknown {
+  if (!(error instanceof AtelierError) || !['DATA_LOSS', 'NOT_FOUND', 'UNIMPLEMENTED'].includes(error.code)) return error;
+  return new AtelierError(error.code, `${error.message}. Download the checkpoint in ${model} again, or give the services another with ATELIER_MODEL`, error.details, { cause: error });
 }
 
 export interface Models {

@@ -55,7 +55,7 @@ export class AdapterLibrary {
     } catch (error) {
       if (!(error instanceof AtelierError)) throw error;
       const reason = error.message.replaceAll(file, 'its file');
-      throw new AtelierError(error.code, `adapter ${name} cannot be used: ${reason}`, error.details, { cause: error });
+      throw new AtelierError(error.code, `adapter ${name} cannot be used: ${reason}. Bring in a sound one that was trained for this checkpoint`, error.details, { cause: error });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
