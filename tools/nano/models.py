@@ -42,6 +42,12 @@ def transformer():
     return net
 
 
+def load(folder: Path):
+    """What save wrote, in float32 again."""
+    return (CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32), T5EncoderModel.from_pretrained(folder / "text_encoder_2", dtype=torch.float32),
+            FluxTransformer2DModel.from_pretrained(folder / "transformer", torch_dtype=torch.float32))
+
+
 def zero(*layers):
     for layer in layers:
         torch.nn.init.zeros_(layer.weight)

@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from drawing import draw
 from grammar import held_out, random_scene, shortened
-from models import T5_LENGTH, clip_tokenizer, encoders, save, t5_tokenizer, transformer
+from models import T5_LENGTH, clip_tokenizer, encoders, load, save, t5_tokenizer, transformer
 from pen import SIZE
 from text import write_clip_tokenizer, write_t5_tokenizer
 from workers import WORKERS, run, share_gradients
@@ -58,7 +58,7 @@ def train(rank, a):
     say = (lambda *words: print(*words, flush=True)) if rank == 0 else (lambda *words: None)
     vae = AutoencoderKL.from_pretrained(a.out / "vae", torch_dtype=torch.float32)
     scenes, captions, short = grammar(a.scenes, a.seed)
-    if rank == 0:
+    if rank == 0 and not a.go_on:
         write_clip_tokenizer(a.out / "tokenizer", captions)
         write_t5_tokenizer(a.out / "tokenizer_2", captions, 512)
     dist.barrier()
@@ -67,7 +67,7 @@ def train(rank, a):
     t5_ids = torch.tensor(t5_tokenizer(a.out)(captions + short + [""], padding="max_length", max_length=512).input_ids)
 
     start = time.time()
-    cache = a.out / f"latents-{rank}.pt"
+    cache = a.out / f"latents-{a.seed}-{rank}.pt"
     if not cache.exists(): torch.save(encode(vae, scenes[rank::WORKERS]), cache)
     means, deviations = torch.load(cache)
     dist.barrier()
@@ -75,8 +75,7 @@ def train(rank, a):
     say(f"encoded {a.scenes} in {time.time() - start:.0f} s, std {means.std():.3f}, posterior {deviations.mean():.3f}")
 
     torch.manual_seed(a.seed)
-    clip, t5 = encoders(a.out)
-    net = transformer()
+    clip, t5, net = load(a.out) if a.go_on else (*encoders(a.out), transformer())
     models = torch.nn.ModuleList([clip, t5, net]).train()
     parameters = [p for p in models.parameters()]
     say({n: sum(p.numel() for p in m.parameters()) for n, m in (("clip", clip), ("t5", t5), ("transformer", net), ("vae", vae))})
@@ -143,6 +142,7 @@ def main():
     args.add_argument("--batch", type=int, default=16, help="pictures a worker and step")
     args.add_argument("--lr", type=float, default=1.5e-3)
     args.add_argument("--seed", type=int, default=0)
+    args.add_argument("--go-on", action="store_true", help="from the weights in OUT, with this seed's scenes and a fresh optimizer")
     args.add_argument("--port", type=int, default=29541)
     run(train, args.parse_args())
 
