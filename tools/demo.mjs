@@ -13,12 +13,13 @@ import { lossCurve } from './demo/loss-curve.mjs';
 const SHOWS = [
   {
     model: 'models/nano',
-    pictures: 'examples/art-nouveau',
+    pictures: 'examples/nano-art-nouveau',
     size: { width: 128, height: 128 },
     textTokens: 16, // what it was trained with
     drawing: { steps: 20, guidance: 3.5 },
-    training: { rank: 16, learning_rate: 1e-3, total_steps: 200, accumulation: 1, quant: 'nf4', seed: 7 },
-    prompts: [['a blue tower by the sea at sunset, art nouveau style', 11], ['a red flower in a meadow on a clear day, art nouveau style', 5], ['a yellow balloon in the snow at night, art nouveau style', 3]],
+    training: { rank: 16, learning_rate: 1e-3, lr_schedule: 'cosine', total_steps: 900, accumulation: 2, quant: 'nf4', seed: 7, targets: ['to_q', 'to_k', 'to_v', 'to_out.0', 'add_q_proj', 'add_k_proj', 'add_v_proj', 'to_add_out', 'ff.net.0.proj', 'ff.net.2', 'proj_mlp', 'proj_out'] },
+    // Combinations that the base has not been shown; the prompts do not say the style.
+    prompts: [['a red mushroom in the snow on a clear day', 4], ['a yellow tower in a meadow on a clear day', 5], ['an orange tent in a meadow on a clear day', 7], ['a green tree by the sea on a clear day', 8]],
   },
   {
     // Random weights: its pictures are noise before and after, and show that everything works, not what it is for.
