@@ -9,6 +9,7 @@ describe('the studio page', () => {
   let gateway: TestGateway;
   let services: { stop(): Promise<void> };
   let page: JSDOM;
+  let breakNextStream = false;
   const problems: unknown[] = [];
 
   beforeAll(async () => {
@@ -29,7 +30,10 @@ describe('the studio page', () => {
     window.sessionStorage.setItem('atelier-token', TOKEN);
     // What jsdom lacks, from Node; the page's own addresses are relative.
     Object.assign(window, {
-      fetch: (path: string, options?: RequestInit) => fetch(new URL(path, gateway.url), options),
+      fetch: async (path: string, options?: RequestInit) => {
+        const response = await fetch(new URL(path, gateway.url), options);
+        return path.endsWith('/events') && breakNextStream ? brokenOff(response) : response;
+      },
       FormData,
       AbortController,
       TextDecoderStream,
@@ -43,6 +47,17 @@ describe('the studio page', () => {
     }
     window.addEventListener('error', (event) => problems.push(event.error));
     return dom;
+  }
+
+  /** The answer as it is when the gateway goes away after the first step. */
+  async function brokenOff(response: Response): Promise<Response> {
+    breakNextStream = false;
+    let text = '';
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      text += Buffer.from(chunk).toString();
+      if (/"type":"step".*\n\n/.test(text)) break;
+    }
+    return new Response(text.slice(0, text.indexOf('\n\n', text.indexOf('"type":"step"')) + 2));
   }
 
   const find = <T extends Element = HTMLElement>(selector: string): T => page.window.document.querySelector(selector) as unknown as T;
@@ -62,18 +77,28 @@ describe('the studio page', () => {
     fill('#dataset-form', { name: 'my-style', trigger: 'sks', width: '64', height: '64' });
     submit('#dataset-form');
     await shows('#message', /my-style is being read/);
-    await shows('#datasets', /my-style: \d pictures/);
+    await shows('#datasets', /my-style: 1 pictureingested/);
   });
 
   test('a fine-tune is started, followed with its curve and validation picture, and ends', async () => {
-    await shows('#run-form select', /dataset-/);
+    await shows('#run-form select', /^my-style/);
     fill('#run-form', { name: 'my-style', steps: '4', rank: '2', lr: '0.001' });
     submit('#run-form');
-    await shows('#run-caption', /my-style: finished/);
+    await shows('#run-caption', /my-style: finished, 4 steps, loss 0\.2500/);
+    expect(find('#cancel').hidden).toBe(true);
     expect(find('#loss').getAttribute('points')?.split(' ')).toHaveLength(4);
     expect(find<HTMLProgressElement>('#run-progress').value).toBe(1);
     await shows('#samples', /step 4: a heron/);
-    await shows('#runs', /step 4 of 4finished/);
+    await shows('#runs', /step 4 of 4finisheddownload/);
+  });
+
+  test('opened anew, it shows the newest run; a stream that breaks is taken up again where it broke', async () => {
+    page.window.close();
+    breakNextStream = true;
+    page = await openPage();
+    await shows('#run-caption', /my-style: finished, 4 steps/);
+    expect(breakNextStream).toBe(false);
+    expect(find('#loss').getAttribute('points')?.split(' ')).toHaveLength(4);
   });
 
   test('a picture is drawn without and with the new adapter', async () => {

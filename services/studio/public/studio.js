@@ -32,30 +32,48 @@ async function guarded(button, work) {
   try { await work(); } catch (error) { say(error.message); } finally { button.disabled = false; }
 }
 
-function fillSelect(select, values, keepFirst) {
+/** @param options [value, text] each; what was chosen stays chosen */
+function fillSelect(select, options, keepFirst) {
   const chosen = select.value;
-  select.replaceChildren(...(keepFirst ? [select.options[0]] : []), ...values.map((value) => element('option', { value, textContent: value })));
-  if (chosen) select.value = chosen;
+  select.replaceChildren(...(keepFirst ? [select.options[0]] : []), ...options.map(([value, textContent]) => element('option', { value, textContent })));
+  if (chosen && options.some(([value]) => value === chosen)) select.value = chosen;
 }
 
+const counted = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
+const isOver = ({ status }) => ['finished', 'failed', 'cancelled'].includes(status);
+
 async function refresh() {
+  clearTimeout(refresh.timer);
   try {
     const [datasets, runs, adapters] = await Promise.all([api('/v1/datasets'), api('/v1/finetunes'), api('/v1/adapters')]);
     $('datasets').replaceChildren(...datasets.data.map((d) => element('li', {},
-      element('span', { textContent: `${d.name}: ${d.samples} pictures` }),
+      element('span', { textContent: d.status === 'uploaded' ? `${d.name}: ${counted(d.files, 'file')}, being read` : `${d.name}: ${counted(d.samples, 'picture')}` }),
       element('span', { className: 'status', textContent: d.status }),
+      ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
       ...(d.rejected ?? []).map((r) => element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` })))));
-    fillSelect($('run-form').elements.dataset, datasets.data.map((d) => d.id));
+    const usable = datasets.data.filter((d) => d.status !== 'failed');
+    const isAlone = (d) => usable.filter((other) => other.name === d.name).length === 1;
+    fillSelect($('run-form').elements.dataset, usable.map((d) => [d.id, isAlone(d) ? d.name : `${d.name}, ${new Date(d.created_at * 1000).toLocaleString()}`]));
     $('runs').replaceChildren(...runs.data.map((r) => element('li', {},
       element('button', { type: 'button', textContent: r.name, onclick: () => follow(r) }),
-      element('span', { textContent: `step ${r.step} of ${r.total_steps}` }),
+      element('span', { textContent: isOver(r) ? `step ${r.step} of ${r.total_steps}` : counted(r.total_steps, 'step') }),
       element('span', { className: 'status', textContent: r.status }),
+      ...(r.adapter && adapters.data.some((a) => a.name === r.adapter) ? [element('button', { type: 'button', textContent: 'download', onclick: (event) => guarded(event.target, () => download(r.adapter)) })] : []),
       ...(r.error ? [element('span', { className: 'bad', textContent: r.error })] : []))));
-    fillSelect($('draw-form').elements.adapter, adapters.data.map((a) => a.name), true);
+    fillSelect($('draw-form').elements.adapter, adapters.data.map((a) => [a.name, a.name]), true);
+    // Runs tell of themselves in their events; of a data set that is being read, only asking tells.
+    if (datasets.data.some((d) => d.status === 'uploaded')) refresh.timer = setTimeout(refresh, 1000);
+    return runs.data;
   } catch (error) { say(error.message); }
 }
 
-$('files').addEventListener('change', () => { $('chosen').textContent = `${$('files').files.length} files chosen`; });
+async function download(adapter) {
+  const href = URL.createObjectURL(await api(`/v1/adapters/${adapter}`)); // not a plain link, which could carry no token
+  element('a', { href, download: `${adapter}.safetensors` }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}
+
+$('files').addEventListener('change', () => { $('chosen').textContent = `${counted($('files').files.length, 'file')} chosen`; });
 for (const [event, over] of [['dragover', true], ['dragleave', false], ['drop', false]])
   $('drop').addEventListener(event, (e) => {
     e.preventDefault();
@@ -78,50 +96,87 @@ $('dataset-form').addEventListener('submit', (event) => {
 $('run-form').addEventListener('submit', (event) => {
   event.preventDefault();
   guarded(event.submitter, async () => {
-    const { dataset, name, steps, rank, lr } = event.target.elements;
-    const run = await api('/v1/finetunes', { method: 'POST', json: { dataset: dataset.value, name: name.value, steps: +steps.value, rank: +rank.value, alpha: +rank.value, learning_rate: +lr.value } });
+    const { dataset, name, steps, rank, lr, validation } = event.target.elements;
+    const drawn = validation.value ? { validation_prompts: [validation.value], validate_every: Math.ceil(steps.value / 4) } : {};
+    const run = await api('/v1/finetunes', { method: 'POST', json: { dataset: dataset.value, name: name.value, steps: +steps.value, rank: +rank.value, alpha: +rank.value, learning_rate: +lr.value, ...drawn } });
     await refresh();
     follow(run);
   });
 });
 
 let following;
+/** Shows a run from its first event on, until it is over or another one is looked at. A stream that breaks is taken up again where it broke. */
 async function follow(run) {
   following?.abort();
-  following = new AbortController();
-  const losses = [];
+  const { signal } = (following = new AbortController());
+  const seen = { run, losses: [], encoded: 0, over: false, last: '' };
   $('curve').hidden = false;
+  $('cancel').hidden = isOver(run);
+  $('run-progress').value = 0;
+  $('run-caption').textContent = `${run.name}: ${run.status}`;
+  for (const line of ['loss', 'loss-raw']) $(line).setAttribute('points', '');
+  $('axes').replaceChildren();
   $('samples').replaceChildren();
   $('cancel').onclick = () => guarded($('cancel'), () => api(`/v1/finetunes/${run.id}/cancel`, { method: 'POST' }));
-  const headers = tokenField.value ? { authorization: `Bearer ${tokenField.value}` } : {};
-  try {
-    const response = await fetch(`/v1/finetunes/${run.id}/events`, { headers, signal: following.signal });
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      text += part.value;
-      const blocks = text.split('\n\n');
-      text = blocks.pop();
-      for (const block of blocks) {
-        const data = block.split('\n').find((line) => line.startsWith('data: '));
-        if (data) show(JSON.parse(data.slice(6)), losses, run);
-      }
+  while (!seen.over && !signal.aborted) {
+    try {
+      if (!(await readEvents(seen, signal))) break;
+    } catch (error) {
+      if (signal.aborted) return;
+      say(error.message);
+      if (error.refused) return;
     }
-  } catch (error) { if (error.name !== 'AbortError') say(error.message); }
-  refresh();
+    if (!seen.over) await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+  if (!signal.aborted) refresh();
 }
 
-async function show(event, losses, run) {
-  if (event.type === 'step') {
+/** @returns false when there is nothing more to come */
+async function readEvents(seen, signal) {
+  const headers = tokenField.value ? { authorization: `Bearer ${tokenField.value}` } : {};
+  if (seen.last) headers['last-event-id'] = seen.last;
+  const response = await fetch(`/v1/finetunes/${seen.run.id}/events`, { headers, signal });
+  if (response.status === 204) return false;
+  if (!response.ok) throw Object.assign(new Error((await response.json()).error.message), { refused: response.status < 500 });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    text += part.value;
+    const blocks = text.split('\n\n');
+    text = blocks.pop();
+    for (const block of blocks) {
+      const field = (name) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const data = field('data');
+      if (data && !signal.aborted) await show(JSON.parse(data), seen);
+      seen.last = field('id') ?? seen.last;
+    }
+  }
+  return true;
+}
+
+async function show(event, seen) {
+  const { run, losses } = seen;
+  const caption = (text) => { $('run-caption').textContent = `${run.name}: ${text}`; };
+  if (event.type === 'status') {
+    caption(event.status);
+    refresh();
+  } else if (event.type === 'encoding') {
+    seen.wanted = event.latents_total - event.latents_cached + event.prompts_total - event.prompts_cached;
+    caption(seen.wanted ? `encoding ${seen.wanted} of its pictures and captions` : 'nothing to encode, all pictures and captions are cached');
+  } else if (event.type === 'encoded') {
+    caption(`encoded ${++seen.encoded} of ${seen.wanted ?? seen.encoded} pictures and captions`);
+  } else if (event.type === 'step') {
     losses.push([event.step, event.loss]);
     drawCurve(losses);
     $('run-progress').value = event.step / event.total_steps;
-    $('run-caption').textContent = `${run.name}: step ${event.step} of ${event.total_steps}, loss ${event.loss.toFixed(4)}, learning rate ${event.learning_rate.toPrecision(3)}, ${Math.ceil(event.eta_seconds)} s to go`;
+    caption(`step ${event.step} of ${event.total_steps}, loss ${event.loss.toFixed(4)}, learning rate ${event.learning_rate.toPrecision(3)}, ${Math.ceil(event.eta_seconds)} s to go`);
   } else if (event.type === 'sample') {
     $('samples').append(await picture(event.url, `step ${event.step}: ${event.prompt}`));
-  } else if (['finished', 'failed', 'cancelled'].includes(event.type)) {
-    $('run-caption').textContent = `${run.name}: ${event.type}${event.message ? `: ${event.message}` : ''}`;
-    refresh();
+  } else if (isOver({ status: event.type })) {
+    seen.over = true;
+    $('cancel').hidden = true;
+    const [step, loss] = losses.at(-1) ?? [];
+    caption(`${event.type}${event.message ? `: ${event.message}` : step ? `, ${counted(step, 'step')}, loss ${loss.toFixed(4)}` : ''}`);
   }
 }
 
@@ -158,4 +213,6 @@ $('draw-form').addEventListener('submit', (event) => {
   });
 });
 
-refresh();
+// Whoever opens the page sees how the newest run stands.
+const [newest] = (await refresh()) ?? [];
+if (newest) follow(newest);
