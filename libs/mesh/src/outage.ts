@@ -22,7 +22,7 @@ export async function throughOutage<T>(ask: () => Promise<T>, { signal, patience
     } catch (error) {
       signal?.throwIfAborted();
       if (!isOutage(error) || Date.now() > deadline) throw error;
-      await sleep(pause, undefined, { signal });
+      await sleep(pause, undefined, { signal }).catch(() => signal?.throwIfAborted()); // the sleep's own error would hide the signal's reason
     }
   }
 }
