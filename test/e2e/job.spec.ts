@@ -104,7 +104,7 @@ describe('a job over HTTP', () => {
       seen.push(event);
     }
     expect(seen.at(-1)).toMatchObject({ type: 'cancelled' });
-    expect(await atelier.api.json(`/v1/finetunes/${run.id}`)).toMatchObject({ status: 'cancelled', cancel_requested: true, adapter: null });
+    expect(await atelier.api.json(`/v1/finetunes/${run.id}`)).toMatchObject({ status: 'cancelled', step: ofType(seen, 'step').at(-1)!['step'], cancel_requested: true, adapter: null });
     await expect(atelier.api.bytes('/v1/adapters/given-up')).rejects.toMatchObject({ status: 404 });
   }, 60_000);
 

@@ -86,6 +86,9 @@ export class TrainingRun {
         if (!(await this.trainOn(trainer, transformer, lease, first, picture, either))) return 'put down';
         await this.publish(trainer, baseFingerprint);
         return 'finished';
+      } catch (error) {
+        await this.report.flush().catch(() => undefined); // cancelled or failed, the run's state says how far it came
+        throw error;
       } finally {
         await trainer.dispose();
       }
