@@ -39,7 +39,7 @@ for (const file of files) {
 
 function checkTypeScript(file, text) {
   const [part, name] = file.split('/');
-  const isTest = /\.spec\.ts$|\/test\//.test(file);
+  const isTest = /\.spec\.ts$|(^|\/)test\//.test(file);
   for (const [, target] of text.matchAll(/(?:from|import\(|require\()\s*['"]([^'"]+)['"]/g)) {
     const lib = target.match(/^@atelier\/([\w-]+)/)?.[1];
     if (lib && !(lib in allowed)) problems.push(`${file}: imports ${target}; services and cli are imported by nobody`);

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Module, type DynamicModule, type INestMicroservice, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
+import type { NatsConnection } from 'nats';
 import type { Server } from 'node:http';
 import { baseSettings, loadConfig } from './config';
 import { createRegistry, serveHealth } from './health';
@@ -56,6 +57,7 @@ export async function startService(module: Type | DynamicModule, name: string, e
       abortOnError: false,
     });
     await app.listen();
+    await app.unwrap<NatsConnection>().flush(); // ready means that calls reach us: the server has the subscriptions
     if (config.ATELIER_HEALTH_PORT !== undefined) health = await serveHealth(mesh, registry, config.ATELIER_HEALTH_PORT);
     logger.info({ url: config.ATELIER_NATS_URL }, 'ready');
     return { app, mesh, stop };
