@@ -1,4 +1,4 @@
-import { NatsError } from 'nats';
+import { ErrorCode, NatsError } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface OutageOptions {
@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 2000;
 
 /**
  * For long jobs, which a restart of nats-server should not cost: does what is asked of the mesh again until it answers. Only for what may
- * be done twice. Errors that are not the mesh's, and refusals by JetStream itself, are passed on at once.
+ * be done twice. Errors that are not the mesh's, refusals by JetStream itself, and a connection that we closed are passed on at once.
  */
 export async function throughOutage<T>(ask: () => Promise<T>, { signal, patienceMs = 120_000 }: OutageOptions = {}): Promise<T> {
   const deadline = Date.now() + patienceMs;
@@ -29,6 +29,8 @@ export async function throughOutage<T>(ask: () => Promise<T>, { signal, patience
 
 function isOutage(error: unknown): boolean {
   if (!(error instanceof NatsError)) return false;
+  // It reconnects for ever: closed, it is because someone here closed it, and it does not come back.
+  if (error.code === ErrorCode.ConnectionClosed || error.code === ErrorCode.ConnectionDraining) return false;
   // Answers of JetStream about the request itself carry an api error below 500; 503 is "not ready yet".
   return error.api_error === undefined || error.api_error.code >= 500;
 }
