@@ -53,7 +53,7 @@ if (!show) throw new Error(`--model ${given.model} is not in the table: one of $
 const name = basename(show.pictures);
 const said = new Output(false);
 const interrupt = new Interrupt();
-const settings = { ...readSettings({ data: join(out, 'data'), model: join(root, show.model) }), natsUrl: undefined, httpPort: 0, healthPort: undefined, textTokens: show.textTokens };
+const settings = { ...readSettings({ data: join(out, 'data'), model: join(root, show.model) }), natsUrl: undefined, natsPort: 0, httpPort: 0, healthPort: undefined, textTokens: show.textTokens };
 
 async function demo() {
   const born = Date.now();

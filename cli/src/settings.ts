@@ -5,6 +5,7 @@ import { AtelierError } from '@atelier/contracts';
 /** Every setting of the command, by its name in the environment. Services started by "atelier up" get the whole environment as well. */
 export const SETTINGS = [
   { name: 'ATELIER_NATS_URL', flag: '--nats', value: 'what "atelier up" started on the data folder, else nats://127.0.0.1:4222', about: 'where the mesh is; with it, "up" starts no nats-server' },
+  { name: 'ATELIER_NATS_PORT', flag: '', value: '4222, another one when that is taken', about: 'with "up": the port of the nats-server it starts; 0: any free one' },
   { name: 'ATELIER_DATA', flag: '--data', value: '~/.atelier', about: 'streams, logs, caches and downloaded checkpoints' },
   { name: 'ATELIER_MODEL', flag: '--model', value: '<data>/models/FLUX.1-dev', about: 'checkpoint folder in the diffusers layout' },
   { name: 'ATELIER_HTTP_HOST', flag: '', value: '127.0.0.1', about: 'address of the gateway and its studio page' },
@@ -32,6 +33,8 @@ export interface GlobalFlags {
 export interface Settings {
   /** Only where it was said: without it the data folder's own mesh is looked for. */
   natsUrl?: string;
+  /** Of the nats-server that "up" starts: tried first; 0: any free one. */
+  natsPort: number;
   data: string;
   model: string;
   /** Whether the checkpoint was named, rather than being the default one. */
@@ -61,6 +64,7 @@ export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = p
   const named = flags.model || env.ATELIER_MODEL;
   const settings: Settings = {
     natsUrl,
+    natsPort: number('ATELIER_NATS_PORT', 0, 65_535) ?? 4222,
     data,
     model: resolve(named || join(modelsFolder(data), DEFAULT_MODEL)),
     modelGiven: Boolean(named),

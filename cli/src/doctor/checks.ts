@@ -105,13 +105,13 @@ async function checkGpu(): Promise<Finding> {
   }
 }
 
-async function checkPorts({ data, httpHost, httpPort }: Settings): Promise<Finding> {
+async function checkPorts({ data, httpHost, httpPort, natsPort }: Settings): Promise<Finding> {
   const running = await new DataFolder(data).running();
   if (running) return { state: 'ok', text: `Atelier is up: ${running.gatewayUrl}, ${running.natsUrl}` };
   if (httpPort !== 0 && (await freePort(httpPort, httpHost)) === undefined) {
     return { state: 'fail', text: `port ${httpPort} of ${httpHost} is in use: end what uses it, or choose another with "up --port" or ATELIER_HTTP_PORT` };
   }
-  return { state: 'ok', text: `${httpPort === 0 ? 'any free port' : `${httpPort}, which is free,`} for the gateway; nats-server takes 4222 or any free one` };
+  return { state: 'ok', text: `${httpPort === 0 ? 'any free port' : `${httpPort}, which is free,`} for the gateway; nats-server takes ${natsPort === 0 ? '' : `${natsPort} or `}any free one` };
 }
 
 async function checkMesh(settings: Settings): Promise<Finding> {

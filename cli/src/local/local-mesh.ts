@@ -76,7 +76,7 @@ export class LocalMesh {
       throw new AtelierError('FAILED_PRECONDITION', `port ${settings.httpPort} of ${settings.httpHost} is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)`);
     }
     if (settings.natsUrl === undefined) {
-      this.nats = await LocalNats.start(this.folder.nats, (how) => say(`nats-server ended unasked (${how}); it is started again`));
+      this.nats = await LocalNats.start(this.folder.nats, settings.natsPort, (how) => say(`nats-server ended unasked (${how}); it is started again`));
       say(`nats-server    ready  ${this.nats.url}`);
     }
     this.natsUrl = settings.natsUrl ?? this.nats!.url;

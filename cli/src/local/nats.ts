@@ -3,9 +3,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startNatsServer, type NatsServer } from '@atelier/mesh';
-import { freePort } from './ports';
 
-const PREFERRED_PORT = 4222;
 const LEFTOVER_MS = 10_000;
 
 /** nats-server on a store of its own, started again on the same port and store when it ends unasked. */
@@ -21,9 +19,14 @@ export class LocalNats {
     this.watch();
   }
 
-  static async start(store: string, onEnd: (how: string) => void): Promise<LocalNats> {
+  /** @param port tried first; where another process has it, any free one is taken. 0: any free one */
+  static async start(store: string, port: number, onEnd: (how: string) => void): Promise<LocalNats> {
     await endLeftover(store);
-    const server = await startNatsServer({ storeDir: store, port: (await freePort(PREFERRED_PORT)) ?? 0 });
+    // Asking first whether the port is free would only tell how things were a moment ago.
+    const server = await startNatsServer({ storeDir: store, port }).catch((error: Error) => {
+      if (port === 0 || !error.message.includes('address already in use')) throw error;
+      return startNatsServer({ storeDir: store });
+    });
     return new LocalNats(server.url, store, server, onEnd);
   }
 
