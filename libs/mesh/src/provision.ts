@@ -1,5 +1,6 @@
 import { buckets, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
 import { AckPolicy, DiscardPolicy, nanos, NatsError, RetentionPolicy, StorageType, type ConsumerConfig, type StreamConfig } from 'nats';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Mesh } from './mesh';
 
 const MINUTE = 60_000;
@@ -31,10 +32,28 @@ const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
 
 /** Makes every stream, consumer and bucket that is not there yet. Any service may do it at start, several at once too. */
 export async function provisionMesh(mesh: Mesh): Promise<void> {
-  for (const config of streamConfigs) await ensureStream(mesh, config);
+  for (const config of streamConfigs) await besideOthers(() => ensureStream(mesh, config));
   for (const [subject, policy] of Object.entries(workPolicies)) await ensureConsumer(mesh, subject, policy);
-  for (const bucket of Object.values(buckets.blobs)) await mesh.js.views.os(bucket, { storage: StorageType.File });
-  for (const bucket of Object.values(buckets.state)) await mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File });
+  for (const bucket of Object.values(buckets.blobs)) await besideOthers(() => mesh.js.views.os(bucket, { storage: StorageType.File }));
+  for (const bucket of Object.values(buckets.state)) await besideOthers(() => mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File }));
+}
+
+/** How long another service may take to make the same stream. */
+const MADE_WITHIN_MS = 3000;
+
+/**
+ * Makes a stream that another service may be making at this moment: until it is whole, nats-server tells the second asker that the
+ * subjects overlap with another stream's, as it does when they are really taken. Only those that stay taken are an error.
+ */
+async function besideOthers(make: () => Promise<unknown>): Promise<void> {
+  for (const deadline = Date.now() + MADE_WITHIN_MS; ; await sleep(50)) {
+    try {
+      await make();
+      return;
+    } catch (error) {
+      if (!isOverlap(error) || Date.now() > deadline) throw error;
+    }
+  }
 }
 
 async function ensureStream(mesh: Mesh, config: Partial<StreamConfig> & { name: string }): Promise<void> {
@@ -57,6 +76,11 @@ async function ensureConsumer(mesh: Mesh, subject: string, policy: WorkPolicy): 
     max_ack_pending: 1000,
   };
   await mesh.jsm.consumers.add(streams.WORK, config);
+}
+
+/** "Subjects overlap with an existing stream". */
+function isOverlap(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === 10065;
 }
 
 /** "Stream name already in use with a different configuration". */
