@@ -6,6 +6,7 @@
 // allocates: scratch is a View the caller emitted, or the backend's own fixed workspace (workspace_bytes()). On the CPU every
 // View is f32 unless said otherwise.
 #pragma once
+#include "ops/memory.h"
 #include "quant/weight.h"
 #include "tensor/view.h"
 #include <cstdint>
@@ -93,6 +94,7 @@ public:
     virtual const char* name() const = 0;
     virtual int threads() const = 0;
     virtual uint64_t workspace_bytes() const = 0; // fixed at construction, counted in every plan
+    virtual Memory& memory() = 0;                 // where Views point
 
     // -- matrix products -------------------------------------------------------------------------------------------
     virtual void linear(const LinearArgs&) = 0;

@@ -37,6 +37,7 @@ public:
     const char* name() const override { return VL == 16 ? "cpu avx512" : VL == 8 ? "cpu avx2" : "cpu portable"; }
     int threads() const override { return pool_.threads(); }
     uint64_t workspace_bytes() const override { return static_cast<uint64_t>(pool_.threads()) * kThreadFloats * 4; }
+    Memory& memory() override { return *memory_; }
 
     void linear(const LinearArgs& t) override {
         Segment segments[2] = {{t.x.f32(), t.x.ld, 1, t.x.cols, t.w, true}};
@@ -244,6 +245,7 @@ private:
 
     ThreadPool pool_;
     float* workspace_;
+    std::unique_ptr<Memory> memory_ = make_host_memory();
 };
 
 } // namespace

@@ -1,0 +1,38 @@
+// The memory a backend's Views point into: the host's own on the CPU, the card's on CUDA. Whoever fills inputs or reads outputs goes through
+// here, so that no code above ops/ knows which it is.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+namespace atelier {
+
+class Memory {
+public:
+    static constexpr uint64_t kAlignment = 256; // of what reserve() gives
+    virtual ~Memory() = default;
+
+    // Whether the host may read and write it directly.
+    virtual bool on_host() const = 0;
+    // Bytes that reserve() could still give.
+    virtual uint64_t free_bytes() const = 0;
+    // Contents are undefined. resource_exhausted, with what was asked and what is free.
+    virtual void* reserve(uint64_t bytes) = 0;
+    virtual void release(void* data) noexcept = 0;
+    // Host memory that transfers run fastest from (page-locked where that means something).
+    virtual void* reserve_host(uint64_t bytes) = 0;
+    virtual void release_host(void* data) noexcept = 0;
+
+    // In the order of the ops around them; done when they return.
+    virtual void upload(void* to, const void* from_host, uint64_t bytes) = 0;
+    virtual void download(void* to_host, const void* from, uint64_t bytes) = 0;
+
+    // Transfers beside the ops, on a stream of their own, for weights that live on the host. fetch() may overwrite `to` as soon as the ops
+    // issued before it are done, and returns at once; ops issued after await(slot) see what the last fetch into `slot` brought.
+    static constexpr int kSlots = 8;
+    virtual void fetch(int slot, void* to, const void* from_host, uint64_t bytes) = 0;
+    virtual void await(int slot) = 0;
+};
+
+std::unique_ptr<Memory> make_host_memory();
+
+} // namespace atelier

@@ -1,0 +1,21 @@
+// What a memory budget decides: per block what forward leaves for backward, and where its weights are. Every choice computes the same bits.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace atelier {
+
+// From little memory and much arithmetic to the opposite.
+enum class BlockKeep : uint8_t {
+    input,    // the block's input: everything else is made again
+    attention, // also q, k, v, the attention's output and log-sum-exp, the middle residual: only the MLP's first linear is made again
+    all,      // also the MLP before its activation: no product is made again
+};
+
+struct MemoryChoice {
+    std::vector<BlockKeep> keep;   // double blocks, then single blocks
+    std::vector<bool> resident;    // the same order: weights stay on the device; else they are fetched before each use
+    bool modulation_resident = true; // the modulation linears of all blocks, which are needed once a micro-step
+};
+
+} // namespace atelier
