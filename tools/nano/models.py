@@ -1,5 +1,6 @@
 """What Nano is made of, at the sizes that fit 16 MB in bfloat16: fresh networks, and the folder they are kept in."""
 import copy
+import json
 from pathlib import Path
 
 import torch
@@ -54,10 +55,19 @@ def zero(*layers):
         torch.nn.init.zeros_(layer.bias)
 
 
+def forget_origin(component: Path):
+    """diffusers notes in config.json which folder the weights were loaded from: nobody else's business."""
+    file = component / "config.json"
+    config = json.loads(file.read_text())
+    config.pop("_name_or_path", None)
+    write_json(file, config)
+
+
 def save(folder: Path, clip, t5, net):
     """Weights in bfloat16, each component where FLUX.1 keeps it; the VAE and the tokenizers' files are already there."""
     half = lambda model: copy.deepcopy(model).to(torch.bfloat16)
     for name, model in (("text_encoder", clip), ("text_encoder_2", t5), ("transformer", net)): half(model).save_pretrained(folder / name)
+    forget_origin(folder / "transformer")
     FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0).save_pretrained(folder / "scheduler")
     write_json(folder / "model_index.json", {
         "_class_name": "FluxPipeline", "_diffusers_version": "0.30.0",

@@ -2,7 +2,8 @@
 
 The encoder is computed (principal.py) and written first, so the transformer can learn from its latents meanwhile; the decoder is trained.
 The doodles (random lines, arcs, frames, shapes in any colours) teach it drawings in general, so that a style the transformer has
-never seen still survives encoding. Loss: L1, and L1 of differences between neighbours (edges).
+never seen still survives encoding. Loss: L1, and L1 of differences between neighbours (edges). --go-on trains OUT's decoder further and
+leaves the encoder alone, so that a transformer trained on its latents stays right.
 """
 import argparse
 import json
@@ -18,6 +19,7 @@ from PIL import Image, ImageDraw
 
 from drawing import draw
 from grammar import random_scene
+from models import forget_origin
 from pen import SIZE
 from principal import set_encoder
 from workers import WORKERS, run, share_gradients
@@ -49,11 +51,12 @@ def doodle(image, r):
     return image.resize((SIZE, SIZE), Image.LANCZOS)
 
 
-def pictures(count, r):
+def pictures(count, r, doodles=1):
+    """doodles: how many of each three are drawn over."""
     out = np.empty((count, 3, SIZE, SIZE), np.uint8)
     for i in range(count):
         image = draw(random_scene(r))
-        if i % 3 == 1: image = doodle(image, r)
+        if 1 <= i % 3 <= doodles: image = doodle(image, r)
         out[i] = np.asarray(image).transpose(2, 0, 1)
     return torch.from_numpy(out)
 
@@ -67,18 +70,21 @@ def train(rank, a):
     vae = AutoencoderKL(**CONFIG)  # the same in every worker
     say = (lambda *words: print(*words, flush=True)) if rank == 0 else (lambda *words: None)
     say(sum(p.numel() for p in vae.parameters()), "parameters")
-    set_encoder(vae, pictures(450, random.Random(a.seed)).float() / 127.5 - 1)
+    if a.go_on: vae = AutoencoderKL.from_pretrained(a.out / "vae", torch_dtype=torch.float32)
+    else: set_encoder(vae, pictures(450, random.Random(a.seed)).float() / 127.5 - 1)
     vae.to(torch.bfloat16).float()  # what the file will hold
     vae.requires_grad_(False).decoder.requires_grad_(True)
     torch.manual_seed(a.seed * WORKERS + rank + 1)
     r = random.Random(a.seed * WORKERS + rank + 1)
-    data, held_out = pictures(a.pictures // WORKERS, r), pictures(24, random.Random(-1)).float() / 127.5 - 1
+    data, held_out = pictures(a.pictures // WORKERS, r, a.doodles), pictures(24, random.Random(-1)).float() / 127.5 - 1
     with torch.no_grad():
         latents = torch.cat([vae.encode(x.float() / 127.5 - 1).latent_dist.mode() for x in data.split(50)])
-    z = latents[torch.arange(len(latents)) % 3 != 1]  # scenes; the published constants bring z to unit scale, ours do the same for ours
-    vae.register_to_config(scaling_factor=round(1 / z.std().item(), 4), shift_factor=round(z.mean().item(), 4))
-    if rank == 0: vae.save_pretrained(a.out / "vae")
-    say("encoder written; scaling", vae.config.scaling_factor, "shift", vae.config.shift_factor, "spreads", [round(x, 2) for x in z.std((0, 2, 3)).tolist()])
+    if not a.go_on:
+        z = latents[torch.arange(len(latents)) % 3 != 1]  # scenes; the published constants bring z to unit scale, ours do the same for ours
+        vae.register_to_config(scaling_factor=round(1 / z.std().item(), 4), shift_factor=round(z.mean().item(), 4))
+        if rank == 0: vae.save_pretrained(a.out / "vae")
+        say("encoder written; scaling", vae.config.scaling_factor, "shift", vae.config.shift_factor, "spreads", [round(x, 2) for x in z.std((0, 2, 3)).tolist()])
+    elif rank == 0: report(vae, held_out, "before")
     parameters = list(vae.decoder.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=a.lr, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
     start = time.time()
@@ -102,6 +108,7 @@ def train(rank, a):
         if rank == 0 and step % 500 == 0: vae.save_pretrained(a.out / "vae")
     if rank > 0: return
     vae.to(torch.bfloat16).save_pretrained(a.out / "vae")
+    forget_origin(a.out / "vae")
     say(json.dumps({"steps": a.steps, "seconds": round(time.time() - start)}))
 
 
@@ -119,7 +126,9 @@ def main():
     args.add_argument("--steps", type=int, default=2500)
     args.add_argument("--batch", type=int, default=2, help="whole pictures a worker and step; four times as many crops at first")
     args.add_argument("--pictures", type=int, default=2000)
+    args.add_argument("--doodles", type=int, choices=(1, 2), default=1, help="of each three pictures")
     args.add_argument("--lr", type=float, default=2e-3)
+    args.add_argument("--go-on", action="store_true")
     args.add_argument("--seed", type=int, default=0)
     args.add_argument("--port", type=int, default=29540)
     run(train, args.parse_args())
