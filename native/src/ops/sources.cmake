@@ -11,3 +11,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(src/ops/cpu/ops_avx512.cpp PROPERTIES COMPILE_OPTIONS
     "-mavx2;-mfma;-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mprefer-vector-width=512;-ffp-contract=fast")
 endif()
+
+# The CUDA backend. The tests compile both lists for the CPU too.
+set(ATELIER_CUDA_KERNELS adamw dequant elements epilogue flash_attention group_norm lora plain_attention plain_product rows staging sums)
+list(TRANSFORM ATELIER_CUDA_KERNELS REPLACE "(.+)" "src/ops/cuda/\\1.cu")
+set(ATELIER_CUDA_BACKEND backend cuda_memory products workspace)
+list(TRANSFORM ATELIER_CUDA_BACKEND REPLACE "(.+)" "src/ops/cuda/\\1.cpp")

@@ -43,7 +43,7 @@ TEST_CASE("convolution with padding, stride and residual") {
                             }
                         expected.push_back(sum);
                     }
-            CHECK(relative_error(y.values, expected) < 3e-6);
+            CHECK(relative_error(y.values, expected) < product_tolerance(*ops, 3e-6));
         }
 }
 

@@ -23,14 +23,15 @@ inline void check(cudaError_t error, const char* what) {
 constexpr int kWarp = 32;
 constexpr int kThreads = 256; // of a block, unless a kernel says otherwise
 
+#if defined(__CUDACC__) || defined(ATELIER_CUDA_EMULATED)
+
 // `shared`: bytes of dynamic shared memory; beyond 48 KB a kernel must ask.
 template <class... P, class... A>
 void launch(cudaStream_t stream, int64_t blocks, int threads, size_t shared, void (*kernel)(P...), const A&... args) {
     if (blocks <= 0) return;
     require(blocks <= 0x7fffffff, ErrorCode::unsupported, "CUDA: a grid of ", blocks, " blocks");
 #ifdef ATELIER_CUDA_EMULATED
-    (void)stream;
-    emulated::run(static_cast<int>(blocks), threads, shared, [&] { kernel(args...); });
+    emulated::run(stream, static_cast<int>(blocks), threads, shared, [&] { kernel(args...); });
 #else
     if (shared > 48 * 1024)
         check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)), "shared memory of a kernel");
@@ -41,12 +42,10 @@ void launch(cudaStream_t stream, int64_t blocks, int threads, size_t shared, voi
 
 #ifdef ATELIER_CUDA_EMULATED
 inline unsigned char* shared_bytes() { return emulated::shared(); }
-#elif defined(__CUDACC__)
+#else
 extern __shared__ __align__(16) unsigned char atelier_shared[];
 __device__ inline unsigned char* shared_bytes() { return atelier_shared; }
 #endif
-
-#if defined(__CUDACC__) || defined(ATELIER_CUDA_EMULATED)
 
 template <class T>
 __device__ inline T warp_sum(T v) {

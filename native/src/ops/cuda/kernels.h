@@ -1,6 +1,7 @@
 // The kernels' entry points, one file of them a subject. All take device memory and return before the work is done.
 #pragma once
 #include "ops/cuda/device.h"
+#include "ops/cuda/matrix_product.h"
 #include "ops/math/adam.h"
 #include "ops/ops.h"
 
@@ -44,6 +45,26 @@ void adamw8bit(cudaStream_t, const AdamStep&, const DynamicTables&, const View& 
 
 // dequant.cu: rows [first, first + rows) of an NF4 matrix to bf16 rows at `ld`
 void dequantize_nf4(cudaStream_t, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld);
+
+// staging.cu: operands of matrix products as bf16 rows at `ld`, which the tensor cores want to be a multiple of 8; what lies beyond a row or
+// below the last is zero
+void narrow_rows(cudaStream_t, const View& x, uint16_t* out, int64_t ld);
+void narrow_weight(cudaStream_t, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld); // of a dense weight
+void gather_patches(cudaStream_t, const Conv2dArgs& t, int64_t out_width, int64_t first, int64_t pixels, uint16_t* out, int64_t ld);
+void embedding(cudaStream_t, const View& ids, const Weight& table, const View& y);
+
+// epilogue.cu: what is done to a product after it
+// v = y + bias + scale · xa · bᵀ; pre = v; y = activation(v). bias, xa and b, pre may be null.
+void finish_linear(cudaStream_t, const View& y, const float* bias, const View& xa, const View& b, float scale, Activation, const View& pre);
+void add_low_rank(cudaStream_t, const View& dxa, const View& a, const View& dx);                          // dx += dxa · a
+void finish_conv(cudaStream_t, const View& y, const float* bias, const View& residual);                   // y += bias + residual, both may be null
+
+// group_norm.cu. partials: kPartials doubles; stats: (groups, 2) floats
+constexpr int64_t kMostGroups = kPartials / 8;
+void group_norm(cudaStream_t, const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation, const View& y, double* partials, float* stats);
+
+// plain_product.cu: a thread an element, for shapes that the library refuses
+void plain_product(cudaStream_t, const Product&);
 
 // lora.cu: the low-rank products, in fp32
 void rows_times_rows(cudaStream_t, const View& x, const View& a, float scale, const View& out);    // out = scale · x · aᵀ: x · Aᵀ

@@ -1,7 +1,8 @@
-// Stands in for CUDA's header where tests compile the kernels for the CPU: a block's threads are fibers that take turns, a barrier or a warp's
+// Stands in for CUDA's header where tests compile the backend for the CPU: a block's threads are fibers that take turns, a barrier or a warp's
 // exchange is where they change. It shows wrong indices, missing barriers and wrong arithmetic; it shows nothing about speed, memory order or
 // what a real card's compiler makes of the source.
 #pragma once
+#include "device_memory.h"
 #include "ops/cuda/index_maps.h"
 #include <cstddef>
 #include <cstdint>
@@ -12,10 +13,6 @@
 #define __device__
 #define __launch_bounds__(threads)
 
-using cudaStream_t = void*;
-enum cudaError_t { cudaSuccess, cudaErrorMemoryAllocation };
-inline const char* cudaGetErrorString(cudaError_t) { return "emulated"; }
-
 struct float4 { float x, y, z, w; };
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 struct alignas(16) uint4 { uint32_t x, y, z, w; };
@@ -24,7 +21,7 @@ extern EmulatedIndex threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulated {
 
-void run(int blocks, int threads, size_t shared, const std::function<void()>& kernel); // threads: a multiple of 32
+void run(cudaStream_t stream, int blocks, int threads, size_t shared, const std::function<void()>& kernel); // threads: a multiple of 32
 unsigned char* shared();
 void sync_block();
 void sync_warp();

@@ -1,5 +1,6 @@
 #include "cuda_runtime.h"
 #include "base/half.h"
+#include <memory>
 #include <stdexcept>
 #include <ucontext.h>
 #include <vector>
@@ -21,26 +22,33 @@ struct Warp {
     uint64_t slots[32][8] = {};
     float a[16][16], b[16][8]; // the operands of the product under way
 };
+// Runs threads one after another until one waits at a barrier; then the next fiber goes on with those that nobody has begun.
 struct Fiber {
     ucontext_t context;
     std::vector<char> stack = std::vector<char>(kStack);
-    bool done = true;
+    unsigned thread = 0;
+    bool waits = false;
 };
 
-std::vector<Fiber> fibers;
+std::vector<std::unique_ptr<Fiber>> fibers;
 std::vector<Warp> warps;
 std::vector<unsigned char> memory;
 Barrier block_barrier;
 ucontext_t scheduler;
 const std::function<void()>* body;
-size_t current;
-uint64_t progress; // barriers passed and fibers ended
+Fiber* current;
+unsigned begun;    // threads of the block
+uint64_t progress; // barriers passed and threads ended
 
 void enter() {
-    (*body)();
-    fibers[current].done = true;
-    ++progress;
-    swapcontext(&fibers[current].context, &scheduler);
+    while (begun < blockDim.x) {
+        current->thread = begun++;
+        threadIdx = {current->thread};
+        (*body)();
+        ++progress;
+    }
+    current->waits = false;
+    swapcontext(&current->context, &scheduler);
 }
 
 void wait(Barrier& barrier, int size) {
@@ -51,10 +59,11 @@ void wait(Barrier& barrier, int size) {
         ++progress;
         return;
     }
-    while (barrier.generation == generation) swapcontext(&fibers[current].context, &scheduler);
+    current->waits = true;
+    while (barrier.generation == generation) swapcontext(&current->context, &scheduler);
 }
 
-Warp& warp() { return warps[current / 32]; }
+Warp& warp() { return warps[threadIdx.x / 32]; }
 
 float half_of(uint32_t pair, int half) { return bf16_to_float(static_cast<uint16_t>(pair >> (16 * half))); }
 
@@ -65,9 +74,43 @@ void sync_block() { wait(block_barrier, static_cast<int>(blockDim.x)); }
 void sync_warp() { wait(warp().barrier, 32); }
 uint64_t& slot(int lane, int index) { return warp().slots[lane][index]; }
 
-void run(int blocks, int threads, size_t shared_bytes, const std::function<void()>& kernel) {
+void resume(Fiber& fiber) {
+    current = &fiber;
+    threadIdx = {fiber.thread};
+    swapcontext(&scheduler, &fiber.context);
+}
+
+Fiber& started(size_t index) {
+    if (fibers.size() <= index) fibers.push_back(std::make_unique<Fiber>());
+    Fiber& f = *fibers[index];
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.stack.data();
+    f.context.uc_stack.ss_size = f.stack.size();
+    f.context.uc_link = nullptr;
+    makecontext(&f.context, enter, 0);
+    return f;
+}
+
+void run_block() {
+    size_t used = 0;
+    begun = 0;
+    while (begun < blockDim.x) resume(started(used++));
+    for (bool left = true; left;) {
+        left = false;
+        const uint64_t before = progress;
+        for (size_t i = 0; i < used; ++i) {
+            if (!fibers[i]->waits) continue;
+            left = true;
+            resume(*fibers[i]);
+        }
+        if (left && before == progress) throw std::logic_error("threads wait at a barrier that the others never reach");
+    }
+}
+
+void run(cudaStream_t stream, int blocks, int threads, size_t shared_bytes, const std::function<void()>& kernel) {
     if (threads % 32 != 0) throw std::logic_error("a block of partial warps");
-    if (fibers.size() < static_cast<size_t>(threads)) fibers.resize(static_cast<size_t>(threads));
+    const DeviceAccess access;
+    finish(stream);
     body = &kernel;
     gridDim = {static_cast<unsigned>(blocks)};
     blockDim = {static_cast<unsigned>(threads)};
@@ -76,27 +119,7 @@ void run(int blocks, int threads, size_t shared_bytes, const std::function<void(
         memory.assign(shared_bytes + 64, 0xff); // NaN: reading what nobody wrote shows
         warps.assign(static_cast<size_t>(threads / 32), Warp{});
         block_barrier = {};
-        for (int i = 0; i < threads; ++i) {
-            Fiber& f = fibers[static_cast<size_t>(i)];
-            f.done = false;
-            getcontext(&f.context);
-            f.context.uc_stack.ss_sp = f.stack.data();
-            f.context.uc_stack.ss_size = f.stack.size();
-            f.context.uc_link = nullptr;
-            makecontext(&f.context, enter, 0);
-        }
-        for (bool left = true; left;) {
-            left = false;
-            const uint64_t before = progress;
-            for (int i = 0; i < threads; ++i) {
-                if (fibers[static_cast<size_t>(i)].done) continue;
-                left = true;
-                current = static_cast<size_t>(i);
-                threadIdx = {static_cast<unsigned>(i)};
-                swapcontext(&scheduler, &fibers[current].context);
-            }
-            if (left && before == progress) throw std::logic_error("threads wait at a barrier that the others never reach");
-        }
+        run_block();
     }
 }
 

@@ -1,0 +1,33 @@
+// The matrix product behind linears and convolutions: bf16 operands, fp32 sums and results. cuBLASLt on a card, loops in the emulator.
+#pragma once
+#include "ops/cuda/device.h"
+#include <cstdint>
+#include <memory>
+
+namespace atelier::ATELIER_CUDA_NS {
+
+// c (m, n) (+)= a (m, k) · op(b). All row-major; op(b) is bᵀ of (n, k) where `b_rows_are_columns`, else b (k, n).
+struct Product {
+    int64_t m = 0, n = 0, k = 0;
+    const uint16_t* a = nullptr;
+    int64_t lda = 0;
+    const uint16_t* b = nullptr;
+    int64_t ldb = 0;
+    bool b_rows_are_columns = true;
+    float* c = nullptr;
+    int64_t ldc = 0;
+    bool accumulate = false;
+};
+
+constexpr int64_t kRowGranule = 8; // elements: tensor cores read bf16 rows 16 bytes at a time
+
+class MatrixProduct {
+public:
+    virtual ~MatrixProduct() = default;
+    virtual void multiply(cudaStream_t, const Product&) = 0; // returns before the work is done
+};
+
+// cuBLASLt, found at run time. `workspace`: device memory it may use in `multiply`. unsupported, naming what was looked for, where there is none.
+std::unique_ptr<MatrixProduct> make_cublaslt_product(void* workspace, uint64_t bytes);
+
+} // namespace atelier::ATELIER_CUDA_NS

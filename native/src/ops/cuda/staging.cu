@@ -1,0 +1,89 @@
+// What goes into a matrix product, as bf16: rows of activations, dense weights, patches of a convolution. And table rows, which are widened.
+#include "ops/cuda/index_maps.h"
+#include "ops/cuda/kernels.h"
+#include "quant/nf4.h"
+
+namespace atelier::ATELIER_CUDA_NS {
+namespace {
+
+struct Codes { // by value: sixteen floats of a launch's arguments
+    float value[16];
+};
+
+// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+
+__device__ inline float element(const Weight& w, const Codes& codes, int64_t row, int64_t col) {
+    const int64_t index = row * w.cols + col;
+    switch (w.format) {
+        case WeightFormat::f32: return static_cast<const float*>(w.dense)[index];
+        case WeightFormat::f16: return f16_to_float(static_cast<const uint16_t*>(w.dense)[index]);
+        case WeightFormat::bf16: return bf16_to_float(static_cast<const uint16_t*>(w.dense)[index]);
+        case WeightFormat::nf4: {
+            const uint8_t byte = w.nf4.packed[index / 2];
+            return codes.value[index & 1 ? byte & 15 : byte >> 4] * w.nf4.block_scale(w.nf4.block_of(index));
+        }
+    }
+    return 0;
+}
+
+// Four neighbouring columns a thread.
+__global__ void narrow_quads_kernel(View x, uint16_t* out, int64_t ld) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), x.cols / 4, kThreads);
+    if (at.col >= x.cols / 4) return;
+    const float4 v = *reinterpret_cast<const float4*>(x.row(at.row) + 4 * at.col);
+    uint32_t* to = reinterpret_cast<uint32_t*>(out + at.row * ld + 4 * at.col);
+    to[0] = pack_bf16(v.x, v.y);
+    to[1] = pack_bf16(v.z, v.w);
+}
+
+__global__ void narrow_kernel(View x, uint16_t* out, int64_t ld) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
+    if (at.col < ld) out[at.row * ld + at.col] = at.col < x.cols ? float_to_bf16(x.row(at.row)[at.col]) : uint16_t{0};
+}
+
+__global__ void weight_kernel(Weight w, int64_t first, uint16_t* out, int64_t ld) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
+    if (at.col < ld) out[at.row * ld + at.col] = at.col < w.cols ? float_to_bf16(element(w, Codes{}, first + at.row, at.col)) : uint16_t{0};
+}
+
+__global__ void patches_kernel(Conv2dArgs t, int64_t out_width, int64_t first, uint16_t* out, int64_t ld) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
+    if (at.col >= ld) return;
+    float v = 0;
+    if (at.col < t.kernel * t.kernel * t.x.cols) {
+        const maps::Tap tap = maps::conv_tap(first + at.row, at.col, out_width, t.x.cols, t.kernel, t.stride, t.pad_top, t.pad_left);
+        if (tap.y >= 0 && tap.y < t.height && tap.x >= 0 && tap.x < t.width) v = t.x.row(tap.y * t.width + tap.x)[tap.channel];
+    }
+    out[at.row * ld + at.col] = float_to_bf16(v);
+}
+
+__global__ void embedding_kernel(View ids, Weight table, Codes codes, View y) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
+    if (at.col < y.cols) y.row(at.row)[at.col] = element(table, codes, static_cast<const int32_t*>(ids.data)[at.row * ids.ld], at.col);
+}
+
+} // namespace
+
+// -- launches --------------------------------------------------------------------------------------------------------------------------
+
+void narrow_rows(cudaStream_t stream, const View& x, uint16_t* out, int64_t ld) {
+    const bool quads = x.cols == ld && x.cols % 4 == 0 && x.ld % 4 == 0 && reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
+    if (quads) launch(stream, maps::element_blocks(x.rows, x.cols / 4, kThreads), kThreads, 0, narrow_quads_kernel, x, out, ld);
+    else launch(stream, maps::element_blocks(x.rows, ld, kThreads), kThreads, 0, narrow_kernel, x, out, ld);
+}
+
+void narrow_weight(cudaStream_t stream, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld) {
+    launch(stream, maps::element_blocks(rows, ld, kThreads), kThreads, 0, weight_kernel, w, first, out, ld);
+}
+
+void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width, int64_t first, int64_t pixels, uint16_t* out, int64_t ld) {
+    launch(stream, maps::element_blocks(pixels, ld, kThreads), kThreads, 0, patches_kernel, t, out_width, first, out, ld);
+}
+
+void embedding(cudaStream_t stream, const View& ids, const Weight& table, const View& y) {
+    Codes codes;
+    for (int i = 0; i < 16; ++i) codes.value[i] = kNf4Code[i];
+    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, embedding_kernel, ids, table, codes, y);
+}
+
+} // namespace atelier::ATELIER_CUDA_NS

@@ -1,0 +1,38 @@
+#include "ops/emulated_cuda.h"
+#include "ops/cuda/backend.h"
+
+namespace atelier::test {
+namespace {
+
+namespace gpu = atelier::cuda_emulated;
+
+// What cuBLASLt does, and what it insists on.
+class HostProduct final : public gpu::MatrixProduct {
+public:
+    void multiply(cudaStream_t stream, const gpu::Product& p) override {
+        const emulated::DeviceAccess access;
+        emulated::finish(stream);
+        for (const int64_t ld : {p.lda, p.ldb}) require(ld % gpu::kRowGranule == 0, ErrorCode::internal, "product: rows of ", ld, " elements are not whole granules");
+        for (const uint16_t* operand : {p.a, p.b}) require(reinterpret_cast<uintptr_t>(operand) % 16 == 0, ErrorCode::internal, "product: an operand that is not aligned");
+        for (int64_t i = 0; i < p.m; ++i)
+            for (int64_t j = 0; j < p.n; ++j) {
+                const uint16_t *a = p.a + i * p.lda, *b = p.b + (p.b_rows_are_columns ? j * p.ldb : j);
+                float sum = 0;
+                for (int64_t k = 0; k < p.k; ++k) sum += bf16_to_float(a[k]) * bf16_to_float(b[p.b_rows_are_columns ? k : k * p.ldb]);
+                float& c = p.c[i * p.ldc + j];
+                c = p.accumulate ? c + sum : sum;
+            }
+    }
+};
+
+} // namespace
+
+std::unique_ptr<Ops> make_emulated_cuda_ops(bool cramped) {
+    gpu::WorkspaceSizes sizes;
+    sizes.weight_elements = cramped ? 16 * 640 : 1 << 20;
+    sizes.rows_elements = cramped ? 40 * 640 : 1 << 20;
+    sizes.library_bytes = 0;
+    return gpu::make_backend(cramped ? "cuda, emulated, cramped" : "cuda, emulated", 0, sizes, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
+}
+
+} // namespace atelier::test

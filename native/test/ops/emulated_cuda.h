@@ -1,0 +1,11 @@
+// The CUDA backend on the CPU, through the emulator: every op, with its own memory that only kernels and copies may touch. Slow; for small models.
+#pragma once
+#include "ops/ops.h"
+#include <memory>
+
+namespace atelier::test {
+
+// `cramped`: a workspace so small that products are done in many slabs and chunks.
+std::unique_ptr<Ops> make_emulated_cuda_ops(bool cramped = false);
+
+} // namespace atelier::test

@@ -1,0 +1,196 @@
+#include "device_memory.h"
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <sys/mman.h>
+
+struct EmulatedStream {
+    std::deque<std::function<void()>> work;
+    uint64_t issued = 0, done = 0;
+    void run_to(uint64_t end) {
+        while (done < end && !work.empty()) {
+            const auto next = std::move(work.front());
+            work.pop_front();
+            ++done;
+            next();
+        }
+    }
+};
+struct EmulatedEvent {
+    EmulatedStream* stream = nullptr;
+    uint64_t after = 0;
+};
+
+namespace emulated {
+namespace {
+
+constexpr size_t kCard = size_t{1} << 30, kGranule = 256;
+
+// Reserved pieces by offset; the gaps are free. Freed pieces are filled, so that what is read after its release shows.
+struct Card {
+    unsigned char* base = nullptr;
+    std::map<size_t, size_t> pieces;
+    size_t used = 0;
+    int open = 0;
+    std::recursive_mutex mutex;
+
+    Card() {
+        void* region = mmap(nullptr, kCard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (region == MAP_FAILED) throw std::runtime_error("emulator: no address space for a card");
+        base = static_cast<unsigned char*>(region);
+    }
+    void protect(int protection) const {
+        if (mprotect(base, kCard, protection) != 0) throw std::runtime_error("emulator: mprotect failed");
+    }
+    void* reserve(size_t bytes) {
+        const size_t size = (bytes + kGranule - 1) / kGranule * kGranule + kGranule; // one granule lies between two pieces
+        size_t at = 0;
+        for (const auto& [begin, length] : pieces) {
+            if (begin - at >= size) break;
+            at = begin + length;
+        }
+        if (kCard - at < size) return nullptr;
+        pieces[at] = size;
+        used += size;
+        const DeviceAccess access;
+        std::memset(base + at, 0xff, size); // NaN: reading what nobody wrote shows
+        return base + at;
+    }
+};
+
+Card& card() {
+    static Card& one = *new Card; // outlives every static
+    return one;
+}
+bool reserved_once = false;
+EmulatedStream& default_stream() {
+    static EmulatedStream stream;
+    return stream;
+}
+EmulatedStream& stream_of(cudaStream_t stream) { return stream ? *stream : default_stream(); }
+
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
+    const std::lock_guard lock(card().mutex);
+    EmulatedStream& s = stream_of(stream);
+    s.work.push_back(std::move(work));
+    ++s.issued;
+    return cudaSuccess;
+}
+
+} // namespace
+
+DeviceAccess::DeviceAccess() {
+    card().mutex.lock();
+    if (card().open++ == 0 && reserved_once) card().protect(PROT_READ | PROT_WRITE);
+}
+DeviceAccess::~DeviceAccess() {
+    if (--card().open == 0 && reserved_once) card().protect(PROT_NONE);
+    card().mutex.unlock();
+}
+
+void finish(cudaStream_t stream) {
+    const std::lock_guard lock(card().mutex);
+    stream_of(stream).run_to(stream_of(stream).issued);
+}
+bool has_memory() { return reserved_once; }
+bool on_device(const void* address) {
+    const std::lock_guard lock(card().mutex);
+    const auto* at = static_cast<const unsigned char*>(address);
+    if (at < card().base || at >= card().base + kCard) return false;
+    const size_t offset = static_cast<size_t>(at - card().base);
+    const auto after = card().pieces.upper_bound(offset);
+    return after != card().pieces.begin() && offset < std::prev(after)->first + std::prev(after)->second;
+}
+
+} // namespace emulated
+
+using namespace emulated;
+
+const char* cudaGetErrorString(cudaError_t error) { return error == cudaErrorMemoryAllocation ? "out of memory" : error == cudaSuccess ? "no error" : "invalid argument"; }
+cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
+
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+    const std::lock_guard lock(card().mutex);
+    reserved_once = true;
+    *data = card().reserve(bytes);
+    return *data ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFree(void* data) {
+    if (!data) return cudaSuccess;
+    const std::lock_guard lock(card().mutex);
+    const auto piece = card().pieces.find(static_cast<size_t>(static_cast<unsigned char*>(data) - card().base));
+    if (piece == card().pieces.end()) return cudaErrorInvalidValue;
+    {
+        const DeviceAccess access;
+        std::memset(data, 0xff, piece->second);
+    }
+    card().used -= piece->second;
+    card().pieces.erase(piece);
+    return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void** data, size_t bytes) {
+    *data = std::aligned_alloc(kGranule, bytes / kGranule * kGranule + kGranule);
+    return *data ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void* data) {
+    std::free(data);
+    return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+    *total = kCard;
+    *free = kCard - card().used;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+    if (bytes == 0) return cudaSuccess;
+    const auto inside = [&](const void* first) { return on_device(first) && on_device(static_cast<const unsigned char*>(first) + bytes - 1); };
+    const bool up = kind == cudaMemcpyHostToDevice;
+    if (!inside(up ? to : from) || on_device(up ? from : to)) return cudaErrorInvalidValue;
+    return enqueue(stream, [=] {
+        const DeviceAccess access;
+        std::memcpy(to, from, bytes);
+    });
+}
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+    return enqueue(stream, [=] {
+        const DeviceAccess access;
+        std::memset(to, value, bytes);
+    });
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+    *stream = new EmulatedStream;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    finish(stream);
+    delete stream;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    finish(stream);
+    return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    if (!event->stream) return cudaSuccess; // never recorded: done
+    return enqueue(stream, [other = event->stream, after = event->after] { other->run_to(after); });
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    *event = new EmulatedEvent;
+    return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    delete event;
+    return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    const std::lock_guard lock(card().mutex);
+    event->stream = &stream_of(stream);
+    event->after = event->stream->issued;
+    return cudaSuccess;
+}

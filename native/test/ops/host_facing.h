@@ -1,0 +1,10 @@
+// Ops over host matrices for tests: what an op reads is copied to where the backend keeps its memory, what it writes is copied back.
+#pragma once
+#include "ops/ops.h"
+#include <memory>
+
+namespace atelier::test {
+
+std::unique_ptr<Ops> host_facing(std::unique_ptr<Ops> inner);
+
+} // namespace atelier::test
