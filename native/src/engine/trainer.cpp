@@ -53,6 +53,7 @@ struct Trainer::Impl {
     TrainOptions options;
     LrSchedule schedule;
     LoraBank bank;
+    MemoryChoice choice;
     std::vector<std::unique_ptr<MicroProgram>> programs; // one a shape
     std::vector<float> sigmas;
     uint64_t arena_bytes = 0, host_bytes = 0;
@@ -73,10 +74,11 @@ struct Trainer::Impl {
                 " output channels: only text-to-image transformers are trained, whose packed latents go in and come out");
         FluxLayers layers = flux.weights.layers();
         bank.bind(layers);
+        choice = choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
         for (const Shape& s : shapes) {
             check_shape({s.grid_h, s.grid_w, s.text_tokens});
             if (find(s)) continue;
-            programs.push_back(std::make_unique<MicroProgram>(layers, FluxShape{s.grid_h, s.grid_w, s.text_tokens}, options));
+            programs.push_back(std::make_unique<MicroProgram>(layers, FluxShape{s.grid_h, s.grid_w, s.text_tokens}, options.accumulation, choice.keep));
             MicroProgram& p = *programs.back();
             arena_bytes = std::max(arena_bytes, p.program.plan().arena_bytes);
             host_bytes += RopeTable::bytes(dims, p.shape.tokens());
