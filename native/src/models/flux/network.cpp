@@ -12,6 +12,22 @@ enum { kHeadScale, kHeadShift }; // norm_out's rows: the other way round than a 
 
 } // namespace
 
+int64_t lowest_trained_block(const FluxLayers& layers) {
+    if (layers.x_embedder.trained() || layers.context_embedder.trained() || embedders_trained(layers)) return 0;
+    const auto any = [](std::initializer_list<const Linear*> linears) { return std::any_of(linears.begin(), linears.end(), [](const Linear* l) { return l->trained(); }); };
+    const auto side = [&](const DoubleSide& s) { return any({&s.norm, &s.q, &s.k, &s.v, &s.out, &s.up, &s.down}); };
+    int64_t block = 0;
+    for (const DoubleBlock& b : layers.doubles) {
+        if (side(b.img) || side(b.txt)) return block;
+        ++block;
+    }
+    for (const SingleBlock& b : layers.singles) {
+        if (any({&b.norm, &b.q, &b.k, &b.v, &b.mlp, &b.out})) return block;
+        ++block;
+    }
+    return block;
+}
+
 FluxNetwork::FluxNetwork(Program& program, const FluxLayers& layers, const FluxShape& shape, const RopeTable& rope, const NetworkOptions& options)
     : program_(program), layers_(layers), shape_(shape), cos_(rope.cos()), sin_(rope.sin()), options_(options), d_(layers.width()), hidden_(kMlpRatio * layers.width()),
       at_(layers.dims), zeros_(static_cast<size_t>(layers.width()), 0.0f) {
@@ -24,24 +40,10 @@ FluxNetwork::FluxNetwork(Program& program, const FluxLayers& layers, const FluxS
 void FluxNetwork::find_trained() {
     table_gradient_.assign(static_cast<size_t>(at_.cols() / d_), false);
     if (!options_.training) return;
-    const int64_t blocks = at_.doubles + at_.singles;
     below_img_ = layers_.x_embedder.trained();
     below_txt_ = layers_.context_embedder.trained();
+    lowest_ = lowest_trained_block(layers_);
     const bool conditioning = embedders_trained(layers_);
-    lowest_ = blocks;
-    for (int64_t b = blocks - 1; b >= 0; --b) {
-        bool trained = below_img_ || below_txt_ || conditioning;
-        if (b < at_.doubles) {
-            for (const Side& side : sides(b)) {
-                const DoubleSide& l = side.layers;
-                for (const Linear* linear : {&l.norm, &l.q, &l.k, &l.v, &l.out, &l.up, &l.down}) trained = trained || linear->trained();
-            }
-        } else {
-            const SingleBlock& l = layers_.singles[static_cast<size_t>(b - at_.doubles)];
-            for (const Linear* linear : {&l.norm, &l.q, &l.k, &l.v, &l.mlp, &l.out}) trained = trained || linear->trained();
-        }
-        if (trained) lowest_ = b;
-    }
     bool any = false;
     for_each_modulation(layers_, [&](const Linear& linear, int64_t column, int64_t width) {
         const bool wanted = conditioning || linear.trained();

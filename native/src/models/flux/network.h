@@ -60,6 +60,9 @@ void for_each_modulation(const FluxLayers& layers, F&& f) {
 
 bool embedders_trained(const FluxLayers&); // a linear of the time, guidance or text embedding
 
+// The first block, doubles before singles, whose backward is needed; their number when none is.
+int64_t lowest_trained_block(const FluxLayers&);
+
 // -- blocks ------------------------------------------------------------------------------------------------------------------------
 
 // What a block's backward reads. xa: x · Aᵀ of its adapted linears. branch*: only when gates need gradients.
@@ -147,7 +150,7 @@ private:
     const int64_t d_, hidden_;
     const ModulationLayout at_;
     std::vector<bool> table_gradient_; // by row of d values of the table
-    int64_t lowest_ = 0;               // first block, doubles before singles, whose backward is needed
+    int64_t lowest_ = 0;               // lowest_trained_block
     bool below_all_ = false;           // some linear before every block is trained
     bool below_img_ = false, below_txt_ = false;
 
