@@ -1,10 +1,11 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { AtelierClient } from '@atelier/client';
+import { cardNames } from '@atelier/engine';
 import { repositoryRoot, startTestMesh, syntheticPictures, tinyCheckpoint, type TestMesh } from '@atelier/testing';
 import { cli, inProcess } from './run-cli';
 
@@ -135,6 +136,54 @@ describe('the command, as a process', () => {
       expect(tight.stderr).toContain(`these options need`);
       expect(tight.stderr).toContain(`(${plan.total_bytes} bytes)`);
       expect((await cli(['plan', '--here', '--model', model, '--size', '64', '--vram', String(plan.total_bytes)], data)).code).toBe(0);
+    });
+
+    describe('plan for a card', () => {
+      const plan = async (...args: string[]): Promise<Record<string, number | string | boolean>> => {
+        const { code, stdout, stderr } = await inProcess(['plan', '--size', '512x768', '--text-tokens', '77', '--json', ...args], data);
+        expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+        return JSON.parse(stdout);
+      };
+
+      test("FLUX.1-dev's, without weights: within the budget, faster the more there is, and its parts add up", async () => {
+        const [small, large] = [await plan('--vram', '6GB', '--accumulation', '4'), await plan('--vram', '24GB', '--accumulation', '4')];
+        for (const one of [small, large] as Record<string, number>[]) {
+          expect(one).toMatchObject({ gpu: '4090', blocks: 57, fits: true });
+          expect(one.total_bytes).toBe(one.arena_bytes! + one.weight_bytes! + one.state_bytes! + one.workspace_bytes! + one.context_bytes!);
+          expect(one.keep_input! + one.keep_attention! + one.keep_all!).toBe(57);
+        }
+        expect(small.total_bytes).toBeLessThanOrEqual(6 * 1024 ** 3);
+        expect(large).toMatchObject({ keep_all: 57, resident_blocks: 57, modulation_resident: true, predicted: { again_ms: 0, forward_fetch_ms: 0 } });
+        const times = [small, large].map(({ predicted }) => predicted as unknown as Record<string, number>);
+        expect(times[0]!.micro_step_ms).toBeGreaterThan(times[1]!.micro_step_ms!);
+        expect(times[1]!.run_s).toBeCloseTo((times[1]!.micro_step_ms! * 700 * 4) / 1000, 6);
+      });
+
+      test('with the sizes of the checkpoint that is named, of which only the config is read', async () => {
+        const only = join(folder, 'config-only');
+        mkdirSync(join(only, 'transformer'), { recursive: true });
+        copyFileSync(join(model, 'transformer', 'config.json'), join(only, 'transformer', 'config.json'));
+        expect(await plan('--gpu', 'h100', '--model', only)).toMatchObject({ gpu: 'h100', blocks: 5 });
+      });
+
+      test('says for people what is kept, what stays, and that times are not measured', async () => {
+        const { stdout } = await inProcess(['plan', '--size', '512x768', '--vram', '8GB'], data);
+        expect(stdout).toMatch(/fits in 8\.0 GiB.*\n.*\n.*kept for backward .*of \d+ blocks\n.*blocks stay on the card.*\ntime by a model of the 4090's published rates, not measured\n/);
+      });
+
+      test('a budget that is too small: exit code 5 and the smallest that works, which works', async () => {
+        const refused = await inProcess(['plan', '--vram', '1GB'], data);
+        expect(refused).toMatchObject({ code: 5, stdout: '' });
+        const smallest = /planned into is (\d+) bytes/.exec(refused.stderr)![1]!;
+        expect(await inProcess(['plan', '--vram', smallest], data)).toMatchObject({ code: 0 });
+      });
+
+      test('every card of the engine is in the help, and others are refused with the names', async () => {
+        const { stdout } = await inProcess(['plan', '--help'], data);
+        for (const name of cardNames()) expect(stdout).toContain(name);
+        expect(await inProcess(['plan', '--gpu', 'voodoo2'], data)).toMatchObject({ code: 2, stderr: expect.stringContaining(cardNames().join(', ')) });
+        expect(await inProcess(['plan', '--gpu', '4090', '--here'], data)).toMatchObject({ code: 2 });
+      });
     });
 
     test('model inspect - every component with its tensors', async () => {

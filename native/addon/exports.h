@@ -31,6 +31,10 @@ Napi::Value trainer_set_adapter(const Napi::CallbackInfo&);
 Napi::Value trainer_save_state(const Napi::CallbackInfo&);
 Napi::Value trainer_load_state(const Napi::CallbackInfo&);
 
+Napi::Value plan_on_card_of(const Napi::CallbackInfo&);
+Napi::Value card_names_of(const Napi::CallbackInfo&);
+Napi::Value transformer_dims_of(const Napi::CallbackInfo&);
+
 Napi::Value create_sampler(const Napi::CallbackInfo&);
 Napi::Value sampler_plan(const Napi::CallbackInfo&);
 Napi::Value sampler_generate(const Napi::CallbackInfo&);

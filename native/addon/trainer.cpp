@@ -12,6 +12,7 @@ TrainOptions train_options(Napi::Value value) {
     options.alpha = fields.real("alpha");
     options.targets = texts(fields["targets"], "options.targets");
     options.recompute = fields.flag("recompute");
+    options.memory_budget = static_cast<uint64_t>(fields.count("memoryBudget"));
     options.optimizer = fields.text("optimizer");
     options.lr = fields.number("lr");
     options.beta1 = fields.number("beta1");

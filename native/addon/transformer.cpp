@@ -1,11 +1,9 @@
 #include "exports.h"
 #include "task.h"
 #include "training_values.h"
-#include "values.h"
+#include "transformer_values.h"
 
 namespace atelier::addon {
-
-namespace {
 
 BaseQuant quant(Napi::Value value) {
     const std::string name = text(value, "quant");
@@ -50,6 +48,8 @@ Napi::Object to_js(Napi::Env env, const FluxDims& dims) {
     result.Set("axesDims", axes);
     return result;
 }
+
+namespace {
 
 // {transformer, dims, modules, weightBytes}: what never changes about a loaded transformer
 Napi::Object loaded(Napi::Env env, std::shared_ptr<FluxTransformer> transformer, std::shared_ptr<Line> line) {

@@ -134,7 +134,28 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
     set("weightBytes", plan.weight_bytes);
     set("stateBytes", plan.state_bytes);
     set("workspaceBytes", plan.workspace_bytes);
+    set("contextBytes", plan.context_bytes);
     set("totalBytes", plan.total_bytes());
+    const auto group = [&](const char* name, std::initializer_list<std::pair<const char*, double>> numbers) {
+        Napi::Object object = Napi::Object::New(env);
+        for (const auto& [field, value] : numbers) object.Set(field, Napi::Number::New(env, value));
+        result.Set(name, object);
+        return object;
+    };
+    const MemoryPlan::Choice& c = plan.choice;
+    group("choice", {{"keepInput", static_cast<double>(c.keep_input)},
+                     {"keepAttention", static_cast<double>(c.keep_attention)},
+                     {"keepAll", static_cast<double>(c.keep_all)},
+                     {"resident", static_cast<double>(c.resident)}})
+        .Set("modulationResident", Napi::Boolean::New(env, c.modulation_resident));
+    const MemoryPlan::Time& t = plan.time;
+    group("time", {{"totalMs", t.total_ms},
+                   {"forwardMs", t.forward_ms},
+                   {"backwardMs", t.backward_ms},
+                   {"againMs", t.again_ms},
+                   {"forwardFetchMs", t.forward_fetch_ms},
+                   {"backwardFetchMs", t.backward_fetch_ms},
+                   {"modulationFetchMs", t.modulation_fetch_ms}});
     return result;
 }
 

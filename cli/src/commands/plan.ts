@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { openCheckpoint } from '@atelier/checkpoint';
 import { AtelierClient } from '@atelier/client';
 import { AtelierError, type ITrainOptions } from '@atelier/contracts';
-import { Engine, type MemoryPlan } from '@atelier/engine';
+import { Engine } from '@atelier/engine';
 import { Option, type Command } from 'commander';
 import { meshUrl } from '../connect';
 import { handle, type Context } from '../context';
@@ -10,6 +10,7 @@ import { EXIT, type ExitCode } from '../exit-codes';
 import { addTrainFlags, trainOptionsOf } from '../finetune/train-flags';
 import { openModel } from '../open-model';
 import { bytes } from '../output';
+import { cardLines, cardObject, DEFAULT_CARD, planForCard } from '../plan/card';
 import { integer, memory, size, type Size } from '../parse';
 import { Progress } from '../progress';
 
@@ -17,8 +18,11 @@ interface Flags extends Record<string, unknown> {
   size: Size;
   textTokens?: number;
   vram?: number;
+  gpu?: string;
   here?: boolean;
 }
+
+type Bytes = Record<'arenaBytes' | 'weightBytes' | 'stateBytes' | 'workspaceBytes' | 'totalBytes', number>;
 
 const PIXELS_A_TOKEN = 16;
 /** Where the trainer's checkpoint is on another machine. */
@@ -28,16 +32,18 @@ export function planCommand(program: Command): void {
   const command = program
     .command('plan')
     .summary("tell a run's memory, to the byte, before it starts")
-    .description('Tells what memory a run would take and whether it fits a budget (exit code 5 when it does not). The trainer answers; where none is running, the checkpoint is opened here.')
+    .description(`Tells what memory a run would take. With --vram or --gpu it is planned for a card, which need not be here, nor any weights: the fastest choice within the budget of what is kept, made again and fetched, its bytes, and its time by the card's published rates; exit code 5 names the smallest budget that works. Without them the trainer answers, or, where none is running, the checkpoint opened here.`)
     .addOption(new Option('--size <WxH>', 'the largest picture').argParser(size).default({ width: 512, height: 512 }, '512x512'))
     .option('--text-tokens <n>', "length of the T5 sequence (default: ATELIER_TEXT_TOKENS, else the checkpoint's)", integer)
-    .option('--vram <amount>', 'budget to fit, such as 8GB', memory)
-    .option('--here', 'open the checkpoint here even if a trainer is running');
+    .option('--vram <amount>', 'budget to plan within, such as 8GB', memory)
+    .option('--gpu <name>', `card to plan for: 4090, 3090, 4060ti or h100 (default: ${DEFAULT_CARD})`)
+    .option('--here', 'open the checkpoint here even if a trainer is running; --vram then says whether the options fit as they are');
   addTrainFlags(command)
     .addHelpText('after', `
 Examples:
   atelier plan --size 512x768 --rank 16
-  atelier plan --size 1024x1024 --vram 8GB --no-recompute
+  atelier plan --size 512x768 --text-tokens 77 --vram 8GB
+  atelier plan --size 1024x1024 --vram 24GB --gpu 3090 --accumulation 4
   atelier plan --here --model models/FLUX.1-dev --json`)
     .action(handle<Flags>(plan));
 }
@@ -47,36 +53,54 @@ async function plan(context: Context, flags: Flags): Promise<ExitCode> {
   const { settings } = context;
   if (flags.textTokens !== undefined && !(flags.textTokens >= 1 && flags.textTokens <= 512)) throw new AtelierError('OUT_OF_RANGE', `--text-tokens is ${flags.textTokens}: use 1 to 512`);
   const textTokens = flags.textTokens ?? settings.textTokens ?? (await openCheckpoint(settings.model).then(({ t5MaxLength }) => t5MaxLength, () => LONGEST_TEXT));
+  const what = `${flags.size.width}x${flags.size.height}, ${textTokens} text tokens, rank ${options.rank}`;
+  if (flags.gpu && flags.here) throw new AtelierError('INVALID_ARGUMENT', '--gpu plans for a card, --here for this machine: give one of them');
+  if (flags.gpu || (flags.vram !== undefined && !flags.here)) {
+    const card = flags.gpu ?? DEFAULT_CARD;
+    const answer = await planForCard(settings, options, gridOf(flags.size, textTokens), card, flags.vram);
+    context.out.object({ ...planObject(answer, flags.vram), ...cardObject(answer, options, card) });
+    planLines(context, answer, `${what}, on a ${card}`, [['driver', answer.contextBytes]], flags.vram);
+    for (const line of cardLines(answer, options, card)) context.out.line(line);
+    return EXIT.ok;
+  }
   const client = flags.here ? undefined : await runningTrainer(context);
   try {
     const answer = client ? numbers(await client.plan({ options, ...flags.size, textTokens })) : await planHere(context, options, flags.size, textTokens);
-    return report(context, answer, flags.vram, `${flags.size.width}x${flags.size.height}, ${textTokens} text tokens, rank ${options.rank}`, remedies(options));
+    return report(context, answer, flags.vram, what, remedies(options));
   } finally {
     await client?.close();
   }
 }
 
-function report({ out }: Context, plan: MemoryPlan, budget: number | undefined, what: string, smaller: string): ExitCode {
-  const fits = budget === undefined || plan.totalBytes <= budget;
-  const parts = [['weights', plan.weightBytes], ['activations', plan.arenaBytes], ['adapter and optimizer', plan.stateBytes], ['workspace', plan.workspaceBytes], ['total', plan.totalBytes]] as const;
-  out.object({
+function report(context: Context, plan: Bytes, budget: number | undefined, what: string, smaller: string): ExitCode {
+  context.out.object(planObject(plan, budget));
+  planLines(context, plan, what, [], budget);
+  if (budget === undefined || plan.totalBytes <= budget) return EXIT.ok;
+  context.out.note(`atelier: it does not fit in ${bytes(budget)}: these options need ${bytes(plan.totalBytes)} (${plan.totalBytes} bytes). Less is taken with ${smaller}`);
+  return EXIT.exhausted;
+}
+
+function planObject(plan: Bytes, budget: number | undefined): object {
+  return {
     type: 'plan',
     arena_bytes: plan.arenaBytes,
     weight_bytes: plan.weightBytes,
     state_bytes: plan.stateBytes,
     workspace_bytes: plan.workspaceBytes,
     total_bytes: plan.totalBytes,
-    ...(budget !== undefined && { budget_bytes: budget, fits }),
-  });
+    ...(budget !== undefined && { budget_bytes: budget, fits: plan.totalBytes <= budget }),
+  };
+}
+
+function planLines({ out }: Context, plan: Bytes, what: string, more: readonly (readonly [string, number])[], budget: number | undefined): void {
+  const parts = [['weights', plan.weightBytes], ['activations', plan.arenaBytes], ['adapter and optimizer', plan.stateBytes], ['workspace', plan.workspaceBytes], ...more, ['total', plan.totalBytes]] as const;
   out.line(`memory of a run at ${what}`);
   for (const [name, amount] of parts) out.line(`  ${name.padEnd(22)} ${bytes(amount).padStart(10)}  ${String(amount).padStart(14)} bytes`);
-  if (budget === undefined) return EXIT.ok;
-  if (fits) {
-    out.line(`fits in ${bytes(budget)}, with ${bytes(budget - plan.totalBytes)} to spare`);
-    return EXIT.ok;
-  }
-  out.note(`atelier: it does not fit in ${bytes(budget)}: these options need ${bytes(plan.totalBytes)} (${plan.totalBytes} bytes). Less is taken with ${smaller}`);
-  return EXIT.exhausted;
+  if (budget !== undefined && plan.totalBytes <= budget) out.line(`fits in ${bytes(budget)}, with ${bytes(budget - plan.totalBytes)} to spare`);
+}
+
+function gridOf({ width, height }: Size, textTokens: number): { gridH: number; gridW: number; textTokens: number } {
+  return { gridH: height / PIXELS_A_TOKEN, gridW: width / PIXELS_A_TOKEN, textTokens };
 }
 
 /** A client whose mesh has a trainer, or nothing: then the plan is made here. */
@@ -88,7 +112,7 @@ async function runningTrainer({ settings, out }: Context): Promise<AtelierClient
   return undefined;
 }
 
-async function planHere({ settings, out, interrupt }: Context, options: ITrainOptions, { width, height }: Size, textTokens: number): Promise<MemoryPlan> {
+async function planHere({ settings, out, interrupt }: Context, options: ITrainOptions, size: Size, textTokens: number): Promise<Bytes> {
   const checkpoint = await openModel(settings);
   const engine = await Engine.open();
   let bar: Progress | undefined;
@@ -105,14 +129,14 @@ async function planHere({ settings, out, interrupt }: Context, options: ITrainOp
     bar?.done();
     const { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps } = options;
     const engineOptions = { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps } as Parameters<typeof transformer.planTraining>[0];
-    return await transformer.planTraining(engineOptions, [{ gridH: height / PIXELS_A_TOKEN, gridW: width / PIXELS_A_TOKEN, textTokens }], { signal: interrupt.signal });
+    return await transformer.planTraining(engineOptions, [gridOf(size, textTokens)], { signal: interrupt.signal });
   } finally {
     bar?.done();
     await engine.close();
   }
 }
 
-function numbers({ arenaBytes, weightBytes, stateBytes, workspaceBytes, totalBytes }: Record<string, unknown> | MemoryPlan): MemoryPlan {
+function numbers({ arenaBytes, weightBytes, stateBytes, workspaceBytes, totalBytes }: { [Field in keyof Bytes]?: unknown }): Bytes {
   return { arenaBytes: Number(arenaBytes), weightBytes: Number(weightBytes), stateBytes: Number(stateBytes), workspaceBytes: Number(workspaceBytes), totalBytes: Number(totalBytes) };
 }
 

@@ -74,11 +74,41 @@ export interface ForwardInput {
 export interface MemoryPlan {
   /** Activations and scratch of the largest program: reserved once, never grown. */
   arenaBytes: number;
+  /** Frozen weights on the device. */
   weightBytes: number;
   /** LoRA weights, gradients and optimizer states. */
   stateBytes: number;
   workspaceBytes: number;
+  /** A card's driver. */
+  contextBytes: number;
   totalBytes: number;
+  choice: MemoryChoice;
+  time: StepTime;
+}
+
+/** What training spends its memory on, in numbers of blocks; all zero in a sampler's plan. */
+export interface MemoryChoice {
+  /** Blocks of which backward has the input and makes the rest again. */
+  keepInput: number;
+  /** Blocks whose attention is kept too: only the first linear of the MLP is made again. */
+  keepAttention: number;
+  keepAll: number;
+  /** Blocks whose weights stay on the device; the others' are fetched for each use. */
+  resident: number;
+  modulationResident: boolean;
+}
+
+/** A micro-step by the rates of a card's profile: a model, never measured. All zero on the CPU. */
+export interface StepTime {
+  /** In each direction the longer of computing and fetching. */
+  totalMs: number;
+  forwardMs: number;
+  backwardMs: number;
+  /** Of backward: what was not kept. */
+  againMs: number;
+  forwardFetchMs: number;
+  backwardFetchMs: number;
+  modulationFetchMs: number;
 }
 
 /** Packed image tokens (gridH × gridW, each 16 × 16 pixels) and T5 tokens. */
@@ -97,6 +127,8 @@ export interface TrainOptions {
   targets: string[];
   /** Keep block inputs only and compute the rest again in the backward pass. */
   recompute: boolean;
+  /** Bytes to plan within, MemoryPlan.totalBytes; what is spare goes into speed, and recompute is not read. 0: none. */
+  memoryBudget: number;
   optimizer: OptimizerKind;
   lr: number;
   beta1: number;
@@ -226,6 +258,9 @@ export interface NativeAddon {
   transformerForward(transformer: TransformerHandle, input: ForwardInput, call?: NativeCall): Promise<Record<string, Tensor>>;
 
   planTraining(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<MemoryPlan>;
+  planOnCard(dims: FluxDims, quant: BaseQuant, options: TrainOptions, shapes: Shape[], card: string, call?: NativeCall): Promise<MemoryPlan>;
+  cardNames(): string[];
+  transformerDims(dir: string): FluxDims;
   createTrainer(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<{ trainer: TrainerHandle; memoryPlan: MemoryPlan }>;
   trainerMicroStep(trainer: TrainerHandle, sample: NativeSample, call?: NativeCall): Promise<MicroResult & { arenaHighWater: number }>;
   trainerOptimizerStep(trainer: TrainerHandle, call?: NativeCall): Promise<StepResult>;

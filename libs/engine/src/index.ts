@@ -1,10 +1,11 @@
 export type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
 export { Adapter } from './adapter';
 export type {
-  AdapterModule, BaseQuant, ComponentReport, FluxDims, ForwardInput, Isa, LinearModule, MemoryPlan, MicroResult, Nf4Quantized, OptimizerKind, OptimizerRates,
-  Shape, StepResult, TrainOptions,
+  AdapterModule, BaseQuant, ComponentReport, FluxDims, ForwardInput, Isa, LinearModule, MemoryChoice, MemoryPlan, MicroResult, Nf4Quantized, OptimizerKind, OptimizerRates,
+  Shape, StepResult, StepTime, TrainOptions,
 } from './addon';
 export type { Call, Progress } from './call';
+export { type CardRun, cardNames, FLUX_DEV_DIMS, planOnCard, transformerDims } from './card';
 export { ClipText, T5Text, Vae } from './encoders';
 export { Engine, type EngineOptions } from './engine';
 export { EngineError } from './errors';

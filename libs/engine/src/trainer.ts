@@ -14,6 +14,7 @@ export const DEFAULT_TRAIN_OPTIONS: Readonly<TrainOptions> = {
   alpha: 4,
   targets: ['to_k', 'to_q', 'to_v', 'to_out.0'],
   recompute: true,
+  memoryBudget: 0,
   optimizer: 'adamw8bit',
   lr: 1e-4,
   beta1: 0.9,

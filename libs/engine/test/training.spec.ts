@@ -49,6 +49,33 @@ describe('memory', () => {
   });
 });
 
+describe('a memory budget', () => {
+  const plan = (options: PartialTrainOptions) => transformer.planTraining({ ...LORA, ...options }, [LARGE]);
+
+  test('is kept to, spent on keeping more, and changes no bit', async () => {
+    const [least, most] = [await plan({ recompute: true }), await plan({ recompute: false })];
+    const gradients = [];
+    for (const memoryBudget of [least.totalBytes, Math.floor((least.totalBytes + most.totalBytes) / 2), most.totalBytes]) {
+      const trainer = await transformer.createTrainer({ ...LORA, memoryBudget }, [LARGE]);
+      expect(trainer.memoryPlan).toEqual(await plan({ memoryBudget }));
+      expect(trainer.memoryPlan.totalBytes).toBeLessThanOrEqual(memoryBudget);
+      await trainer.microStep(sample(1, LARGE));
+      expect(trainer.arenaHighWater).toBe(trainer.memoryPlan.arenaBytes);
+      gradients.push(await trainer.gradients());
+      await trainer.dispose();
+    }
+    expect(gradients[1]).toEqual(gradients[0]);
+    expect(gradients[2]).toEqual(gradients[0]);
+    expect((await plan({ memoryBudget: least.totalBytes })).choice).toMatchObject({ keepAll: 1, keepInput: 4, resident: 5 });
+    expect((await plan({ memoryBudget: most.totalBytes })).choice).toMatchObject({ keepAll: 5, keepInput: 0 });
+  });
+
+  test('that is too small is refused with the smallest that works', async () => {
+    const { totalBytes } = await plan({ recompute: true });
+    await expect(plan({ memoryBudget: totalBytes - 1 })).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringContaining(`${totalBytes} bytes`) });
+  });
+});
+
 describe('resuming', () => {
   const kinds: OptimizerKind[] = ['adamw8bit', 'adamw', 'adamw8bit_all'];
 

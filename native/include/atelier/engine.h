@@ -104,7 +104,8 @@ struct TrainOptions {
     int64_t rank = 4;
     float alpha = 4;
     std::vector<std::string> targets = {"to_k", "to_q", "to_v", "to_out.0"};
-    bool recompute = true;              // gradient checkpointing: keep block inputs only
+    bool recompute = true;              // gradient checkpointing: keep block inputs only; not read with a memory budget
+    uint64_t memory_budget = 0;         // bytes to plan within (MemoryPlan::total_bytes); what is spare goes into speed. 0: none
     std::string optimizer = "adamw8bit"; // adamw8bit | adamw | adamw8bit_all (8-bit states at every size)
     double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-4;
     float max_grad_norm = 1.0f;
@@ -125,10 +126,24 @@ struct TrainOptions {
 
 struct MemoryPlan {
     uint64_t arena_bytes = 0;      // activations and scratch of the largest program; reserved once, never grown
-    uint64_t weight_bytes = 0;     // frozen weights
+    uint64_t weight_bytes = 0;     // frozen weights on the device
     uint64_t state_bytes = 0;      // LoRA weights, gradients, optimizer states
     uint64_t workspace_bytes = 0;  // the backend's own
-    uint64_t total_bytes() const { return arena_bytes + weight_bytes + state_bytes + workspace_bytes; }
+    uint64_t context_bytes = 0;    // a card's driver
+    uint64_t total_bytes() const { return arena_bytes + weight_bytes + state_bytes + workspace_bytes + context_bytes; }
+
+    // What training spends it on. Blocks are double and single ones together; all zero in a sampler's plan.
+    struct Choice {
+        int64_t keep_input = 0, keep_attention = 0, keep_all = 0; // blocks by what they keep for backward
+        int64_t resident = 0;                                     // blocks whose weights stay on the device; the others' are fetched for each use
+        bool modulation_resident = true;
+    } choice;
+    // A micro-step of the largest shape by the rates of a card's profile: a model, never measured. All zero on the CPU.
+    struct Time {
+        double total_ms = 0;    // the longer of computing and fetching in each direction
+        double forward_ms = 0, backward_ms = 0, again_ms = 0;     // computing; again: of backward, what was not kept
+        double forward_fetch_ms = 0, backward_fetch_ms = 0, modulation_fetch_ms = 0;
+    } time;
 };
 
 class Trainer {
@@ -168,6 +183,18 @@ public:
 private:
     std::unique_ptr<Impl> impl;
 };
+
+// What a run would take on a card that need not be here, and how long a micro-step would: from sizes alone, without weights.
+struct CardRun {
+    FluxDims dims;
+    BaseQuant quant = BaseQuant::nf4;
+    TrainOptions options; // memory_budget: the card's; 0: as much as options.recompute asks for
+    std::vector<Trainer::Shape> shapes;
+    std::string card = "4090";
+};
+MemoryPlan plan_on_card(const CardRun&); // resource_exhausted names the smallest budget that works
+std::vector<std::string> card_names();
+FluxDims transformer_dims(const std::string& dir); // of a checkpoint's transformer, from its config.json alone
 
 struct AdapterUse { const Adapter* adapter = nullptr; float weight = 1; };
 

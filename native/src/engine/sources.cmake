@@ -1,5 +1,6 @@
 target_sources(atelier PRIVATE
   src/engine/adapter.cpp
+  src/engine/card_plan.cpp
   src/engine/clip_text.cpp
   src/engine/device.cpp
   src/engine/flux_transformer.cpp
@@ -9,6 +10,7 @@ target_sources(atelier PRIVATE
   src/engine/pieces.cpp
   src/engine/sampler.cpp
   src/engine/t5_text.cpp
+  src/engine/train_plan.cpp
   src/engine/trainer.cpp
   src/engine/training_state.cpp
   src/engine/vae.cpp

@@ -1,34 +1,17 @@
 #include "base/error.h"
 #include "engine/flux_transformer.h"
 #include "engine/one_shot.h"
+#include "engine/train_plan.h"
 #include "engine/training_state.h"
 #include "training/lora_bank.h"
 #include "training/micro_program.h"
 #include "training/schedules.h"
+#include "training/step_costs.h"
 #include <algorithm>
 #include <cmath>
 
 namespace atelier {
 namespace {
-
-void check_options(const TrainOptions& o) {
-    const auto number = [](double value, double least, const char* name) {
-        require(std::isfinite(value) && value >= least, ErrorCode::invalid_argument, name, " is ", value, "; expected a number of at least ", least);
-    };
-    require(std::isfinite(o.lr) && o.lr > 0, ErrorCode::invalid_argument, "learning rate ", o.lr, ": expected a positive number");
-    require(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, ErrorCode::invalid_argument, "betas ", o.beta1, " and ", o.beta2, ": expected 0 up to, but not, 1");
-    number(o.eps, 0, "eps");
-    number(o.weight_decay, 0, "weight decay");
-    require(std::isfinite(o.max_grad_norm) && o.max_grad_norm > 0, ErrorCode::invalid_argument, "max_grad_norm ", o.max_grad_norm, ": expected a positive number");
-    require(o.accumulation > 0, ErrorCode::invalid_argument, "accumulation ", o.accumulation, ": expected at least 1");
-    require(o.num_train_timesteps > 0, ErrorCode::invalid_argument, "num_train_timesteps ", o.num_train_timesteps, ": expected at least 1");
-    require(std::isfinite(o.vae_scaling) && o.vae_scaling > 0 && std::isfinite(o.vae_shift), ErrorCode::invalid_argument, "VAE scaling ", o.vae_scaling, " and shift ", o.vae_shift,
-            ": expected a positive and a finite number");
-    require(o.shift > 0 && std::isfinite(o.shift), ErrorCode::invalid_argument, "scheduler shift ", o.shift, ": expected a positive number");
-    require(std::isfinite(o.guidance) && std::isfinite(o.logit_mean) && std::isfinite(o.logit_std) && std::isfinite(o.mode_scale), ErrorCode::invalid_argument,
-            "guidance, logit_mean, logit_std and mode_scale must be finite numbers");
-    validate_weighting(o.weighting);
-}
 
 LrSchedule schedule_of(const TrainOptions& o) { return {o.lr_schedule, o.warmup_steps, o.total_steps, o.lr_cycles, o.lr_power, o.lr}; }
 
@@ -53,6 +36,7 @@ struct Trainer::Impl {
     TrainOptions options;
     LrSchedule schedule;
     LoraBank bank;
+    MemoryChoice choice;
     std::vector<std::unique_ptr<MicroProgram>> programs; // one a shape
     std::vector<float> sigmas;
     uint64_t arena_bytes = 0, host_bytes = 0;
@@ -66,23 +50,20 @@ struct Trainer::Impl {
     bool broken = false; // a micro-step ended half-way: gradients are neither the old nor the new ones
 
     Impl(const FluxTransformer& transformer, const TrainOptions& o, const std::vector<Shape>& shapes)
-        : flux(*transformer.impl), options(o), schedule(schedule_of(o)), bank(flux.weights.layers(), (check_options(o), schedule.validate(), o)) {
-        require(!shapes.empty(), ErrorCode::invalid_argument, "no picture shapes given; a plan needs every shape that the data set has");
+        : flux(*transformer.impl), options(o), schedule(schedule_of(o)), bank(flux.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
         const FluxDims& dims = flux.dims();
-        require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported, "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
-                " output channels: only text-to-image transformers are trained, whose packed latents go in and come out");
+        const std::vector<FluxShape> kinds = training_shapes(dims, shapes);
+        host_bytes = training_input_bytes(dims, kinds);
         FluxLayers layers = flux.weights.layers();
         bank.bind(layers);
-        for (const Shape& s : shapes) {
-            check_shape({s.grid_h, s.grid_w, s.text_tokens});
-            if (find(s)) continue;
-            programs.push_back(std::make_unique<MicroProgram>(layers, FluxShape{s.grid_h, s.grid_w, s.text_tokens}, options));
-            MicroProgram& p = *programs.back();
-            arena_bytes = std::max(arena_bytes, p.program.plan().arena_bytes);
-            host_bytes += RopeTable::bytes(dims, p.shape.tokens());
-            latent_count = std::max(latent_count, p.shape.image_tokens() * dims.in_channels);
+        choice = options.memory_budget
+                     ? plan_memory(planner_task({layers, kinds, options.accumulation, options.memory_budget, bank.bytes() + host_bytes + flux.ops().workspace_bytes(), host_profile()})).choice
+                     : choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
+        for (const FluxShape& kind : kinds) {
+            programs.push_back(std::make_unique<MicroProgram>(layers, kind, options.accumulation, choice.keep));
+            arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
+            latent_count = std::max(latent_count, kind.image_tokens() * dims.in_channels);
         }
-        host_bytes += 2 * static_cast<uint64_t>(latent_count) * sizeof(float);
         sigmas = training_sigmas(o.num_train_timesteps, o.dynamic_shifting, o.shift);
     }
 
@@ -98,6 +79,7 @@ struct Trainer::Impl {
         plan.weight_bytes = flux.weights.bytes();
         plan.state_bytes = bank.bytes() + host_bytes;
         plan.workspace_bytes = flux.ops().workspace_bytes();
+        plan.choice = summary(choice);
         return plan;
     }
 

@@ -1,5 +1,6 @@
 // What a memory budget decides: per block what forward leaves for backward, and where its weights are. Every choice computes the same bits.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -17,5 +18,12 @@ struct MemoryChoice {
     std::vector<bool> resident;    // the same order: weights stay on the device; else they are fetched before each use
     bool modulation_resident = true; // the modulation linears of all blocks, which are needed once a micro-step
 };
+
+// Weights resident, and with `recompute` block inputs alone. The last block keeps all even then: its backward follows its forward at once.
+inline MemoryChoice choice_without_budget(size_t blocks, bool recompute) {
+    MemoryChoice choice{std::vector(blocks, recompute ? BlockKeep::input : BlockKeep::all), std::vector<bool>(blocks, true), true};
+    if (blocks) choice.keep.back() = BlockKeep::all;
+    return choice;
+}
 
 } // namespace atelier

@@ -40,4 +40,18 @@ struct Weight {
     Nf4Data nf4;
 };
 
+// Bytes of a matrix in a format, scales included.
+constexpr uint64_t weight_bytes(WeightFormat format, int64_t rows, int64_t cols, bool double_quant) {
+    const uint64_t count = static_cast<uint64_t>(rows * cols), blocks = (count + Nf4Data::kBlock - 1) / Nf4Data::kBlock;
+    switch (format) {
+        case WeightFormat::f32: return 4 * count;
+        case WeightFormat::f16:
+        case WeightFormat::bf16: return 2 * count;
+        case WeightFormat::nf4: return (count + 1) / 2 + (double_quant ? blocks + 4 * ((blocks + Nf4Data::kNestedBlock - 1) / Nf4Data::kNestedBlock) : 4 * blocks);
+    }
+    return 0;
+}
+
+constexpr uint64_t weight_bytes(const Weight& w) { return weight_bytes(w.format, w.rows, w.cols, w.nf4.absmax == nullptr); }
+
 } // namespace atelier

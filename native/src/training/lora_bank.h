@@ -13,6 +13,10 @@ public:
     // (peft's "gaussian"), B at zero.
     LoraBank(const FluxLayers& layers, const TrainOptions& options);
 
+    // What a bank would take, and branches of its sizes without values: for plans, which reserve nothing.
+    static uint64_t bytes_of(const FluxLayers& layers, const TrainOptions& options) { return sizes(layers, options).bytes; }
+    static void bind_without_values(FluxLayers& layers, const TrainOptions& options);
+
     // Points the low-rank branches of the chosen linears here. The bank must outlive whatever uses `layers`.
     void bind(FluxLayers& layers) const;
 

@@ -3,17 +3,17 @@
 namespace atelier {
 namespace {
 
-NetworkOptions network_options(const TrainOptions& options) {
+NetworkOptions network_options(const std::vector<BlockKeep>& keep) {
     NetworkOptions network;
     network.training = true;
-    network.recompute = options.recompute;
+    network.keep = keep;
     return network;
 }
 
 } // namespace
 
-MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, const TrainOptions& options)
-    : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), network(program, layers, s, rope, network_options(options)),
+MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t accumulation, const std::vector<BlockKeep>& keep)
+    : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), network(program, layers, s, rope, network_options(keep)),
       conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");
@@ -33,7 +33,7 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, const T
 
     loss = program.temp(1, 1, "loss");
     const Sym dprediction = program.temp(I, C, "dprediction");
-    const float share = 1.0f / static_cast<float>(options.accumulation);
+    const float share = 1.0f / static_cast<float>(accumulation);
     program.emit("flow_loss", {prediction, latents, noise, weight, loss, dprediction},
                  [p = prediction, x = latents, n = noise, w = weight, l = loss, dprediction, share](Ops& ops, const Program::Resolver& at) {
                      ops.flow_loss(at(p), at(x), at(n), at(w), share, at(l), at(dprediction));

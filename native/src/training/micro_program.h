@@ -7,8 +7,8 @@
 namespace atelier {
 
 struct MicroProgram {
-    // `layers`: with the trained branches bound; they and the weights must outlive the program.
-    MicroProgram(const FluxLayers& layers, const FluxShape& shape, const TrainOptions& options);
+    // `layers`: with the trained branches bound; they and the weights must outlive the program. The loss counts for 1/accumulation.
+    MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const std::vector<BlockKeep>& keep);
 
     FluxShape shape;
     RopeTable rope;

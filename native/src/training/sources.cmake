@@ -4,4 +4,5 @@ target_sources(atelier PRIVATE
   src/training/micro_program.cpp
   src/training/philox.cpp
   src/training/schedules.cpp
+  src/training/step_costs.cpp
 )

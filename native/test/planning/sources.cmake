@@ -1,1 +1,3 @@
-atelier_test(program_test ${CMAKE_CURRENT_LIST_DIR}/program_test.cpp)
+foreach(subject program memory_planner)
+  atelier_test(${subject}_test ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.cpp)
+endforeach()

@@ -13,9 +13,9 @@ std::array<FluxNetwork::Side, 2> FluxNetwork::sides(int64_t block) const {
     return {Side{b.txt, block, true, 0, shape_.text_tokens}, Side{b.img, block, false, shape_.text_tokens, shape_.image_tokens()}};
 }
 
-DoubleTape FluxNetwork::double_forward(int64_t block, const Sym& in, const Sym& out, Keep keep) {
+DoubleTape FluxNetwork::double_forward(int64_t block, const Sym& in, const Sym& out, Emit emit) {
     const int64_t S = shape_.tokens();
-    const bool saving = keep != Keep::nothing;
+    const bool saving = emit != Emit::output, tape_only = emit == Emit::tape, keep_pre = saving && keep(block) != BlockKeep::attention;
     const auto both = sides(block);
     DoubleTape tape;
     tape.input = in;
@@ -54,22 +54,21 @@ DoubleTape FluxNetwork::double_forward(int64_t block, const Sym& in, const Sym& 
         program_.emit("gated_norm_modulate", {x, gate, branch, shift, scale, middle, normed2}, [=](Ops& ops, const Program::Resolver& at) {
             ops.gated_norm_modulate(at(x), at(gate), at(branch), at(shift), at(scale), 1e-6f, at(middle), at(normed2), View{});
         });
-        if (saving) t.pre = temp(side.rows, hidden_, "MLP pre-activation");
-        if (keep == Keep::tape_only)
-            t.xa_up = emit_linear(program_, side.layers.up, normed2, t.pre);
-        if (keep == Keep::tape_only && !gates && !side.layers.down.trained()) continue;
+        if (keep_pre) t.pre = temp(side.rows, hidden_, "MLP pre-activation");
+        if (tape_only) t.xa_up = emit_linear(program_, side.layers.up, normed2, t.pre);
+        if (tape_only && !gates && !side.layers.down.trained()) continue;
         const Sym active = temp(side.rows, hidden_, "MLP active");
-        if (keep == Keep::tape_only)
+        if (tape_only)
             gelu(t.pre, active);
         else
             t.xa_up = emit_linear(program_, side.layers.up, normed2, active, Activation::gelu_tanh, t.pre);
-        if (keep == Keep::tape_only && !gates) {
+        if (tape_only && !gates) {
             t.xa_down = emit_lora_down(program_, side.layers.down, active);
             continue;
         }
         const Sym branch2 = gates ? (t.mlp_branch = temp(side.rows, d_, "MLP branch")) : mlp_in;
         t.xa_down = emit_linear(program_, side.layers.down, active, branch2);
-        if (keep != Keep::tape_only) gated_residual(middle, modulation(column, kGateMlp), branch2, rows(out));
+        if (!tape_only) gated_residual(middle, modulation(column, kGateMlp), branch2, rows(out));
     }
     return tape;
 }
@@ -97,10 +96,22 @@ void FluxNetwork::double_backward(int64_t block, const DoubleTape& tape, const S
 }
 
 // dout: gradient of the block's output, becomes that of the middle residual. Leaves the gradient of the attention's output.
-void FluxNetwork::mlp_backward(const Side& side, const SideTape& t, const DoubleTape& tape, const Sym& dout_all, const Sym& dattention) {
+void FluxNetwork::mlp_backward(const Side& side, const SideTape& kept, const DoubleTape& tape, const Sym& dout_all, const Sym& dattention) {
     const auto rows = [&](const Sym& x) { return x.row_range(side.begin, side.rows); };
     const int64_t column = at_.double_at(side.block, side.text);
     const Sym dout = rows(dout_all), middle = rows(tape.middle);
+    SideTape t = kept;
+    Sym normed, stats;
+    const auto normalise = [&] {
+        normed = temp(side.rows, d_, "modulated for the MLP");
+        stats = temp(side.rows, 2, "stats");
+        modulate(middle, column, kShiftMlp, kScaleMlp, normed, stats);
+    };
+    if (!t.pre) {
+        normalise();
+        t.pre = temp(side.rows, hidden_, "MLP pre-activation");
+        t.xa_up = emit_linear(program_, side.layers.up, normed, t.pre);
+    }
     const Sym dbranch = temp(side.rows, d_, "dbranch"), dhidden = temp(side.rows, hidden_, "dhidden");
     through_gate(dout, modulation(column, kGateMlp), t.mlp_branch, dmodulation(column, kGateMlp), dbranch);
     Sym active;
@@ -110,8 +121,7 @@ void FluxNetwork::mlp_backward(const Side& side, const SideTape& t, const Double
     }
     emit_linear_bwd(program_, side.layers.down, active, t.xa_down, dbranch, dhidden);
     gelu_bwd(dhidden, t.pre);
-    const Sym normed = temp(side.rows, d_, "modulated for the MLP"), stats = temp(side.rows, 2, "stats");
-    modulate(middle, column, kShiftMlp, kScaleMlp, normed, stats);
+    if (!normed) normalise();
     emit_linear_bwd(program_, side.layers.up, normed, t.xa_up, dhidden, dbranch);
     modulate_bwd(dbranch, middle, column, kShiftMlp, kScaleMlp, stats, static_cast<bool>(dmodulation(column, 0)), dout);
 

@@ -22,6 +22,19 @@ void validate_dims(const FluxDims& d) {
             ", ", d.axes_dims[2], " must add up to attention_head_dim ", d.head_dim);
 }
 
+FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant) {
+    validate_dims(dims);
+    static const float scale = 0; // stands for the scales of NF4 without double quantisation; never read
+    FluxLayers layers(dims);
+    for_each_linear(layers, [&](const std::string&, Linear& linear, int64_t in, int64_t out) {
+        linear.w.format = quant == BaseQuant::none ? WeightFormat::bf16 : WeightFormat::nf4;
+        linear.w.rows = out;
+        linear.w.cols = in;
+        if (quant == BaseQuant::nf4) linear.w.nf4.absmax = &scale;
+    });
+    return layers;
+}
+
 bool target_matches(const std::string& target, const std::string& path) {
     if (path == target) return true;
     return path.size() > target.size() && path.ends_with(target) && path[path.size() - target.size() - 1] == '.';

@@ -24,6 +24,8 @@ struct Linear {
     bool trained() const { return static_cast<bool>(lora.da); }
 };
 
+inline uint64_t linear_bytes(const Linear& linear) { return weight_bytes(linear.w) + static_cast<uint64_t>(linear.w.rows) * sizeof(float); } // and its bias
+
 // One stream of a double block. `norm` is the modulation linear: shift, scale, gate for attention, then the same for the MLP.
 struct DoubleSide {
     Linear norm, q, k, v, out, up, down;
@@ -121,6 +123,9 @@ void for_each_head_norm(Layers& layers, F&& f) {
         f(attn + "norm_k.weight", layers.singles[i].norm_k);
     }
 }
+
+// Layers that have sizes and formats but no values: what a plan needs of a checkpoint. `none` counts as bf16, as FLUX.1 is published.
+FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant);
 
 // Throws invalid_argument, naming the dimension, for sizes that no checkpoint can have.
 void validate_dims(const FluxDims& dims);

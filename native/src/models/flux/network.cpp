@@ -12,34 +12,38 @@ enum { kHeadScale, kHeadShift }; // norm_out's rows: the other way round than a 
 
 } // namespace
 
+int64_t lowest_trained_block(const FluxLayers& layers) {
+    if (layers.x_embedder.trained() || layers.context_embedder.trained() || embedders_trained(layers)) return 0;
+    const auto any = [](std::initializer_list<const Linear*> linears) { return std::any_of(linears.begin(), linears.end(), [](const Linear* l) { return l->trained(); }); };
+    const auto side = [&](const DoubleSide& s) { return any({&s.norm, &s.q, &s.k, &s.v, &s.out, &s.up, &s.down}); };
+    int64_t block = 0;
+    for (const DoubleBlock& b : layers.doubles) {
+        if (side(b.img) || side(b.txt)) return block;
+        ++block;
+    }
+    for (const SingleBlock& b : layers.singles) {
+        if (any({&b.norm, &b.q, &b.k, &b.v, &b.mlp, &b.out})) return block;
+        ++block;
+    }
+    return block;
+}
+
 FluxNetwork::FluxNetwork(Program& program, const FluxLayers& layers, const FluxShape& shape, const RopeTable& rope, const NetworkOptions& options)
     : program_(program), layers_(layers), shape_(shape), cos_(rope.cos()), sin_(rope.sin()), options_(options), d_(layers.width()), hidden_(kMlpRatio * layers.width()),
       at_(layers.dims), zeros_(static_cast<size_t>(layers.width()), 0.0f) {
     require(cos_.rows == shape.tokens(), ErrorCode::internal, "rotary table of ", cos_.rows, " tokens for ", shape.tokens());
+    require(!options.training || static_cast<int64_t>(options.keep.size()) == at_.doubles + at_.singles, ErrorCode::internal, "what to keep of ", options.keep.size(), " blocks for ",
+            at_.doubles + at_.singles);
     find_trained();
 }
 
 void FluxNetwork::find_trained() {
     table_gradient_.assign(static_cast<size_t>(at_.cols() / d_), false);
     if (!options_.training) return;
-    const int64_t blocks = at_.doubles + at_.singles;
     below_img_ = layers_.x_embedder.trained();
     below_txt_ = layers_.context_embedder.trained();
+    lowest_ = lowest_trained_block(layers_);
     const bool conditioning = embedders_trained(layers_);
-    lowest_ = blocks;
-    for (int64_t b = blocks - 1; b >= 0; --b) {
-        bool trained = below_img_ || below_txt_ || conditioning;
-        if (b < at_.doubles) {
-            for (const Side& side : sides(b)) {
-                const DoubleSide& l = side.layers;
-                for (const Linear* linear : {&l.norm, &l.q, &l.k, &l.v, &l.out, &l.up, &l.down}) trained = trained || linear->trained();
-            }
-        } else {
-            const SingleBlock& l = layers_.singles[static_cast<size_t>(b - at_.doubles)];
-            for (const Linear* linear : {&l.norm, &l.q, &l.k, &l.v, &l.mlp, &l.out}) trained = trained || linear->trained();
-        }
-        if (trained) lowest_ = b;
-    }
     bool any = false;
     for_each_modulation(layers_, [&](const Linear& linear, int64_t column, int64_t width) {
         const bool wanted = conditioning || linear.trained();
@@ -69,14 +73,13 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
     single_tapes_.resize(static_cast<size_t>(at_.singles));
     for (int64_t b = 0; b < blocks; ++b) {
         const bool tape = options_.training && b >= lowest_;
-        // The last block's backward follows its forward at once, so its tape is kept even with recompute.
-        const Keep keep = tape && (!options_.recompute || b == blocks - 1) ? Keep::all : Keep::nothing;
+        const Emit emit = tape && keep(b) != BlockKeep::input ? Emit::output_and_tape : Emit::output;
         const Sym out = tape || options_.capture ? temp(S, d_, "hidden") : h;
         inputs_.push_back(h);
         if (b < at_.doubles)
-            double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, keep);
+            double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit);
         else
-            single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, keep);
+            single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, emit);
         h = out;
         if (options_.capture) captured_.push_back(h);
     }
@@ -94,12 +97,12 @@ void FluxNetwork::backward(const Sym& dprediction) {
     const Sym dh = temp(S, d_, "dhidden");
     head_backward(dprediction, dh);
     for (int64_t b = blocks - 1; b >= lowest_; --b) {
-        const bool again = options_.recompute && b != blocks - 1;
+        const bool again = keep(b) == BlockKeep::input;
         const Sym in = inputs_[static_cast<size_t>(b)];
         if (b < at_.doubles)
-            double_backward(b, again ? double_forward(b, in, {}, Keep::tape_only) : double_tapes_[static_cast<size_t>(b)], dh);
+            double_backward(b, again ? double_forward(b, in, {}, Emit::tape) : double_tapes_[static_cast<size_t>(b)], dh);
         else
-            single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Keep::tape_only) : single_tapes_[static_cast<size_t>(b - at_.doubles)], dh);
+            single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Emit::tape) : single_tapes_[static_cast<size_t>(b - at_.doubles)], dh);
     }
     if (below_img_) emit_linear_bwd(program_, layers_.x_embedder, latents_, xa_latents_, dh.row_range(T, I), {});
     if (below_txt_) emit_linear_bwd(program_, layers_.context_embedder, prompt_, xa_prompt_, dh.row_range(0, T), {});

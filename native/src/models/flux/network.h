@@ -3,10 +3,12 @@
 // Text tokens come first: one joint buffer (T + I, d) carries both streams, so that what the reference concatenates is here a slice.
 // Backward computes what the low-rank branches need and nothing else: a tape keeps, per block, its input, q, k, v before the norm,
 // the attention's output and log-sum-exp, the middle residual and the MLP before its activation; norms, rotations and activations are
-// redone from these. With recompute a block's tape is made by emitting its forward once more, just before its backward.
+// redone from these. How much of its tape a block keeps is its BlockKeep; the rest is made by emitting those ops of its forward once more,
+// just before its backward, so that every choice computes the same bits.
 #pragma once
 #include "models/flux/emit.h"
 #include "models/flux/rope.h"
+#include "planning/memory_choice.h"
 #include <array>
 
 namespace atelier {
@@ -58,12 +60,15 @@ void for_each_modulation(const FluxLayers& layers, F&& f) {
 
 bool embedders_trained(const FluxLayers&); // a linear of the time, guidance or text embedding
 
+// The first block, doubles before singles, whose backward is needed; their number when none is.
+int64_t lowest_trained_block(const FluxLayers&);
+
 // -- blocks ------------------------------------------------------------------------------------------------------------------------
 
-// What a block keeps for its backward. xa: x · Aᵀ of its adapted linears. branch*: only when gates need gradients.
+// What a block's backward reads. xa: x · Aᵀ of its adapted linears. branch*: only when gates need gradients.
 struct SideTape {
     Sym xa_q, xa_k, xa_v, xa_out, xa_up, xa_down;
-    Sym pre;                       // MLP before its activation
+    Sym pre;                       // MLP before its activation; null with BlockKeep::attention, and backward makes it
     Sym attention_branch, mlp_branch;
 };
 struct DoubleTape {
@@ -77,7 +82,7 @@ struct SingleTape {
 
 struct NetworkOptions {
     bool training = false;
-    bool recompute = false;
+    std::vector<BlockKeep> keep; // one a block, doubles before singles; read only when training
     bool capture = false; // every block's output stays readable after the run
 };
 
@@ -96,7 +101,8 @@ public:
     const std::vector<Sym>& captured() const { return captured_; } // per block the joint output (T + I, d)
 
 private:
-    enum class Keep { nothing, all, tape_only }; // tape_only: stop when the tape is complete, without the block's output
+    // What emitting a block's forward is for: its output, its output and the tape that the block keeps, or the tape alone.
+    enum class Emit { output, output_and_tape, tape };
 
     // One stream of the joint buffer.
     struct Side {
@@ -107,11 +113,11 @@ private:
     };
     std::array<Side, 2> sides(int64_t block) const;
 
-    DoubleTape double_forward(int64_t block, const Sym& in, const Sym& out, Keep);
+    DoubleTape double_forward(int64_t block, const Sym& in, const Sym& out, Emit);
     void double_backward(int64_t block, const DoubleTape&, const Sym& dout);
     void mlp_backward(const Side&, const SideTape&, const DoubleTape&, const Sym& dout, const Sym& dattention);
     void qkv_backward(const Side&, const SideTape&, const DoubleTape&, const Sym& dq, const Sym& dk, const Sym& dv, const Sym& dout);
-    SingleTape single_forward(int64_t block, const Sym& in, const Sym& out, Keep);
+    SingleTape single_forward(int64_t block, const Sym& in, const Sym& out, Emit);
     void single_backward(int64_t block, const SingleTape&, const Sym& dout);
     void head_backward(const Sym& dprediction, const Sym& dh);
 
@@ -134,6 +140,7 @@ private:
     void find_trained();
     bool below_double(const Side&) const; // the gradient of its input is needed
     bool below_single(int64_t block) const;
+    BlockKeep keep(int64_t index) const { return options_.keep[static_cast<size_t>(index)]; } // doubles before singles
 
     Program& program_;
     const FluxLayers layers_;
@@ -143,14 +150,14 @@ private:
     const int64_t d_, hidden_;
     const ModulationLayout at_;
     std::vector<bool> table_gradient_; // by row of d values of the table
-    int64_t lowest_ = 0;               // first block, doubles before singles, whose backward is needed
+    int64_t lowest_ = 0;               // lowest_trained_block
     bool below_all_ = false;           // some linear before every block is trained
     bool below_img_ = false, below_txt_ = false;
 
     Sym table_, dtable_, latents_, prompt_;
     Sym xa_latents_, xa_prompt_, xa_head_;
     Sym last_, head_input_;       // the last block's output; proj_out's input
-    std::vector<Sym> inputs_;     // of every block: all that recompute keeps
+    std::vector<Sym> inputs_;     // of every block: all that BlockKeep::input keeps
     std::vector<DoubleTape> double_tapes_;
     std::vector<SingleTape> single_tapes_;
     std::vector<Sym> captured_;

@@ -7,10 +7,10 @@ enum { kShift, kScale, kGate };
 
 } // namespace
 
-SingleTape FluxNetwork::single_forward(int64_t block, const Sym& in, const Sym& out, Keep keep) {
+SingleTape FluxNetwork::single_forward(int64_t block, const Sym& in, const Sym& out, Emit emit) {
     const SingleBlock& l = layers_.singles[static_cast<size_t>(block)];
     const int64_t S = shape_.tokens(), column = at_.single_at(block);
-    const bool saving = keep != Keep::nothing, gates = dmodulation(column, 0) && saving;
+    const bool saving = emit != Emit::output, tape_only = emit == Emit::tape, gates = dmodulation(column, 0) && saving;
     SingleTape tape;
     tape.input = in;
     tape.q = temp(S, d_, "q");
@@ -26,12 +26,12 @@ SingleTape FluxNetwork::single_forward(int64_t block, const Sym& in, const Sym& 
     norm_rope(tape.k, l.norm_k, 0, k);
 
     // proj_out takes [attention, gelu(mlp)] side by side.
-    const bool whole = keep != Keep::tape_only || gates || l.out.trained();
+    const bool whole = !tape_only || gates || l.out.trained();
     const Sym joined = whole ? temp(S, d_ + hidden_, "attention and MLP") : Sym{};
     if (saving) {
         tape.lse = temp(layers_.dims.heads, S, "log-sum-exp");
         tape.o = temp(S, d_, "attention");
-        tape.pre = temp(S, hidden_, "MLP pre-activation");
+        if (keep(at_.doubles + block) != BlockKeep::attention) tape.pre = temp(S, hidden_, "MLP pre-activation");
     }
     const Sym o = saving ? tape.o : joined.col_range(0, d_);
     attention(q, k, tape.v, o, tape.lse);
@@ -41,20 +41,33 @@ SingleTape FluxNetwork::single_forward(int64_t block, const Sym& in, const Sym& 
     }
     tape.xa_mlp = emit_linear(program_, l.mlp, normed, joined.col_range(d_, hidden_), Activation::gelu_tanh, tape.pre);
     if (saving) copy(o, joined.col_range(0, d_));
-    if (keep == Keep::tape_only && !gates) {
+    if (tape_only && !gates) {
         tape.xa_out = emit_lora_down(program_, l.out, joined);
         return tape;
     }
     const Sym branch = gates ? (tape.branch = temp(S, d_, "branch")) : normed;
     tape.xa_out = emit_linear(program_, l.out, joined, branch);
-    if (keep != Keep::tape_only) gated_residual(in, modulation(column, kGate), branch, out);
+    if (!tape_only) gated_residual(in, modulation(column, kGate), branch, out);
     return tape;
 }
 
-void FluxNetwork::single_backward(int64_t block, const SingleTape& tape, const Sym& dout) {
+void FluxNetwork::single_backward(int64_t block, const SingleTape& kept, const Sym& dout) {
     const SingleBlock& l = layers_.singles[static_cast<size_t>(block)];
     const int64_t S = shape_.tokens(), column = at_.single_at(block);
     const bool table_gradient = static_cast<bool>(dmodulation(column, 0)), below = below_single(block);
+    const bool attention_wanted = l.q.trained() || l.k.trained() || l.v.trained() || table_gradient || below, mlp_wanted = attention_wanted || l.mlp.trained();
+    SingleTape tape = kept;
+    Sym normed, stats;
+    const auto normalise = [&] {
+        normed = temp(S, d_, "modulated");
+        stats = temp(S, 2, "stats");
+        modulate(tape.input, column, kShift, kScale, normed, stats);
+    };
+    if (!tape.pre && (mlp_wanted || l.out.trained())) {
+        normalise();
+        tape.pre = temp(S, hidden_, "MLP pre-activation");
+        tape.xa_mlp = emit_linear(program_, l.mlp, normed, tape.pre);
+    }
     const Sym dnormed = temp(S, d_, "dmodulated"), djoined = temp(S, d_ + hidden_, "dattention and dMLP");
     through_gate(dout, modulation(column, kGate), tape.branch, dmodulation(column, kGate), dnormed);
     Sym joined;
@@ -65,13 +78,11 @@ void FluxNetwork::single_backward(int64_t block, const SingleTape& tape, const S
         gelu(tape.pre, right);
     }
     emit_linear_bwd(program_, l.out, joined, tape.xa_out, dnormed, djoined);
-    const bool attention_wanted = l.q.trained() || l.k.trained() || l.v.trained() || table_gradient || below;
-    if (!attention_wanted && !l.mlp.trained()) return;
+    if (!mlp_wanted) return;
 
     const Sym dmlp = djoined.col_range(d_, hidden_);
     gelu_bwd(dmlp, tape.pre);
-    const Sym normed = temp(S, d_, "modulated"), stats = temp(S, 2, "stats");
-    modulate(tape.input, column, kShift, kScale, normed, stats);
+    if (!normed) normalise();
     const Sym dx = below || table_gradient ? dnormed : Sym{};
     emit_linear_bwd(program_, l.mlp, normed, tape.xa_mlp, dmlp, dx);
     if (!attention_wanted) return;

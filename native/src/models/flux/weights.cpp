@@ -192,18 +192,7 @@ FluxWeights FluxWeights::random(const FluxDims& dims, BaseQuant quant, uint64_t 
 
 void FluxWeights::count_bytes() {
     bytes_ = 0;
-    for_each_linear(layers_, [&](const std::string&, const Linear& linear, int64_t in, int64_t out) {
-        const uint64_t count = static_cast<uint64_t>(in * out), blocks = (count + Nf4Data::kBlock - 1) / Nf4Data::kBlock;
-        bytes_ += static_cast<uint64_t>(out) * sizeof(float);
-        switch (linear.w.format) {
-            case WeightFormat::f32: bytes_ += 4 * count; break;
-            case WeightFormat::f16:
-            case WeightFormat::bf16: bytes_ += 2 * count; break;
-            case WeightFormat::nf4:
-                bytes_ += (count + 1) / 2 + (linear.w.nf4.absmax ? 4 * blocks : blocks + 4 * ((blocks + Nf4Data::kNestedBlock - 1) / Nf4Data::kNestedBlock));
-                break;
-        }
-    });
+    for_each_linear(layers_, [&](const std::string&, const Linear& linear, int64_t, int64_t) { bytes_ += linear_bytes(linear); });
     for_each_head_norm(layers_, [&](const std::string&, const float*) { bytes_ += static_cast<uint64_t>(layers_.dims.head_dim) * sizeof(float); });
 }
 

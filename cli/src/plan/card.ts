@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import type { ITrainOptions } from '@atelier/contracts';
+import { type BaseQuant, FLUX_DEV_DIMS, type MemoryPlan, type PartialTrainOptions, planOnCard, type Shape, transformerDims } from '@atelier/engine';
+import { duration } from '../output';
+import type { Settings } from '../settings';
+
+export const DEFAULT_CARD = '4090';
+
+/** A plan from sizes alone: those of the checkpoint that was named, of which only the config is read, or FLUX.1-dev's. */
+export async function planForCard({ model, modelGiven }: Settings, options: ITrainOptions, shape: Shape, card: string, budget: number | undefined): Promise<MemoryPlan> {
+  const dims = modelGiven ? transformerDims(join(model, 'transformer')) : FLUX_DEV_DIMS;
+  const { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps } = options;
+  const engineOptions = { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps, memoryBudget: budget } as PartialTrainOptions;
+  return planOnCard({ dims, quant: options.quant as BaseQuant, options: engineOptions, shapes: [shape], card });
+}
+
+/** What was chosen and how long it would take, for people. */
+export function cardLines({ choice, time }: MemoryPlan, options: ITrainOptions, card: string): string[] {
+  const blocks = blocksOf(choice);
+  const steps = options.totalSteps ?? 0;
+  const micro = options.accumulation ?? 1;
+  return [
+    'what the memory is spent on',
+    `  kept for backward      ${[[choice.keepAll, 'all'], [choice.keepAttention, 'attention'], [choice.keepInput, 'the input alone']].map(([count, what]) => `${what} of ${count}`).join(', ')} blocks`,
+    `  weights                ${choice.resident} of ${blocks} blocks stay on the card${choice.resident < blocks ? ', the others are fetched for each use' : ''}; modulation ${choice.modulationResident ? 'stays' : 'is fetched'}`,
+    `time by a model of the ${card}'s published rates, not measured`,
+    `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
+    `  fetching beside it     ${milliseconds(time.forwardFetchMs)} in forward, ${milliseconds(time.backwardFetchMs)} in backward; alone, of modulation, ${milliseconds(time.modulationFetchMs)}`,
+    `  run                    ${duration(secondsOf(time.totalMs, steps, micro))} for ${steps} steps of ${micro} micro-step${micro === 1 ? '' : 's'}`,
+  ];
+}
+
+/** The same, for scripts. */
+export function cardObject({ choice, time, contextBytes }: MemoryPlan, options: ITrainOptions, card: string): object {
+  return {
+    gpu: card,
+    context_bytes: contextBytes,
+    keep_input: choice.keepInput,
+    keep_attention: choice.keepAttention,
+    keep_all: choice.keepAll,
+    resident_blocks: choice.resident,
+    blocks: blocksOf(choice),
+    modulation_resident: choice.modulationResident,
+    predicted: {
+      micro_step_ms: time.totalMs,
+      forward_ms: time.forwardMs,
+      backward_ms: time.backwardMs,
+      again_ms: time.againMs,
+      forward_fetch_ms: time.forwardFetchMs,
+      backward_fetch_ms: time.backwardFetchMs,
+      modulation_fetch_ms: time.modulationFetchMs,
+      run_s: secondsOf(time.totalMs, options.totalSteps ?? 0, options.accumulation ?? 1),
+    },
+  };
+}
+
+function blocksOf({ keepInput, keepAttention, keepAll }: MemoryPlan['choice']): number {
+  return keepInput + keepAttention + keepAll;
+}
+
+function secondsOf(microMs: number, steps: number, micro: number): number {
+  return (microMs * steps * micro) / 1000;
+}
+
+function milliseconds(value: number): string {
+  return `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+}

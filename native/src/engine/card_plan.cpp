@@ -1,0 +1,45 @@
+#include "engine/train_plan.h"
+#include "formats/config.h"
+#include "training/lora_bank.h"
+#include "training/schedules.h"
+#include "training/step_costs.h"
+
+namespace atelier {
+
+MemoryPlan plan_on_card(const CardRun& run) {
+    const DeviceProfile& profile = card_profile(run.card);
+    check_train_options(run.options);
+    FluxLayers layers = layers_without_values(run.dims, run.quant);
+    const std::vector<FluxShape> shapes = training_shapes(run.dims, run.shapes);
+    MemoryPlan plan;
+    plan.state_bytes = LoraBank::bytes_of(layers, run.options) + training_input_bytes(run.dims, shapes);
+    plan.workspace_bytes = profile.workspace_bytes;
+    plan.context_bytes = profile.context_bytes;
+    LoraBank::bind_without_values(layers, run.options);
+    const PlannerTask task =
+        planner_task({layers, shapes, run.options.accumulation, run.options.memory_budget, plan.state_bytes + plan.workspace_bytes + plan.context_bytes, profile});
+    PlannedMemory planned;
+    if (run.options.memory_budget)
+        planned = plan_memory(task);
+    else {
+        planned.choice = choice_without_budget(task.blocks.size(), run.options.recompute);
+        planned.arena_bytes = task.arena_bytes(planned.choice.keep);
+        planned.weight_bytes = device_weight_bytes(task, planned.choice);
+        planned.time = step_time(task, planned.choice);
+    }
+    plan.arena_bytes = planned.arena_bytes;
+    plan.weight_bytes = planned.weight_bytes + task.fixed_bytes - (plan.state_bytes + plan.workspace_bytes + plan.context_bytes);
+    plan.choice = summary(planned.choice);
+    plan.time = summary(planned.time);
+    return plan;
+}
+
+std::vector<std::string> card_names() {
+    std::vector<std::string> names;
+    for (const DeviceProfile& profile : card_profiles()) names.push_back(profile.name);
+    return names;
+}
+
+FluxDims transformer_dims(const std::string& dir) { return read_transformer_config(dir); }
+
+} // namespace atelier

@@ -1,0 +1,21 @@
+// What Trainer::plan and plan_on_card share: checked options, and a plan put into the public header's words.
+#pragma once
+#include "atelier/engine.h"
+#include "models/flux/inputs.h"
+#include "planning/memory_planner.h"
+
+namespace atelier {
+
+// invalid_argument for an option that cannot be, naming it; rank, targets and schedule are checked where they are used.
+void check_train_options(const TrainOptions& options);
+
+// The shapes, each once. invalid_argument for none or one that cannot be computed; unsupported for a transformer that is not text to image.
+std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<Trainer::Shape>& shapes);
+
+// What training holds beside arena, weights and adapter: rotary tables and one sample's noise.
+uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>& shapes);
+
+MemoryPlan::Choice summary(const MemoryChoice& choice);
+MemoryPlan::Time summary(const StepTime& time);
+
+} // namespace atelier

@@ -1,0 +1,53 @@
+// Chooses, within a budget of bytes, what each block keeps for backward and which blocks' weights stay on the device: the choice with the least
+// time by the costs it is given. A pure function that knows no model and calls no device.
+#pragma once
+#include "planning/memory_choice.h"
+#include <array>
+#include <functional>
+
+namespace atelier {
+
+struct BlockCost {
+    uint64_t weight_bytes = 0;
+    double forward_ms = 0, backward_ms = 0;     // backward: with everything kept
+    // By BlockKeep: what backward makes again, and what forward keeps beyond the block's input.
+    std::array<double, 3> again_ms{};
+    std::array<uint64_t, 3> kept_bytes{};
+};
+
+struct PlannerTask {
+    uint64_t budget_bytes = 0;
+    uint64_t fixed_bytes = 0;        // taken whatever is chosen
+    uint64_t modulation_bytes = 0;   // weights of the blocks' modulation linears
+    uint64_t modulation_slot_bytes = 0; // of the largest one
+    double modulation_ms = 0;        // computing them, before the first block
+    std::vector<BlockCost> blocks;   // doubles, then singles
+    double host_copy = 0;            // bytes/ms; 0: weights cannot be streamed
+    // Exactly what the step's program reserves with this keep. Slow: asked for the few choices that are in question.
+    std::function<uint64_t(const std::vector<BlockKeep>&)> arena_bytes;
+};
+
+// One micro-step. Transfers run beside the blocks' compute, so each direction takes the longer of the two; the modulation's have nothing to
+// run beside.
+struct StepTime {
+    double forward_ms = 0, backward_ms = 0; // computing
+    double again_ms = 0;                    // of backward_ms: what was not kept
+    double forward_transfer_ms = 0, backward_transfer_ms = 0, modulation_transfer_ms = 0;
+    double total_ms() const;
+};
+
+struct PlannedMemory {
+    MemoryChoice choice;
+    uint64_t arena_bytes = 0, weight_bytes = 0; // device_weight_bytes of the choice
+    uint64_t total_bytes = 0;                   // with fixed_bytes
+    StepTime time;
+};
+
+// resource_exhausted, naming the smallest budget that works.
+PlannedMemory plan_memory(const PlannerTask& task);
+
+// What a given choice takes and costs. Weights on the device: resident blocks and modulation, and the ring that the others pass through.
+uint64_t device_weight_bytes(const PlannerTask& task, const MemoryChoice& choice);
+StepTime step_time(const PlannerTask& task, const MemoryChoice& choice);
+
+} // namespace atelier

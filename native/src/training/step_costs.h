@@ -1,0 +1,29 @@
+// What the planner needs to know of a micro-step, block by block: bytes of weights and of what is kept, and milliseconds by a device's rates.
+#pragma once
+#include "models/flux/network.h"
+#include "planning/device_profile.h"
+#include "planning/memory_planner.h"
+
+namespace atelier {
+
+struct StepCosts {
+    std::vector<BlockCost> blocks; // doubles, then singles
+    uint64_t modulation_bytes = 0, modulation_slot_bytes = 0; // of the blocks' modulation linears: all, the largest
+    uint64_t other_bytes = 0;      // weights of neither
+    double modulation_ms = 0;
+};
+
+// `layers`: with the trained branches bound.
+StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile);
+
+// The choice for programs of all `shapes`, with times of the largest; task.fixed_bytes: all that is neither weights nor arena.
+struct StepPlanRequest {
+    const FluxLayers& layers;
+    std::vector<FluxShape> shapes;
+    int64_t accumulation = 1;
+    uint64_t budget_bytes = 0, fixed_bytes = 0;
+    const DeviceProfile& profile;
+};
+PlannerTask planner_task(const StepPlanRequest& request);
+
+} // namespace atelier

@@ -1,0 +1,174 @@
+// Training within a memory budget: what is planned is what is reserved, whatever is chosen computes the same bits, and FLUX.1-dev's plans on
+// cards keep to the arithmetic of a paper model.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "training/support.h"
+#include <chrono>
+#include <doctest/doctest.h>
+
+using namespace atelier;
+using namespace atelier::test;
+
+namespace {
+
+constexpr uint64_t kGiB = uint64_t{1} << 30;
+
+struct Tiny {
+    GoldenFile file{"training.safetensors"};
+    Golden mean = file["mean"], logvar = file["logvar"], prompt = file["prompt_embeds"], pooled = file["pooled"];
+    Trainer::Shape shape{mean.shape[2] / 2, mean.shape[3] / 2, prompt.shape[1]};
+    std::shared_ptr<FluxTransformer> model = FluxTransformer::load(Device::cpu(2), transformer_dir(), BaseQuant::nf4);
+    TrainOptions options = golden_options();
+
+    Tiny() {
+        options.lr = 1e-2;
+        options.accumulation = 2;
+    }
+
+    std::vector<std::byte> train(Trainer& trainer, std::vector<double>& losses) const {
+        for (int64_t micro = 0; micro < 6; ++micro) {
+            Trainer::Sample s;
+            s.mean = mean.row(micro % mean.shape[0]);
+            s.logvar = logvar.row(micro % mean.shape[0]);
+            s.shape = shape;
+            s.prompt_embeds = prompt.row(micro % mean.shape[0]);
+            s.pooled = pooled.row(micro % mean.shape[0]);
+            s.sample_id = static_cast<uint64_t>(micro);
+            losses.push_back(trainer.micro_step(s).loss);
+            if ((micro + 1) % options.accumulation == 0) trainer.optimizer_step();
+        }
+        return trainer.save_state();
+    }
+};
+
+int64_t blocks(const MemoryPlan& plan) { return plan.choice.keep_input + plan.choice.keep_attention + plan.choice.keep_all; }
+
+CardRun flux_dev(uint64_t budget, bool large = false) {
+    CardRun run;
+    run.quant = BaseQuant::nf4_double;
+    run.options.memory_budget = budget;
+    run.options.accumulation = 4;
+    run.shapes = {large ? Trainer::Shape{64, 64, 512} : Trainer::Shape{48, 32, 77}};
+    return run;
+}
+
+} // namespace
+
+TEST_CASE("budget: planned is reserved and used, and every budget trains the same bits") {
+    const Tiny tiny;
+    TrainOptions keep = tiny.options, again = tiny.options;
+    keep.recompute = false;
+    const MemoryPlan most = Trainer::plan(*tiny.model, keep, {tiny.shape}), least = Trainer::plan(*tiny.model, again, {tiny.shape});
+    REQUIRE(least.total_bytes() < most.total_bytes());
+    std::vector<double> losses;
+    Trainer unlimited(tiny.model, keep, {tiny.shape});
+    const std::vector<std::byte> state = tiny.train(unlimited, losses);
+
+    std::vector<uint64_t> arenas;
+    for (int part = 0; part <= 6; ++part) {
+        TrainOptions o = tiny.options;
+        o.memory_budget = least.total_bytes() + (most.total_bytes() - least.total_bytes()) * static_cast<uint64_t>(part) / 6;
+        const MemoryPlan plan = Trainer::plan(*tiny.model, o, {tiny.shape});
+        CHECK(plan.total_bytes() <= o.memory_budget);
+        CHECK(blocks(plan) == 5);
+        CHECK(plan.choice.resident == 5);
+        Trainer trainer(tiny.model, o, {tiny.shape});
+        CHECK(trainer.memory_plan().total_bytes() == plan.total_bytes());
+        std::vector<double> here;
+        CHECK(tiny.train(trainer, here) == state);
+        CHECK(here == losses);
+        CHECK(trainer.arena_high_water() == plan.arena_bytes);
+        arenas.push_back(plan.arena_bytes);
+    }
+    CHECK(arenas.front() == least.arena_bytes);
+    CHECK(arenas.back() == most.arena_bytes);
+    CHECK(std::is_sorted(arenas.begin(), arenas.end()));
+    CHECK(std::adjacent_find(arenas.begin(), arenas.end(), [](uint64_t a, uint64_t b) { return b > a; }) != arenas.end());
+}
+
+TEST_CASE("budget: it holds for the largest of several shapes") {
+    const Tiny tiny;
+    const Trainer::Shape wide{2, 9, 40}, small{2, 2, 8};
+    TrainOptions o = tiny.options;
+    for (const bool recompute : {true, false}) {
+        o.recompute = recompute;
+        o.memory_budget = 0;
+        const uint64_t total = Trainer::plan(*tiny.model, o, {small, tiny.shape, wide, small}).total_bytes();
+        o.memory_budget = total + 100'000;
+        const MemoryPlan plan = Trainer::plan(*tiny.model, o, {small, tiny.shape, wide, small});
+        CHECK(plan.total_bytes() <= o.memory_budget);
+        CHECK(plan.total_bytes() >= (recompute ? total : 0));
+    }
+}
+
+TEST_CASE("budget: too small a one is refused, naming the smallest that works, and that one works") {
+    const Tiny tiny;
+    TrainOptions o = tiny.options;
+    o.memory_budget = 1;
+    try {
+        Trainer::plan(*tiny.model, o, {tiny.shape});
+        FAIL("planned into one byte");
+    } catch (const Error& e) {
+        CHECK(e.code() == ErrorCode::resource_exhausted);
+        const std::string text = e.what(), before = "planned into is ";
+        const uint64_t smallest = std::stoull(text.substr(text.find(before) + before.size()));
+        o.memory_budget = smallest;
+        CHECK(Trainer::plan(*tiny.model, o, {tiny.shape}).total_bytes() == smallest);
+        o.memory_budget = smallest - 1;
+        CHECK_THROWS_AS(Trainer::plan(*tiny.model, o, {tiny.shape}), Error);
+    }
+}
+
+TEST_CASE("card: FLUX.1-dev without a card or weights, in well under two seconds") {
+    const auto begin = std::chrono::steady_clock::now();
+    double before = INFINITY;
+    for (const uint64_t gib : {4, 6, 8, 12, 16, 24}) {
+        const MemoryPlan plan = plan_on_card(flux_dev(gib * kGiB));
+        CHECK(plan.total_bytes() <= gib * kGiB);
+        CHECK(blocks(plan) == 57);
+        CHECK(plan.time.total_ms <= before);
+        before = plan.time.total_ms;
+        MESSAGE(gib, " GiB: ", plan.time.total_ms, " ms, ", static_cast<double>(plan.total_bytes()) / 1e9, " GB; keep input ", plan.choice.keep_input, ", attention ",
+                plan.choice.keep_attention, ", all ", plan.choice.keep_all, "; resident ", plan.choice.resident, std::string(plan.choice.modulation_resident ? ", modulation too" : ""));
+    }
+    CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < 12); // six plans, on a busy machine
+    const MemoryPlan rich = plan_on_card(flux_dev(24 * kGiB));
+    CHECK(rich.choice.keep_all == 57);
+    CHECK(rich.choice.resident == 57);
+    CHECK(rich.time.again_ms == 0);
+}
+
+TEST_CASE("card: the figures of the paper model, part by part") {
+    // 8.607 billion parameters in 57 blocks and 3.228 in their modulation; 0.516 bytes each, and fp32 biases
+    CardRun run = flux_dev(0);
+    run.options.recompute = false;
+    const MemoryPlan plan = plan_on_card(run);
+    CHECK(static_cast<double>(plan.weight_bytes) == doctest::Approx((8.607e9 + 3.228e9 + 0.06e9) * 0.516).epsilon(0.01));
+    CHECK(static_cast<double>(plan.state_bytes) == doctest::Approx(4.67e6 * 4 * 2 + 4.67e6 * 2).epsilon(0.1)); // weights and gradients in fp32, two 8-bit moments
+    // Everything kept at 10 and 9 matrices of tokens x 3072 a block, in fp32, and a working set of tens of them
+    const double u = 1613.0 * 3072 * 4;
+    CHECK(static_cast<double>(plan.arena_bytes) > (19 * 10 + 38 * 9) * u);
+    CHECK(static_cast<double>(plan.arena_bytes) < (19 * 10 + 38 * 9 + 40) * u);
+    // 434 ms with activations in bf16; fp32 doubles the 27 ms of elementwise traffic, and the modulation adds its reading
+    CHECK(plan.time.total_ms > 434);
+    CHECK(plan.time.total_ms < 500);
+    CHECK(plan.time.total_ms == doctest::Approx(plan.time.forward_ms + plan.time.backward_ms));
+    run.options.recompute = true;
+    CHECK(plan_on_card(run).time.total_ms > plan.time.total_ms + 100);
+}
+
+TEST_CASE("card: streaming decides the time where the bus is slow") {
+    CardRun run = flux_dev(6 * kGiB);
+    const MemoryPlan fast = plan_on_card(run);
+    CHECK(fast.choice.resident < 57);
+    CHECK(fast.time.total_ms == doctest::Approx(fast.time.modulation_fetch_ms + fast.time.forward_ms + fast.time.backward_ms)); // 178 ms hide behind 225
+    run.card = "h100";
+    run.shapes = {{16, 16, 77}};
+    run.options.memory_budget = 2 * kGiB;
+    const MemoryPlan quick = plan_on_card(run);
+    CHECK(quick.time.forward_fetch_ms > quick.time.forward_ms);
+    CHECK(quick.time.total_ms > quick.time.forward_ms + quick.time.backward_ms + quick.time.modulation_fetch_ms);
+    run.card = "voodoo2";
+    CHECK_THROWS_WITH_AS(plan_on_card(run), doctest::Contains("4090, 3090"), Error);
+    run = flux_dev(kGiB);
+    CHECK_THROWS_WITH_AS(plan_on_card(run), doctest::Contains("the least that this run can be planned into"), Error);
+}
