@@ -1,14 +1,15 @@
 #include "engine/flux_transformer.h"
 #include "engine/one_shot.h"
-#include <algorithm>
 
 namespace atelier {
 
 FluxTransformer::FluxTransformer() = default;
 FluxTransformer::~FluxTransformer() = default;
 
-FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w) : device(std::move(on)), weights(std::move(w)) {
+FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w) : device(std::move(on)), weights(std::move(w)), constants(memory()) {
     for_each_linear(weights.layers(), [&](const std::string& path, const Linear&, int64_t in, int64_t out) { modules.push_back({path, in, out}); });
+    add_constants(constants, weights.layers());
+    constants.place();
 }
 
 std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> device, const std::string& dir, BaseQuant quant, const std::string& cache_dir,
@@ -58,34 +59,36 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     emit_alive(program, "outputs", {prediction});
     emit_alive(program, "outputs", network.captured());
 
+    Constants tables(impl->memory(), &impl->constants);
+    network.add_constants(tables);
+    tables.place();
+    program.read_from(tables);
+
+    Memory& memory = impl->memory();
     TensorMap result;
     run_once(
         *impl->device, program,
         [&](const Program::Resolver& at) {
-            write_rows(input.latents, at(latents));
-            write_rows(input.prompt_embeds, at(prompt));
-            conditioning.fill(at, 0, input.sigma, input.guidance, input.pooled);
+            write_view(memory, at(latents), input.latents.data());
+            write_view(memory, at(prompt), input.prompt_embeds.data());
+            conditioning.fill(memory, at, 0, input.sigma, input.guidance, input.pooled);
         },
         [&](const Program::Resolver& at) {
-            result["out"] = read_tensor(at(prediction));
+            result["out"] = read_tensor(memory, at(prediction));
             for (size_t i = 0; i < network.captured().size(); ++i) {
                 const Sym& joint = network.captured()[i];
                 if (static_cast<int64_t>(i) < dims.num_layers) {
                     const std::string name = "block_double_" + std::to_string(i);
-                    result[name + "_txt"] = read_tensor(at(joint.row_range(0, shape.text_tokens)));
-                    result[name + "_img"] = read_tensor(at(joint.row_range(shape.text_tokens, shape.image_tokens())));
+                    result[name + "_txt"] = read_tensor(memory, at(joint.row_range(0, shape.text_tokens)));
+                    result[name + "_img"] = read_tensor(memory, at(joint.row_range(shape.text_tokens, shape.image_tokens())));
                 } else {
-                    result["block_single_" + std::to_string(static_cast<int64_t>(i) - dims.num_layers)] = read_tensor(at(joint));
+                    result["block_single_" + std::to_string(static_cast<int64_t>(i) - dims.num_layers)] = read_tensor(memory, at(joint));
                 }
             }
         });
     return result;
 }
 
-Tensor read_tensor(const View& view) { return {{view.rows, view.cols}, read_rows(view, "transformer")}; }
-
-void write_rows(std::span<const float> values, const View& view) {
-    for (int64_t r = 0; r < view.rows; ++r) std::copy_n(values.data() + r * view.cols, view.cols, view.row(r));
-}
+Tensor read_tensor(Memory& memory, const View& view) { return {{view.rows, view.cols}, read_rows(memory, view, "transformer")}; }
 
 } // namespace atelier

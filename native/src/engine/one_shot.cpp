@@ -5,10 +5,8 @@
 
 namespace atelier {
 
-std::vector<float> read_rows(const View& view, const char* what) {
-    std::vector<float> out;
-    out.reserve(static_cast<size_t>(view.size()));
-    for (int64_t r = 0; r < view.rows; ++r) out.insert(out.end(), view.row(r), view.row(r) + view.cols);
+std::vector<float> read_rows(Memory& memory, const View& view, const char* what) {
+    std::vector<float> out = values_of(memory, view);
     require(std::all_of(out.begin(), out.end(), [](float v) { return std::isfinite(v); }), ErrorCode::internal, what,
             ": the result holds NaN or infinity although weights and input are finite");
     return out;

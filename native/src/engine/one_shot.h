@@ -2,12 +2,13 @@
 // their shapes change from call to call, and memory held between calls would be memory the trainer lacks.
 #pragma once
 #include "engine/device.h"
+#include "tensor/transfer.h"
 
 namespace atelier {
 
 template <class Fill, class Read>
 void run_once(Device& device, Program& program, Fill&& fill, Read&& read) {
-    const Arena arena(program.plan().arena_bytes);
+    const Arena arena(device.impl->ops->memory(), program.plan().arena_bytes);
     const Program::Resolver at = program.resolver(arena.data());
     fill(at);
     const std::lock_guard lock(device.impl->busy);
@@ -16,7 +17,7 @@ void run_once(Device& device, Program& program, Fill&& fill, Read&& read) {
 }
 
 // The rows of a matrix, copied out; an Error (internal) that names `what` if the numbers are not finite.
-std::vector<float> read_rows(const View& view, const char* what);
+std::vector<float> read_rows(Memory& memory, const View& view, const char* what);
 
 // Throws invalid_argument unless there are `count` finite values.
 void check_input(std::span<const float> values, int64_t count, const char* what);

@@ -3,6 +3,7 @@
 #include "engine/one_shot.h"
 #include "ops/cpu/cpu_ops.h"
 #include "tensor/arena.h"
+#include "tensor/transfer.h"
 #include "training/adam_state.h"
 
 namespace atelier {
@@ -14,7 +15,9 @@ struct Optimizer::Impl {
     Arena memory;
     AdamState state;
 
-    Impl(AdamKind kind, int64_t n) : count(n), memory(AdamState::bytes(kind, n)), state(kind, n, memory.data()) {}
+    Impl(AdamKind kind, int64_t n) : count(n), memory(ops->memory(), AdamState::bytes(kind, n)), state(kind, n, memory.data()) {
+        write_zeros(ops->memory(), memory.data(), AdamState::bytes(kind, n));
+    }
 };
 
 Optimizer::Optimizer(const std::string& kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay) {

@@ -3,6 +3,7 @@
 #include "engine/one_shot.h"
 #include "formats/text.h"
 #include "formats/weight_source.h"
+#include "ops/constants.h"
 #include "quant/dynamic_map.h"
 #include "quant/nf4.h"
 
@@ -72,12 +73,20 @@ Tensor prequantized_linear(Device& device, const std::string& file, const std::s
     Tensor y{x.shape, std::vector<float>(static_cast<size_t>(rows * out))};
     y.shape.back() = out;
     LinearArgs args;
-    args.x = {const_cast<float*>(x.data.data()), rows, in, in}; // only read
-    args.w = weight;
-    args.bias = bias.empty() ? nullptr : bias.data();
-    args.y = {y.data.data(), rows, out, out};
+    Memory& memory = device.impl->ops->memory();
+    const Arena input(memory, static_cast<uint64_t>(rows * in) * sizeof(float)), output(memory, static_cast<uint64_t>(rows * out) * sizeof(float));
+    Constants constants(memory);
+    constants.add(weight);
+    constants.add(bias);
+    constants.place();
+    args.x = {input.data(), rows, in, in};
+    args.w = constants.at(weight);
+    args.bias = bias.empty() ? nullptr : constants.at(bias.data());
+    args.y = {output.data(), rows, out, out};
     const std::lock_guard lock(device.impl->busy);
+    write_view(memory, args.x, x.data.data());
     device.impl->ops->linear(args);
+    read_view(memory, args.y, y.data.data());
     return y;
 }
 

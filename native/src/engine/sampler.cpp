@@ -38,7 +38,7 @@ struct Sampler::Impl {
         const FluxShape shape = shape_of(r, flux().dims());
         require(r.steps > 0 && r.steps <= 10000, ErrorCode::invalid_argument, r.steps, " steps: expected 1 to 10000");
         if (!programs || !same(programs->shape(), shape) || programs->steps() != r.steps)
-            programs = std::make_unique<DenoisePrograms>(adapted.layers(), shape, r.steps);
+            programs = std::make_unique<DenoisePrograms>(adapted.layers(), shape, r.steps, flux().memory(), adapted.constants());
         return *programs;
     }
 
@@ -69,7 +69,7 @@ Sampler::Sampler(std::shared_ptr<FluxTransformer> model, const std::vector<Adapt
             " output channels: only text-to-image transformers draw, whose packed latents go in and come out");
     for (const AdapterUse& use : adapters)
         if (use.adapter) use.adapter->validate(*model);
-    AdaptedLayers adapted(model->impl->weights, adapters, fused);
+    AdaptedLayers adapted(model->impl->weights, adapters, fused, model->impl->memory(), model->impl->constants);
     impl.reset(new Impl{std::move(model), std::move(adapted), nullptr});
 }
 
@@ -99,7 +99,7 @@ Tensor Sampler::generate(const Request& request, const EngineProgress& progress)
     input.sigmas = schedule.sigmas;
     input.guidance = request.guidance;
     // Reserved for this picture only: memory held between pictures would be memory that a trainer lacks.
-    const Arena memory(programs.bytes(), Program::kAlignment);
+    const Arena memory(impl->flux().memory(), programs.bytes());
     const std::lock_guard lock(impl->flux().device->impl->busy);
     programs.run(impl->flux().ops(), memory.data(), input, packed.data, internal_progress(progress));
     for (const float v : packed.data)

@@ -11,8 +11,15 @@ constexpr int64_t kMaxTokens = 4096; // far above FLUX's 512; the position bias 
 struct T5Text::Impl {
     std::shared_ptr<Device> device;
     t5::Encoder model;
+    Constants constants;
     std::vector<float> bias; // of the length last used
     size_t bias_tokens = 0;
+
+    Impl(std::shared_ptr<Device> on, t5::Encoder loaded) : device(std::move(on)), model(std::move(loaded)), constants(memory()) {
+        model.add_constants(constants);
+        constants.place();
+    }
+    Memory& memory() const { return device->impl->ops->memory(); }
 };
 
 T5Text::T5Text() = default;
@@ -21,7 +28,7 @@ T5Text::~T5Text() = default;
 std::shared_ptr<T5Text> T5Text::load(std::shared_ptr<Device> device, const std::string& dir, const EngineProgress& progress) {
     internal_progress(progress).check();
     std::shared_ptr<T5Text> text(new T5Text);
-    text->impl = std::unique_ptr<Impl>(new Impl{std::move(device), t5::Encoder(read_t5_config(dir), WeightSource::open(dir)), {}, 0});
+    text->impl = std::make_unique<Impl>(std::move(device), t5::Encoder(read_t5_config(dir), WeightSource::open(dir)));
     internal_progress(progress)(1, 1, "load text encoder 2");
     return text;
 }
@@ -32,13 +39,17 @@ Tensor T5Text::encode(std::span<const int32_t> ids) {
         impl->bias = impl->model.position_bias(static_cast<int64_t>(ids.size()));
         impl->bias_tokens = ids.size();
     }
+    Constants constants(impl->memory(), &impl->constants);
+    constants.add(impl->bias);
+    constants.place();
     Program program;
+    program.read_from(constants);
     const Sym input = program.persistent(static_cast<int64_t>(ids.size()), 1, "ids", DType::i32);
     const Sym last = impl->model.encode(program, input, impl->bias.data());
     Tensor out{{last.rows, last.cols}, {}};
     run_once(
-        *impl->device, program, [&](const Program::Resolver& at) { write_ids(ids, at(input)); },
-        [&](const Program::Resolver& at) { out.data = read_rows(at(last), "T5 text encoder"); });
+        *impl->device, program, [&](const Program::Resolver& at) { write_view(impl->memory(), at(input), ids.data()); },
+        [&](const Program::Resolver& at) { out.data = read_rows(impl->memory(), at(last), "T5 text encoder"); });
     return out;
 }
 

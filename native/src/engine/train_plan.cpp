@@ -46,7 +46,7 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
         tables += RopeTable::bytes(dims, shape.tokens());
         latents = std::max(latents, shape.image_tokens() * dims.in_channels);
     }
-    return tables + 2 * static_cast<uint64_t>(latents) * sizeof(float);
+    return tables + 3 * static_cast<uint64_t>(latents) * sizeof(float);
 }
 
 MemoryPlan::Choice summary(const MemoryChoice& choice) {

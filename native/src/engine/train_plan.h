@@ -12,7 +12,7 @@ void check_train_options(const TrainOptions& options);
 // The shapes, each once. invalid_argument for none or one that cannot be computed; unsupported for a transformer that is not text to image.
 std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<Trainer::Shape>& shapes);
 
-// What training holds beside arena, weights and adapter: rotary tables and one sample's noise.
+// What training holds beside arena, weights and adapter: rotary tables, and one sample's latents and noise.
 uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>& shapes);
 
 MemoryPlan::Choice summary(const MemoryChoice& choice);

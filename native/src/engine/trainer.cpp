@@ -19,12 +19,12 @@ bool same(const FluxShape& a, const Trainer::Shape& b) { return a.grid_h == b.gr
 
 // f(index into (channels, 2 grid_h, 2 grid_w), view's element) for every element of the packed latents (tokens, 4 channels).
 template <class F>
-void for_each_packed(const FluxShape& shape, const View& packed, F&& f) {
+void for_each_packed(const FluxShape& shape, int64_t channels, std::span<float> packed, F&& f) {
     const int64_t height = 2 * shape.grid_h, width = 2 * shape.grid_w;
-    for (int64_t token = 0; token < packed.rows; ++token) {
+    for (int64_t token = 0; token < shape.image_tokens(); ++token) {
         const int64_t top = token / shape.grid_w * 2, left = token % shape.grid_w * 2;
-        float* row = packed.row(token);
-        for (int64_t k = 0; k < packed.cols; ++k) f((k / 4 * height + top + k % 4 / 2) * width + left + k % 2, row[k]);
+        float* row = packed.data() + token * channels;
+        for (int64_t k = 0; k < channels; ++k) f((k / 4 * height + top + k % 4 / 2) * width + left + k % 2, row[k]);
     }
 }
 
@@ -43,14 +43,14 @@ struct Trainer::Impl {
     int64_t latent_count = 0; // of the largest shape
 
     std::unique_ptr<Arena> arena;
-    std::vector<float> eps, noise; // (16, H/8, W/8) of the largest shape: no allocation in a step
+    std::vector<float> eps, noise, packed; // (16, H/8, W/8) of the largest shape: no allocation in a step
     const MicroProgram* last = nullptr;
     uint64_t high_water = 0;
     int64_t step = 0, micro = 0, accumulated = 0;
     bool broken = false; // a micro-step ended half-way: gradients are neither the old nor the new ones
 
     Impl(const FluxTransformer& transformer, const TrainOptions& o, const std::vector<Shape>& shapes)
-        : flux(*transformer.impl), options(o), schedule(schedule_of(o)), bank(flux.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
+        : flux(*transformer.impl), options(o), schedule(schedule_of(o)), bank(flux.memory(), flux.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
         const FluxDims& dims = flux.dims();
         const std::vector<FluxShape> kinds = training_shapes(dims, shapes);
         host_bytes = training_input_bytes(dims, kinds);
@@ -84,9 +84,9 @@ struct Trainer::Impl {
     }
 
     void reserve() {
-        arena = std::make_unique<Arena>(arena_bytes);
-        eps.resize(static_cast<size_t>(latent_count));
-        noise.resize(static_cast<size_t>(latent_count));
+        arena = std::make_unique<Arena>(flux.memory(), arena_bytes);
+        for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
+        for (const auto& p : programs) p->place(flux.memory(), flux.constants);
     }
 
     void require_whole() const {
@@ -112,15 +112,19 @@ struct Trainer::Impl {
         check_input(sample.pooled, flux.dims().pooled_dim, "pooled");
         const auto posterior = given_or_drawn(sample.eps, RandomUse::posterior, sample, count, eps, "eps");
         const auto flow = given_or_drawn(sample.noise, RandomUse::flow_noise, sample, count, noise, "noise");
-        for_each_packed(p.shape, at(p.latents), [&](int64_t i, float& value) {
+        Memory& memory = flux.memory();
+        for_each_packed(p.shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) {
             const size_t k = static_cast<size_t>(i);
             value = (sample.mean[k] + std::exp(0.5f * sample.logvar[k]) * posterior[k] - options.vae_shift) * options.vae_scaling;
         });
-        for_each_packed(p.shape, at(p.noise), [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
-        write_rows(sample.prompt_embeds, at(p.prompt));
-        p.conditioning.fill(at, 0, sigma, options.guidance, sample.pooled);
-        *at(p.sigma).f32() = sigma;
-        *at(p.weight).f32() = static_cast<float>(loss_weight(options.weighting, sigma));
+        write_view(memory, at(p.latents), packed.data());
+        for_each_packed(p.shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
+        write_view(memory, at(p.noise), packed.data());
+        write_view(memory, at(p.prompt), sample.prompt_embeds.data());
+        p.conditioning.fill(memory, at, 0, sigma, options.guidance, sample.pooled);
+        const float weight = static_cast<float>(loss_weight(options.weighting, sigma));
+        write_view(memory, at(p.sigma), &sigma);
+        write_view(memory, at(p.weight), &weight);
     }
 
     MicroResult micro_step(const Sample& sample, const EngineProgress& progress) {
@@ -143,7 +147,7 @@ struct Trainer::Impl {
         write_inputs(*p, at, sample, result.sigma);
         broken = true;
         high_water = std::max(high_water, p->program.run(flux.ops(), arena->data(), internal_progress(progress)));
-        result.loss = *at(p->loss).f32();
+        result.loss = values_of(flux.memory(), at(p->loss)).front();
         require(std::isfinite(result.loss), ErrorCode::internal, "the loss is not finite at micro-step ", micro,
                 "; lower the learning rate, or look for weights or latents that are out of range");
         broken = false;
@@ -203,24 +207,26 @@ void Trainer::set_adapter(const Adapter& adapter) {
 
 Tensor Trainer::last_prediction() const {
     require(impl->last != nullptr, ErrorCode::invalid_argument, "last_prediction before a micro-step");
-    return read_tensor(impl->last->program.resolver(impl->arena->data())(impl->last->prediction));
+    return read_tensor(impl->flux.memory(), impl->last->program.resolver(impl->arena->data())(impl->last->prediction));
 }
 
 std::vector<std::byte> Trainer::save_state() const {
     impl->require_whole();
     require(impl->accumulated == 0, ErrorCode::invalid_argument, "a training state is saved between optimizer steps; ", impl->accumulated, " micro-steps are accumulated");
-    return write_training_state({impl->step, impl->micro, training_identity(impl->options, impl->bank.paths()), impl->bank.weights(), impl->bank.optimizer_states()});
+    LoraBank::State state = impl->bank.state();
+    return write_training_state({impl->step, impl->micro, training_identity(impl->options, impl->bank.paths()), state.weights, state.optimizer_states});
 }
 
 void Trainer::load_state(std::span<const std::byte> bytes) {
-    const TrainingCounters counters =
-        read_training_state(bytes, {0, 0, training_identity(impl->options, impl->bank.paths()), impl->bank.weights(), impl->bank.optimizer_states()});
+    LoraBank::State state = impl->bank.state();
+    const TrainingCounters counters = read_training_state(bytes, {0, 0, training_identity(impl->options, impl->bank.paths()), state.weights, state.optimizer_states});
     impl->step = counters.step;
     impl->micro = counters.micro;
     impl->accumulated = 0;
     impl->broken = false;
     impl->last = nullptr;
     const std::lock_guard lock(impl->flux.device->impl->busy);
+    impl->bank.set_state(state);
     impl->bank.clear_gradients(impl->flux.ops());
 }
 

@@ -9,9 +9,12 @@ namespace {
 constexpr int64_t kMaxSide = 1 << 15; // pixels
 
 // (C, H·W) planes <-> (H·W, C) pixels
-void planes_to_pixels(std::span<const float> planes, const View& pixels) {
-    for (int64_t c = 0; c < pixels.cols; ++c)
-        for (int64_t p = 0; p < pixels.rows; ++p) pixels.row(p)[c] = planes[static_cast<size_t>(c * pixels.rows + p)];
+std::vector<float> planes_to_pixels(std::span<const float> planes, int64_t channels) {
+    const int64_t count = static_cast<int64_t>(planes.size()) / channels;
+    std::vector<float> pixels(planes.size());
+    for (int64_t c = 0; c < channels; ++c)
+        for (int64_t p = 0; p < count; ++p) pixels[static_cast<size_t>(p * channels + c)] = planes[static_cast<size_t>(c * count + p)];
+    return pixels;
 }
 
 Tensor pixels_to_planes(const std::vector<float>& pixels, int64_t stride, int64_t first, int64_t channels, int64_t height, int64_t width) {
@@ -26,6 +29,13 @@ Tensor pixels_to_planes(const std::vector<float>& pixels, int64_t stride, int64_
 struct Vae::Impl {
     std::shared_ptr<Device> device;
     vae::Autoencoder model;
+    Constants constants;
+
+    Impl(std::shared_ptr<Device> on, vae::Autoencoder loaded) : device(std::move(on)), model(std::move(loaded)), constants(memory()) {
+        model.add_constants(constants);
+        constants.place();
+    }
+    Memory& memory() const { return device->impl->ops->memory(); }
 };
 
 Vae::Vae() = default;
@@ -34,7 +44,7 @@ Vae::~Vae() = default;
 std::shared_ptr<Vae> Vae::load(std::shared_ptr<Device> device, const std::string& dir, const EngineProgress& progress) {
     internal_progress(progress).check();
     std::shared_ptr<Vae> vae(new Vae);
-    vae->impl = std::unique_ptr<Impl>(new Impl{std::move(device), vae::Autoencoder(read_vae_config(dir), WeightSource::open(dir))});
+    vae->impl = std::make_unique<Impl>(std::move(device), vae::Autoencoder(read_vae_config(dir), WeightSource::open(dir)));
     internal_progress(progress)(1, 1, "load vae");
     return vae;
 }
@@ -49,15 +59,16 @@ Vae::Posterior Vae::encode(std::span<const float> image, int64_t height, int64_t
             "image of ", height, "x", width, ": sides must be multiples of ", factor, ", at most ", kMaxSide);
     check_input(image, c.in_channels * height * width, "image");
     Program program;
+    program.read_from(impl->constants);
     const Sym input = program.persistent(height * width, c.in_channels, "image");
     const vae::Picture moments = impl->model.encode(program, {input, height, width});
     const Sym output = program.persistent(moments.pixels.rows, moments.pixels.cols, "moments");
     program.emit("copy", {moments.pixels, output}, [from = moments.pixels, output](Ops& ops, const Program::Resolver& at) { ops.copy(at(from), at(output)); });
     Posterior posterior;
     run_once(
-        *impl->device, program, [&](const Program::Resolver& at) { planes_to_pixels(image, at(input)); },
+        *impl->device, program, [&](const Program::Resolver& at) { write_view(impl->memory(), at(input), planes_to_pixels(image, c.in_channels).data()); },
         [&](const Program::Resolver& at) {
-            const std::vector<float> pixels = read_rows(at(output), "vae encode");
+            const std::vector<float> pixels = read_rows(impl->memory(), at(output), "vae encode");
             posterior.mean = pixels_to_planes(pixels, 2 * c.latent_channels, 0, c.latent_channels, moments.height, moments.width);
             posterior.logvar = pixels_to_planes(pixels, 2 * c.latent_channels, c.latent_channels, c.latent_channels, moments.height, moments.width);
         });
@@ -71,15 +82,16 @@ Tensor Vae::decode(std::span<const float> latents, int64_t h, int64_t w) {
             ": sides must lie in 1 to ", kMaxSide / c.spatial_factor());
     check_input(latents, c.latent_channels * h * w, "latents");
     Program program;
+    program.read_from(impl->constants);
     const Sym input = program.persistent(h * w, c.latent_channels, "latents");
     const vae::Picture image = impl->model.decode(program, {input, h, w});
     const Sym output = program.persistent(image.pixels.rows, image.pixels.cols, "image");
     program.emit("copy", {image.pixels, output}, [from = image.pixels, output](Ops& ops, const Program::Resolver& at) { ops.copy(at(from), at(output)); });
     Tensor result;
     run_once(
-        *impl->device, program, [&](const Program::Resolver& at) { planes_to_pixels(latents, at(input)); },
+        *impl->device, program, [&](const Program::Resolver& at) { write_view(impl->memory(), at(input), planes_to_pixels(latents, c.latent_channels).data()); },
         [&](const Program::Resolver& at) {
-            result = pixels_to_planes(read_rows(at(output), "vae decode"), c.out_channels, 0, c.out_channels, image.height, image.width);
+            result = pixels_to_planes(read_rows(impl->memory(), at(output), "vae decode"), c.out_channels, 0, c.out_channels, image.height, image.width);
         });
     return result;
 }

@@ -21,12 +21,22 @@ NormLayer read_norm(TensorReader& reader, const std::string& path, int64_t chann
     return layer;
 }
 
+void add_constants(Constants& constants, const DenseLayer& layer) {
+    constants.add(layer.weight);
+    constants.add(layer.bias);
+}
+
+void add_constants(Constants& constants, const NormLayer& layer) {
+    constants.add(layer.weight);
+    constants.add(layer.bias);
+}
+
 void emit_dense(Program& program, const DenseLayer& layer, const Sym& x, const Sym& y, Activation activation) {
     program.emit("linear", {x, y}, [=, w = layer.weight, bias = pointer(layer.bias)](Ops& ops, const Program::Resolver& at) {
         LinearArgs args;
         args.x = at(x);
-        args.w = w;
-        args.bias = bias;
+        args.w = at(w);
+        args.bias = at(bias);
         args.activation = activation;
         args.y = at(y);
         ops.linear(args);
@@ -35,12 +45,12 @@ void emit_dense(Program& program, const DenseLayer& layer, const Sym& x, const S
 
 void emit_layer_norm(Program& program, const NormLayer& layer, float eps, const Sym& x, const Sym& y) {
     program.emit("layer_norm", {x, y}, [=, w = pointer(layer.weight), b = pointer(layer.bias)](Ops& ops, const Program::Resolver& at) {
-        ops.layer_norm(at(x), w, b, eps, at(y));
+        ops.layer_norm(at(x), at(w), at(b), eps, at(y));
     });
 }
 
 void emit_rms_norm(Program& program, const NormLayer& layer, float eps, const Sym& x, const Sym& y) {
-    program.emit("rms_norm", {x, y}, [=, w = pointer(layer.weight)](Ops& ops, const Program::Resolver& at) { ops.rms_norm(at(x), w, eps, at(y)); });
+    program.emit("rms_norm", {x, y}, [=, w = pointer(layer.weight)](Ops& ops, const Program::Resolver& at) { ops.rms_norm(at(x), at(w), eps, at(y)); });
 }
 
 void emit_add(Program& program, const Sym& x, const Sym& y, const Sym& out) {
@@ -58,13 +68,13 @@ void emit_attention(Program& program, int64_t heads, float scale, bool causal, c
         args.dim = q.cols / heads;
         args.scale = scale;
         args.causal = causal;
-        args.bias = bias;
+        args.bias = at(bias);
         ops.attention(args);
     });
 }
 
 void emit_embedding(Program& program, const Weight& table, const Sym& ids, const Sym& y) {
-    program.emit("embedding", {ids, y}, [=](Ops& ops, const Program::Resolver& at) { ops.embedding(at(ids), table, at(y)); });
+    program.emit("embedding", {ids, y}, [=](Ops& ops, const Program::Resolver& at) { ops.embedding(at(ids), at(table), at(y)); });
 }
 
 } // namespace atelier

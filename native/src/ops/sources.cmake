@@ -1,4 +1,5 @@
 target_sources(atelier PRIVATE
+  src/ops/constants.cpp
   src/ops/host_memory.cpp
   src/ops/cpu/cpu_ops.cpp
   src/ops/cpu/ops_portable.cpp

@@ -1,5 +1,6 @@
 #include "sampling/adapted_layers.h"
 #include "base/error.h"
+#include "tensor/transfer.h"
 #include <algorithm>
 #include <cmath>
 
@@ -12,7 +13,8 @@ float scale_of(const Adapter::Module& m, float weight) { return weight * m.alpha
 
 } // namespace
 
-AdaptedLayers::AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused) : layers_(weights.layers()) {
+AdaptedLayers::AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory, const Constants& below)
+    : layers_(weights.layers()), constants_(std::make_unique<Constants>(memory, &below)) {
     for (const AdapterUse& use : adapters)
         require(use.adapter != nullptr && std::isfinite(use.weight), ErrorCode::invalid_argument, "an adapter's weight is ", use.weight, "; expected a finite number");
     for_each_linear(layers_, [&](const std::string& path, Linear& linear, int64_t, int64_t) {
@@ -25,17 +27,18 @@ AdaptedLayers::AdaptedLayers(const FluxWeights& weights, const std::vector<Adapt
         if (fused)
             fuse(weights, path, linear, uses);
         else
-            add_branch(linear, uses);
+            add_branch(memory, linear, uses);
     });
+    constants_->place();
 }
 
-void AdaptedLayers::add_branch(Linear& linear, const Uses& uses) {
+void AdaptedLayers::add_branch(Memory& memory, Linear& linear, const Uses& uses) {
     int64_t rank = 0;
     for (const auto& [m, weight] : uses) rank += m->rank;
     const int64_t in = uses.front().first->in, out = uses.front().first->out;
-    std::vector<float>& a = values_.emplace_back();
+    std::vector<float> a;
     a.reserve(static_cast<size_t>(rank * in));
-    std::vector<float>& b = values_.emplace_back(static_cast<size_t>(out * rank));
+    std::vector<float> b(static_cast<size_t>(out * rank));
     int64_t column = 0;
     for (const auto& [m, weight] : uses) {
         a.insert(a.end(), m->a.begin(), m->a.end());
@@ -46,8 +49,13 @@ void AdaptedLayers::add_branch(Linear& linear, const Uses& uses) {
     }
     bytes_ += (a.size() + b.size()) * sizeof(float);
     linear.lora = {};
-    linear.lora.a = {a.data(), rank, in, in, DType::f32};
-    linear.lora.b = {b.data(), out, rank, rank, DType::f32};
+    const auto placed = [&](const std::vector<float>& values, int64_t rows, int64_t cols) {
+        const View view{branches_.emplace_back(memory, values.size() * sizeof(float)).data(), rows, cols, cols, DType::f32};
+        write_view(memory, view, values.data());
+        return view;
+    };
+    linear.lora.a = placed(a, rank, in);
+    linear.lora.b = placed(b, out, rank);
 }
 
 void AdaptedLayers::fuse(const FluxWeights& weights, const std::string& path, Linear& linear, const Uses& uses) {
@@ -77,6 +85,7 @@ void AdaptedLayers::fuse(const FluxWeights& weights, const std::string& path, Li
         linear.w.dense = values_.emplace_back(std::move(w)).data();
         bytes_ += static_cast<uint64_t>(in * out) * sizeof(float);
     }
+    constants_->add(linear.w);
 }
 
 } // namespace atelier

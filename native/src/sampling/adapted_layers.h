@@ -1,6 +1,8 @@
 // The transformer's layers with adapters on them: as low-rank branches beside the base, or merged into copies of the linears they touch.
 #pragma once
 #include "models/flux/weights.h"
+#include "ops/constants.h"
+#include "tensor/arena.h"
 #include <deque>
 #include <memory>
 
@@ -10,16 +12,20 @@ class AdaptedLayers {
 public:
     // Beside: several adapters on one linear become one branch of their joint rank. Fused: W + Σ weight · alpha/rank · B · A, from the source's
     // values where they are at hand, kept like the base (NF4 again where the base is).
-    AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused);
+    // below: where the base's weights are placed.
+    AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory, const Constants& below);
 
     const FluxLayers& layers() const { return layers_; }
     uint64_t bytes() const { return bytes_; } // beyond the base
+    const Constants& constants() const { return *constants_; } // of base and adapters
 
 private:
-    void add_branch(Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);
+    void add_branch(Memory& memory, Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);
     void fuse(const FluxWeights& weights, const std::string& path, Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);
 
     FluxLayers layers_;
+    std::unique_ptr<Constants> constants_;
+    std::deque<Arena> branches_;
     uint64_t bytes_ = 0;
     std::deque<std::vector<float>> values_;
     std::deque<Nf4Storage> quantized_;

@@ -1,17 +1,12 @@
 #include "sampling/denoise_programs.h"
+#include "tensor/transfer.h"
 #include <algorithm>
 
 namespace atelier {
-namespace {
-
-void write_contiguous(std::span<const float> values, const View& view) { std::copy(values.begin(), values.end(), view.f32()); }
-
-} // namespace
-
-DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps)
+DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, Memory& memory, const Constants& below)
     : dims_(layers.dims), shape_(shape), steps_(steps), table_cols_(ModulationLayout(layers.dims).cols()),
       table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) / Program::kAlignment * Program::kAlignment),
-      rope_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps) {
+      rope_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps), tables_(memory, &below) {
     Program& first = conditioning_.list;
     all_rows_ = first.external(steps, table_cols_, "modulation of all steps");
     emit_alive(first, "inputs", inputs_.all());
@@ -28,6 +23,10 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
         ops.euler_step(at(x), at(velocity), sigmas->now, sigmas->next, at(x));
     });
     step_.program = second.plan();
+
+    network_->add_constants(tables_);
+    tables_.place();
+    for (Program* list : {&first, &second}) list->read_from(tables_);
 }
 
 uint64_t DenoisePrograms::run(Ops& ops, std::byte* memory, const Input& input, std::span<float> latents, const Progress& progress) {
@@ -35,20 +34,19 @@ uint64_t DenoisePrograms::run(Ops& ops, std::byte* memory, const Input& input, s
     std::byte* arena = memory + table_bytes_;
     conditioning_.list.bind(all_rows_, table);
     const Program::Resolver first = conditioning_.list.resolver(arena);
-    for (int64_t i = 0; i < steps_; ++i) inputs_.fill(first, i, input.sigmas[static_cast<size_t>(i)], input.guidance, input.pooled);
+    for (int64_t i = 0; i < steps_; ++i) inputs_.fill(ops.memory(), first, i, input.sigmas[static_cast<size_t>(i)], input.guidance, input.pooled);
     uint64_t high_water = conditioning_.list.run(ops, arena, progress);
 
     const Program::Resolver second = step_.list.resolver(arena);
-    write_contiguous(input.prompt_embeds, second(prompt_));
-    write_contiguous(latents, second(latents_));
+    write_view(ops.memory(), second(prompt_), input.prompt_embeds.data());
+    write_view(ops.memory(), second(latents_), latents.data());
     for (int64_t i = 0; i < steps_; ++i) {
         sigmas_ = {input.sigmas[static_cast<size_t>(i)], input.sigmas[static_cast<size_t>(i) + 1]};
         step_.list.bind(row_, table + i * table_cols_);
         high_water = std::max(high_water, step_.list.run(ops, arena, progress));
         progress(static_cast<double>(i + 1), static_cast<double>(steps_), "denoising");
     }
-    const View result = second(latents_);
-    std::copy_n(result.f32(), latents.size(), latents.begin());
+    read_view(ops.memory(), second(latents_), latents.data());
     return table_bytes_ + high_water;
 }
 

@@ -2,13 +2,15 @@
 // one denoising step, run once a sigma.
 #pragma once
 #include "models/flux/inputs.h"
+#include "ops/constants.h"
+#include <memory>
 
 namespace atelier {
 
 class DenoisePrograms {
 public:
-    // `layers` and the weights they point to must outlive the object.
-    DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps);
+    // `layers` and the weights they point to, placed in `below`, must outlive the object.
+    DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, Memory& memory, const Constants& below);
 
     struct Input {
         std::span<const float> prompt_embeds, pooled;
@@ -40,6 +42,7 @@ private:
     Sigmas sigmas_; // of the step under way, read by the recorded Euler step
     Planned conditioning_, step_;
     ConditioningInputs inputs_;
+    Constants tables_;
     std::unique_ptr<FluxNetwork> network_;
     Sym all_rows_, row_;      // the modulation table as the two programs see it
     Sym latents_, prompt_;

@@ -1,24 +1,26 @@
-// The memory a program runs in: aligned bytes, reserved once. Pages appear as they are touched.
+// The memory a program runs in: bytes of a backend's memory, reserved once. On the host, pages appear as they are touched.
 #pragma once
-#include "base/error.h"
-#include <cstdlib>
-#include <memory>
+#include "ops/memory.h"
+#include <cstddef>
+#include <utility>
 
 namespace atelier {
 
 class Arena {
 public:
-    explicit Arena(uint64_t bytes, uint64_t alignment = 64)
-        : data_(static_cast<std::byte*>(std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment + (bytes ? 0 : alignment)))) {
-        require(data_ != nullptr, ErrorCode::resource_exhausted, bytes, " bytes of working memory cannot be reserved");
+    // resource_exhausted if they are not there.
+    Arena(Memory& memory, uint64_t bytes) : memory_(&memory), data_(static_cast<std::byte*>(memory.reserve(bytes))) {}
+    Arena(Arena&& other) noexcept : memory_(other.memory_), data_(std::exchange(other.data_, nullptr)) {}
+    Arena& operator=(Arena&&) = delete;
+    ~Arena() {
+        if (data_) memory_->release(data_);
     }
-    std::byte* data() const { return data_.get(); }
+    std::byte* data() const { return data_; }
+    Memory& memory() const { return *memory_; }
 
 private:
-    struct Free {
-        void operator()(std::byte* p) const { std::free(p); }
-    };
-    std::unique_ptr<std::byte, Free> data_;
+    Memory* memory_;
+    std::byte* data_;
 };
 
 } // namespace atelier

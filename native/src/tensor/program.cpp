@@ -1,4 +1,5 @@
 #include "tensor/program.h"
+#include "ops/constants.h"
 #include "planning/placement.h"
 #include <algorithm>
 
@@ -101,6 +102,10 @@ View Program::Resolver::operator()(const Sym& s) const {
     if (s.rows > 0) high_water_ = std::max(high_water_, at + static_cast<uint64_t>((s.rows - 1) * s.ld + s.cols) * size);
     return View{arena_ + at, s.rows, s.cols, s.ld, s.dtype};
 }
+
+Weight Program::Resolver::operator()(const Weight& constant) const { return program_.constants_ ? program_.constants_->at(constant) : constant; }
+const float* Program::Resolver::operator()(const float* constant) const { return program_.constants_ ? program_.constants_->at(constant) : constant; }
+View Program::Resolver::operator()(const View& constant) const { return program_.constants_ ? program_.constants_->at(constant) : constant; }
 
 uint64_t Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
     require(planned_, ErrorCode::internal, "program run before it was planned");

@@ -6,6 +6,7 @@
 // for backward is simply one that a later op reads, and recompute is emitting the forward ops once more.
 #pragma once
 #include "base/progress.h"
+#include "quant/weight.h"
 #include "tensor/view.h"
 #include <functional>
 #include <string>
@@ -13,6 +14,7 @@
 
 namespace atelier {
 
+class Constants;
 class Ops;
 
 using BufferId = uint32_t;
@@ -49,10 +51,16 @@ public:
     Sym external(int64_t rows, int64_t cols, const char* name, DType dtype = DType::f32);
     void bind(const Sym& external, void* data); // contiguous; before each run() that shall see another place
 
+    // Where ops find the weights, biases and tables that they were recorded with; must outlive run(). Without it they lie where they are.
+    void read_from(const Constants& constants) { constants_ = &constants; }
+
     class Resolver {
     public:
         Resolver(const Program& program, std::byte* arena) : program_(program), arena_(arena) {}
         View operator()(const Sym& s) const; // a null Sym gives a null View
+        Weight operator()(const Weight& constant) const;
+        const float* operator()(const float* constant) const;
+        View operator()(const View& constant) const;
         uint64_t high_water() const { return high_water_; } // end of the furthest matrix handed out so far, bytes from the arena's start
 
     private:
@@ -97,6 +105,7 @@ private:
     std::vector<Op> ops_;
     ProgramPlan plan_;
     bool planned_ = false;
+    const Constants* constants_ = nullptr;
 };
 
 } // namespace atelier

@@ -1,6 +1,5 @@
 #include "training/adam_state.h"
 #include "base/error.h"
-#include <cstring>
 
 namespace atelier {
 namespace {
@@ -26,7 +25,6 @@ uint64_t AdamState::bytes(AdamKind kind, int64_t count) {
 }
 
 AdamState::AdamState(AdamKind kind, int64_t count, std::byte* memory) : kind_(kind) {
-    std::memset(memory, 0, bytes(kind, count));
     const auto take = [&](int64_t rows, DType dtype) {
         const View view{memory, rows, 1, 1, dtype};
         memory += rounded(static_cast<uint64_t>(rows) * dtype_size(dtype));

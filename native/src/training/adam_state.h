@@ -15,7 +15,7 @@ AdamKind adam_kind(const std::string& optimizer, int64_t count);
 class AdamState {
 public:
     static uint64_t bytes(AdamKind kind, int64_t count); // a multiple of 64
-    // Zeroes `memory`, which holds bytes(kind, count), aligned to 64.
+    // `memory` holds bytes(kind, count), aligned to 64, all zeros at the start of a run.
     AdamState(AdamKind kind, int64_t count, std::byte* memory);
 
     void step(Ops& ops, const AdamArgs& args, const View& param, const View& grad) const;

@@ -1,16 +1,15 @@
 #include "training/lora_bank.h"
+#include "base/error.h"
+#include "tensor/transfer.h"
 #include "training/philox.h"
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <set>
 
 namespace atelier {
 namespace {
 
 uint64_t padded(int64_t count) { return (static_cast<uint64_t>(count) * sizeof(float) + 63) / 64 * 64; }
-
-std::vector<float> values(const View& view) { return {view.f32(), view.f32() + view.size()}; }
 
 } // namespace
 
@@ -51,10 +50,10 @@ void LoraBank::bind_without_values(FluxLayers& layers, const TrainOptions& optio
     });
 }
 
-LoraBank::LoraBank(const FluxLayers& layers, const TrainOptions& options) : LoraBank(sizes(layers, options), options) {}
+LoraBank::LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options) : LoraBank(memory, sizes(layers, options), options) {}
 
-LoraBank::LoraBank(Sizes s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(s.bytes) {
-    std::memset(memory_.data(), 0, 2 * weight_bytes_);
+LoraBank::LoraBank(Memory& memory, Sizes s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(memory, s.bytes) {
+    write_zeros(memory, memory_.data(), bytes_);
     const int64_t floats = static_cast<int64_t>(weight_bytes_ / sizeof(float));
     grads_ = {memory_.data() + weight_bytes_, 1, floats, floats, DType::f32};
     std::byte *weight = memory_.data(), *state = memory_.data() + 2 * weight_bytes_;
@@ -67,9 +66,10 @@ LoraBank::LoraBank(Sizes s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alp
     };
     for (const LinearModule& m : s.modules) {
         const Factor a = factor(rank_, m.in), b = factor(m.out, rank_);
-        const std::span<float> drawn(a.value.f32(), static_cast<size_t>(a.value.size()));
+        std::vector<float> drawn(static_cast<size_t>(a.value.size()));
         PhiloxStream(o.seed, RandomUse::lora_init, modules_.size()).normal(0, drawn);
         for (float& v : drawn) v /= static_cast<float>(rank_);
+        write_view(memory, a.value, drawn.data());
         paths_.push_back(m.path);
         modules_.push_back({a, b});
     }
@@ -95,8 +95,8 @@ TensorMap LoraBank::gradients() const {
     TensorMap map;
     for (size_t i = 0; i < paths_.size(); ++i) {
         const View &a = modules_[i].a.grad, &b = modules_[i].b.grad;
-        map[paths_[i] + ".lora_A"] = {{a.rows, a.cols}, values(a)};
-        map[paths_[i] + ".lora_B"] = {{b.rows, b.cols}, values(b)};
+        map[paths_[i] + ".lora_A"] = {{a.rows, a.cols}, values_of(memory_.memory(), a)};
+        map[paths_[i] + ".lora_B"] = {{b.rows, b.cols}, values_of(memory_.memory(), b)};
     }
     return map;
 }
@@ -105,7 +105,7 @@ Adapter LoraBank::adapter() const {
     Adapter adapter;
     for (size_t i = 0; i < paths_.size(); ++i) {
         const View &a = modules_[i].a.value, &b = modules_[i].b.value;
-        adapter.modules[paths_[i]] = {rank_, a.cols, b.rows, alpha_, values(a), values(b)};
+        adapter.modules[paths_[i]] = {rank_, a.cols, b.rows, alpha_, values_of(memory_.memory(), a), values_of(memory_.memory(), b)};
     }
     return adapter;
 }
@@ -125,9 +125,22 @@ void LoraBank::set_adapter(const Adapter& adapter) {
     }
     for (size_t i = 0; i < paths_.size(); ++i) {
         const Adapter::Module& m = adapter.modules.at(paths_[i]);
-        std::copy(m.a.begin(), m.a.end(), modules_[i].a.value.f32());
-        std::copy(m.b.begin(), m.b.end(), modules_[i].b.value.f32());
+        write_view(memory_.memory(), modules_[i].a.value, m.a.data());
+        write_view(memory_.memory(), modules_[i].b.value, m.b.data());
     }
+}
+
+LoraBank::State LoraBank::state() const {
+    State s{std::vector<std::byte>(weight_bytes_), std::vector<std::byte>(bytes_ - 2 * weight_bytes_)};
+    memory_.memory().download(s.weights.data(), memory_.data(), s.weights.size());
+    memory_.memory().download(s.optimizer_states.data(), memory_.data() + 2 * weight_bytes_, s.optimizer_states.size());
+    return s;
+}
+
+void LoraBank::set_state(const State& s) {
+    require(s.weights.size() == weight_bytes_ && s.optimizer_states.size() == bytes_ - 2 * weight_bytes_, ErrorCode::internal, "a state of another bank");
+    memory_.memory().upload(memory_.data(), s.weights.data(), s.weights.size());
+    memory_.memory().upload(memory_.data() + 2 * weight_bytes_, s.optimizer_states.data(), s.optimizer_states.size());
 }
 
 } // namespace atelier

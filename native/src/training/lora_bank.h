@@ -3,7 +3,6 @@
 #include "models/flux/layers.h"
 #include "tensor/arena.h"
 #include "training/adam_state.h"
-#include <span>
 
 namespace atelier {
 
@@ -11,7 +10,7 @@ class LoraBank {
 public:
     // Chooses the linears by target name. invalid_argument for a rank or target that cannot be, naming it. A starts at N(0, 1/rank²)
     // (peft's "gaussian"), B at zero.
-    LoraBank(const FluxLayers& layers, const TrainOptions& options);
+    LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options);
 
     // What a bank would take, and branches of its sizes without values: for plans, which reserve nothing.
     static uint64_t bytes_of(const FluxLayers& layers, const TrainOptions& options) { return sizes(layers, options).bytes; }
@@ -29,9 +28,12 @@ public:
     Adapter adapter() const;
     void set_adapter(const Adapter& adapter); // invalid_argument unless it has the same modules, ranks and sizes
 
-    // What a training state stores: weights and optimizer states. Gradients are zero between optimizer steps.
-    std::span<std::byte> weights() const { return {memory_.data(), weight_bytes_}; }
-    std::span<std::byte> optimizer_states() const { return {memory_.data() + 2 * weight_bytes_, bytes_ - 2 * weight_bytes_}; }
+    // What a training state stores. Gradients are zero between optimizer steps.
+    struct State {
+        std::vector<std::byte> weights, optimizer_states;
+    };
+    State state() const;
+    void set_state(const State& state); // of the same sizes
     const std::vector<std::string>& paths() const { return paths_; }
 
 private:
@@ -47,7 +49,7 @@ private:
         uint64_t weight_bytes = 0, bytes = 0;
     };
     static Sizes sizes(const FluxLayers& layers, const TrainOptions& options);
-    LoraBank(Sizes sizes, const TrainOptions& options);
+    LoraBank(Memory& memory, Sizes sizes, const TrainOptions& options);
 
     int64_t rank_;
     float alpha_;

@@ -44,4 +44,11 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t
     program.plan();
 }
 
+void MicroProgram::place(Memory& memory, const Constants& below) {
+    tables = std::make_unique<Constants>(memory, &below);
+    network.add_constants(*tables);
+    tables->place();
+    program.read_from(*tables);
+}
+
 } // namespace atelier

@@ -2,6 +2,7 @@
 // low-rank branches.
 #pragma once
 #include "models/flux/inputs.h"
+#include "ops/constants.h"
 #include <memory>
 
 namespace atelier {
@@ -9,6 +10,9 @@ namespace atelier {
 struct MicroProgram {
     // `layers`: with the trained branches bound; they and the weights must outlive the program. The loss counts for 1/accumulation.
     MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const std::vector<BlockKeep>& keep);
+
+    // Puts what the program reads where its ops can; once, before the first run. `below`: where the weights are.
+    void place(Memory& memory, const Constants& below);
 
     FluxShape shape;
     RopeTable rope;
@@ -19,6 +23,7 @@ struct MicroProgram {
     Sym prompt;           // (T, joint_dim)
     Sym sigma, weight;    // (1, 1): noise level, the loss's weight
     Sym prediction, loss; // (I, C), (1, 1): readable after the run
+    std::unique_ptr<Constants> tables;
 };
 
 } // namespace atelier

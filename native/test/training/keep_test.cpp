@@ -34,7 +34,7 @@ public:
     Fixture(BaseQuant quant, const std::vector<std::string>& targets) : device(Device::cpu(2)), model(FluxTransformer::load(device, transformer_dir(), quant)) {
         options.rank = 3;
         options.targets = targets;
-        bank = std::make_unique<LoraBank>(model->impl->weights.layers(), options);
+        bank = std::make_unique<LoraBank>(model->impl->memory(), model->impl->weights.layers(), options);
         Adapter adapter = bank->adapter(); // B is zero: give it values, or A has no gradient
         for (auto& [path, m] : adapter.modules)
             for (size_t i = 0; i < m.b.size(); ++i) m.b[i] = 0.02f * static_cast<float>(static_cast<int>(i * 7919 % 13) - 6);
@@ -47,7 +47,8 @@ public:
         FluxLayers layers = model->impl->weights.layers();
         bank->bind(layers);
         MicroProgram micro(layers, {6, 4, 17}, 2, keep);
-        Arena arena(micro.program.plan().arena_bytes);
+        micro.place(model->impl->memory(), model->impl->constants);
+        Arena arena(model->impl->memory(), micro.program.plan().arena_bytes);
         std::fill_n(arena.data(), micro.program.plan().arena_bytes, std::byte{0xff}); // NaN: whoever reads what was not made is found out
         const Program::Resolver at = micro.program.resolver(arena.data());
         std::mt19937 random(5);
@@ -57,7 +58,7 @@ public:
             std::generate_n(view.f32(), view.size(), [&] { return normal(random); });
         }
         const std::vector<float> pooled(static_cast<size_t>(model->dims().pooled_dim), 0.3f);
-        micro.conditioning.fill(at, 0, 0.6f, 3.5f, pooled);
+        micro.conditioning.fill(model->impl->memory(), at, 0, 0.6f, 3.5f, pooled);
         *at(micro.sigma).f32() = 0.6f;
         *at(micro.weight).f32() = 1;
         Ops& ops = model->impl->ops();

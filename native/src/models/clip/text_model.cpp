@@ -30,6 +30,16 @@ void TextModel::read(TensorReader& reader, const std::string& prefix) {
     final_norm = read_norm(reader, prefix + "final_layer_norm", d);
 }
 
+void TextModel::add_constants(Constants& constants) const {
+    constants.add(tokens);
+    constants.add(positions);
+    for (const Layer& l : layers) {
+        for (const NormLayer* norm : {&l.norm1, &l.norm2}) atelier::add_constants(constants, *norm);
+        for (const DenseLayer* dense : {&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2}) atelier::add_constants(constants, *dense);
+    }
+    atelier::add_constants(constants, final_norm);
+}
+
 Sym TextModel::encode(Program& program, const Sym& ids) const {
     const int64_t rows = ids.rows, d = config.hidden_size;
     const float scale = 1.0f / std::sqrt(static_cast<float>(d / config.num_heads));
@@ -38,7 +48,7 @@ Sym TextModel::encode(Program& program, const Sym& ids) const {
               v = program.temp(rows, d, "v"), mixed = program.temp(rows, d, "mixed"), wide = program.temp(rows, config.intermediate_size, "wide");
     emit_embedding(program, tokens, ids, x);
     program.emit("add positions", {x}, [=, table = positions.data()](Ops& ops, const Program::Resolver& at) {
-        ops.add(at(x), View{const_cast<float*>(table), rows, d, d}, at(x)); // only read
+        ops.add(at(x), at(View{const_cast<float*>(table), rows, d, d}), at(x)); // only read
     });
     for (const Layer& layer : layers) {
         emit_layer_norm(program, layer.norm1, config.layer_norm_eps, x, normed);

@@ -16,8 +16,8 @@ Sym emit_linear(Program& program, const Linear& linear, const Sym& x, const Sym&
     program.emit("linear", {x, y, pre, xa}, [=, w = linear.w, bias = linear.bias](Ops& ops, const Program::Resolver& at) {
         LinearArgs args;
         args.x = at(x);
-        args.w = w;
-        args.bias = bias;
+        args.w = at(w);
+        args.bias = at(bias);
         args.activation = activation;
         args.lora_xa = at(xa);
         args.lora_b = lora.b;
@@ -51,7 +51,7 @@ void emit_linear_bwd(Program& program, const Linear& linear, const Sym& x, const
     program.emit("linear_dx", {dy, dxa, dx}, [=, w = linear.w](Ops& ops, const Program::Resolver& at) {
         LinearDxArgs args;
         args.dy = at(dy);
-        args.w = w;
+        args.w = at(w);
         args.lora_dxa = at(dxa);
         if (dxa) args.lora_a = lora.a;
         args.dx = at(dx);

@@ -1,6 +1,6 @@
 #include "models/flux/inputs.h"
 #include "base/error.h"
-#include <algorithm>
+#include <array>
 
 namespace atelier {
 
@@ -16,10 +16,14 @@ ConditioningInputs::ConditioningInputs(Program& program, const FluxDims& dims, i
     if (dims.guidance) guidance = program.temp(rows, kSinusoids, "guidance sinusoids");
 }
 
-void ConditioningInputs::fill(const Program::Resolver& at, int64_t row, float sigma, float guidance_scale, std::span<const float> pooled_text) const {
-    sinusoid_embedding(sigma * 1000.0f, kSinusoids, at(time).row(row));
-    if (guidance) sinusoid_embedding(guidance_scale * 1000.0f, kSinusoids, at(guidance).row(row));
-    std::copy(pooled_text.begin(), pooled_text.end(), at(pooled).row(row));
+void ConditioningInputs::fill(Memory& memory, const Program::Resolver& at, int64_t row, float sigma, float guidance_scale, std::span<const float> pooled_text) const {
+    const auto write = [&](const Sym& to, std::span<const float> values) { memory.upload(at(to).row(row), values.data(), values.size_bytes()); };
+    std::array<float, kSinusoids> sinusoids;
+    sinusoid_embedding(sigma * 1000.0f, kSinusoids, sinusoids.data());
+    write(time, sinusoids);
+    sinusoid_embedding(guidance_scale * 1000.0f, kSinusoids, sinusoids.data());
+    if (guidance) write(guidance, sinusoids);
+    write(pooled, pooled_text);
 }
 
 void emit_alive(Program& program, const char* name, const std::vector<Sym>& matrices) {

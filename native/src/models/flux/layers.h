@@ -9,6 +9,8 @@
 
 namespace atelier {
 
+class Constants;
+
 // The low-rank branch of a linear: y += scale · (x · Aᵀ) · Bᵀ. Gradients only while training.
 struct LoraSlot {
     View a, b;   // (rank, in), (out, rank)
@@ -126,6 +128,9 @@ void for_each_head_norm(Layers& layers, F&& f) {
 
 // Layers that have sizes and formats but no values: what a plan needs of a checkpoint. `none` counts as bf16, as FLUX.1 is published.
 FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant);
+
+// Weights, biases and head norms; low-rank branches are not constant.
+void add_constants(Constants& constants, const FluxLayers& layers);
 
 // Throws invalid_argument, naming the dimension, for sizes that no checkpoint can have.
 void validate_dims(const FluxDims& dims);

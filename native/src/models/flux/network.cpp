@@ -1,5 +1,6 @@
 #include "models/flux/network.h"
 #include "base/error.h"
+#include "ops/constants.h"
 #include <algorithm>
 #include <cmath>
 
@@ -35,6 +36,11 @@ FluxNetwork::FluxNetwork(Program& program, const FluxLayers& layers, const FluxS
     require(!options.training || static_cast<int64_t>(options.keep.size()) == at_.doubles + at_.singles, ErrorCode::internal, "what to keep of ", options.keep.size(), " blocks for ",
             at_.doubles + at_.singles);
     find_trained();
+}
+
+void FluxNetwork::add_constants(Constants& constants) const {
+    for (const View& table : {cos_, sin_}) constants.add(table.data, static_cast<uint64_t>(table.size()) * sizeof(float));
+    constants.add(zeros_);
 }
 
 void FluxNetwork::find_trained() {
@@ -141,7 +147,7 @@ void FluxNetwork::modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int6
         const Sym dshift = dmodulation(column, shift_part), dscale = dmodulation(column, scale_part), normal = temp(x.rows, d_, "normalised");
         const View none{zeros_.data(), 1, d_, d_, DType::f32};
         program_.emit("normalise", {x, normal}, [=](Ops& ops, const Program::Resolver& at) {
-            ops.gated_norm_modulate(at(x), View{}, View{}, none, none, kEps, View{}, at(normal), View{});
+            ops.gated_norm_modulate(at(x), View{}, View{}, at(none), at(none), kEps, View{}, at(normal), View{});
         });
         program_.emit("dmodulation", {dy, normal, dshift, dscale}, [=](Ops& ops, const Program::Resolver& at) {
             ops.column_dot(at(dy), View{}, at(dshift));
@@ -167,19 +173,19 @@ void FluxNetwork::through_gate(const Sym& dout, const Sym& gate, const Sym& bran
 
 void FluxNetwork::norm_rope(const Sym& x, const float* weight, int64_t begin, const Sym& y) {
     program_.emit("qk_norm_rope", {x, y}, [=, this_cos = cos_, this_sin = sin_, heads = layers_.dims.heads](Ops& ops, const Program::Resolver& at) {
-        View cos = this_cos, sin = this_sin;
+        View cos = at(this_cos), sin = at(this_sin);
         cos.data = cos.row(begin);
         sin.data = sin.row(begin);
-        ops.qk_norm_rope(at(x), weight, cos, sin, heads, kEps, at(y));
+        ops.qk_norm_rope(at(x), at(weight), cos, sin, heads, kEps, at(y));
     });
 }
 
 void FluxNetwork::norm_rope_bwd(const Sym& dx, const Sym& x, const float* weight, int64_t begin) {
     program_.emit("qk_norm_rope_bwd", {dx, x}, [=, this_cos = cos_, this_sin = sin_, heads = layers_.dims.heads](Ops& ops, const Program::Resolver& at) {
-        View cos = this_cos, sin = this_sin;
+        View cos = at(this_cos), sin = at(this_sin);
         cos.data = cos.row(begin);
         sin.data = sin.row(begin);
-        ops.qk_norm_rope_bwd(at(dx), at(x), weight, cos, sin, heads, kEps, at(dx));
+        ops.qk_norm_rope_bwd(at(dx), at(x), at(weight), cos, sin, heads, kEps, at(dx));
     });
 }
 

@@ -98,6 +98,9 @@ public:
     // Gradient of the table (1, cols), filled by backward; null unless a modulation linear or an embedder is trained.
     const Sym& dtable() const { return dtable_; }
 
+    // What the program reads beside the layers: rotary tables and zeros.
+    void add_constants(Constants& constants) const;
+
     const std::vector<Sym>& captured() const { return captured_; } // per block the joint output (T + I, d)
 
 private:

@@ -54,6 +54,15 @@ std::vector<float> Encoder::position_bias(int64_t tokens_count) const {
     return bias;
 }
 
+void Encoder::add_constants(Constants& constants) const {
+    constants.add(tokens);
+    for (const Layer& l : layers) {
+        for (const NormLayer* norm : {&l.norm1, &l.norm2}) atelier::add_constants(constants, *norm);
+        for (const DenseLayer* dense : {&l.q, &l.k, &l.v, &l.out, &l.gate, &l.up, &l.down}) atelier::add_constants(constants, *dense);
+    }
+    atelier::add_constants(constants, final_norm);
+}
+
 Sym Encoder::encode(Program& program, const Sym& ids, const float* bias) const {
     const int64_t rows = ids.rows, d = config.d_model, inner = config.num_heads * config.d_kv;
     const Sym x = program.temp(rows, d, "x"), normed = program.temp(rows, d, "normed"), q = program.temp(rows, inner, "q"), k = program.temp(rows, inner, "k"),

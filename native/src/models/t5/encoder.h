@@ -22,6 +22,8 @@ struct Encoder {
     // ids: i32 (S, 1). Returns (S, d_model). `bias` as above must outlive the program.
     Sym encode(Program& program, const Sym& ids, const float* bias) const;
 
+    void add_constants(Constants& constants) const; // everything that encode() reads but `bias`
+
     T5Config config;
     Weight tokens;                    // (vocab_size, d_model)
     std::vector<float> relative_bias; // (buckets, num_heads)

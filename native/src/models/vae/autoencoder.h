@@ -24,6 +24,8 @@ struct Autoencoder {
     // (h·w, latent_channels) -> (64·h·w, out_channels)
     Picture decode(Program& program, const Picture& latents) const;
 
+    void add_constants(Constants& constants) const; // everything that both read
+
     VaeConfig config;
     Conv encoder_in, encoder_out, decoder_in, decoder_out, quant, post_quant;
     std::vector<DownBlock> down;

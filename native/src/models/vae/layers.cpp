@@ -50,6 +50,24 @@ Middle read_middle(TensorReader& reader, const std::string& path, int64_t channe
     return m;
 }
 
+void add_constants(Constants& constants, const Conv& conv) {
+    constants.add(conv.weight);
+    constants.add(conv.bias);
+}
+
+void add_constants(Constants& constants, const Resnet& r) {
+    for (const NormLayer* norm : {&r.norm1, &r.norm2}) atelier::add_constants(constants, *norm);
+    for (const Conv* conv : {&r.conv1, &r.conv2, &r.shortcut}) add_constants(constants, *conv);
+}
+
+void add_constants(Constants& constants, const Middle& m) {
+    add_constants(constants, m.first);
+    add_constants(constants, m.second);
+    if (!m.has_attention) return;
+    atelier::add_constants(constants, m.attention.norm);
+    for (const DenseLayer* dense : {&m.attention.q, &m.attention.k, &m.attention.v, &m.attention.out}) atelier::add_constants(constants, *dense);
+}
+
 Picture Emitter::strided(const Conv& c, const Picture& x, int64_t stride, int64_t pad_before, int64_t pad_after, const Sym& residual) {
     Picture y;
     y.height = (x.height + pad_before + pad_after - c.kernel) / stride + 1;
@@ -60,8 +78,8 @@ Picture Emitter::strided(const Conv& c, const Picture& x, int64_t stride, int64_
         args.x = at(x.pixels);
         args.height = x.height;
         args.width = x.width;
-        args.weight = conv->weight.data();
-        args.bias = conv->bias.data();
+        args.weight = at(conv->weight.data());
+        args.bias = at(conv->bias.data());
         args.kernel = conv->kernel;
         args.stride = stride;
         args.pad_top = args.pad_left = pad_before;
@@ -87,7 +105,7 @@ Picture Emitter::upsample(const Conv& c, const Picture& x) {
 
 void Emitter::norm(const NormLayer& layer, Activation then, const Sym& x, const Sym& y) {
     program_.emit("group_norm", {x, y}, [=, groups = groups_, w = layer.weight.data(), b = layer.bias.data()](Ops& ops, const Program::Resolver& at) {
-        ops.group_norm(at(x), w, b, groups, kEps, then, at(y));
+        ops.group_norm(at(x), at(w), at(b), groups, kEps, then, at(y));
     });
 }
 
