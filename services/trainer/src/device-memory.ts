@@ -14,6 +14,11 @@ export class DeviceMemory {
     private readonly config: TrainerConfig,
   ) {}
 
+  /** Bytes the device has in all. */
+  get capacity(): number {
+    return this.config.deviceBytes;
+  }
+
   /** Waits until the device has room. Throws RESOURCE_EXHAUSTED, with the numbers, for what it could never hold. */
   lease(bytes: number, owner: string, signal: AbortSignal): Promise<Lease> {
     const { device, deviceBytes } = this.config;

@@ -6,6 +6,7 @@ import { BlobStore, TensorArrivals } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
 import { engineOptions, quantOf, shapeOf } from './engine-options';
+import { fittingPlan } from './fitting-plan';
 import { isOver, RunStates } from './run-states';
 import { SampleFlow } from './sample-flow';
 import { SampleOrder } from './sample-order';
@@ -72,12 +73,14 @@ export class TrainerService {
     await this.states.remove(runId);
   }
 
-  /** Memory of a run, to the byte, before it starts. */
+  /** Memory of a run on this device, to the byte, before it starts. */
   async plan({ options, width, height, textTokens }: Pick<PlanRequest, 'width' | 'height' | 'textTokens' | 'options'>): Promise<IMemoryPlan> {
-    return this.models.use(async ({ checkpoint, transformer }) => {
-      const engine = engineOptions(options ?? {}, checkpoint);
+    return this.models.use(async (models) => {
+      const engine = engineOptions(options ?? {}, models.checkpoint);
       const shape = shapeOf(width, height, textTokens);
-      return (await transformer(quantOf(options ?? {}))).planTraining(engine, [shape]);
+      const transformer = await models.transformer(quantOf(options ?? {}));
+      const extra = await this.validation.extraBytes(models, transformer, { options }, shape);
+      return (await fittingPlan(transformer, engine, [shape], this.memory.capacity - extra)).plan;
     });
   }
 

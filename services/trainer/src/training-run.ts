@@ -1,11 +1,12 @@
 import type { ISample, Run } from '@atelier/contracts';
 import type { Models } from '@atelier/drawing';
-import type { BaseQuant, FluxTransformer, MemoryPlan, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { BaseQuant, FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
 import { throughOutage } from '@atelier/mesh';
 import type { AdapterShelf } from './adapter-shelf';
 import type { DeviceMemory } from './device-memory';
 import { engineOptions, quantOf, shapeOf, shapesOf } from './engine-options';
+import { fittingPlan } from './fitting-plan';
 import type { RunStates } from './run-states';
 import type { SampleFlow } from './sample-flow';
 import { StepReport } from './step-report';
@@ -73,13 +74,14 @@ export class TrainingRun {
     const first = await this.flow.next();
     const transformer = await this.models.transformer(quant);
     const shapes = shapesOf(this.samples, first.shape.textTokens);
-    const plan = await transformer.planTraining(this.options, shapes, { signal: this.ended });
+    const picture = this.pictureShape(first);
+    const extra = await this.workshop.validation.extraBytes(this.models, transformer, this.run, picture);
+    const { options, plan } = await fittingPlan(transformer, this.options, shapes, this.workshop.memory.capacity - extra, { signal: this.ended });
     await this.workshop.runs.planned(this.run.id, plan);
     this.workshop.metrics.planBytes.set(plan.totalBytes);
-    const picture = this.pictureShape(first);
-    const lease = await this.lease(transformer, plan, picture, either);
+    const lease = await this.lease(plan.totalBytes + extra, either);
     try {
-      const trainer = await transformer.createTrainer(this.options, shapes, { signal: this.ended });
+      const trainer = await transformer.createTrainer(options, shapes, { signal: this.ended });
       try {
         if (this.saved) await this.goOnFrom(trainer, this.saved);
         await this.workshop.runs.training(this.run.id);
@@ -179,8 +181,7 @@ export class TrainingRun {
     return shapeOf(width ?? 0, height ?? 0, first.shape.textTokens);
   }
 
-  private async lease(transformer: FluxTransformer, plan: MemoryPlan, shape: Shape, signal: AbortSignal): Promise<HeldLease> {
-    const bytes = plan.totalBytes + (await this.workshop.validation.extraBytes(this.models, transformer, this.run, shape));
+  private async lease(bytes: number, signal: AbortSignal): Promise<HeldLease> {
     const ask = (): Promise<Lease> => this.workshop.memory.lease(bytes, `training ${this.run.name}`, signal);
     const held: HeldLease = { current: await ask(), renew: async () => void (held.current = await ask()) };
     return held;

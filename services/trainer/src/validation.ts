@@ -12,7 +12,7 @@ const GUIDANCE = 3.5;
 const PROMPT_MS = 120_000;
 const TOKEN_PIXELS = 16;
 
-export const validates = ({ options }: Run): boolean => (options?.validateEvery ?? 0) > 0 && (options?.validationPrompts?.length ?? 0) > 0;
+export const validates = ({ options }: Pick<Run, 'options'>): boolean => (options?.validateEvery ?? 0) > 0 && (options?.validationPrompts?.length ?? 0) > 0;
 
 /** Pictures drawn while a run trains, with a copy of the adapter as it is. One that cannot be drawn costs the picture, not the run. */
 @Injectable()
@@ -31,7 +31,7 @@ export class Validation {
   }
 
   /** What drawing takes beside the training plan, at most: arena, workspace and the sampler's own state. Bytes. */
-  async extraBytes({ checkpoint }: Pick<Models, 'checkpoint'>, transformer: FluxTransformer, run: Run, { gridH, gridW, textTokens }: Shape): Promise<number> {
+  async extraBytes({ checkpoint }: Pick<Models, 'checkpoint'>, transformer: FluxTransformer, run: Pick<Run, 'options'>, { gridH, gridW, textTokens }: Shape): Promise<number> {
     if (!validates(run)) return 0;
     const sampler = await transformer.createSampler();
     try {

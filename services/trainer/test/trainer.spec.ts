@@ -232,6 +232,23 @@ describe('the plan', () => {
     expect((await ask(128)).arenaBytes).toBeGreaterThan(plan.arenaBytes);
   });
 
+  it('is made to fit the device, keeping less for backward than was asked for, and the adapter is the same', async () => {
+    await harness.startService();
+    const keep = { recompute: false };
+    const [most, least] = [await ask(64, keep), await ask(64)];
+    await harness.startRun('r1', await harness.dataset('d', 1), keep);
+    expect((await harness.over('r1')).plan).toEqual(most);
+    await harness.stopService();
+    const room = Math.floor((Number(most.totalBytes) + Number(least.totalBytes)) / 2);
+    await harness.startService({ ATELIER_DEVICE_MIB: `${room / 1024 ** 2}` });
+    const plan = await ask(64, keep);
+    expect(plan.totalBytes).toBeLessThanOrEqual(room);
+    expect(plan.totalBytes).toBeGreaterThan(Number(least.totalBytes));
+    await harness.startRun('r2', 'd', keep);
+    expect((await harness.over('r2')).plan).toEqual(plan);
+    expect((await harness.adapterBytes('r2')).equals(await harness.adapterBytes('r1'))).toBe(true);
+  });
+
   it('of what cannot be trained is refused with the reason', async () => {
     await harness.startService();
     await expect(ask(60)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/60 × 64.*16/) });
