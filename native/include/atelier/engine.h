@@ -34,6 +34,7 @@ public:
     ~Device();
     std::string description() const; // "cpu avx2, 2 threads"
     struct Impl;
+    static std::shared_ptr<Device> of(std::unique_ptr<Impl>); // for whoever brings another backend
     std::unique_ptr<Impl> impl;
 private:
     Device();
