@@ -26,6 +26,7 @@ unsigned char* shared();
 void sync_block();
 void sync_warp();
 uint64_t& slot(int lane, int index); // of the running fiber's warp; 8 a lane
+int next_exchange();                 // 0 and 1 in turns: with two slots, an exchange need not wait for the one before it to be read
 
 void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 void load_transposed(uint32_t (&r)[4], const uint16_t* row);
@@ -38,10 +39,10 @@ template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
     static_assert(sizeof(T) <= 8);
     const int lane = static_cast<int>(threadIdx.x % 32);
-    std::memcpy(&emulated::slot(lane, 0), &value, sizeof value);
+    const int which = emulated::next_exchange();
+    std::memcpy(&emulated::slot(lane, which), &value, sizeof value);
     emulated::sync_warp();
     T other;
-    std::memcpy(&other, &emulated::slot(lane ^ mask, 0), sizeof other);
-    emulated::sync_warp();
+    std::memcpy(&other, &emulated::slot(lane ^ mask, which), sizeof other);
     return other;
 }

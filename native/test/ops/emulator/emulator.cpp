@@ -1,8 +1,8 @@
 #include "cuda_runtime.h"
 #include "base/half.h"
+#include "fiber.h"
 #include <memory>
 #include <stdexcept>
-#include <ucontext.h>
 #include <vector>
 
 EmulatedIndex threadIdx, blockIdx, blockDim, gridDim;
@@ -24,43 +24,44 @@ struct Warp {
 };
 // Runs threads one after another until one waits at a barrier; then the next fiber goes on with those that nobody has begun.
 struct Fiber {
-    ucontext_t context;
-    std::vector<char> stack = std::vector<char>(kStack);
+    Context context;
+    std::unique_ptr<unsigned char[]> stack{new unsigned char[kStack]};
     unsigned thread = 0;
-    bool waits = false;
+    const Barrier* waits = nullptr; // for its generation to pass
+    int generation = 0;
+    int exchanges = 0; // of the thread
+    bool ready() const { return waits && waits->generation != generation; }
 };
 
 std::vector<std::unique_ptr<Fiber>> fibers;
 std::vector<Warp> warps;
 std::vector<unsigned char> memory;
 Barrier block_barrier;
-ucontext_t scheduler;
+Context scheduler;
 const std::function<void()>* body;
 Fiber* current;
 unsigned begun;    // threads of the block
-uint64_t progress; // barriers passed and threads ended
 
 void enter() {
     while (begun < blockDim.x) {
         current->thread = begun++;
+        current->exchanges = 0;
         threadIdx = {current->thread};
         (*body)();
-        ++progress;
     }
-    current->waits = false;
-    swapcontext(&current->context, &scheduler);
+    current->waits = nullptr;
+    current->context.leave_for(scheduler);
 }
 
 void wait(Barrier& barrier, int size) {
-    const int generation = barrier.generation;
     if (++barrier.arrived == size) {
         barrier.arrived = 0;
         ++barrier.generation;
-        ++progress;
         return;
     }
-    current->waits = true;
-    while (barrier.generation == generation) swapcontext(&current->context, &scheduler);
+    current->waits = &barrier;
+    current->generation = barrier.generation;
+    current->context.leave_for(scheduler);
 }
 
 Warp& warp() { return warps[threadIdx.x / 32]; }
@@ -72,22 +73,19 @@ float half_of(uint32_t pair, int half) { return bf16_to_float(static_cast<uint16
 unsigned char* shared() { return memory.data(); }
 void sync_block() { wait(block_barrier, static_cast<int>(blockDim.x)); }
 void sync_warp() { wait(warp().barrier, 32); }
+int next_exchange() { return current->exchanges++ % 2; }
 uint64_t& slot(int lane, int index) { return warp().slots[lane][index]; }
 
 void resume(Fiber& fiber) {
     current = &fiber;
     threadIdx = {fiber.thread};
-    swapcontext(&scheduler, &fiber.context);
+    scheduler.leave_for(fiber.context);
 }
 
 Fiber& started(size_t index) {
     if (fibers.size() <= index) fibers.push_back(std::make_unique<Fiber>());
     Fiber& f = *fibers[index];
-    getcontext(&f.context);
-    f.context.uc_stack.ss_sp = f.stack.data();
-    f.context.uc_stack.ss_size = f.stack.size();
-    f.context.uc_link = nullptr;
-    makecontext(&f.context, enter, 0);
+    f.context.start(f.stack.get(), kStack, enter);
     return f;
 }
 
@@ -97,13 +95,12 @@ void run_block() {
     while (begun < blockDim.x) resume(started(used++));
     for (bool left = true; left;) {
         left = false;
-        const uint64_t before = progress;
+        bool moved = false;
         for (size_t i = 0; i < used; ++i) {
-            if (!fibers[i]->waits) continue;
-            left = true;
-            resume(*fibers[i]);
+            if (fibers[i]->ready()) moved = true, resume(*fibers[i]);
+            left = left || fibers[i]->waits;
         }
-        if (left && before == progress) throw std::logic_error("threads wait at a barrier that the others never reach");
+        if (left && !moved) throw std::logic_error("threads wait at a barrier that the others never reach");
     }
 }
 
@@ -142,10 +139,10 @@ void load_transposed(uint32_t (&r)[4], const uint16_t* row) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     if (reinterpret_cast<uintptr_t>(row) % 16 != 0) throw std::logic_error("ldmatrix: a row that does not start on 16 bytes");
     const auto address = reinterpret_cast<uint64_t>(row);
-    slot(lane, 0) = address;
+    slot(lane, 2) = address;
     sync_warp();
     for (int m = 0; m < 4; ++m) {
-        const auto at = [&](int which) { return reinterpret_cast<const uint16_t*>(slot(8 * m + lane % 4 * 2 + which, 0))[lane / 4]; };
+        const auto at = [&](int which) { return reinterpret_cast<const uint16_t*>(slot(8 * m + lane % 4 * 2 + which, 2))[lane / 4]; };
         r[m] = static_cast<uint32_t>(at(0)) | static_cast<uint32_t>(at(1)) << 16;
     }
     sync_warp();
