@@ -1,6 +1,7 @@
 // Every backend this machine can run: one test serves them all.
 #pragma once
 #include "base/error.h"
+#include "base/half.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/emulated_cuda.h"
 #include "ops/host_facing.h"
@@ -24,8 +25,11 @@ inline std::vector<std::unique_ptr<Ops>> backends() {
     return all;
 }
 
-// A card's matrix products narrow both operands to bf16: each rounds by at most 2^-9 of itself, so a product by 2^-8, and a sum of products by
-// that share of its terms, which is taken of the largest sum. On the CPU `fp32` holds.
-inline double product_tolerance(Ops& ops, double fp32) { return ops.memory().on_host() ? fp32 : std::max(fp32, 1.0 / 256); }
+// What a matrix product of the backend makes of an operand: a card's are bf16. References round where it rounds, so that one tolerance holds.
+inline double operand(Ops& ops, float value) { return ops.memory().on_host() ? value : bf16_to_float(float_to_bf16(value)); }
+
+// Attention on tensor cores also narrows what it computes on the way (probabilities, their gradients), which no rounded input repeats: each
+// operand is off by at most 2^-9 of itself, a product by 2^-8, here taken of the largest sum.
+inline double flash_tolerance(Ops& ops, double fp32) { return ops.memory().on_host() ? fp32 : std::max(fp32, 1.0 / 256); }
 
 } // namespace atelier::test

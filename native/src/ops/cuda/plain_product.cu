@@ -1,4 +1,4 @@
-// The matrix product without a library: a thread an element. Slow; it serves shapes that cuBLASLt has no kernel for.
+// The matrix product without a library: a thread an element. Slow; meant for shapes that a library refuses.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 
