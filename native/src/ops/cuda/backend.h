@@ -3,6 +3,7 @@
 #include "ops/cuda/cuda_memory.h"
 #include "ops/cuda/workspace.h"
 #include <functional>
+#include <memory>
 #include <string>
 
 namespace atelier::ATELIER_CUDA_NS {

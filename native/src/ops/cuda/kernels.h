@@ -63,9 +63,6 @@ void finish_conv(cudaStream_t, const View& y, const float* bias, const View& res
 constexpr int64_t kMostGroups = kPartials / 8;
 void group_norm(cudaStream_t, const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation, const View& y, double* partials, float* stats);
 
-// plain_product.cu: a thread an element, for shapes that the library refuses
-void plain_product(cudaStream_t, const Product&);
-
 // lora.cu: the low-rank products, in fp32
 void rows_times_rows(cudaStream_t, const View& x, const View& a, float scale, const View& out);    // out = scale · x · aᵀ: x · Aᵀ
 void rows_times_columns(cudaStream_t, const View& x, const View& b, float scale, const View& out); // out = scale · x · b: dy · B

@@ -1,8 +1,8 @@
-// The matrix product behind linears and convolutions: bf16 operands, fp32 sums and results. cuBLASLt on a card, loops in the emulator.
+// The matrix product behind linears and convolutions: bf16 operands, fp32 sums and results. What computes it is
+// given to the backend; so far only the emulator has one, in loops.
 #pragma once
 #include "ops/cuda/device.h"
 #include <cstdint>
-#include <memory>
 
 namespace atelier::ATELIER_CUDA_NS {
 
@@ -26,8 +26,5 @@ public:
     virtual ~MatrixProduct() = default;
     virtual void multiply(cudaStream_t, const Product&) = 0; // returns before the work is done
 };
-
-// cuBLASLt, found at run time. `workspace`: device memory it may use in `multiply`. unsupported, naming what was looked for, where there is none.
-std::unique_ptr<MatrixProduct> make_cublaslt_product(void* workspace, uint64_t bytes);
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -3,6 +3,7 @@
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/matrix_product.h"
 #include "ops/cuda/workspace.h"
+#include <memory>
 
 namespace atelier::ATELIER_CUDA_NS {
 
