@@ -44,5 +44,5 @@ async function meanLoss(name: string, shift: number): Promise<number> {
 it('captions arrive with their own pictures: moved on by one before the upload, they cost half as much again', async () => {
   const right = await meanLoss('right', 0);
   const planted = await meanLoss('planted', 1); // the same pictures, noise and order
-  expect(planted / right).toBeGreaterThan(1.3);
+  expect(planted / right).toBeGreaterThan(1.3); // 1.06 with a trainer that takes the next sample's caption
 });

@@ -44,17 +44,17 @@ describe.each(['art-nouveau', 'blueprint'])('the style %s', (style) => {
 
   it('is told from the base style by the measure, on pictures that the measure was not made from', async () => {
     for (const picture of await pictures(finetuningSet(style))) expect(measure.of(picture)).toBeGreaterThan(0.5);
-    for (const picture of await drawn(null)) expect(measure.of(picture)).toBeLessThan(0.2);
+    for (const picture of await drawn(null)) expect(measure.of(picture)).toBeLessThan(0.2); // 0.08 at most
   });
 
-  it('is learned: the loss on unseen pictures falls to less than half', async () => {
+  it('is learned: the loss on unseen pictures falls to less than four tenths', async () => {
     const before = await nano.loss(nf4, unseen, null);
-    expect(await nano.loss(nf4, unseen, adapter)).toBeLessThan(0.5 * before);
+    expect(await nano.loss(nf4, unseen, adapter)).toBeLessThan(0.4 * before); // 0.32 and 0.27
   });
 
   it('arrives in what is drawn, from the same prompts and seeds', async () => {
     const moved = measure.mean(await drawn(adapter)) - measure.mean(await drawn(null));
-    expect(moved).toBeGreaterThan(0.35);
+    expect(moved).toBeGreaterThan(0.35); // 0.60 and 0.66
   });
 });
 
@@ -74,12 +74,12 @@ describe('what must not matter', () => {
   it('four bits: a base in NF4 ends within two per cent of the base in float32', async () => {
     const fp32 = await nano.transformer('none');
     const whole = await nano.loss(fp32, unseen, await nano.finetune(fp32, set, STEPS));
-    expect(Math.abs(loss / whole - 1)).toBeLessThan(0.02);
+    expect(Math.abs(loss / whole - 1)).toBeLessThan(0.02); // 0.011
   });
 
   it('eight bits: AdamW with 8-bit states ends within one per cent of AdamW with 32', async () => {
     const full = await nano.loss(nf4, unseen, await nano.finetune(nf4, set, STEPS, { optimizer: 'adamw' }));
-    expect(Math.abs(loss / full - 1)).toBeLessThan(0.01);
+    expect(Math.abs(loss / full - 1)).toBeLessThan(0.01); // 0.0013
   });
 
   it('where the adapter is: beside the weights or fused into them, the same latents', async () => {
@@ -88,8 +88,8 @@ describe('what must not matter', () => {
     const fused = await nano.latents(fp32, PROMPTS, adapter, { fused: true });
     const without = await nano.latents(fp32, PROMPTS, null);
     for (const [i, latents] of beside.entries()) {
-      expect(distance(latents.data, fused[i]!.data)).toBeLessThan(1e-5);
-      expect(distance(latents.data, without[i]!.data)).toBeGreaterThan(0.3); // the adapter does something
+      expect(distance(latents.data, fused[i]!.data)).toBeLessThan(1e-5); // 4e-7
+      expect(distance(latents.data, without[i]!.data)).toBeGreaterThan(0.3); // 1.06: the adapter does something
     }
   });
 });
@@ -100,7 +100,7 @@ describe('a wrong pairing of captions and latents', () => {
 
   it('is seen in a data set by the base, which knows what captions mean', async () => {
     const right = await samples(nano, heldOut('plain'));
-    expect(await pairing(right)).toBeGreaterThan(1.3);
+    expect(await pairing(right)).toBeGreaterThan(1.3); // 1.91
     expect(await pairing(mispaired(right))).toBeLessThan(1.1); // planted
   });
 
