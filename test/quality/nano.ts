@@ -23,8 +23,16 @@ async function names(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => name.endsWith('.png')).sort();
 }
 
-/** Pictures with captions as the trainer takes them, encoded once. */
-export async function samples(nano: Nano, folder: string): Promise<Sample[]> {
+const encoded = new Map<string, Promise<Sample[]>>();
+
+/** Pictures with captions as the trainer takes them, encoded once a folder. */
+export function samples(nano: Nano, folder: string): Promise<Sample[]> {
+  const there = encoded.get(folder) ?? encode(nano, folder);
+  encoded.set(folder, there);
+  return there;
+}
+
+async function encode(nano: Nano, folder: string): Promise<Sample[]> {
   const all: Sample[] = [];
   const raw = await pictures(folder);
   for (const [i, name] of (await names(folder)).entries()) {

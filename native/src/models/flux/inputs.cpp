@@ -21,8 +21,10 @@ void ConditioningInputs::fill(Memory& memory, const Program::Resolver& at, int64
     std::array<float, kSinusoids> sinusoids;
     sinusoid_embedding(sigma * 1000.0f, kSinusoids, sinusoids.data());
     write(time, sinusoids);
-    sinusoid_embedding(guidance_scale * 1000.0f, kSinusoids, sinusoids.data());
-    if (guidance) write(guidance, sinusoids);
+    if (guidance) {
+        sinusoid_embedding(guidance_scale * 1000.0f, kSinusoids, sinusoids.data());
+        write(guidance, sinusoids);
+    }
     write(pooled, pooled_text);
 }
 

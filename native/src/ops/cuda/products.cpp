@@ -44,33 +44,34 @@ Products::Slab Products::slab(cudaStream_t stream, const Weight& w, int64_t firs
     return {room_.weight, ld};
 }
 
-void Products::linear(cudaStream_t stream, const LinearArgs& t) {
-    const View& out = t.y;
-    const int64_t ld = padded(t.w.cols), chunk = chunk_rows(ld), slabs = slab_rows(t.w);
-    for (int64_t row = 0; row < t.x.rows; row += chunk) {
-        const int64_t rows = std::min(chunk, t.x.rows - row);
-        narrow_rows(stream, row_range(t.x, row, rows), room_.rows, ld);
-        for (int64_t first = 0; first < t.w.rows; first += slabs) {
-            const int64_t count = std::min(slabs, t.w.rows - first);
-            const Slab w = slab(stream, t.w, first, count);
-            product_->multiply(stream, {rows, count, ld, room_.rows, ld, w.data, w.ld, true, out.row(row) + first, out.ld, false});
+// multiply(first row of x, rows, first row of w, rows, the slab), with x's rows in the workspace.
+template <class F>
+void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weight, int64_t ld, F&& multiply) {
+    const int64_t chunk = chunk_rows(ld), slabs = slab_rows(weight);
+    for (int64_t row = 0; row < x.rows; row += chunk) {
+        const int64_t rows = std::min(chunk, x.rows - row);
+        narrow_rows(stream, row_range(x, row, rows), room_.rows, ld);
+        for (int64_t first = 0; first < weight.rows; first += slabs) {
+            const int64_t count = std::min(slabs, weight.rows - first);
+            multiply(row, rows, first, count, slab(stream, weight, first, count));
         }
     }
-    finish_linear(stream, out, t.bias, t.lora_xa, t.lora_b, t.lora_scale, t.activation, t.pre);
+}
+
+void Products::linear(cudaStream_t stream, const LinearArgs& t) {
+    const int64_t ld = padded(t.w.cols);
+    in_pieces(stream, t.x, t.w, ld, [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Slab& w) {
+        product_->multiply(stream, {rows, count, ld, room_.rows, ld, w.data, w.ld, true, t.y.row(row) + first, t.y.ld, false});
+    });
+    finish_linear(stream, t.y, t.bias, t.lora_xa, t.lora_b, t.lora_scale, t.activation, t.pre);
 }
 
 // The sum runs over the weight's rows, so slabs add up in dx.
 void Products::linear_dx(cudaStream_t stream, const LinearDxArgs& t) {
-    const int64_t ld = padded(t.w.rows), chunk = chunk_rows(ld), slabs = slab_rows(t.w);
-    for (int64_t row = 0; row < t.dy.rows; row += chunk) {
-        const int64_t rows = std::min(chunk, t.dy.rows - row);
-        narrow_rows(stream, row_range(t.dy, row, rows), room_.rows, ld);
-        for (int64_t first = 0; first < t.w.rows; first += slabs) {
-            const int64_t count = std::min(slabs, t.w.rows - first);
-            const Slab w = slab(stream, t.w, first, count);
-            product_->multiply(stream, {rows, t.w.cols, padded(count), room_.rows + first, ld, w.data, w.ld, false, t.dx.row(row), t.dx.ld, t.accumulate || first > 0});
-        }
-    }
+    const int64_t ld = padded(t.w.rows);
+    in_pieces(stream, t.dy, t.w, ld, [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Slab& w) {
+        product_->multiply(stream, {rows, t.w.cols, padded(count), room_.rows + first, ld, w.data, w.ld, false, t.dx.row(row), t.dx.ld, t.accumulate || first > 0});
+    });
     if (t.lora_dxa) add_low_rank(stream, t.lora_dxa, t.lora_a, t.dx);
 }
 

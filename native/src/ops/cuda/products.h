@@ -22,6 +22,8 @@ private:
         int64_t ld;
     };
     Slab slab(cudaStream_t, const Weight&, int64_t first, int64_t count);
+    template <class F>
+    void in_pieces(cudaStream_t, const View& x, const Weight&, int64_t ld, F&& multiply);
     int64_t slab_rows(const Weight&) const; // how many fit
     int64_t chunk_rows(int64_t ld) const;   // of the other operand
 
