@@ -105,8 +105,8 @@ struct TrainOptions {
     int64_t rank = 4;
     float alpha = 4;
     std::vector<std::string> targets = {"to_k", "to_q", "to_v", "to_out.0"};
-    bool recompute = true;              // gradient checkpointing: keep block inputs only; not read with a memory budget
-    uint64_t memory_budget = 0;         // bytes to plan within (MemoryPlan::total_bytes); what is spare goes into speed. 0: none
+    bool recompute = true;              // gradient checkpointing: keep block inputs only; read on the CPU without a memory budget
+    uint64_t memory_budget = 0;         // bytes to plan within (MemoryPlan::total_bytes); what is spare goes into speed. 0: a card's free ones
     std::string optimizer = "adamw8bit"; // adamw8bit | adamw | adamw8bit_all (8-bit states at every size)
     double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-4;
     float max_grad_norm = 1.0f;
@@ -217,6 +217,7 @@ public:
         bool dynamic_shifting = true;
         float shift = 3, base_shift = 0.5f, max_shift = 1.15f;
         int64_t base_seq_len = 256, max_seq_len = 4096, num_train_timesteps = 1000;
+        uint64_t memory_budget = 0;           // bytes of a card (MemoryPlan::total_bytes); weights that do not fit are fetched. 0: what is free
     };
     MemoryPlan plan(const Request&) const;
     Tensor generate(const Request&, const EngineProgress& = {}); // packed latents (S_img, C), as FluxPipeline(output_type="latent")

@@ -2,6 +2,7 @@
 #pragma once
 #include "atelier/engine.h"
 #include "ops/ops.h"
+#include "planning/device_profile.h"
 #include "tensor/arena.h"
 #include "tensor/program.h"
 #include <mutex>
@@ -12,6 +13,7 @@ struct Device::Impl {
     std::unique_ptr<Ops> ops;
     std::mutex busy; // held while a program runs: models on one device share its threads and workspace
     std::string description;
+    DeviceProfile profile = host_profile(); // what plans cost by
 };
 
 inline Progress internal_progress(const EngineProgress& progress) { return {progress.report, progress.cancelled}; }

@@ -1,15 +1,40 @@
 #include "engine/flux_transformer.h"
 #include "engine/one_shot.h"
+#include "models/flux/weight_units.h"
+#include "planning/residence.h"
 
 namespace atelier {
 
 FluxTransformer::FluxTransformer() = default;
 FluxTransformer::~FluxTransformer() = default;
 
-FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w) : device(std::move(on)), weights(std::move(w)), constants(memory()) {
+FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w) : device(std::move(on)), weights(std::move(w)), packs(weight_units(weights.layers())) {
     for_each_linear(weights.layers(), [&](const std::string& path, const Linear&, int64_t in, int64_t out) { modules.push_back({path, in, out}); });
-    add_constants(constants, weights.layers());
-    constants.place();
+}
+
+std::shared_ptr<const PlacedUnits> FluxTransformer::Impl::place(const std::vector<bool>& resident) {
+    const std::lock_guard lock(placing_);
+    if (placed_ && placed_->resident() == resident) return placed_;
+    placed_.reset(); // before more is reserved
+    return placed_ = std::make_shared<PlacedUnits>(memory(), packs, resident);
+}
+
+uint64_t FluxTransformer::Impl::free_bytes() const {
+    const std::lock_guard lock(placing_);
+    const uint64_t free = memory().free_bytes(), kept = placed_.use_count() == 1 ? placed_->device_bytes() : 0;
+    return free - free / 32 + kept; // a little for the driver
+}
+
+std::vector<bool> FluxTransformer::Impl::residence_beside(uint64_t other_bytes, uint64_t budget) const {
+    if (!budget) {
+        const std::lock_guard lock(placing_);
+        if (placed_) return placed_->resident();
+    }
+    if (memory().on_host()) return std::vector(packs.units.size(), true);
+    std::vector<uint64_t> sizes;
+    for (const ConstantPack& unit : packs.units) sizes.push_back(unit.bytes());
+    const uint64_t available = budget ? budget : free_bytes(), taken = other_bytes + packs.always.bytes();
+    return resident_within(available > taken ? available - taken : 0, sizes, modulation_units(dims()), "the transformer's weights");
 }
 
 std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> device, const std::string& dir, BaseQuant quant, const std::string& cache_dir,
@@ -48,18 +73,22 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     const RopeTable rope(dims, shape.text_tokens, shape.grid_h, shape.grid_w);
     NetworkOptions options;
     options.capture = input.capture_blocks;
-    FluxNetwork network(program, impl->weights.layers(), shape, rope, options);
+    UnitStream stream(program);
+    FluxNetwork network(program, stream, impl->weights.layers(), shape, rope, options);
     const Sym latents = program.persistent(shape.image_tokens(), dims.in_channels, "latents");
     const Sym prompt = program.persistent(shape.text_tokens, dims.joint_dim, "prompt_embeds");
     const ConditioningInputs conditioning(program, dims, 1);
     emit_alive(program, "inputs", conditioning.all());
     const Sym table = program.temp(1, ModulationLayout(dims).cols(), "modulation");
-    emit_conditioning(program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
+    stream.start();
+    emit_conditioning(program, stream, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
     const Sym prediction = network.forward(latents, prompt, table);
     emit_alive(program, "outputs", {prediction});
     emit_alive(program, "outputs", network.captured());
 
-    Constants tables(impl->memory(), &impl->constants);
+    const auto placed = impl->place(impl->residence_beside(program.plan().arena_bytes, 0));
+    stream.connect(*placed);
+    Constants tables(impl->memory(), {&placed->constants()});
     network.add_constants(tables);
     tables.place();
     program.read_from(tables);

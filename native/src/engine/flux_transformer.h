@@ -3,7 +3,7 @@
 #include "engine/device.h"
 #include "models/flux/inputs.h"
 #include "models/flux/weights.h"
-#include "ops/constants.h"
+#include "ops/placed_units.h"
 
 namespace atelier {
 
@@ -11,12 +11,25 @@ struct FluxTransformer::Impl {
     std::shared_ptr<Device> device;
     FluxWeights weights;
     std::vector<LinearModule> modules;
-    Constants constants; // the weights, where the device reads them
+    UnitPacks packs;
 
     Impl(std::shared_ptr<Device> on, FluxWeights w);
     const FluxDims& dims() const { return weights.layers().dims; }
     Ops& ops() const { return *device->impl->ops; }
     Memory& memory() const { return ops().memory(); }
+
+    // The weights on the device, `resident` by unit; whoever asks for the same shares them. They stay when nobody uses them any more, until
+    // others are asked for.
+    std::shared_ptr<const PlacedUnits> place(const std::vector<bool>& resident);
+    // Of the device, counting what place() would give back.
+    uint64_t free_bytes() const;
+    // For pictures: what is placed already; else as many units as leave `other_bytes` of free_bytes(), or of `budget` where that is not 0.
+    // resource_exhausted, with the bytes that are needed.
+    std::vector<bool> residence_beside(uint64_t other_bytes, uint64_t budget) const;
+
+private:
+    mutable std::mutex placing_;
+    std::shared_ptr<const PlacedUnits> placed_;
 };
 
 // The engine's own sets all have the shape (rows, cols).

@@ -31,6 +31,7 @@ struct Sampler::Impl {
     std::shared_ptr<FluxTransformer> model;
     AdaptedLayers adapted;
     std::unique_ptr<DenoisePrograms> programs; // of the shape and step count last asked for
+    std::shared_ptr<const PlacedUnits> weights; // that `programs` were connected to
 
     FluxTransformer::Impl& flux() const { return *model->impl; }
 
@@ -38,8 +39,37 @@ struct Sampler::Impl {
         const FluxShape shape = shape_of(r, flux().dims());
         require(r.steps > 0 && r.steps <= 10000, ErrorCode::invalid_argument, r.steps, " steps: expected 1 to 10000");
         if (!programs || !same(programs->shape(), shape) || programs->steps() != r.steps)
-            programs = std::make_unique<DenoisePrograms>(adapted.layers(), shape, r.steps, flux().memory(), adapted.constants());
+            {
+            programs = std::make_unique<DenoisePrograms>(adapted.layers(), shape, r.steps);
+            weights.reset();
+        }
         return *programs;
+    }
+
+    MemoryPlan plan(const Request& r) {
+        const DenoisePrograms& p = programs_for(r);
+        MemoryPlan plan;
+        plan.arena_bytes = p.bytes();
+        plan.state_bytes = adapted.bytes() + p.host_bytes();
+        plan.workspace_bytes = flux().ops().workspace_bytes();
+        plan.context_bytes = flux().device->impl->profile.context_bytes;
+        plan.weight_bytes = PlacedUnits::device_bytes(flux().packs, residence(r));
+        return plan;
+    }
+
+    // Which weights stay on the device: with a budget, of what it leaves beside what is reserved already.
+    std::vector<bool> residence(const Request& r) const {
+        const uint64_t reserved = flux().ops().workspace_bytes() + flux().device->impl->profile.context_bytes + adapted.bytes();
+        if (r.memory_budget)
+            require(r.memory_budget > reserved, ErrorCode::resource_exhausted, "a budget of ", r.memory_budget, " bytes is too small: ", reserved, " are taken before the first picture");
+        return flux().residence_beside(programs->bytes() + programs->host_bytes(), r.memory_budget ? r.memory_budget - reserved : 0);
+    }
+
+    void connect(const Request& r) {
+        const auto placed = flux().place(residence(r));
+        if (placed == weights) return;
+        weights = placed;
+        programs->connect(flux().memory(), *weights, adapted.constants());
     }
 
     // Start noise (C/4, H/8, W/8), given or drawn, as packed tokens (I, C).
@@ -69,21 +99,13 @@ Sampler::Sampler(std::shared_ptr<FluxTransformer> model, const std::vector<Adapt
             " output channels: only text-to-image transformers draw, whose packed latents go in and come out");
     for (const AdapterUse& use : adapters)
         if (use.adapter) use.adapter->validate(*model);
-    AdaptedLayers adapted(model->impl->weights, adapters, fused, model->impl->memory(), model->impl->constants);
-    impl.reset(new Impl{std::move(model), std::move(adapted), nullptr});
+    AdaptedLayers adapted(model->impl->weights, adapters, fused, model->impl->memory());
+    impl.reset(new Impl{std::move(model), std::move(adapted), nullptr, nullptr});
 }
 
 Sampler::~Sampler() = default;
 
-MemoryPlan Sampler::plan(const Request& request) const {
-    const DenoisePrograms& programs = impl->programs_for(request);
-    MemoryPlan plan;
-    plan.arena_bytes = programs.bytes();
-    plan.weight_bytes = impl->flux().weights.bytes();
-    plan.state_bytes = impl->adapted.bytes() + programs.host_bytes();
-    plan.workspace_bytes = impl->flux().ops().workspace_bytes();
-    return plan;
-}
+MemoryPlan Sampler::plan(const Request& request) const { return impl->plan(request); }
 
 Tensor Sampler::generate(const Request& request, const EngineProgress& progress) {
     DenoisePrograms& programs = impl->programs_for(request);
@@ -98,6 +120,7 @@ Tensor Sampler::generate(const Request& request, const EngineProgress& progress)
     input.pooled = request.pooled;
     input.sigmas = schedule.sigmas;
     input.guidance = request.guidance;
+    impl->connect(request);
     // Reserved for this picture only: memory held between pictures would be memory that a trainer lacks.
     const Arena memory(impl->flux().memory(), programs.bytes());
     const std::lock_guard lock(impl->flux().device->impl->busy);

@@ -39,7 +39,7 @@ Tensor T5Text::encode(std::span<const int32_t> ids) {
         impl->bias = impl->model.position_bias(static_cast<int64_t>(ids.size()));
         impl->bias_tokens = ids.size();
     }
-    Constants constants(impl->memory(), &impl->constants);
+    Constants constants(impl->memory(), {&impl->constants});
     constants.add(impl->bias);
     constants.place();
     Program program;

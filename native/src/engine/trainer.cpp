@@ -3,6 +3,7 @@
 #include "engine/one_shot.h"
 #include "engine/train_plan.h"
 #include "engine/training_state.h"
+#include "models/flux/weight_units.h"
 #include "training/lora_bank.h"
 #include "training/micro_program.h"
 #include "training/schedules.h"
@@ -37,11 +38,13 @@ struct Trainer::Impl {
     LrSchedule schedule;
     LoraBank bank;
     MemoryChoice choice;
+    MemoryPlan::Time time; // of a card's micro-step
     std::vector<std::unique_ptr<MicroProgram>> programs; // one a shape
     std::vector<float> sigmas;
     uint64_t arena_bytes = 0, host_bytes = 0;
     int64_t latent_count = 0; // of the largest shape
 
+    std::shared_ptr<const PlacedUnits> weights;
     std::unique_ptr<Arena> arena;
     std::vector<float> eps, noise, packed; // (16, H/8, W/8) of the largest shape: no allocation in a step
     const MicroProgram* last = nullptr;
@@ -56,15 +59,30 @@ struct Trainer::Impl {
         host_bytes = training_input_bytes(dims, kinds);
         FluxLayers layers = flux.weights.layers();
         bank.bind(layers);
-        choice = options.memory_budget
-                     ? plan_memory(planner_task({layers, kinds, options.accumulation, options.memory_budget, bank.bytes() + host_bytes + flux.ops().workspace_bytes(), host_profile()})).choice
-                     : choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
+        choose(layers, kinds);
         for (const FluxShape& kind : kinds) {
             programs.push_back(std::make_unique<MicroProgram>(layers, kind, options.accumulation, choice.keep));
             arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
             latent_count = std::max(latent_count, kind.image_tokens() * dims.in_channels);
         }
         sigmas = training_sigmas(o.num_train_timesteps, o.dynamic_shifting, o.shift);
+    }
+
+    const DeviceProfile& profile() const { return flux.device->impl->profile; }
+    uint64_t fixed_bytes() const { return bank.bytes() + host_bytes + flux.ops().workspace_bytes() + profile().context_bytes; }
+
+    // Within the budget; without one a card is used as far as it is free, and on the host `recompute` decides.
+    void choose(const FluxLayers& layers, const std::vector<FluxShape>& kinds) {
+        const bool card = !flux.memory().on_host();
+        uint64_t budget = options.memory_budget;
+        if (!budget && card) budget = flux.free_bytes() + fixed_bytes() - host_bytes; // of the fixed part only the tables are not reserved yet
+        if (!budget) {
+            choice = choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
+            return;
+        }
+        const PlannedMemory planned = plan_memory(planner_task({layers, kinds, options.accumulation, budget, fixed_bytes(), profile()}));
+        choice = planned.choice;
+        if (card) time = summary(planned.time);
     }
 
     MicroProgram* find(const Shape& shape) const {
@@ -76,17 +94,20 @@ struct Trainer::Impl {
     MemoryPlan plan() const {
         MemoryPlan plan;
         plan.arena_bytes = arena_bytes;
-        plan.weight_bytes = flux.weights.bytes();
+        plan.weight_bytes = PlacedUnits::device_bytes(flux.packs, resident_units(flux.dims(), choice));
         plan.state_bytes = bank.bytes() + host_bytes;
         plan.workspace_bytes = flux.ops().workspace_bytes();
+        plan.context_bytes = profile().context_bytes;
         plan.choice = summary(choice);
+        plan.time = time;
         return plan;
     }
 
     void reserve() {
+        weights = model->impl->place(resident_units(flux.dims(), choice));
         arena = std::make_unique<Arena>(flux.memory(), arena_bytes);
         for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
-        for (const auto& p : programs) p->place(flux.memory(), flux.constants);
+        for (const auto& p : programs) p->place(flux.memory(), *weights);
     }
 
     void require_whole() const {

@@ -10,6 +10,7 @@ target_sources(atelier PRIVATE
   src/models/flux/rope.cpp
   src/models/flux/single_block.cpp
   src/models/flux/weight_cache.cpp
+  src/models/flux/weight_units.cpp
   src/models/flux/weights.cpp
   src/models/t5/encoder.cpp
   src/models/vae/autoencoder.cpp

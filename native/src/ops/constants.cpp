@@ -1,62 +1,97 @@
 #include "ops/constants.h"
 #include "base/error.h"
-#include <algorithm>
+#include "quant/dynamic_map.h"
 
 namespace atelier {
 namespace {
 
-constexpr uint64_t kAlignment = 64; // of each range: vector loads of any width
-
 uint64_t pieces(uint64_t count, uint64_t each) { return (count + each - 1) / each; }
-uint64_t dense_bytes(const Weight& w) { return static_cast<uint64_t>(w.rows * w.cols) * (w.format == WeightFormat::f32 ? 4 : 2); }
+
+// f(host, bytes) for what a weight consists of; without values the addresses are null.
+template <class F>
+void for_each_part(const Weight& w, F&& f) {
+    const uint64_t count = static_cast<uint64_t>(w.rows * w.cols), blocks = pieces(count, Nf4Data::kBlock);
+    switch (w.format) {
+        case WeightFormat::f32: return f(w.dense, 4 * count);
+        case WeightFormat::f16:
+        case WeightFormat::bf16: return f(w.dense, 2 * count);
+        case WeightFormat::nf4: break;
+    }
+    f(w.nf4.packed, pieces(count, 2));
+    if (w.nf4.absmax) return f(w.nf4.absmax, blocks * sizeof(float));
+    f(w.nf4.absmax8, blocks);
+    f(w.nf4.nested_absmax, pieces(blocks, Nf4Data::kNestedBlock) * sizeof(float));
+    if (w.nf4.nested_code && w.nf4.nested_code != ConstantPack::shared_code().data()) f(w.nf4.nested_code, ConstantPack::shared_code().size_bytes());
+}
 
 } // namespace
+
+uint64_t packed_bytes(const Weight& weight) {
+    uint64_t sum = 0;
+    for_each_part(weight, [&](const void*, uint64_t bytes) { sum += packed_bytes(bytes); });
+    return sum;
+}
+
+std::span<const float> ConstantPack::shared_code() { return signed_dynamic_map().values; }
+
+void ConstantPack::add(const void* host, uint64_t bytes) {
+    if (!host || !bytes) return;
+    const auto [it, fresh] = ranges_.try_emplace(static_cast<const std::byte*>(host), Range{bytes, bytes_});
+    if (fresh) bytes_ += packed_bytes(bytes);
+    else require(it->second.bytes == bytes, ErrorCode::internal, "one constant of two sizes: ", it->second.bytes, " and ", bytes, " bytes");
+}
+
+void ConstantPack::add(const Weight& w) {
+    for_each_part(w, [&](const void* host, uint64_t bytes) { add(host, bytes); });
+}
 
 Constants::~Constants() {
     if (data_) memory_.release(data_);
 }
 
 void Constants::add(const void* host, uint64_t bytes) {
-    if (!host || !bytes || memory_.on_host()) return;
+    if (memory_.on_host()) return;
     require(!data_, ErrorCode::internal, "a constant is added after they were placed");
-    const auto [it, fresh] = ranges_.try_emplace(static_cast<const std::byte*>(host), Range{bytes, device_bytes_});
-    if (fresh) device_bytes_ += pieces(bytes, kAlignment) * kAlignment;
-    else require(it->second.bytes == bytes, ErrorCode::internal, "one constant of two sizes: ", it->second.bytes, " and ", bytes, " bytes");
+    own_.add(host, bytes);
 }
 
 void Constants::add(const Weight& w) {
-    if (w.format != WeightFormat::nf4) return add(w.dense, dense_bytes(w));
-    const uint64_t count = static_cast<uint64_t>(w.rows * w.cols), blocks = pieces(count, Nf4Data::kBlock);
-    add(w.nf4.packed, pieces(count, 2));
-    add(w.nf4.absmax, blocks * sizeof(float));
-    add(w.nf4.absmax8, blocks);
-    add(w.nf4.nested_absmax, pieces(blocks, Nf4Data::kNestedBlock) * sizeof(float));
-    add(w.nf4.nested_code, 256 * sizeof(float));
+    if (memory_.on_host()) return;
+    require(!data_, ErrorCode::internal, "a constant is added after they were placed");
+    own_.add(w);
+    if (w.nf4.nested_code) own_.add(ConstantPack::shared_code().data(), ConstantPack::shared_code().size_bytes());
 }
 
 void Constants::place() {
-    if (ranges_.empty() || data_) return;
-    data_ = static_cast<std::byte*>(memory_.reserve(device_bytes_));
-    for (const auto& [host, range] : ranges_) memory_.upload(data_ + range.offset, host, range.bytes);
+    if (!own_.bytes() || data_) return;
+    data_ = static_cast<std::byte*>(memory_.reserve(own_.bytes()));
+    own_.for_each([&](const std::byte* host, uint64_t bytes, uint64_t offset) { memory_.upload(data_ + offset, host, bytes); });
+    put(own_, data_);
 }
 
-const Constants::Range* Constants::find(const std::byte* host, const std::byte*& begin) const {
-    auto it = ranges_.upper_bound(host);
-    if (it == ranges_.begin()) return nullptr;
-    --it;
-    begin = it->first;
-    return host < it->first + it->second.bytes ? &it->second : nullptr;
+void Constants::put(const ConstantPack& pack, const std::byte* device) {
+    pack.for_each([&](const std::byte* host, uint64_t bytes, uint64_t offset) {
+        const bool fresh = ranges_.try_emplace(host, Range{bytes, device + offset}).second;
+        require(fresh, ErrorCode::internal, "a constant of ", bytes, " bytes is in two places of the device");
+    });
+}
+
+const std::byte* Constants::find(const std::byte* host) const {
+    const auto after = ranges_.upper_bound(host);
+    if (after != ranges_.begin()) {
+        const auto& [begin, range] = *std::prev(after);
+        if (host < begin + range.bytes) return range.device + (host - begin);
+    }
+    for (const Constants* level : below_)
+        if (const std::byte* found = level->find(host)) return found;
+    return nullptr;
 }
 
 const void* Constants::at(const void* host) const {
     if (!host || memory_.on_host()) return host;
-    const std::byte *wanted = static_cast<const std::byte*>(host), *begin = nullptr;
-    for (const Constants* level = this; level; level = level->below_)
-        if (const Range* range = level->find(wanted, begin)) {
-            require(level->data_, ErrorCode::internal, "constants are read before they were placed");
-            return level->data_ + range->offset + (wanted - begin);
-        }
-    fail(ErrorCode::internal, "an op reads a constant that was never placed in the device's memory");
+    const std::byte* found = find(static_cast<const std::byte*>(host));
+    require(found != nullptr, ErrorCode::internal, "an op reads a constant that was never placed in the device's memory");
+    return found;
 }
 
 View Constants::at(View host) const {

@@ -5,24 +5,57 @@
 #include "quant/weight.h"
 #include "tensor/view.h"
 #include <map>
+#include <span>
 #include <vector>
 
 namespace atelier {
 
+// Bytes that a weight takes in a ConstantPack, from its sizes and format alone.
+uint64_t packed_bytes(const Weight& weight);
+constexpr uint64_t packed_bytes(uint64_t bytes) { return (bytes + 63) / 64 * 64; } // of each range: vector loads of any width
+
+// Ranges of host memory and where each lies in one contiguous copy of them.
+class ConstantPack {
+public:
+    // Host bytes that outlive this and do not change. Null and empty ones are ignored, a second mention too.
+    void add(const void* host, uint64_t bytes);
+    void add(const std::vector<float>& values) { add(values.data(), values.size() * sizeof(float)); }
+    // Without the code table that all double-quantised weights of the engine share: shared_code() is added once by whoever packs them.
+    void add(const Weight& weight);
+    static std::span<const float> shared_code();
+
+    uint64_t bytes() const { return bytes_; }
+    // f(host, bytes, offset)
+    template <class F>
+    void for_each(F&& f) const {
+        for (const auto& [host, range] : ranges_) f(host, range.bytes, range.offset);
+    }
+
+private:
+    struct Range {
+        uint64_t bytes, offset;
+    };
+    std::map<const std::byte*, Range> ranges_;
+    uint64_t bytes_ = 0;
+};
+
+// The table from host addresses to those that ops read.
 class Constants {
 public:
-    // below: searched for what is not here (a model's weights, below one program's tables); null: nothing. Both outlive this.
-    explicit Constants(Memory& memory, const Constants* below = nullptr) : memory_(memory), below_(below) {}
+    // below: searched in order for what is not here (a model's weights, below one program's tables); all outlive this.
+    explicit Constants(Memory& memory, std::vector<const Constants*> below = {}) : memory_(memory), below_(std::move(below)) {}
     ~Constants();
     Constants(const Constants&) = delete;
     Constants& operator=(const Constants&) = delete;
 
-    // Host bytes that outlive this and do not change after place(). Null and empty ones are ignored, a second mention too.
+    // As ConstantPack's.
     void add(const void* host, uint64_t bytes);
     void add(const std::vector<float>& values) { add(values.data(), values.size() * sizeof(float)); }
     void add(const Weight& weight);
-    // Reserves once and copies everything. resource_exhausted if it does not fit.
+    // Reserves once and copies everything that was added. resource_exhausted if it does not fit.
     void place();
+    // The pack lies at `device`, or will when an op reads it; its memory is somebody else's.
+    void put(const ConstantPack& pack, const std::byte* device);
 
     // Where ops find what lies at `host`, inside a range that was added; null gives null.
     const void* at(const void* host) const;
@@ -30,18 +63,19 @@ public:
     View at(View host) const;
     Weight at(Weight host) const;
 
-    uint64_t device_bytes() const { return device_bytes_; } // 0 on the host
+    uint64_t device_bytes() const { return own_.bytes(); } // of what was added; 0 on the host
 
 private:
     struct Range {
-        uint64_t bytes, offset; // from data_
+        uint64_t bytes;
+        const std::byte* device;
     };
-    const Range* find(const std::byte* host, const std::byte*& begin) const;
+    const std::byte* find(const std::byte* host) const; // null: neither here nor below
 
     Memory& memory_;
-    const Constants* below_;
+    std::vector<const Constants*> below_;
+    ConstantPack own_;
     std::map<const std::byte*, Range> ranges_; // by first byte on the host
-    uint64_t device_bytes_ = 0;
     std::byte* data_ = nullptr;
 };
 

@@ -1,5 +1,7 @@
 #include "planning/memory_planner.h"
 #include "base/error.h"
+#include "planning/residence.h"
+#include "planning/stream_schedule.h"
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -7,19 +9,10 @@
 namespace atelier {
 namespace {
 
-constexpr int kSlots = 2;              // of the ring: one block computes while the next arrives
 constexpr double kHiddenTransfer = 0.05; // what a hidden millisecond of transfer is charged, so that none is made for nothing
 constexpr int kCorrections = 12;
 
 size_t at(BlockKeep keep) { return static_cast<size_t>(keep); }
-
-// `count` of the candidates streamed, evenly spread, so that each transfer has resident blocks to run beside.
-std::vector<bool> spread(size_t blocks, const std::vector<size_t>& candidates, size_t count) {
-    std::vector<bool> resident(blocks, true);
-    const size_t n = candidates.size();
-    for (size_t i = 0; i < n; ++i) resident[candidates[i]] = (i + 1) * count / n == i * count / n;
-    return resident;
-}
 
 class Search {
 public:
@@ -40,7 +33,7 @@ public:
             for (size_t i = 0; i < task_.blocks.size(); ++i)
                 if (task_.blocks[i].weight_bytes <= largest) candidates.push_back(i);
             for (size_t streamed = 1; streamed <= candidates.size(); ++streamed)
-                for (const bool modulation : {true, false}) weights_.push_back({lean_, spread(lean_.size(), candidates, streamed), modulation});
+                for (const bool modulation : {true, false}) weights_.push_back({lean_, fetching(streamed, candidates, lean_.size()), modulation});
         }
     }
 
@@ -161,7 +154,7 @@ uint64_t device_weight_bytes(const PlannerTask& task, const MemoryChoice& choice
         else
             slot = std::max(slot, task.blocks[i].weight_bytes);
     }
-    return resident + kSlots * slot;
+    return resident + kStreamSlots * slot;
 }
 
 StepTime step_time(const PlannerTask& task, const MemoryChoice& choice) {

@@ -13,8 +13,8 @@ float scale_of(const Adapter::Module& m, float weight) { return weight * m.alpha
 
 } // namespace
 
-AdaptedLayers::AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory, const Constants& below)
-    : layers_(weights.layers()), constants_(std::make_unique<Constants>(memory, &below)) {
+AdaptedLayers::AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory)
+    : layers_(weights.layers()), constants_(std::make_unique<Constants>(memory)) {
     for (const AdapterUse& use : adapters)
         require(use.adapter != nullptr && std::isfinite(use.weight), ErrorCode::invalid_argument, "an adapter's weight is ", use.weight, "; expected a finite number");
     for_each_linear(layers_, [&](const std::string& path, Linear& linear, int64_t, int64_t) {

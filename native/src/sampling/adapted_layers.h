@@ -12,12 +12,11 @@ class AdaptedLayers {
 public:
     // Beside: several adapters on one linear become one branch of their joint rank. Fused: W + Σ weight · alpha/rank · B · A, from the source's
     // values where they are at hand, kept like the base (NF4 again where the base is).
-    // below: where the base's weights are placed.
-    AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory, const Constants& below);
+    AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory);
 
     const FluxLayers& layers() const { return layers_; }
     uint64_t bytes() const { return bytes_; } // beyond the base
-    const Constants& constants() const { return *constants_; } // of base and adapters
+    const Constants& constants() const { return *constants_; } // of what was fused
 
 private:
     void add_branch(Memory& memory, Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);

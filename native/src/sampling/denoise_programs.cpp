@@ -3,30 +3,38 @@
 #include <algorithm>
 
 namespace atelier {
-DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, Memory& memory, const Constants& below)
+DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps)
     : dims_(layers.dims), shape_(shape), steps_(steps), table_cols_(ModulationLayout(layers.dims).cols()),
       table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) / Program::kAlignment * Program::kAlignment),
-      rope_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps), tables_(memory, &below) {
+      rope_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps) {
     Program& first = conditioning_.list;
     all_rows_ = first.external(steps, table_cols_, "modulation of all steps");
     emit_alive(first, "inputs", inputs_.all());
-    emit_conditioning(first, layers, inputs_.time, inputs_.guidance, inputs_.pooled, all_rows_);
+    conditioning_.stream.start();
+    emit_conditioning(first, conditioning_.stream, layers, inputs_.time, inputs_.guidance, inputs_.pooled, all_rows_);
     conditioning_.program = first.plan();
 
     Program& second = step_.list;
-    network_ = std::make_unique<FluxNetwork>(second, layers, shape, rope_, NetworkOptions{});
+    network_ = std::make_unique<FluxNetwork>(second, step_.stream, layers, shape, rope_, NetworkOptions{});
     row_ = second.external(1, table_cols_, "modulation");
     latents_ = second.persistent(shape.image_tokens(), layers.dims.in_channels, "latents");
     prompt_ = second.persistent(shape.text_tokens, layers.dims.joint_dim, "prompt_embeds");
+    step_.stream.start();
     const Sym velocity = network_->forward(latents_, prompt_, row_);
     second.emit("euler_step", {latents_, velocity}, [x = latents_, velocity, sigmas = &sigmas_](Ops& ops, const Program::Resolver& at) {
         ops.euler_step(at(x), at(velocity), sigmas->now, sigmas->next, at(x));
     });
     step_.program = second.plan();
+}
 
-    network_->add_constants(tables_);
-    tables_.place();
-    for (Program* list : {&first, &second}) list->read_from(tables_);
+void DenoisePrograms::connect(Memory& memory, const PlacedUnits& weights, const Constants& own) {
+    tables_ = std::make_unique<Constants>(memory, std::vector{&own, &weights.constants()});
+    network_->add_constants(*tables_);
+    tables_->place();
+    for (Planned* part : {&conditioning_, &step_}) {
+        part->list.read_from(*tables_);
+        part->stream.connect(weights);
+    }
 }
 
 uint64_t DenoisePrograms::run(Ops& ops, std::byte* memory, const Input& input, std::span<float> latents, const Progress& progress) {

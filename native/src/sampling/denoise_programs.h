@@ -2,15 +2,17 @@
 // one denoising step, run once a sigma.
 #pragma once
 #include "models/flux/inputs.h"
-#include "ops/constants.h"
+#include "ops/placed_units.h"
 #include <memory>
 
 namespace atelier {
 
 class DenoisePrograms {
 public:
-    // `layers` and the weights they point to, placed in `below`, must outlive the object.
-    DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, Memory& memory, const Constants& below);
+    // `layers` and the weights they point to must outlive the object.
+    DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps);
+    // Where the ops find the weights: `own` first, which holds what is not the base's. Before run(), and again when they have moved.
+    void connect(Memory& memory, const PlacedUnits& weights, const Constants& own);
 
     struct Input {
         std::span<const float> prompt_embeds, pooled;
@@ -28,6 +30,7 @@ public:
 private:
     struct Planned {
         Program list;
+        UnitStream stream{list};
         ProgramPlan program;
     };
     struct Sigmas {
@@ -42,7 +45,7 @@ private:
     Sigmas sigmas_; // of the step under way, read by the recorded Euler step
     Planned conditioning_, step_;
     ConditioningInputs inputs_;
-    Constants tables_;
+    std::unique_ptr<Constants> tables_;
     std::unique_ptr<FluxNetwork> network_;
     Sym all_rows_, row_;      // the modulation table as the two programs see it
     Sym latents_, prompt_;

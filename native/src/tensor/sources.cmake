@@ -1,4 +1,5 @@
 target_sources(atelier PRIVATE
   src/tensor/dtype.cpp
   src/tensor/program.cpp
+  src/tensor/unit_stream.cpp
 )

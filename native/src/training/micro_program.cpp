@@ -13,7 +13,8 @@ NetworkOptions network_options(const std::vector<BlockKeep>& keep) {
 } // namespace
 
 MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t accumulation, const std::vector<BlockKeep>& keep)
-    : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), network(program, layers, s, rope, network_options(keep)),
+    : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), stream(program),
+      network(program, stream, layers, s, rope, network_options(keep)),
       conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");
@@ -24,8 +25,9 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t
     emit_alive(program, "inputs", conditioning.all());
     emit_alive(program, "inputs", {latents, noise, prompt, sigma, weight});
 
+    stream.start();
     const Sym table = program.temp(1, ModulationLayout(layers.dims).cols(), "modulation");
-    const ConditioningTape tape = emit_conditioning(program, layers, conditioning.time, conditioning.guidance, conditioning.pooled, table);
+    const ConditioningTape tape = emit_conditioning(program, stream, layers, conditioning.time, conditioning.guidance, conditioning.pooled, table);
     const Sym noisy = program.temp(I, C, "noisy latents");
     program.emit("flow_noise", {latents, noise, sigma, noisy},
                  [x = latents, n = noise, s = sigma, noisy](Ops& ops, const Program::Resolver& at) { ops.flow_noise(at(x), at(n), at(s), at(noisy)); });
@@ -39,13 +41,14 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t
                      ops.flow_loss(at(p), at(x), at(n), at(w), share, at(l), at(dprediction));
                  });
     network.backward(dprediction);
-    if (network.dtable()) emit_conditioning_bwd(program, layers, tape, network.dtable());
+    if (network.dtable()) emit_conditioning_bwd(program, stream, layers, tape, network.dtable());
     emit_alive(program, "outputs", {prediction, loss});
     program.plan();
 }
 
-void MicroProgram::place(Memory& memory, const Constants& below) {
-    tables = std::make_unique<Constants>(memory, &below);
+void MicroProgram::place(Memory& memory, const PlacedUnits& weights) {
+    stream.connect(weights);
+    tables = std::make_unique<Constants>(memory, std::vector{&weights.constants()});
     network.add_constants(*tables);
     tables->place();
     program.read_from(*tables);

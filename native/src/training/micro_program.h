@@ -2,7 +2,7 @@
 // low-rank branches.
 #pragma once
 #include "models/flux/inputs.h"
-#include "ops/constants.h"
+#include "ops/placed_units.h"
 #include <memory>
 
 namespace atelier {
@@ -11,12 +11,13 @@ struct MicroProgram {
     // `layers`: with the trained branches bound; they and the weights must outlive the program. The loss counts for 1/accumulation.
     MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const std::vector<BlockKeep>& keep);
 
-    // Puts what the program reads where its ops can; once, before the first run. `below`: where the weights are.
-    void place(Memory& memory, const Constants& below);
+    // Puts what the program reads where its ops can; once, before the first run.
+    void place(Memory& memory, const PlacedUnits& weights);
 
     FluxShape shape;
     RopeTable rope;
     Program program;
+    UnitStream stream;
     FluxNetwork network;
     ConditioningInputs conditioning;
     Sym latents, noise;   // (I, C) packed

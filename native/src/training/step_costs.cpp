@@ -93,8 +93,8 @@ StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const Dev
     }
     uint64_t all = 0;
     for_each_linear(layers, [&](const std::string&, const Linear& linear, int64_t, int64_t) { all += linear_bytes(linear); });
-    for_each_head_norm(layers, [&](const std::string&, const float*) { all += static_cast<uint64_t>(layers.dims.head_dim) * sizeof(float); });
-    costs.other_bytes = all - costs.modulation_bytes;
+    for_each_head_norm(layers, [&](const std::string&, const float*) { all += packed_bytes(static_cast<uint64_t>(layers.dims.head_dim) * sizeof(float)); });
+    costs.other_bytes = all + packed_bytes(ConstantPack::shared_code().size_bytes()) - costs.modulation_bytes;
     for (const BlockCost& block : costs.blocks) costs.other_bytes -= block.weight_bytes;
     return costs;
 }

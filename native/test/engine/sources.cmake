@@ -1,3 +1,5 @@
-atelier_test(emulated_model_test ${CMAKE_CURRENT_LIST_DIR}/emulated_model_test.cpp)
-target_compile_definitions(emulated_model_test PRIVATE ATELIER_GOLDENS="${CMAKE_SOURCE_DIR}/test/goldens")
-target_link_libraries(emulated_model_test PRIVATE atelier_emulated_cuda)
+foreach(name emulated_model_test emulated_stream_test)
+  atelier_test(${name} ${CMAKE_CURRENT_LIST_DIR}/${name}.cpp)
+  target_compile_definitions(${name} PRIVATE ATELIER_GOLDENS="${CMAKE_SOURCE_DIR}/test/goldens")
+  target_link_libraries(${name} PRIVATE atelier_emulated_cuda)
+endforeach()

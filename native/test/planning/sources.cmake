@@ -1,3 +1,3 @@
-foreach(subject program memory_planner)
+foreach(subject program memory_planner stream_schedule)
   atelier_test(${subject}_test ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.cpp)
 endforeach()

@@ -47,7 +47,8 @@ public:
         FluxLayers layers = model->impl->weights.layers();
         bank->bind(layers);
         MicroProgram micro(layers, {6, 4, 17}, 2, keep);
-        micro.place(model->impl->memory(), model->impl->constants);
+        const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), true));
+        micro.place(model->impl->memory(), *weights);
         Arena arena(model->impl->memory(), micro.program.plan().arena_bytes);
         std::fill_n(arena.data(), micro.program.plan().arena_bytes, std::byte{0xff}); // NaN: whoever reads what was not made is found out
         const Program::Resolver at = micro.program.resolver(arena.data());

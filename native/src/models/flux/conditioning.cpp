@@ -1,4 +1,5 @@
 #include "models/flux/network.h"
+#include "models/flux/weight_units.h"
 
 namespace atelier {
 namespace {
@@ -41,7 +42,7 @@ bool embedders_trained(const FluxLayers& layers) {
     return trained(layers.time) || trained(layers.text) || (layers.dims.guidance && trained(layers.guidance));
 }
 
-ConditioningTape emit_conditioning(Program& program, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
+ConditioningTape emit_conditioning(Program& program, UnitStream& stream, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
     ConditioningTape tape;
     const int64_t rows = time.rows, d = layers.width();
     tape.embedding = program.temp(rows, d, "embedding");
@@ -56,20 +57,22 @@ ConditioningTape emit_conditioning(Program& program, const FluxLayers& layers, c
     emit_add(program, tape.embedding, part, tape.embedding);
     emit_activation(program, tape.embedding, tape.activated);
     for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
-        tape.xa.push_back(emit_linear(program, linear, tape.activated, table.col_range(column, width)));
+        stream.use(modulation_unit(layers.dims, tape.xa.size()),
+                   [&] { tape.xa.push_back(emit_linear(program, linear, tape.activated, table.col_range(column, width))); });
     });
     return tape;
 }
 
-void emit_conditioning_bwd(Program& program, const FluxLayers& layers, const ConditioningTape& tape, const Sym& dtable) {
+void emit_conditioning_bwd(Program& program, UnitStream& stream, const FluxLayers& layers, const ConditioningTape& tape, const Sym& dtable) {
     const bool below = embedders_trained(layers);
     const Sym d = below ? program.temp(dtable.rows, layers.width(), "dembedding") : Sym{};
     bool accumulate = false;
     size_t index = 0;
     for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
-        const Sym xa = tape.xa[index++];
-        if (!below && !linear.trained()) return;
-        emit_linear_bwd(program, linear, tape.activated, xa, dtable.col_range(column, width), d, accumulate);
+        const size_t unit = modulation_unit(layers.dims, index);
+        const Sym xa = tape.xa[index++], dy = dtable.col_range(column, width);
+        if (!below) return emit_linear_bwd(program, linear, tape.activated, xa, dy, d);
+        stream.use(unit, [&] { emit_linear_bwd(program, linear, tape.activated, xa, dy, d, accumulate); });
         accumulate = true;
     });
     if (!below) return;

@@ -1,6 +1,5 @@
 #include "models/flux/layers.h"
 #include "base/error.h"
-#include "ops/constants.h"
 
 namespace atelier {
 
@@ -34,14 +33,6 @@ FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant) {
         if (quant == BaseQuant::nf4) linear.w.nf4.absmax = &scale;
     });
     return layers;
-}
-
-void add_constants(Constants& constants, const FluxLayers& layers) {
-    for_each_linear(layers, [&](const std::string&, const Linear& linear, int64_t, int64_t out) {
-        constants.add(linear.w);
-        constants.add(linear.bias, static_cast<uint64_t>(out) * sizeof(float));
-    });
-    for_each_head_norm(layers, [&](const std::string&, const float* norm) { constants.add(norm, static_cast<uint64_t>(layers.dims.head_dim) * sizeof(float)); });
 }
 
 bool target_matches(const std::string& target, const std::string& path) {

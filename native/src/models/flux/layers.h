@@ -2,14 +2,13 @@
 // low-rank branches to whoever trains or applies them. A copy of FluxLayers is cheap, so each trainer and sampler binds its own.
 #pragma once
 #include "atelier/engine.h"
+#include "ops/constants.h"
 #include "quant/weight.h"
 #include "tensor/view.h"
 #include <string>
 #include <vector>
 
 namespace atelier {
-
-class Constants;
 
 // The low-rank branch of a linear: y += scale · (x · Aᵀ) · Bᵀ. Gradients only while training.
 struct LoraSlot {
@@ -26,7 +25,8 @@ struct Linear {
     bool trained() const { return static_cast<bool>(lora.da); }
 };
 
-inline uint64_t linear_bytes(const Linear& linear) { return weight_bytes(linear.w) + static_cast<uint64_t>(linear.w.rows) * sizeof(float); } // and its bias
+// Of the weight and its bias, as they are packed for a device.
+inline uint64_t linear_bytes(const Linear& linear) { return packed_bytes(linear.w) + packed_bytes(static_cast<uint64_t>(linear.w.rows) * sizeof(float)); }
 
 // One stream of a double block. `norm` is the modulation linear: shift, scale, gate for attention, then the same for the MLP.
 struct DoubleSide {
@@ -129,8 +129,6 @@ void for_each_head_norm(Layers& layers, F&& f) {
 // Layers that have sizes and formats but no values: what a plan needs of a checkpoint. `none` counts as bf16, as FLUX.1 is published.
 FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant);
 
-// Weights, biases and head norms; low-rank branches are not constant.
-void add_constants(Constants& constants, const FluxLayers& layers);
 
 // Throws invalid_argument, naming the dimension, for sizes that no checkpoint can have.
 void validate_dims(const FluxDims& dims);

@@ -1,6 +1,6 @@
 #include "models/flux/network.h"
 #include "base/error.h"
-#include "ops/constants.h"
+#include "models/flux/weight_units.h"
 #include <algorithm>
 #include <cmath>
 
@@ -29,8 +29,8 @@ int64_t lowest_trained_block(const FluxLayers& layers) {
     return block;
 }
 
-FluxNetwork::FluxNetwork(Program& program, const FluxLayers& layers, const FluxShape& shape, const RopeTable& rope, const NetworkOptions& options)
-    : program_(program), layers_(layers), shape_(shape), cos_(rope.cos()), sin_(rope.sin()), options_(options), d_(layers.width()), hidden_(kMlpRatio * layers.width()),
+FluxNetwork::FluxNetwork(Program& program, UnitStream& stream, const FluxLayers& layers, const FluxShape& shape, const RopeTable& rope, const NetworkOptions& options)
+    : program_(program), stream_(stream), layers_(layers), shape_(shape), cos_(rope.cos()), sin_(rope.sin()), options_(options), d_(layers.width()), hidden_(kMlpRatio * layers.width()),
       at_(layers.dims), zeros_(static_cast<size_t>(layers.width()), 0.0f) {
     require(cos_.rows == shape.tokens(), ErrorCode::internal, "rotary table of ", cos_.rows, " tokens for ", shape.tokens());
     require(!options.training || static_cast<int64_t>(options.keep.size()) == at_.doubles + at_.singles, ErrorCode::internal, "what to keep of ", options.keep.size(), " blocks for ",
@@ -82,10 +82,12 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
         const Emit emit = tape && keep(b) != BlockKeep::input ? Emit::output_and_tape : Emit::output;
         const Sym out = tape || options_.capture ? temp(S, d_, "hidden") : h;
         inputs_.push_back(h);
-        if (b < at_.doubles)
-            double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit);
-        else
-            single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, emit);
+        stream_.use(block_unit(layers_.dims, b), [&] {
+            if (b < at_.doubles)
+                double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit);
+            else
+                single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, emit);
+        });
         h = out;
         if (options_.capture) captured_.push_back(h);
     }
@@ -105,10 +107,12 @@ void FluxNetwork::backward(const Sym& dprediction) {
     for (int64_t b = blocks - 1; b >= lowest_; --b) {
         const bool again = keep(b) == BlockKeep::input;
         const Sym in = inputs_[static_cast<size_t>(b)];
-        if (b < at_.doubles)
-            double_backward(b, again ? double_forward(b, in, {}, Emit::tape) : double_tapes_[static_cast<size_t>(b)], dh);
-        else
-            single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Emit::tape) : single_tapes_[static_cast<size_t>(b - at_.doubles)], dh);
+        stream_.use(block_unit(layers_.dims, b), [&] {
+            if (b < at_.doubles)
+                double_backward(b, again ? double_forward(b, in, {}, Emit::tape) : double_tapes_[static_cast<size_t>(b)], dh);
+            else
+                single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Emit::tape) : single_tapes_[static_cast<size_t>(b - at_.doubles)], dh);
+        });
     }
     if (below_img_) emit_linear_bwd(program_, layers_.x_embedder, latents_, xa_latents_, dh.row_range(T, I), {});
     if (below_txt_) emit_linear_bwd(program_, layers_.context_embedder, prompt_, xa_prompt_, dh.row_range(0, T), {});

@@ -9,6 +9,7 @@
 #include "models/flux/emit.h"
 #include "models/flux/rope.h"
 #include "planning/memory_choice.h"
+#include "tensor/unit_stream.h"
 #include <array>
 
 namespace atelier {
@@ -42,9 +43,9 @@ struct ConditioningTape {
 };
 
 // Rows are independent: one for a training step, one per denoising step for a picture. guidance is null without guidance embedding.
-ConditioningTape emit_conditioning(Program&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table);
+ConditioningTape emit_conditioning(Program&, UnitStream&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table);
 // dtable: gradient of the table (1, cols); only columns of trained linears are read, or all when an embedder is trained.
-void emit_conditioning_bwd(Program&, const FluxLayers&, const ConditioningTape&, const Sym& dtable);
+void emit_conditioning_bwd(Program&, UnitStream&, const FluxLayers&, const ConditioningTape&, const Sym& dtable);
 
 // f(linear, column, width) for every modulation linear.
 template <class F>
@@ -88,8 +89,8 @@ struct NetworkOptions {
 
 class FluxNetwork {
 public:
-    // `rope` must outlive the program.
-    FluxNetwork(Program&, const FluxLayers&, const FluxShape&, const RopeTable& rope, const NetworkOptions&);
+    // `rope` and `stream`, whose units are weight_units', must outlive the program.
+    FluxNetwork(Program&, UnitStream& stream, const FluxLayers&, const FluxShape&, const RopeTable& rope, const NetworkOptions&);
 
     // latents (I, in_channels), prompt (T, joint_dim), table (1, ModulationLayout::cols) -> (I, out_channels)
     Sym forward(const Sym& latents, const Sym& prompt, const Sym& table);
@@ -146,6 +147,7 @@ private:
     BlockKeep keep(int64_t index) const { return options_.keep[static_cast<size_t>(index)]; } // doubles before singles
 
     Program& program_;
+    UnitStream& stream_;
     const FluxLayers layers_;
     const FluxShape shape_;
     const View cos_, sin_;

@@ -156,7 +156,7 @@ FluxWeights FluxWeights::random(const FluxDims& dims, BaseQuant quant, uint64_t 
     const auto jobs = linear_jobs(weights.layers_);
     const size_t linears = jobs.size();
     weights.quantized_.resize(quant == BaseQuant::none ? 0 : linears);
-    weights.values_.resize(2 * linears + 1);
+    weights.values_.resize(2 * linears);
     const NormalTable& normal = NormalTable::shared();
     for_jobs(jobs, threads, progress, "drawing weights", [&](size_t i) {
         const LinearJob& job = jobs[i];
@@ -183,9 +183,7 @@ FluxWeights FluxWeights::random(const FluxDims& dims, BaseQuant quant, uint64_t 
         weights.quantized_[i] = builder.finish();
         point_at(*job.linear, job.in, job.out, weights.quantized_[i].data());
     });
-    std::vector<float>& ones = weights.values_.back();
-    ones.assign(static_cast<size_t>(dims.head_dim), 1.0f);
-    for_each_head_norm(weights.layers_, [&](const std::string&, const float*& norm) { norm = ones.data(); });
+    for_each_head_norm(weights.layers_, [&](const std::string&, const float*& norm) { norm = weights.values_.emplace_back(static_cast<size_t>(dims.head_dim), 1.0f).data(); });
     weights.count_bytes();
     return weights;
 }
@@ -193,7 +191,8 @@ FluxWeights FluxWeights::random(const FluxDims& dims, BaseQuant quant, uint64_t 
 void FluxWeights::count_bytes() {
     bytes_ = 0;
     for_each_linear(layers_, [&](const std::string&, const Linear& linear, int64_t, int64_t) { bytes_ += linear_bytes(linear); });
-    for_each_head_norm(layers_, [&](const std::string&, const float*) { bytes_ += static_cast<uint64_t>(layers_.dims.head_dim) * sizeof(float); });
+    for_each_head_norm(layers_, [&](const std::string&, const float*) { bytes_ += packed_bytes(static_cast<uint64_t>(layers_.dims.head_dim) * sizeof(float)); });
+    bytes_ += packed_bytes(ConstantPack::shared_code().size_bytes());
 }
 
 std::vector<float> FluxWeights::original(const std::string& path, const Linear& linear) const {

@@ -66,7 +66,8 @@ Card& card() {
     static Card& one = *new Card; // outlives every static
     return one;
 }
-bool reserved_once = false;
+bool reserved_once = false, early_copies = false;
+uint64_t uploaded = 0;
 EmulatedStream& default_stream() {
     static EmulatedStream stream;
     return stream;
@@ -96,6 +97,8 @@ void finish(cudaStream_t stream) {
     const std::lock_guard lock(card().mutex);
     stream_of(stream).run_to(stream_of(stream).issued);
 }
+void set_copies(Copies when) { early_copies = when == Copies::early; }
+uint64_t copied_to_device() { return uploaded; }
 bool has_memory() { return reserved_once; }
 bool on_device(const void* address) {
     const std::lock_guard lock(card().mutex);
@@ -151,10 +154,13 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     const auto inside = [&](const void* first) { return on_device(first) && on_device(static_cast<const unsigned char*>(first) + bytes - 1); };
     const bool up = kind == cudaMemcpyHostToDevice;
     if (!inside(up ? to : from) || on_device(up ? from : to)) return cudaErrorInvalidValue;
-    return enqueue(stream, [=] {
+    if (up) uploaded += bytes;
+    const cudaError_t error = enqueue(stream, [=] {
         const DeviceAccess access;
         std::memcpy(to, from, bytes);
     });
+    if (early_copies) finish(stream);
+    return error;
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
     return enqueue(stream, [=] {

@@ -1,6 +1,6 @@
 // The runtime's half of the stand-in: memory, streams and events. Device memory is a region that no code may touch except kernels, copies and
 // the matrix product: host code that reads it crashes. A copy on a stream waits until somebody waits for it, so that what forgot to wait
-// reads what was there before.
+// reads what was there before; or it is done when it is issued, so that what overwrites too early shows.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -46,5 +46,9 @@ public:
 void finish(cudaStream_t); // runs what the stream still has to do
 bool has_memory();                   // whether anything was ever reserved on the card
 bool on_device(const void* address); // in what is reserved now
+
+enum class Copies { late, early }; // as late, or as early, as the streams allow
+void set_copies(Copies);
+uint64_t copied_to_device();         // bytes since the start
 
 } // namespace emulated

@@ -1,0 +1,38 @@
+#include "models/flux/weight_units.h"
+
+namespace atelier {
+namespace {
+
+void add(ConstantPack& pack, std::initializer_list<const Linear*> linears) {
+    for (const Linear* l : linears) {
+        pack.add(l->w);
+        pack.add(l->bias, static_cast<uint64_t>(l->w.rows) * sizeof(float));
+    }
+}
+
+} // namespace
+
+UnitPacks weight_units(const FluxLayers& layers) {
+    UnitPacks packs;
+    const auto unit = [&](std::initializer_list<const Linear*> linears) { add(packs.units.emplace_back(), linears); };
+    for (const DoubleBlock& b : layers.doubles)
+        for (const DoubleSide* side : {&b.img, &b.txt}) unit({&side->norm});
+    for (const SingleBlock& b : layers.singles) unit({&b.norm});
+    for (const DoubleBlock& b : layers.doubles)
+        unit({&b.img.q, &b.img.k, &b.img.v, &b.img.out, &b.img.up, &b.img.down, &b.txt.q, &b.txt.k, &b.txt.v, &b.txt.out, &b.txt.up, &b.txt.down});
+    for (const SingleBlock& b : layers.singles) unit({&b.q, &b.k, &b.v, &b.mlp, &b.out});
+
+    add(packs.always, {&layers.time.first, &layers.time.second, &layers.text.first, &layers.text.second, &layers.context_embedder, &layers.x_embedder, &layers.norm_out, &layers.proj_out});
+    if (layers.dims.guidance) add(packs.always, {&layers.guidance.first, &layers.guidance.second});
+    for_each_head_norm(layers, [&](const std::string&, const float* norm) { packs.always.add(norm, static_cast<uint64_t>(layers.dims.head_dim) * sizeof(float)); });
+    packs.always.add(ConstantPack::shared_code().data(), ConstantPack::shared_code().size_bytes());
+    return packs;
+}
+
+std::vector<bool> resident_units(const FluxDims& dims, const MemoryChoice& choice) {
+    std::vector<bool> resident(modulation_units(dims), choice.modulation_resident);
+    resident.insert(resident.end(), choice.resident.begin(), choice.resident.end());
+    return resident;
+}
+
+} // namespace atelier

@@ -1,0 +1,22 @@
+// The transformer's weights in the units that a memory plan decides about: each modulation linear of a block, then each block's other linears,
+// in the order in which a program uses them. Embedders, norm_out, proj_out and the head norms always stay on the device.
+#pragma once
+#include "models/flux/layers.h"
+#include "ops/placed_units.h"
+#include "planning/memory_choice.h"
+#include "tensor/unit_stream.h"
+
+namespace atelier {
+
+UnitPacks weight_units(const FluxLayers& layers);
+
+inline size_t modulation_units(const FluxDims& dims) { return static_cast<size_t>(2 * dims.num_layers + dims.num_single_layers); }
+// index: in for_each_modulation's order, whose last is norm_out.
+inline size_t modulation_unit(const FluxDims& dims, size_t index) { return index < modulation_units(dims) ? index : UnitStream::kAlways; }
+// block: doubles before singles
+inline size_t block_unit(const FluxDims& dims, int64_t block) { return modulation_units(dims) + static_cast<size_t>(block); }
+
+// By unit.
+std::vector<bool> resident_units(const FluxDims& dims, const MemoryChoice& choice);
+
+} // namespace atelier

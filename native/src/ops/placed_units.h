@@ -1,0 +1,55 @@
+// A model's constants on a device in units (a block's weights, say): some stay there, the others live in page-locked host memory and pass
+// through a ring of slots while programs run.
+#pragma once
+#include "ops/constants.h"
+#include "planning/stream_schedule.h"
+#include "tensor/arena.h"
+#include <functional>
+#include <memory>
+
+namespace atelier {
+
+struct UnitPacks {
+    ConstantPack always;             // what belongs to no unit, and stays on the device
+    std::vector<ConstantPack> units; // in the order in which a program first uses them
+};
+
+class PlacedUnits {
+public:
+    // resident: by unit; the others take slots in turn. `packs` is not needed later. Where ops read host memory nothing is copied and every unit
+    // is resident. resource_exhausted if it does not fit.
+    PlacedUnits(Memory& memory, const UnitPacks& packs, std::vector<bool> resident);
+    PlacedUnits(const PlacedUnits&) = delete;
+    PlacedUnits& operator=(const PlacedUnits&) = delete;
+
+    // Bytes that the constructor reserves on a device.
+    static uint64_t device_bytes(const UnitPacks& packs, const std::vector<bool>& resident);
+    uint64_t device_bytes() const { return device_bytes_; } // 0 on the host
+
+    const Constants& constants() const { return constants_; } // of a streamed unit: its place in its slot
+    const std::vector<bool>& resident() const { return resident_; }
+    int slot(size_t unit) const { return streamed_[unit].slot; } // -1: resident
+
+    // Brings a unit that is not resident to its slot, beside the ops. Ops that are issued after await() see it; of a resident one they do always.
+    void fetch(size_t unit) const;
+    void await(size_t unit) const {
+        if (slot(unit) >= 0) memory_.await(slot(unit));
+    }
+
+private:
+    struct Streamed {
+        int slot = -1;
+        uint64_t offset = 0, bytes = 0; // in the host's copy
+    };
+
+    Memory& memory_;
+    Constants constants_;
+    std::vector<bool> resident_;
+    std::vector<Streamed> streamed_; // by unit
+    std::unique_ptr<Arena> device_;
+    std::unique_ptr<std::byte, std::function<void(std::byte*)>> host_; // page-locked: what fetches read
+    std::byte* ring_ = nullptr;
+    uint64_t slot_bytes_ = 0, device_bytes_ = 0;
+};
+
+} // namespace atelier
