@@ -256,7 +256,8 @@ private:
 
 class T5Text {
 public:
-    static std::shared_ptr<T5Text> load(std::shared_ptr<Device>, const std::string& dir, const EngineProgress& = {});
+    // memory_budget: bytes of a card that it may take; layers that do not fit are fetched for each text. 0: what is free at the first text.
+    static std::shared_ptr<T5Text> load(std::shared_ptr<Device>, const std::string& dir, const EngineProgress& = {}, uint64_t memory_budget = 0);
     ~T5Text();
     Tensor encode(std::span<const int32_t> ids); // (S, d)
     struct Impl;

@@ -8,12 +8,9 @@ namespace atelier {
 struct ClipText::Impl {
     std::shared_ptr<Device> device;
     clip::TextModel model;
-    Constants constants;
+    PlacedUnits placed;
 
-    Impl(std::shared_ptr<Device> on, clip::TextModel loaded) : device(std::move(on)), model(std::move(loaded)), constants(memory()) {
-        model.add_constants(constants);
-        constants.place();
-    }
+    Impl(std::shared_ptr<Device> on, clip::TextModel loaded) : device(std::move(on)), model(std::move(loaded)), placed(memory(), model.packs(), {}) {}
     Memory& memory() const { return device->impl->ops->memory(); }
 };
 
@@ -32,7 +29,7 @@ ClipText::Output ClipText::encode(std::span<const int32_t> ids) {
     const clip::TextModel& model = impl->model;
     check_ids(ids, model.config.vocab_size, model.config.max_positions);
     Program program;
-    program.read_from(impl->constants);
+    program.read_from(impl->placed.constants());
     const Sym input = program.persistent(static_cast<int64_t>(ids.size()), 1, "ids", DType::i32);
     const Sym last = model.encode(program, input);
     Output out;

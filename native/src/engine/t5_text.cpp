@@ -2,6 +2,7 @@
 #include "engine/one_shot.h"
 #include "engine/token_ids.h"
 #include "models/t5/encoder.h"
+#include "planning/residence.h"
 
 namespace atelier {
 namespace {
@@ -11,24 +12,41 @@ constexpr int64_t kMaxTokens = 4096; // far above FLUX's 512; the position bias 
 struct T5Text::Impl {
     std::shared_ptr<Device> device;
     t5::Encoder model;
-    Constants constants;
+    uint64_t budget;
+    UnitPacks packs;
+    std::unique_ptr<PlacedUnits> placed;
+    uint64_t room = 0;       // that `placed` leaves for what runs
     std::vector<float> bias; // of the length last used
     size_t bias_tokens = 0;
 
-    Impl(std::shared_ptr<Device> on, t5::Encoder loaded) : device(std::move(on)), model(std::move(loaded)), constants(memory()) {
-        model.add_constants(constants);
-        constants.place();
-    }
+    Impl(std::shared_ptr<Device> on, t5::Encoder loaded, uint64_t bytes) : device(std::move(on)), model(std::move(loaded)), budget(bytes), packs(model.packs()) {}
     Memory& memory() const { return device->impl->ops->memory(); }
+
+    // The layers on the device, or as many as leave `other_bytes` of the budget, or of what is free.
+    const PlacedUnits& place_beside(uint64_t other_bytes) {
+        if (placed && other_bytes <= room) return *placed;
+        placed.reset();
+        std::vector<bool> resident(packs.units.size(), true);
+        if (!memory().on_host()) {
+            const uint64_t free = memory().free_bytes(), reserved = device->impl->ops->workspace_bytes() + device->impl->profile.context_bytes;
+            const uint64_t available = budget ? budget - std::min(budget, reserved) : free - free / 32, taken = other_bytes + packs.always.bytes();
+            std::vector<uint64_t> sizes;
+            for (const ConstantPack& unit : packs.units) sizes.push_back(unit.bytes());
+            resident = resident_within(available - std::min(available, taken), sizes, 0, "the T5 encoder's weights");
+        }
+        placed = std::make_unique<PlacedUnits>(memory(), packs, resident);
+        room = other_bytes;
+        return *placed;
+    }
 };
 
 T5Text::T5Text() = default;
 T5Text::~T5Text() = default;
 
-std::shared_ptr<T5Text> T5Text::load(std::shared_ptr<Device> device, const std::string& dir, const EngineProgress& progress) {
+std::shared_ptr<T5Text> T5Text::load(std::shared_ptr<Device> device, const std::string& dir, const EngineProgress& progress, uint64_t memory_budget) {
     internal_progress(progress).check();
     std::shared_ptr<T5Text> text(new T5Text);
-    text->impl = std::make_unique<Impl>(std::move(device), t5::Encoder(read_t5_config(dir), WeightSource::open(dir)));
+    text->impl = std::make_unique<Impl>(std::move(device), t5::Encoder(read_t5_config(dir), WeightSource::open(dir)), memory_budget);
     internal_progress(progress)(1, 1, "load text encoder 2");
     return text;
 }
@@ -39,13 +57,16 @@ Tensor T5Text::encode(std::span<const int32_t> ids) {
         impl->bias = impl->model.position_bias(static_cast<int64_t>(ids.size()));
         impl->bias_tokens = ids.size();
     }
-    Constants constants(impl->memory(), {&impl->constants});
+    Program program;
+    UnitStream stream(program);
+    const Sym input = program.persistent(static_cast<int64_t>(ids.size()), 1, "ids", DType::i32);
+    const Sym last = impl->model.encode(program, stream, input, impl->bias.data());
+    const PlacedUnits& placed = impl->place_beside(program.plan().arena_bytes + packed_bytes(impl->bias.size() * sizeof(float)));
+    stream.connect(placed);
+    Constants constants(impl->memory(), {&placed.constants()});
     constants.add(impl->bias);
     constants.place();
-    Program program;
     program.read_from(constants);
-    const Sym input = program.persistent(static_cast<int64_t>(ids.size()), 1, "ids", DType::i32);
-    const Sym last = impl->model.encode(program, input, impl->bias.data());
     Tensor out{{last.rows, last.cols}, {}};
     run_once(
         *impl->device, program, [&](const Program::Resolver& at) { write_view(impl->memory(), at(input), ids.data()); },

@@ -29,12 +29,9 @@ Tensor pixels_to_planes(const std::vector<float>& pixels, int64_t stride, int64_
 struct Vae::Impl {
     std::shared_ptr<Device> device;
     vae::Autoencoder model;
-    Constants constants;
+    PlacedUnits placed;
 
-    Impl(std::shared_ptr<Device> on, vae::Autoencoder loaded) : device(std::move(on)), model(std::move(loaded)), constants(memory()) {
-        model.add_constants(constants);
-        constants.place();
-    }
+    Impl(std::shared_ptr<Device> on, vae::Autoencoder loaded) : device(std::move(on)), model(std::move(loaded)), placed(memory(), model.packs(), {}) {}
     Memory& memory() const { return device->impl->ops->memory(); }
 };
 
@@ -59,7 +56,7 @@ Vae::Posterior Vae::encode(std::span<const float> image, int64_t height, int64_t
             "image of ", height, "x", width, ": sides must be multiples of ", factor, ", at most ", kMaxSide);
     check_input(image, c.in_channels * height * width, "image");
     Program program;
-    program.read_from(impl->constants);
+    program.read_from(impl->placed.constants());
     const Sym input = program.persistent(height * width, c.in_channels, "image");
     const vae::Picture moments = impl->model.encode(program, {input, height, width});
     const Sym output = program.persistent(moments.pixels.rows, moments.pixels.cols, "moments");
@@ -82,7 +79,7 @@ Tensor Vae::decode(std::span<const float> latents, int64_t h, int64_t w) {
             ": sides must lie in 1 to ", kMaxSide / c.spatial_factor());
     check_input(latents, c.latent_channels * h * w, "latents");
     Program program;
-    program.read_from(impl->constants);
+    program.read_from(impl->placed.constants());
     const Sym input = program.persistent(h * w, c.latent_channels, "latents");
     const vae::Picture image = impl->model.decode(program, {input, h, w});
     const Sym output = program.persistent(image.pixels.rows, image.pixels.cols, "image");

@@ -21,14 +21,14 @@ NormLayer read_norm(TensorReader& reader, const std::string& path, int64_t chann
     return layer;
 }
 
-void add_constants(Constants& constants, const DenseLayer& layer) {
-    constants.add(layer.weight);
-    constants.add(layer.bias);
+void pack(ConstantPack& into, const DenseLayer& layer) {
+    into.add(layer.weight);
+    into.add(layer.bias);
 }
 
-void add_constants(Constants& constants, const NormLayer& layer) {
-    constants.add(layer.weight);
-    constants.add(layer.bias);
+void pack(ConstantPack& into, const NormLayer& layer) {
+    into.add(layer.weight);
+    into.add(layer.bias);
 }
 
 void emit_dense(Program& program, const DenseLayer& layer, const Sym& x, const Sym& y, Activation activation) {

@@ -2,8 +2,8 @@
 // Layers must outlive the program.
 #pragma once
 #include "formats/tensor_reader.h"
-#include "ops/constants.h"
 #include "ops/ops.h"
+#include "ops/placed_units.h"
 #include "tensor/program.h"
 
 namespace atelier {
@@ -21,8 +21,8 @@ struct NormLayer {
 DenseLayer read_dense(TensorReader&, const std::string& path, int64_t out, int64_t in, bool bias = true);
 NormLayer read_norm(TensorReader&, const std::string& path, int64_t channels, bool bias = true);
 
-void add_constants(Constants&, const DenseLayer&);
-void add_constants(Constants&, const NormLayer&);
+void pack(ConstantPack&, const DenseLayer&);
+void pack(ConstantPack&, const NormLayer&);
 
 void emit_dense(Program&, const DenseLayer&, const Sym& x, const Sym& y, Activation = Activation::none);
 void emit_layer_norm(Program&, const NormLayer&, float eps, const Sym& x, const Sym& y);

@@ -8,9 +8,12 @@
 #include "goldens.h"
 #include "models/flux/weight_units.h"
 #include "ops/emulated_cuda.h"
+#include "formats/safetensors.h"
 #include "ops/emulator/device_memory.h"
 #include "training/step_costs.h"
 #include <doctest/doctest.h>
+#include <filesystem>
+#include <unistd.h>
 
 using namespace atelier;
 using namespace atelier::test;
@@ -76,6 +79,35 @@ uint64_t smallest_budget(const FluxTransformer& model, const TrainOptions& o) {
     FAIL("planned into one byte");
     return 0;
 }
+
+// The small encoder with its two layers over and over, in a folder of its own: two layers would both stay in the two slots.
+class DeepT5 {
+public:
+    static constexpr int64_t kLayers = 5;
+    DeepT5() {
+        std::filesystem::create_directories(dir);
+        const std::string from = fixtures_dir() + "/model/text_encoder_2";
+        nlohmann::json config = nlohmann::json::parse(std::ifstream(from + "/config.json"));
+        config["num_layers"] = kLayers;
+        std::ofstream(dir + "/config.json") << config;
+        const SafetensorsFile file = SafetensorsFile::open(from + "/model.safetensors");
+        SafetensorsWriter writer;
+        const std::string block = "encoder.block.";
+        for (const auto& [name, tensor] : file.tensors()) {
+            if (!name.starts_with(block)) {
+                writer.add(name, tensor.dtype, tensor.shape, tensor.bytes);
+                continue;
+            }
+            const int64_t layer = name[block.size()] - '0';
+            const std::string rest = name.substr(block.size() + 1);
+            for (int64_t to = layer; to < kLayers; to += 2)
+                if (to == layer || rest.find("relative_attention_bias") == std::string::npos) writer.add(block + std::to_string(to) + rest, tensor.dtype, tensor.shape, tensor.bytes);
+        }
+        writer.write(dir + "/model.safetensors");
+    }
+    ~DeepT5() { std::filesystem::remove_all(dir); }
+    const std::string dir = (std::filesystem::temp_directory_path() / ("atelier-t5-" + std::to_string(getpid()))).string();
+};
 
 struct Copying {
     explicit Copying(emulated::Copies when) { emulated::set_copies(when); }
@@ -192,6 +224,33 @@ TEST_CASE("pictures: a small budget draws the same, and two samplers share what 
     const uint64_t once = memory.free_bytes();
     draw(model, 0, false);
     CHECK(memory.free_bytes() == once);
+}
+
+TEST_CASE("T5: layers that are fetched give the same embeds, and a longer text makes room for itself") {
+    const auto device = card();
+    const DeepT5 deep;
+    const std::string& dir = deep.dir;
+    const std::vector<int32_t> ids = {3, 17, 5, 9, 1}, more = {3, 17, 5, 9, 4, 4, 8, 1};
+    const auto whole = T5Text::load(device, dir);
+    const Tensor expected = whole->encode(ids), longer = whole->encode(more);
+    uint64_t smallest = 0;
+    try {
+        T5Text::load(device, dir, {}, 1)->encode(more);
+        FAIL("encoded within one byte");
+    } catch (const Error& e) {
+        const std::string text = e.what(), before = "weights need at least ";
+        smallest = std::stoull(text.substr(text.find(before) + before.size()));
+    }
+    for (const emulated::Copies copies : {emulated::Copies::late, emulated::Copies::early}) {
+        const Copying guard(copies);
+        // Beside the two slots lie the token table and what runs, 310 to 320 KB; a layer has 164.
+        const auto small = T5Text::load(device, dir, {}, device->impl->ops->workspace_bytes() + smallest + 330'000);
+        CHECK(small->encode(ids).data == expected.data);
+        CHECK(small->encode(more).data == longer.data);
+        const uint64_t placed = emulated::copied_to_device();
+        CHECK(small->encode(ids).data == expected.data);
+        CHECK(emulated::copied_to_device() - placed > smallest); // more than the two slots' size, for every text
+    }
 }
 
 TEST_CASE("fetches bring what the program reads, and no more") {

@@ -30,14 +30,16 @@ void TextModel::read(TensorReader& reader, const std::string& prefix) {
     final_norm = read_norm(reader, prefix + "final_layer_norm", d);
 }
 
-void TextModel::add_constants(Constants& constants) const {
-    constants.add(tokens);
-    constants.add(positions);
+UnitPacks TextModel::packs() const {
+    UnitPacks packs;
+    packs.always.add(tokens);
+    packs.always.add(positions);
     for (const Layer& l : layers) {
-        for (const NormLayer* norm : {&l.norm1, &l.norm2}) atelier::add_constants(constants, *norm);
-        for (const DenseLayer* dense : {&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2}) atelier::add_constants(constants, *dense);
+        for (const NormLayer* norm : {&l.norm1, &l.norm2}) pack(packs.always, *norm);
+        for (const DenseLayer* dense : {&l.q, &l.k, &l.v, &l.out, &l.fc1, &l.fc2}) pack(packs.always, *dense);
     }
-    atelier::add_constants(constants, final_norm);
+    pack(packs.always, final_norm);
+    return packs;
 }
 
 Sym TextModel::encode(Program& program, const Sym& ids) const {

@@ -18,7 +18,7 @@ struct TextModel {
     // The row of the last hidden state that stands for the whole text.
     int64_t pooled_row(std::span<const int32_t> ids) const;
 
-    void add_constants(Constants& constants) const; // everything that encode() reads
+    UnitPacks packs() const; // everything that encode() reads, in no units
 
     ClipConfig config;
     Weight tokens;                // (vocab_size, hidden_size)

@@ -54,36 +54,41 @@ std::vector<float> Encoder::position_bias(int64_t tokens_count) const {
     return bias;
 }
 
-void Encoder::add_constants(Constants& constants) const {
-    constants.add(tokens);
+UnitPacks Encoder::packs() const {
+    UnitPacks packs;
+    packs.always.add(tokens);
+    pack(packs.always, final_norm);
     for (const Layer& l : layers) {
-        for (const NormLayer* norm : {&l.norm1, &l.norm2}) atelier::add_constants(constants, *norm);
-        for (const DenseLayer* dense : {&l.q, &l.k, &l.v, &l.out, &l.gate, &l.up, &l.down}) atelier::add_constants(constants, *dense);
+        ConstantPack& unit = packs.units.emplace_back();
+        for (const NormLayer* norm : {&l.norm1, &l.norm2}) pack(unit, *norm);
+        for (const DenseLayer* dense : {&l.q, &l.k, &l.v, &l.out, &l.gate, &l.up, &l.down}) pack(unit, *dense);
     }
-    atelier::add_constants(constants, final_norm);
+    return packs;
 }
 
-Sym Encoder::encode(Program& program, const Sym& ids, const float* bias) const {
+Sym Encoder::encode(Program& program, UnitStream& stream, const Sym& ids, const float* bias) const {
     const int64_t rows = ids.rows, d = config.d_model, inner = config.num_heads * config.d_kv;
     const Sym x = program.temp(rows, d, "x"), normed = program.temp(rows, d, "normed"), q = program.temp(rows, inner, "q"), k = program.temp(rows, inner, "k"),
               v = program.temp(rows, inner, "v"), mixed = program.temp(rows, inner, "mixed");
+    stream.start();
     emit_embedding(program, tokens, ids, x);
-    for (const Layer& layer : layers) {
-        emit_rms_norm(program, layer.norm1, config.layer_norm_eps, x, normed);
-        emit_dense(program, layer.q, normed, q);
-        emit_dense(program, layer.k, normed, k);
-        emit_dense(program, layer.v, normed, v);
-        emit_attention(program, config.num_heads, 1, false, bias, q, k, v, mixed);
-        emit_dense(program, layer.out, mixed, normed);
-        emit_add(program, x, normed, x);
-        emit_rms_norm(program, layer.norm2, config.layer_norm_eps, x, normed);
-        const Sym gate = program.temp(rows, config.d_ff, "gate"), up = program.temp(rows, config.d_ff, "up");
-        emit_dense(program, layer.gate, normed, gate, Activation::gelu_tanh);
-        emit_dense(program, layer.up, normed, up);
-        program.emit("mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
-        emit_dense(program, layer.down, gate, normed);
-        emit_add(program, x, normed, x);
-    }
+    for (size_t i = 0; i < layers.size(); ++i)
+        stream.use(i, [&, &layer = layers[i]] {
+            emit_rms_norm(program, layer.norm1, config.layer_norm_eps, x, normed);
+            emit_dense(program, layer.q, normed, q);
+            emit_dense(program, layer.k, normed, k);
+            emit_dense(program, layer.v, normed, v);
+            emit_attention(program, config.num_heads, 1, false, bias, q, k, v, mixed);
+            emit_dense(program, layer.out, mixed, normed);
+            emit_add(program, x, normed, x);
+            emit_rms_norm(program, layer.norm2, config.layer_norm_eps, x, normed);
+            const Sym gate = program.temp(rows, config.d_ff, "gate"), up = program.temp(rows, config.d_ff, "up");
+            emit_dense(program, layer.gate, normed, gate, Activation::gelu_tanh);
+            emit_dense(program, layer.up, normed, up);
+            program.emit("mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
+            emit_dense(program, layer.down, gate, normed);
+            emit_add(program, x, normed, x);
+        });
     const Sym last = program.persistent(rows, d, "embeds");
     emit_rms_norm(program, final_norm, config.layer_norm_eps, x, last);
     return last;

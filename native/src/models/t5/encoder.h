@@ -3,6 +3,7 @@
 #pragma once
 #include "formats/config.h"
 #include "models/encoder_layers.h"
+#include "tensor/unit_stream.h"
 
 namespace atelier::t5 {
 
@@ -20,9 +21,9 @@ struct Encoder {
     // (num_heads, S, S) for emit_attention
     std::vector<float> position_bias(int64_t tokens) const;
     // ids: i32 (S, 1). Returns (S, d_model). `bias` as above must outlive the program.
-    Sym encode(Program& program, const Sym& ids, const float* bias) const;
+    Sym encode(Program& program, UnitStream& stream, const Sym& ids, const float* bias) const;
 
-    void add_constants(Constants& constants) const; // everything that encode() reads but `bias`
+    UnitPacks packs() const; // everything that encode() reads but `bias`; a unit a layer
 
     T5Config config;
     Weight tokens;                    // (vocab_size, d_model)

@@ -40,18 +40,21 @@ void Autoencoder::read(TensorReader& reader) {
     decoder_out = read_conv(reader, "decoder.conv_out", config.out_channels, channels, 3);
 }
 
-void Autoencoder::add_constants(Constants& constants) const {
-    for (const Conv* conv : {&encoder_in, &encoder_out, &decoder_in, &decoder_out, &quant, &post_quant}) vae::add_constants(constants, *conv);
-    for (const NormLayer* norm : {&encoder_norm, &decoder_norm}) atelier::add_constants(constants, *norm);
-    for (const Middle* middle : {&encoder_middle, &decoder_middle}) vae::add_constants(constants, *middle);
+UnitPacks Autoencoder::packs() const {
+    UnitPacks packs;
+    ConstantPack& all = packs.always;
+    for (const Conv* conv : {&encoder_in, &encoder_out, &decoder_in, &decoder_out, &quant, &post_quant}) vae::pack(all, *conv);
+    for (const NormLayer* norm : {&encoder_norm, &decoder_norm}) atelier::pack(all, *norm);
+    for (const Middle* middle : {&encoder_middle, &decoder_middle}) vae::pack(all, *middle);
     for (const DownBlock& block : down) {
-        for (const Resnet& resnet : block.resnets) vae::add_constants(constants, resnet);
-        vae::add_constants(constants, block.downsample);
+        for (const Resnet& resnet : block.resnets) vae::pack(all, resnet);
+        vae::pack(all, block.downsample);
     }
     for (const UpBlock& block : up) {
-        for (const Resnet& resnet : block.resnets) vae::add_constants(constants, resnet);
-        vae::add_constants(constants, block.upsample);
+        for (const Resnet& resnet : block.resnets) vae::pack(all, resnet);
+        vae::pack(all, block.upsample);
     }
+    return packs;
 }
 
 Picture Autoencoder::encode(Program& program, const Picture& image) const {

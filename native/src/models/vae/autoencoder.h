@@ -24,7 +24,7 @@ struct Autoencoder {
     // (h·w, latent_channels) -> (64·h·w, out_channels)
     Picture decode(Program& program, const Picture& latents) const;
 
-    void add_constants(Constants& constants) const; // everything that both read
+    UnitPacks packs() const; // everything that both read, in no units
 
     VaeConfig config;
     Conv encoder_in, encoder_out, decoder_in, decoder_out, quant, post_quant;

@@ -50,22 +50,22 @@ Middle read_middle(TensorReader& reader, const std::string& path, int64_t channe
     return m;
 }
 
-void add_constants(Constants& constants, const Conv& conv) {
-    constants.add(conv.weight);
-    constants.add(conv.bias);
+void pack(ConstantPack& into, const Conv& conv) {
+    into.add(conv.weight);
+    into.add(conv.bias);
 }
 
-void add_constants(Constants& constants, const Resnet& r) {
-    for (const NormLayer* norm : {&r.norm1, &r.norm2}) atelier::add_constants(constants, *norm);
-    for (const Conv* conv : {&r.conv1, &r.conv2, &r.shortcut}) add_constants(constants, *conv);
+void pack(ConstantPack& into, const Resnet& r) {
+    for (const NormLayer* norm : {&r.norm1, &r.norm2}) atelier::pack(into, *norm);
+    for (const Conv* conv : {&r.conv1, &r.conv2, &r.shortcut}) pack(into, *conv);
 }
 
-void add_constants(Constants& constants, const Middle& m) {
-    add_constants(constants, m.first);
-    add_constants(constants, m.second);
+void pack(ConstantPack& into, const Middle& m) {
+    pack(into, m.first);
+    pack(into, m.second);
     if (!m.has_attention) return;
-    atelier::add_constants(constants, m.attention.norm);
-    for (const DenseLayer* dense : {&m.attention.q, &m.attention.k, &m.attention.v, &m.attention.out}) atelier::add_constants(constants, *dense);
+    atelier::pack(into, m.attention.norm);
+    for (const DenseLayer* dense : {&m.attention.q, &m.attention.k, &m.attention.v, &m.attention.out}) atelier::pack(into, *dense);
 }
 
 Picture Emitter::strided(const Conv& c, const Picture& x, int64_t stride, int64_t pad_before, int64_t pad_after, const Sym& residual) {

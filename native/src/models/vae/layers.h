@@ -37,9 +37,9 @@ Conv read_conv(TensorReader&, const std::string& path, int64_t out, int64_t in, 
 Resnet read_resnet(TensorReader&, const std::string& path, int64_t in, int64_t out);
 Middle read_middle(TensorReader&, const std::string& path, int64_t channels, bool attention);
 
-void add_constants(Constants&, const Conv&);
-void add_constants(Constants&, const Resnet&);
-void add_constants(Constants&, const Middle&);
+void pack(ConstantPack&, const Conv&);
+void pack(ConstantPack&, const Resnet&);
+void pack(ConstantPack&, const Middle&);
 
 // Emits the layers' ops into one program.
 class Emitter {
