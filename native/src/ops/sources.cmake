@@ -18,3 +18,8 @@ set(ATELIER_CUDA_KERNELS adamw dequant elements epilogue flash_attention group_n
 list(TRANSFORM ATELIER_CUDA_KERNELS REPLACE "(.+)" "src/ops/cuda/\\1.cu")
 set(ATELIER_CUDA_BACKEND backend cuda_memory products workspace)
 list(TRANSFORM ATELIER_CUDA_BACKEND REPLACE "(.+)" "src/ops/cuda/\\1.cpp")
+if(ATELIER_WITH_CUDA)
+  target_sources(atelier PRIVATE ${ATELIER_CUDA_KERNELS} ${ATELIER_CUDA_BACKEND})
+  set_source_files_properties(${ATELIER_CUDA_KERNELS} PROPERTIES COMPILE_OPTIONS "--expt-relaxed-constexpr")
+  set_source_files_properties(${ATELIER_CUDA_BACKEND} PROPERTIES INCLUDE_DIRECTORIES "${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}")
+endif()
