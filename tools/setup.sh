@@ -37,10 +37,13 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
   echo "$digest" >"$stamp"
 fi
 
-if [ ! -f native/build/build.ninja ]; then
+# Also a folder that was configured before the engine could have a CUDA backend.
+if [ ! -f native/build/build.ninja ] || ! grep -q '^ATELIER_CUDA:' native/build/CMakeCache.txt; then
   say "configuring the native engine"
   launcher=(); command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-  cmake -S native -B native/build -G Ninja "${launcher[@]}" >native/build.log 2>&1 || { cat native/build.log >&2; fail "cmake could not configure native/"; }
+  # Where a CUDA compiler is: for the cards of this machine, else for one kind, which shows that the sources compile.
+  cards=80; nvidia-smi -L >/dev/null 2>&1 && cards=native
+  cmake -S native -B native/build -G Ninja "${launcher[@]}" -DCMAKE_CUDA_ARCHITECTURES=$cards >native/build.log 2>&1 || { cat native/build.log >&2; fail "cmake could not configure native/"; }
 fi
 say "building the native engine"
 cmake --build native/build >native/build.log 2>&1 || { tail -50 native/build.log >&2; fail "the native engine did not build; the whole log is native/build.log"; }
