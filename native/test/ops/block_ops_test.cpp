@@ -164,6 +164,32 @@ TEST_CASE("elementwise ops equal the CPU's, rounded once, on whole matrices, on 
         }
 }
 
+TEST_CASE("activations of two types in one op are refused, and bf16 where only fp32 is taken") {
+    std::mt19937 random(16);
+    const auto ops = host_facing(make_emulated_cuda_ops());
+    Matrix x(4, 12, random), y(4, 12), row(1, 12, random), stats(4, 2);
+    HalfMatrix half(x), half_row(row);
+    const auto refused = [](auto&& op) {
+        try {
+            op();
+            FAIL("accepted");
+        } catch (const Error& e) {
+            CHECK(e.code() == ErrorCode::internal);
+            CHECK(std::string(e.what()).find("BF16") != std::string::npos);
+        }
+    };
+    refused([&] { ops->copy(half.view(), y.view()); });
+    refused([&] { ops->add(x.view(), half.view(), y.view()); });
+    refused([&] { ops->mul_row(half.view(), half_row.view(), half.view()); });
+    refused([&] { ops->gated_norm_modulate(half.view(), View{}, View{}, row.view(), row.view(), 1e-6f, View{}, y.view(), stats.view()); });
+    refused([&] { ops->norm_modulate_bwd(x.view(), half.view(), row.view(), stats.view(), y.view()); });
+    refused([&] { ops->qk_norm_rope(half.view(), row.values.data(), x.view(), x.view(), 1, 1e-6f, y.view()); });
+    refused([&] { ops->column_dot(half.view(), View{}, half_row.view()); });
+    refused([&] { ops->layer_norm(half.view(), nullptr, nullptr, 1e-6f, half.view()); });
+    refused([&] { ops->flow_noise(half.view(), half.view(), row.view(), half.view()); });
+    refused([&] { ops->l2_norm(half.view()); });
+}
+
 TEST_CASE("flow matching: noisy latents, loss and its gradient") {
     std::mt19937 random(13);
     for (const auto& ops : backends()) {

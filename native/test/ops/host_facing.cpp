@@ -34,13 +34,13 @@ public:
     }
     // Activations: fp32 here, on the device what the backend keeps.
     View activation(View v) {
-        if (!v || v.dtype == kept_) return in(v);
+        if (!narrows(v)) return in(v);
         v.data = narrow_piece(v).device;
         v.dtype = DType::bf16;
         return v;
     }
     View activation_out(const View& v) {
-        if (!v || v.dtype == kept_) return out(v);
+        if (!narrows(v)) return out(v);
         narrow_piece(v).written = true;
         return activation(v);
     }
@@ -83,6 +83,7 @@ private:
         return p;
     }
     Piece& piece(void* host, uint64_t bytes) { return piece(host, bytes, host); }
+    bool narrows(const View& v) const { return v && v.dtype == DType::f32 && kept_ == DType::bf16; }
     Piece& narrow_piece(const View& v) {
         std::vector<uint16_t> bits(extent(v) / sizeof(float));
         std::transform(v.f32(), v.f32() + bits.size(), bits.begin(), float_to_bf16);

@@ -1,7 +1,8 @@
-// The matrix product behind linears and convolutions: bf16 operands, fp32 sums and results. What computes it is
+// The matrix product behind linears and convolutions: bf16 operands, fp32 sums. What computes it is
 // given to the backend; so far only the emulator has one, in loops.
 #pragma once
 #include "ops/cuda/device.h"
+#include "tensor/dtype.h"
 #include <cstdint>
 
 namespace atelier::ATELIER_CUDA_NS {
@@ -14,9 +15,10 @@ struct Product {
     const uint16_t* b = nullptr;
     int64_t ldb = 0;
     bool b_rows_are_columns = true;
-    float* c = nullptr;
+    void* c = nullptr;
     int64_t ldc = 0;
     bool accumulate = false;
+    DType c_type = DType::f32; // or bf16
 };
 
 constexpr int64_t kRowGranule = 8; // elements: tensor cores read bf16 rows 16 bytes at a time
