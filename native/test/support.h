@@ -1,5 +1,6 @@
 // Helpers of the native tests: seeded data, comparison with a readable report, matrices that own their memory.
 #pragma once
+#include "base/half.h"
 #include "tensor/view.h"
 #include <algorithm>
 #include <cmath>
@@ -19,6 +20,21 @@ struct Matrix {
     }
     View view() { return {values.data(), rows, cols, cols}; }
     float& at(int64_t r, int64_t c) { return values[static_cast<size_t>(r * cols + c)]; }
+};
+
+// The same as bf16 bits.
+struct HalfMatrix {
+    std::vector<uint16_t> bits;
+    int64_t rows, cols;
+    explicit HalfMatrix(const Matrix& m) : rows(m.rows), cols(m.cols) {
+        for (const float v : m.values) bits.push_back(float_to_bf16(v));
+    }
+    View view() { return {bits.data(), rows, cols, cols, DType::bf16}; }
+    Matrix wide() const {
+        Matrix m(rows, cols);
+        for (size_t i = 0; i < bits.size(); ++i) m.values[i] = bf16_to_float(bits[i]);
+        return m;
+    }
 };
 
 // Largest difference over the largest expected magnitude.

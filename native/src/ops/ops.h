@@ -3,8 +3,12 @@
 //
 // Conventions. Matrices are tokens x features, row-major, leading dimension `ld`. One sequence at a time (no batch axis): a batch is
 // several emissions. `x_bwd` takes the upstream gradient first. Outputs are overwritten unless a flag says accumulate. No op
-// allocates: scratch is a View the caller emitted, or the backend's own fixed workspace (workspace_bytes()). On the CPU every
-// View is f32 unless said otherwise.
+// allocates: scratch is a View the caller emitted, or the backend's own fixed workspace (workspace_bytes()).
+//
+// Types. A View is f32 unless said otherwise. Where activations() is bf16, activations and their gradients (tokens x features: x, y, pre, dy,
+// dx, q, k, v, o, dout, dq, dk, dv, branch, r, dr) may be bf16 instead in FLUX's blocks, elementwise ops, linears, low-rank products and
+// attention. One op's are of one type, except that linear and linear_dx may read one and write the other. Rows of modulation, statistics,
+// tables, low-rank matrices, latents, the loss, optimizer states, encoders and the autoencoder are always f32. Sums are fp32 everywhere.
 #pragma once
 #include "ops/memory.h"
 #include "quant/weight.h"
@@ -95,6 +99,7 @@ public:
     virtual int threads() const = 0;              // of the host: what is prepared for this backend may use as many
     virtual uint64_t workspace_bytes() const = 0; // fixed at construction, counted in every plan
     virtual Memory& memory() = 0;                 // where Views point
+    virtual DType activations() const { return DType::f32; } // what models should give their large matrices and those matrices' gradients
 
     // -- matrix products -------------------------------------------------------------------------------------------
     virtual void linear(const LinearArgs&) = 0;

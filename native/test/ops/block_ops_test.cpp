@@ -72,17 +72,17 @@ TEST_CASE("gated norm and modulation, and their gradients") {
         for (const int64_t cols : {int64_t{9}, int64_t{64}, int64_t{83}}) {
             CAPTURE(ops->name());
             CAPTURE(cols);
-            Matrix x(4, cols, random), gate(1, cols, random), branch(4, cols, random), shift(1, cols, random), scale(1, cols, random), r(4, cols), y(4, cols), stats(4, 2);
+            Matrix x = kept(*ops, {4, cols, random}), branch = kept(*ops, {4, cols, random}), dy = kept(*ops, {4, cols, random}), gate(1, cols, random), shift(1, cols, random),
+                   scale(1, cols, random), r(4, cols), y(4, cols), stats(4, 2), dr(4, cols, 0.5f);
             ops->gated_norm_modulate(x.view(), gate.view(), branch.view(), shift.view(), scale.view(), 1e-6f, r.view(), y.view(), stats.view());
             Vec sum(r.values.size());
             for (size_t i = 0; i < sum.size(); ++i) sum[i] = x.values[i] + static_cast<double>(gate.values[i % static_cast<size_t>(cols)]) * branch.values[i];
-            CHECK(relative_error(r.values, sum) < 1e-6);
-            CHECK(relative_error(y.values, modulated(sum, cols, shift, scale, 1e-6)) < 2e-6);
-            Matrix dy(4, cols, random), dr(4, cols, 0.5f);
+            CHECK(relative_error(r.values, sum) < tolerance(*ops, 1e-6));
+            CHECK(relative_error(y.values, modulated(doubles(r), cols, shift, scale, 1e-6)) < tolerance(*ops, 2e-6)); // of r as it was kept
             ops->norm_modulate_bwd(dy.view(), r.view(), scale.view(), stats.view(), dr.view());
             Vec expected = numeric_gradient(doubles(r), doubles(dy), [&](const Vec& v) { return modulated(v, cols, shift, scale, 1e-6); });
             for (double& v : expected) v += 0.5;
-            CHECK(relative_error(dr.values, expected) < 1e-5);
+            CHECK(relative_error(dr.values, expected) < tolerance(*ops, 1e-5));
         }
 }
 
@@ -90,12 +90,16 @@ TEST_CASE("query and key norm with rotary embedding, and its gradient") {
     std::mt19937 random(12);
     for (const auto& ops : backends()) {
         CAPTURE(ops->name());
-        Matrix x(5, 36, random), w(1, 12, random), cos(5, 12, random), sin(5, 12, random), y(5, 36), dy(5, 36, random), dx(5, 36);
-        ops->qk_norm_rope(x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, y.view());
-        const auto f = [&](const Vec& v) { return rope(v, 36, 3, w, cos, sin, 1e-6); };
-        CHECK(relative_error(y.values, f(doubles(x))) < 2e-6);
-        ops->qk_norm_rope_bwd(dy.view(), x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, dx.view());
-        CHECK(relative_error(dx.values, numeric_gradient(doubles(x), doubles(dy), f)) < 1e-5);
+        for (const int64_t dim : {int64_t{10}, int64_t{12}}) { // one pair at a time, and two
+            CAPTURE(dim);
+            const int64_t cols = 3 * dim;
+            Matrix x = kept(*ops, {5, cols, random}), dy = kept(*ops, {5, cols, random}), w(1, dim, random), cos(5, dim, random), sin(5, dim, random), y(5, cols), dx(5, cols);
+            ops->qk_norm_rope(x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, y.view());
+            const auto f = [&](const Vec& v) { return rope(v, cols, 3, w, cos, sin, 1e-6); };
+            CHECK(relative_error(y.values, f(doubles(x))) < tolerance(*ops, 2e-6));
+            ops->qk_norm_rope_bwd(dy.view(), x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, dx.view());
+            CHECK(relative_error(dx.values, numeric_gradient(doubles(x), doubles(dy), f)) < tolerance(*ops, 1e-5));
+        }
     }
 }
 
@@ -117,14 +121,73 @@ TEST_CASE("activations and their slopes, far out and near zero") {
             CAPTURE(static_cast<int>(kind));
             Matrix x(1, static_cast<int64_t>(points.size())), y = x, one(1, x.cols, 1.0f), slope = x;
             x.values = points;
+            x = kept(*ops, x);
             ops->activation(x.view(), kind, y.view());
             ops->activation_bwd(one.view(), x.view(), kind, slope.view());
             for (size_t i = 0; i < points.size(); ++i) {
-                const double p = points[i], h = 1e-5, value = exact(kind, p), gradient = (exact(kind, p + h) - exact(kind, p - h)) / (2 * h);
-                CHECK(std::fabs(y.values[i] - value) <= 1e-6 * std::fabs(value) + 5e-7);
-                CHECK(std::fabs(slope.values[i] - gradient) <= 2e-6);
+                const double p = x.values[i], h = 1e-5, value = exact(kind, p), gradient = (exact(kind, p + h) - exact(kind, p - h)) / (2 * h);
+                CHECK(std::fabs(y.values[i] - value) <= tolerance(*ops, 1e-6) * std::fabs(value) + 5e-7);
+                CHECK(std::fabs(slope.values[i] - gradient) <= tolerance(*ops, 0) * std::fabs(gradient) + 2e-6);
             }
         }
+}
+
+TEST_CASE("elementwise ops equal the CPU's, rounded once, on whole matrices, on columns of wider ones and beside a row") {
+    std::mt19937 random(15);
+    const auto cpu = make_cpu_ops({1, "portable"});
+    for (const auto& ops : backends())
+        for (const int64_t cols : {int64_t{300}, int64_t{37}}) {
+            CAPTURE(ops->name());
+            CAPTURE(cols);
+            Matrix wide = kept(*ops, {6, 400, random}), other = kept(*ops, {6, cols, random}), row(1, cols, random), y(6, cols), expected = y, sum(1, cols, 0.5f), expected_sum = sum;
+            const View x{wide.values.data() + 48, 6, cols, 400}, within{wide.values.data() + 51, 6, cols, 400}; // starting on 16 bytes, and not
+            const auto same = [&](auto&& op) {
+                for (const View& part : {x, within}) {
+                    op(*ops, part, y.view()), op(*cpu, part, expected.view());
+                    CHECK(relative_error(y.values, expected.values) < tolerance(*ops, 2e-6));
+                }
+            };
+            same([&](Ops& o, const View& v, const View& to) { o.gated_residual(v, row.view(), other.view(), to); });
+            same([&](Ops& o, const View& v, const View& to) { o.mul_row(v, row.view(), to); });
+            same([&](Ops& o, const View& v, const View& to) { o.add(v, other.view(), to); });
+            same([&](Ops& o, const View& v, const View& to) { o.mul(other.view(), v, to); });
+            same([&](Ops& o, const View& v, const View& to) { o.copy(v, to); });
+            same([&](Ops& o, const View& v, const View& to) { o.activation_bwd(v, other.view(), Activation::gelu_tanh, to); });
+            same([&](Ops& o, const View&, const View& to) { o.fill(to, 1.5f); });
+            ops->column_dot(x, other.view(), sum.view()), cpu->column_dot(x, other.view(), expected_sum.view());
+            ops->column_dot(within, View{}, sum.view()), cpu->column_dot(within, View{}, expected_sum.view());
+            CHECK(relative_error(sum.values, expected_sum.values) < 2e-6); // fp32 in either case
+            Matrix copied = wide;
+            ops->copy(other.view(), View{copied.values.data() + 51, 6, cols, 400}); // what lies beside it stays
+            for (int64_t i = 0; i < 6; ++i)
+                for (int64_t j = 0; j < 400; ++j) CHECK(copied.at(i, j) == (j >= 51 && j < 51 + cols ? other.at(i, j - 51) : wide.at(i, j)));
+        }
+}
+
+TEST_CASE("activations of two types in one op are refused, and bf16 where only fp32 is taken") {
+    std::mt19937 random(16);
+    const auto ops = host_facing(make_emulated_cuda_ops());
+    Matrix x(4, 12, random), y(4, 12), row(1, 12, random), stats(4, 2);
+    HalfMatrix half(x), half_row(row);
+    const auto refused = [](auto&& op) {
+        try {
+            op();
+            FAIL("accepted");
+        } catch (const Error& e) {
+            CHECK(e.code() == ErrorCode::internal);
+            CHECK(std::string(e.what()).find("BF16") != std::string::npos);
+        }
+    };
+    refused([&] { ops->copy(half.view(), y.view()); });
+    refused([&] { ops->add(x.view(), half.view(), y.view()); });
+    refused([&] { ops->mul_row(half.view(), half_row.view(), half.view()); });
+    refused([&] { ops->gated_norm_modulate(half.view(), View{}, View{}, row.view(), row.view(), 1e-6f, View{}, y.view(), stats.view()); });
+    refused([&] { ops->norm_modulate_bwd(x.view(), half.view(), row.view(), stats.view(), y.view()); });
+    refused([&] { ops->qk_norm_rope(half.view(), row.values.data(), x.view(), x.view(), 1, 1e-6f, y.view()); });
+    refused([&] { ops->column_dot(half.view(), View{}, half_row.view()); });
+    refused([&] { ops->layer_norm(half.view(), nullptr, nullptr, 1e-6f, half.view()); });
+    refused([&] { ops->flow_noise(half.view(), half.view(), row.view(), half.view()); });
+    refused([&] { ops->l2_norm(half.view()); });
 }
 
 TEST_CASE("flow matching: noisy latents, loss and its gradient") {

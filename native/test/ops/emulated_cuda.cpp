@@ -34,12 +34,13 @@ public:
 
 } // namespace
 
-std::unique_ptr<Ops> make_emulated_cuda_ops(bool cramped) {
+std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& kind) {
     gpu::WorkspaceSizes sizes;
-    sizes.weight_elements = cramped ? 16 * 640 : 1 << 20;
-    sizes.rows_elements = cramped ? 40 * 640 : 1 << 20;
+    sizes.weight_elements = kind.cramped ? 64 * 416 : 1 << 20;
+    sizes.rows_elements = kind.cramped ? 40 * 640 : 1 << 20;
     sizes.library_bytes = 0;
-    return gpu::make_backend(cramped ? "cuda, emulated, cramped" : "cuda, emulated", 0, sizes, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
+    const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) + (kind.cramped ? ", cramped" : "");
+    return gpu::make_backend(name, 0, sizes, kind.activations, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
 }
 
 } // namespace atelier::test

@@ -5,7 +5,10 @@
 
 namespace atelier::test {
 
-// `cramped`: a workspace so small that products are done in many slabs and chunks.
-std::unique_ptr<Ops> make_emulated_cuda_ops(bool cramped = false);
+struct Emulated {
+    bool cramped = false; // a workspace so small that products are done in many slabs and chunks
+    DType activations = DType::f32;
+};
+std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& = {});
 
 } // namespace atelier::test

@@ -125,7 +125,7 @@ TEST_CASE("AdamW in all three kinds over ten steps; 8-bit codes equal the CPU's"
     CHECK(vc2 == vc);
 }
 
-TEST_CASE("NF4 to bf16: whole blocks, odd rows, scales counted by row, double quantisation") {
+TEST_CASE("NF4 to bf16: whole blocks, odd rows, ranges of columns, scales counted by row, double quantisation") {
     std::mt19937 random(5);
     struct Case { int64_t rows, cols; bool by_row; };
     for (const Case& c : {Case{7, 192, false}, Case{300, 64, false}, Case{5, 33, false}, Case{9, 96, true}})
@@ -134,16 +134,20 @@ TEST_CASE("NF4 to bf16: whole blocks, odd rows, scales counted by row, double qu
             Matrix w(c.rows, c.cols, random);
             const Nf4Storage stored = nf4_quantize_tensor(w.values, twice);
             Weight weight{WeightFormat::nf4, c.rows, c.cols, nullptr, c.by_row ? nf4_rows(stored.data(), c.cols) : stored.data()};
-            const int64_t first = 2, rows = c.rows - 3, ld = (c.cols + 7) / 8 * 8;
-            std::vector<uint16_t> out(static_cast<size_t>(rows * ld + 8), 0x7fc0);
-            uint16_t* aligned = out.data() + (16 - reinterpret_cast<uintptr_t>(out.data()) % 16) % 16 / 2;
-            gpu::dequantize_nf4(nullptr, weight, first, rows, aligned, ld);
-            std::vector<float> expected(static_cast<size_t>(rows * c.cols));
-            nf4_dequantize_range(weight.nf4, first * c.cols, expected);
-            int64_t wrong = 0;
-            for (int64_t i = 0; i < rows; ++i)
-                for (int64_t j = 0; j < c.cols; ++j) wrong += aligned[i * ld + j] != float_to_bf16(expected[static_cast<size_t>(i * c.cols + j)]);
-            CHECK(wrong == 0);
+            std::vector<float> expected(w.values.size());
+            nf4_dequantize_range(weight.nf4, 0, expected);
+            for (const gpu::WeightPart& part : {gpu::WeightPart{2, c.rows - 3, 0, c.cols}, {1, c.rows - 1, c.cols / 3 / 64 * 64, c.cols - c.cols / 3 / 64 * 64}, {0, c.rows, 5, c.cols - 9}}) {
+                CAPTURE(part.col);
+                const int64_t ld = (part.cols + 7) / 8 * 8;
+                std::vector<uint16_t> out(static_cast<size_t>(part.rows * ld + 8), 0x7fc0);
+                uint16_t* aligned = out.data() + (16 - reinterpret_cast<uintptr_t>(out.data()) % 16) % 16 / 2;
+                gpu::dequantize_nf4(nullptr, weight, part, aligned, ld);
+                int64_t wrong = 0;
+                for (int64_t i = 0; i < part.rows; ++i)
+                    for (int64_t j = 0; j < part.cols; ++j)
+                        wrong += aligned[i * ld + j] != float_to_bf16(expected[static_cast<size_t>((part.row + i) * c.cols + part.col + j)]);
+                CHECK(wrong == 0);
+            }
         }
 }
 

@@ -12,13 +12,14 @@ namespace kernels = atelier::ATELIER_CUDA_NS; // methods carry the kernels' name
 
 class CudaOps final : public Ops {
 public:
-    CudaOps(const std::string& name, int device, const WorkspaceSizes& sizes, const MakeProduct& make_product)
-        : name_(name), memory_(device), room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_) {}
+    CudaOps(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, const MakeProduct& make_product)
+        : name_(name), activations_(activations), memory_(device), room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_) {}
 
     const char* name() const override { return name_.c_str(); }
     int threads() const override { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
     uint64_t workspace_bytes() const override { return room_.bytes(); }
     Memory& memory() override { return memory_; }
+    DType activations() const override { return activations_; }
 
     void linear(const LinearArgs& t) override { products_.linear(stream(), t); }
     void linear_dx(const LinearDxArgs& t) override { products_.linear_dx(stream(), t); }
@@ -96,6 +97,7 @@ private:
     cudaStream_t stream() const { return memory_.stream(); }
 
     std::string name_;
+    DType activations_;
     CudaMemory memory_;
     Workspace room_;
     Products products_;
@@ -103,8 +105,9 @@ private:
 
 } // namespace
 
-std::unique_ptr<Ops> make_backend(const std::string& name, int device, const WorkspaceSizes& sizes, const MakeProduct& make_product) {
-    return std::make_unique<CudaOps>(name, device, sizes, make_product);
+std::unique_ptr<Ops> make_backend(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, const MakeProduct& make_product) {
+    require(activations == DType::f32 || activations == DType::bf16, ErrorCode::unsupported, "CUDA: activations of ", dtype_name(activations), "; F32 and BF16 are there");
+    return std::make_unique<CudaOps>(name, device, sizes, activations, make_product);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -52,7 +52,7 @@ std::unique_ptr<Ops> make_cuda_ops(int device) {
     require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".", card.minor,
             "; ", kOldestMajor, ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
     cuda::cublaslt::library(); // missing: said before memory is taken
-    std::unique_ptr<Ops> ops = cuda::make_backend("cuda", device, {}, cuda::make_cublaslt_product);
+    std::unique_ptr<Ops> ops = cuda::make_backend("cuda", device, {}, DType::bf16, cuda::make_cublaslt_product);
     // A card that this build has no code for shows at the first kernel.
     Memory& memory = ops->memory();
     void* const scratch = memory.reserve(sizeof(float));

@@ -1,5 +1,5 @@
 // NF4 to bf16, at memory speed where rows are whole blocks: a thread reads 16 bytes, which are 32 elements under one scale. Other matrices,
-// also those whose scales are counted row by row, go an element a thread.
+// also those whose scales are counted row by row, and parts that begin within a block go an element a thread.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "quant/nf4.h"
@@ -13,16 +13,17 @@ struct Codes { // by value: sixteen floats of a launch's arguments
 
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
-__global__ void whole_blocks_kernel(Nf4Data d, Codes codes, int64_t begin, int64_t count, int64_t cols, uint16_t* out, int64_t ld) {
+__global__ void whole_blocks_kernel(Nf4Data d, Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
     float* table = reinterpret_cast<float*>(shared_bytes()); // sixteen words in sixteen banks: lanes with different codes do not wait for each other
     if (threadIdx.x < 16) table[threadIdx.x] = codes.value[threadIdx.x];
     __syncthreads();
     const int64_t first = maps::nf4_first(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
-    if (first >= count) return;
-    const float scale = d.block_scale(d.block_of(begin + first));
-    const uint4 packed = *reinterpret_cast<const uint4*>(d.packed + (begin + first) / 2);
+    if (first >= part.rows * part.cols) return;
+    const int64_t row = first / part.cols, col = first % part.cols, index = (part.row + row) * cols + part.col + col; // 32 elements never cross a row
+    const float scale = d.block_scale(d.block_of(index));
+    const uint4 packed = *reinterpret_cast<const uint4*>(d.packed + index / 2);
     const uint32_t words[4] = {packed.x, packed.y, packed.z, packed.w};
-    uint16_t* to = out + first / cols * ld + first % cols; // 32 elements never cross a row of whole blocks
+    uint16_t* to = out + row * ld + col;
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
         uint4 eight;
@@ -36,13 +37,13 @@ __global__ void whole_blocks_kernel(Nf4Data d, Codes codes, int64_t begin, int64
     }
 }
 
-__global__ void elements_kernel(Nf4Data d, Codes codes, int64_t begin, int64_t cols, uint16_t* out, int64_t ld) {
+__global__ void elements_kernel(Nf4Data d, Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
     float* table = reinterpret_cast<float*>(shared_bytes());
     if (threadIdx.x < 16) table[threadIdx.x] = codes.value[threadIdx.x];
     __syncthreads();
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), cols, kThreads);
-    if (at.col >= cols) return;
-    const int64_t index = begin + at.row * cols + at.col;
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), part.cols, kThreads);
+    if (at.col >= part.cols) return;
+    const int64_t index = (part.row + at.row) * cols + part.col + at.col;
     const uint8_t byte = d.packed[index / 2];
     out[at.row * ld + at.col] = float_to_bf16(table[index & 1 ? byte & 15 : byte >> 4] * d.block_scale(d.block_of(index)));
 }
@@ -51,15 +52,15 @@ __global__ void elements_kernel(Nf4Data d, Codes codes, int64_t begin, int64_t c
 
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
-void dequantize_nf4(cudaStream_t stream, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld) {
+void dequantize_nf4(cudaStream_t stream, const Weight& w, const WeightPart& part, uint16_t* out, int64_t ld) {
     Codes codes;
     for (int i = 0; i < 16; ++i) codes.value[i] = kNf4Code[i];
-    const int64_t begin = first * w.cols, count = rows * w.cols;
-    const bool whole = w.cols % Nf4Data::kBlock == 0 && ld % 8 == 0 && reinterpret_cast<uintptr_t>(w.nf4.packed) % 16 == 0 && reinterpret_cast<uintptr_t>(out) % 16 == 0;
-    if (whole)
-        launch(stream, maps::pieces(count, kThreads * maps::kNf4PerThread), kThreads, sizeof codes, whole_blocks_kernel, w.nf4, codes, begin, count, w.cols, out, ld);
+    const bool blocks = w.cols % Nf4Data::kBlock == 0 && part.col % Nf4Data::kBlock == 0 && part.cols % Nf4Data::kBlock == 0;
+    const bool aligned = ld % 8 == 0 && reinterpret_cast<uintptr_t>(w.nf4.packed) % 16 == 0 && reinterpret_cast<uintptr_t>(out) % 16 == 0;
+    if (blocks && aligned)
+        launch(stream, maps::pieces(part.rows * part.cols, kThreads * maps::kNf4PerThread), kThreads, sizeof codes, whole_blocks_kernel, w.nf4, codes, w.cols, part, out, ld);
     else
-        launch(stream, maps::element_blocks(rows, w.cols, kThreads), kThreads, sizeof codes, elements_kernel, w.nf4, codes, begin, w.cols, out, ld);
+        launch(stream, maps::element_blocks(part.rows, part.cols, kThreads), kThreads, sizeof codes, elements_kernel, w.nf4, codes, w.cols, part, out, ld);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

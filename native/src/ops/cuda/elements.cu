@@ -1,6 +1,7 @@
-// Elementwise ops: a thread an element. Where all matrices are contiguous they are taken as one long row.
+// Elementwise ops: a thread takes four neighbours where rows allow it, else one. Where all matrices are contiguous they are taken as one long row.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/typed.h"
 #include "ops/math/activations.h"
 #include "ops/math/flow.h"
 #include "ops/math/norms.h"
@@ -10,125 +11,108 @@ namespace {
 
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
-struct GatedResidual {
-    View x, gate, branch, r;
-    __device__ void operator()(int64_t i, int64_t j) const { r.row(i)[j] = gated_sum(x.row(i)[j], gate.f32()[j], branch.row(i)[j]); }
-};
-struct MulRow {
-    View x, gate, y;
-    __device__ void operator()(int64_t i, int64_t j) const { y.row(i)[j] = x.row(i)[j] * gate.f32()[j]; }
+struct GatedSum {
+    __device__ float operator()(float x, float branch, float gate) const { return gated_sum(x, gate, branch); }
 };
 struct Activate {
-    View x, y;
     Activation kind;
-    __device__ void operator()(int64_t i, int64_t j) const { y.row(i)[j] = activate(kind, x.row(i)[j]); }
+    __device__ float operator()(float x) const { return activate(kind, x); }
 };
 struct ActivateBwd {
-    View dy, x, dx;
     Activation kind;
-    __device__ void operator()(int64_t i, int64_t j) const { dx.row(i)[j] = dy.row(i)[j] * activation_slope(kind, x.row(i)[j]); }
+    __device__ float operator()(float dy, float x) const { return dy * activation_slope(kind, x); }
 };
-struct Copy {
-    View x, y;
-    __device__ void operator()(int64_t i, int64_t j) const { y.row(i)[j] = x.row(i)[j]; }
+struct Same {
+    __device__ float operator()(float x) const { return x; }
 };
-struct Fill {
-    View y;
+struct Value {
     float value;
-    __device__ void operator()(int64_t i, int64_t j) const { y.row(i)[j] = value; }
+    __device__ float operator()() const { return value; }
 };
-struct Add {
-    View x, y, out;
-    __device__ void operator()(int64_t i, int64_t j) const { out.row(i)[j] = x.row(i)[j] + y.row(i)[j]; }
+struct Sum {
+    __device__ float operator()(float x, float y) const { return x + y; }
 };
-struct Mul {
-    View x, y, out;
-    __device__ void operator()(int64_t i, int64_t j) const { out.row(i)[j] = x.row(i)[j] * y.row(i)[j]; }
+struct Times {
+    __device__ float operator()(float x, float y) const { return x * y; }
 };
 struct FlowNoise {
-    View latents, noise, sigma, noisy;
-    __device__ void operator()(int64_t i, int64_t j) const {
-        const float s = *sigma.f32();
-        noisy.row(i)[j] = flow_mix(latents.row(i)[j], noise.row(i)[j], s, 1.0f - s);
-    }
+    const float* sigma;
+    __device__ float operator()(float latent, float noise) const { return flow_mix(latent, noise, *sigma, 1.0f - *sigma); }
 };
 struct Euler {
-    View latents, velocity, out;
     float dt;
-    __device__ void operator()(int64_t i, int64_t j) const { out.row(i)[j] = euler(latents.row(i)[j], velocity.row(i)[j], dt); }
-};
-struct Upsample {
-    View x, y;
-    int64_t width;
-    __device__ void operator()(int64_t i, int64_t j) const {
-        const int64_t oy = i / (2 * width), ox = i % (2 * width);
-        y.row(i)[j] = x.row(oy / 2 * width + ox / 2)[j];
-    }
+    __device__ float operator()(float latent, float velocity) const { return euler(latent, velocity, dt); }
 };
 
-template <class F>
-__global__ void element_kernel(F f, int64_t cols) {
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), cols, kThreads);
-    if (at.col < cols) f(at.row, at.col);
+template <class T, int W, class F, class... P>
+__device__ inline void put(T* to, const F& f, const P&... in) {
+    Pack<W> out;
+    for (int k = 0; k < W; ++k) out[k] = f(in[k]...);
+    store(to, out);
 }
 
-template <class F>
-void each(cudaStream_t stream, const View& like, const F& f) {
-    launch(stream, maps::element_blocks(like.rows, like.cols, kThreads), kThreads, 0, element_kernel<F>, f, like.cols);
+template <class T, int W, class F, class... In>
+__global__ void map_kernel(F f, Rows<T> out, Rows<In>... in) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), out.cols / W, kThreads);
+    if (at.col < out.cols / W) put<T, W>(out.row(at.row) + W * at.col, f, load<W>(in.row(at.row) + W * at.col)...);
 }
 
-template <class... V>
-void flatten(V&... views) { // views of one shape
-    if (!(views.contiguous() && ...)) return;
-    ((views.cols = views.ld = views.rows * views.cols, views.rows = 1), ...);
+__global__ void upsample_kernel(View x, int64_t width, View y) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
+    if (at.col >= y.cols) return;
+    const int64_t oy = at.row / (2 * width), ox = at.row % (2 * width);
+    y.row(at.row)[at.col] = x.row(oy / 2 * width + ox / 2)[at.col];
+}
+
+template <class T, int W, class F, class... In>
+void run_map(cudaStream_t stream, const F& f, const Rows<T>& out, const Rows<In>&... in) {
+    launch(stream, maps::element_blocks(out.rows, out.cols / W, kThreads), kThreads, 0, map_kernel<T, W, F, In...>, f, out, in...);
+}
+
+void flatten(View& v) {
+    v.cols = v.ld = v.size();
+    v.rows = 1;
+}
+
+// out = f(in...) of views of one shape and type
+template <class F, class... V>
+void map(cudaStream_t stream, const char* op, const F& f, View out, V... in) {
+    const DType type = one_type(op, {out, in...});
+    if ((out.contiguous() && ... && in.contiguous())) flatten(out), (flatten(in), ...);
+    with_type_and_width(type, wide({out, in...}), [&]<class T, int W>() { run_map<T, W>(stream, f, Rows<T>(out), Rows<T>(in)...); });
+}
+
+// out = f(in..., row), where the row is fp32
+template <class F, class... V>
+void map_beside(cudaStream_t stream, const char* op, const F& f, const View& out, const View& row, const V&... in) {
+    only_f32(op, {row});
+    with_type_and_width(one_type(op, {out, in...}), wide({out, row, in...}),
+                        [&]<class T, int W>() { run_map<T, W>(stream, f, Rows<T>(out), Rows<T>(in)..., beside_every_row(row)); });
 }
 
 } // namespace
 
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
-void gated_residual(cudaStream_t s, const View& x, const View& gate, const View& branch, const View& r) { each(s, r, GatedResidual{x, gate, branch, r}); }
-void mul_row(cudaStream_t s, const View& x, const View& gate, const View& y) { each(s, y, MulRow{x, gate, y}); }
-void upsample_nearest2x(cudaStream_t s, const View& x, int64_t width, const View& y) { each(s, y, Upsample{x, y, width}); }
-void activation(cudaStream_t s, const View& x, Activation kind, const View& y) {
-    Activate f{x, y, kind};
-    flatten(f.x, f.y);
-    each(s, f.y, f);
-}
-void activation_bwd(cudaStream_t s, const View& dy, const View& x, Activation kind, const View& dx) {
-    ActivateBwd f{dy, x, dx, kind};
-    flatten(f.dy, f.x, f.dx);
-    each(s, f.dx, f);
-}
-void copy(cudaStream_t s, const View& x, const View& y) {
-    Copy f{x, y};
-    flatten(f.x, f.y);
-    each(s, f.y, f);
-}
-void fill(cudaStream_t s, const View& y, float value) {
-    Fill f{y, value};
-    flatten(f.y);
-    each(s, f.y, f);
-}
-void add(cudaStream_t s, const View& x, const View& y, const View& out) {
-    Add f{x, y, out};
-    flatten(f.x, f.y, f.out);
-    each(s, f.out, f);
-}
-void mul(cudaStream_t s, const View& x, const View& y, const View& out) {
-    Mul f{x, y, out};
-    flatten(f.x, f.y, f.out);
-    each(s, f.out, f);
-}
+void gated_residual(cudaStream_t s, const View& x, const View& gate, const View& branch, const View& r) { map_beside(s, "gated_residual", GatedSum{}, r, gate, x, branch); }
+void mul_row(cudaStream_t s, const View& x, const View& gate, const View& y) { map_beside(s, "mul_row", Times{}, y, gate, x); }
+void activation(cudaStream_t s, const View& x, Activation kind, const View& y) { map(s, "activation", Activate{kind}, y, x); }
+void activation_bwd(cudaStream_t s, const View& dy, const View& x, Activation kind, const View& dx) { map(s, "activation_bwd", ActivateBwd{kind}, dx, dy, x); }
+void copy(cudaStream_t s, const View& x, const View& y) { map(s, "copy", Same{}, y, x); }
+void fill(cudaStream_t s, const View& y, float value) { map(s, "fill", Value{value}, y); }
+void add(cudaStream_t s, const View& x, const View& y, const View& out) { map(s, "add", Sum{}, out, x, y); }
+void mul(cudaStream_t s, const View& x, const View& y, const View& out) { map(s, "mul", Times{}, out, x, y); }
 void flow_noise(cudaStream_t s, const View& latents, const View& noise, const View& sigma, const View& noisy) {
-    FlowNoise f{latents, noise, sigma, noisy};
-    flatten(f.latents, f.noise, f.noisy);
-    each(s, f.noisy, f);
+    only_f32("flow_noise", {latents, sigma});
+    map(s, "flow_noise", FlowNoise{sigma.f32()}, noisy, latents, noise);
 }
 void euler_step(cudaStream_t s, const View& latents, const View& velocity, float dt, const View& out) {
-    Euler f{latents, velocity, out, dt};
-    flatten(f.latents, f.velocity, f.out);
-    each(s, f.out, f);
+    only_f32("euler_step", {latents});
+    map(s, "euler_step", Euler{dt}, out, latents, velocity);
+}
+void upsample_nearest2x(cudaStream_t s, const View& x, int64_t width, const View& y) {
+    only_f32("upsample_nearest2x", {x, y});
+    launch(s, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, upsample_kernel, x, width, y);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -1,6 +1,7 @@
 // What follows a matrix product, in one pass over its result: bias, low-rank branch, activation; a convolution's bias and residual.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/typed.h"
 #include "ops/math/activations.h"
 
 namespace atelier::ATELIER_CUDA_NS {
@@ -8,26 +9,41 @@ namespace {
 
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
-__global__ void linear_kernel(View y, const float* bias, View xa, View b, float scale, Activation kind, View pre) {
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
-    if (at.col >= y.cols) return;
-    float v = y.row(at.row)[at.col];
-    if (xa) {
-        float sum = 0;
-        for (int64_t r = 0; r < xa.cols; ++r) sum += xa.row(at.row)[r] * b.row(at.col)[r];
-        v += scale * sum;
+// The activation takes what `pre` keeps, rounded, whether it is kept or not: a plan that works the activation out again later gets the same bits.
+template <class T, int W>
+__global__ void linear_kernel(Rows<float> sum, const float* bias, Rows<float> xa, Rows<float> b, float scale, Activation kind, Rows<T> y, Rows<T> pre) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols / W, kThreads);
+    const int64_t col = W * at.col;
+    if (col >= y.cols) return;
+    Pack<W> v = load<W>(sum.row(at.row) + col);
+    if (xa)
+        for (int k = 0; k < W; ++k) {
+            float low = 0;
+            for (int64_t r = 0; r < xa.cols; ++r) low += xa.row(at.row)[r] * b.row(col + k)[r];
+            v[k] += scale * low;
+        }
+    if (bias) {
+        const Pack<W> more = load<W>(bias + col);
+        for (int k = 0; k < W; ++k) v[k] += more[k];
     }
-    if (bias) v += bias[at.col];
-    if (pre) pre.row(at.row)[at.col] = v;
-    y.row(at.row)[at.col] = activate(kind, v);
+    if (pre) store(pre.row(at.row) + col, v);
+    for (int k = 0; k < W; ++k) v[k] = activate(kind, as_kept<T>(v[k]));
+    store(y.row(at.row) + col, v);
 }
 
-__global__ void low_rank_kernel(View dxa, View a, View dx) {
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), dx.cols, kThreads);
-    if (at.col >= dx.cols) return;
-    float sum = 0;
-    for (int64_t r = 0; r < dxa.cols; ++r) sum += dxa.row(at.row)[r] * a.row(r)[at.col];
-    dx.row(at.row)[at.col] += sum;
+template <class T, int W>
+__global__ void dx_kernel(Rows<float> sum, Rows<float> dxa, Rows<float> a, bool accumulate, Rows<T> dx) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), dx.cols / W, kThreads);
+    const int64_t col = W * at.col;
+    if (col >= dx.cols) return;
+    Pack<W> low{};
+    for (int64_t r = 0; r < dxa.cols; ++r) {
+        const Pack<W> row = load<W>(a.row(r) + col);
+        for (int k = 0; k < W; ++k) low[k] += dxa.row(at.row)[r] * row[k];
+    }
+    const Pack<W> v = load<W>(sum.row(at.row) + col), before = accumulate ? load<W>(dx.row(at.row) + col) : Pack<W>{};
+    for (int k = 0; k < W; ++k) low[k] += v[k] + before[k];
+    store(dx.row(at.row) + col, low);
 }
 
 __global__ void conv_kernel(View y, const float* bias, View residual) {
@@ -43,13 +59,19 @@ __global__ void conv_kernel(View y, const float* bias, View residual) {
 
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
-void finish_linear(cudaStream_t stream, const View& y, const float* bias, const View& xa, const View& b, float scale, Activation kind, const View& pre) {
-    if (!bias && !xa && !pre && kind == Activation::none) return;
-    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, linear_kernel, y, bias, xa, b, scale, kind, pre);
+void finish_linear(cudaStream_t stream, const View& sum, const float* bias, const View& xa, const View& b, float scale, Activation kind, const View& y, const View& pre) {
+    const View biases{const_cast<float*>(bias), 1, y.cols, y.cols};
+    with_type_and_width(one_type("linear", {y, pre}), wide({sum, y, pre}) && wide({biases}), [&]<class T, int W>() {
+        launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, linear_kernel<T, W>, Rows<float>(sum), bias, Rows<float>(xa), Rows<float>(b), scale, kind,
+               Rows<T>(y), Rows<T>(pre));
+    });
 }
 
-void add_low_rank(cudaStream_t stream, const View& dxa, const View& a, const View& dx) {
-    launch(stream, maps::element_blocks(dx.rows, dx.cols, kThreads), kThreads, 0, low_rank_kernel, dxa, a, dx);
+void finish_dx(cudaStream_t stream, const View& sum, const View& dxa, const View& a, bool accumulate, const View& dx) {
+    with_type_and_width(one_type("linear_dx", {dx}), wide({sum, a, dx}), [&]<class T, int W>() {
+        launch(stream, maps::element_blocks(dx.rows, dx.cols / W, kThreads), kThreads, 0, dx_kernel<T, W>, Rows<float>(sum), Rows<float>(dxa), Rows<float>(a), accumulate,
+               Rows<T>(dx));
+    });
 }
 
 void finish_conv(cudaStream_t stream, const View& y, const float* bias, const View& residual) {

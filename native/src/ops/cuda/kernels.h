@@ -43,27 +43,32 @@ struct DynamicTables { // on the device
 };
 void adamw8bit(cudaStream_t, const AdamStep&, const DynamicTables&, const View& param, const View& grad, const View& m8, const View& v8, const View& m_absmax, const View& v_absmax);
 
-// dequant.cu: rows [first, first + rows) of an NF4 matrix to bf16 rows at `ld`
-void dequantize_nf4(cudaStream_t, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld);
+// A block of a weight: rows [row, row + rows), columns [col, col + cols).
+struct WeightPart {
+    int64_t row, rows, col, cols;
+};
+
+// dequant.cu: part of an NF4 matrix to bf16 rows at `ld`; at memory speed where columns begin and end on multiples of 64
+void dequantize_nf4(cudaStream_t, const Weight& w, const WeightPart&, uint16_t* out, int64_t ld);
 
 // staging.cu: operands of matrix products as bf16 rows at `ld`, which the tensor cores want to be a multiple of 8; what lies beyond a row or
 // below the last is zero
-void narrow_rows(cudaStream_t, const View& x, uint16_t* out, int64_t ld);
-void narrow_weight(cudaStream_t, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld); // of a dense weight
+void narrow_rows(cudaStream_t, const View& x, uint16_t* out, int64_t ld); // x: fp32, or bf16 whose rows the product cannot take as they lie
+void narrow_weight(cudaStream_t, const Weight& w, const WeightPart&, uint16_t* out, int64_t ld); // of a dense weight
 void gather_patches(cudaStream_t, const Conv2dArgs& t, int64_t out_width, int64_t first, int64_t pixels, uint16_t* out, int64_t ld);
 void embedding(cudaStream_t, const View& ids, const Weight& table, const View& y);
 
-// epilogue.cu: what is done to a product after it
-// v = y + bias + scale · xa · bᵀ; pre = v; y = activation(v). bias, xa and b, pre may be null.
-void finish_linear(cudaStream_t, const View& y, const float* bias, const View& xa, const View& b, float scale, Activation, const View& pre);
-void add_low_rank(cudaStream_t, const View& dxa, const View& a, const View& dx);                          // dx += dxa · a
+// epilogue.cu: what is done to a product's fp32 sums after it; they may be where the result goes
+// v = sum + bias + scale · xa · bᵀ, rounded to y's type; pre = v; y = activation(v). bias, xa and b, pre may be null.
+void finish_linear(cudaStream_t, const View& sum, const float* bias, const View& xa, const View& b, float scale, Activation, const View& y, const View& pre);
+void finish_dx(cudaStream_t, const View& sum, const View& dxa, const View& a, bool accumulate, const View& dx); // dx (+)= sum + dxa · a
 void finish_conv(cudaStream_t, const View& y, const float* bias, const View& residual);                   // y += bias + residual, both may be null
 
 // group_norm.cu. partials: kPartials doubles; stats: (groups, 2) floats
 constexpr int64_t kMostGroups = kPartials / 8;
 void group_norm(cudaStream_t, const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation, const View& y, double* partials, float* stats);
 
-// lora.cu: the low-rank products, in fp32
+// lora.cu: the low-rank products, in fp32; x may be bf16
 void rows_times_rows(cudaStream_t, const View& x, const View& a, float scale, const View& out);    // out = scale · x · aᵀ: x · Aᵀ
 void rows_times_columns(cudaStream_t, const View& x, const View& b, float scale, const View& out); // out = scale · x · b: dy · B
 // out (+)= scale · pᵀ · x, `transposed`: its transpose is written. partials: `room` floats.

@@ -1,94 +1,128 @@
 #include "ops/cuda/products.h"
+#include "ops/cuda/typed.h"
 #include <algorithm>
+#include <cstddef>
 
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
 int64_t padded(int64_t count) { return maps::pieces(count, kRowGranule) * kRowGranule; }
 
-View row_range(const View& v, int64_t first, int64_t count) {
-    View part = v;
-    if (!v) return part;
-    part.data = v.row(first);
-    part.rows = count;
-    return part;
-}
+bool on_16_bytes(const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; }
 
 // Whether the product can read it where it lies.
-bool in_place(const Weight& w) {
-    return w.format == WeightFormat::bf16 && w.cols % kRowGranule == 0 && w.rows % kRowGranule == 0 && reinterpret_cast<uintptr_t>(w.dense) % 16 == 0;
+bool in_place(const Weight& w) { return w.format == WeightFormat::bf16 && w.cols % kRowGranule == 0 && w.rows % kRowGranule == 0 && on_16_bytes(w.dense); }
+bool in_place(const View& v) { return v.dtype == DType::bf16 && v.cols % kRowGranule == 0 && v.ld % kRowGranule == 0 && on_16_bytes(v.data); }
+
+View part(View v, int64_t row, int64_t rows, int64_t col, int64_t cols) {
+    if (!v) return v;
+    v.data = static_cast<std::byte*>(v.data) + static_cast<size_t>(row * v.ld + col) * dtype_size(v.dtype);
+    v.rows = rows;
+    v.cols = cols;
+    return v;
+}
+
+// f(first, count) for runs of at most `each`.
+template <class F>
+void in_runs(int64_t total, int64_t each, F&& f) {
+    for (int64_t first = 0; first < total; first += each) f(first, std::min(each, total - first));
 }
 
 } // namespace
 
-int64_t Products::slab_rows(const Weight& w) const {
-    if (in_place(w)) return w.rows;
-    const int64_t fit = room_.sizes().weight_elements / padded(w.cols) / kRowGranule * kRowGranule;
-    require(fit > 0, ErrorCode::unsupported, "CUDA: a weight of ", w.cols, " columns: eight of its rows exceed the workspace of ", room_.sizes().weight_elements, " elements");
-    return std::min(fit, padded(w.rows));
+int64_t Products::slab_size(const Weight& w, SlabOf of) const {
+    const int64_t whole = of == SlabOf::rows ? w.rows : w.cols, length = padded(of == SlabOf::rows ? w.cols : w.rows);
+    if (in_place(w)) return whole;
+    const int64_t granule = of == SlabOf::rows ? kRowGranule : Nf4Data::kBlock, fit = room_.sizes().weight_elements / length / granule * granule;
+    require(fit > 0, ErrorCode::unsupported, "CUDA: a weight of ", w.rows, " x ", w.cols, ": ", granule, of == SlabOf::rows ? " of its rows" : " of its columns",
+            " exceed the workspace of ", room_.sizes().weight_elements, " elements");
+    return std::min(fit, whole);
 }
 
-int64_t Products::chunk_rows(int64_t ld) const {
-    const int64_t fit = room_.sizes().rows_elements / ld;
-    require(fit > 0, ErrorCode::unsupported, "CUDA: a row of ", ld, " columns exceeds the workspace of ", room_.sizes().rows_elements, " elements");
+int64_t Products::chunk_rows(int64_t elements) const {
+    const int64_t fit = room_.sizes().rows_elements / elements;
+    require(fit > 0, ErrorCode::unsupported, "CUDA: a row takes ", elements, " elements of workspace, which has ", room_.sizes().rows_elements);
     return fit;
 }
 
-Products::Slab Products::slab(cudaStream_t stream, const Weight& w, int64_t first, int64_t count) {
-    const int64_t ld = padded(w.cols), rows = padded(count);
-    const bool whole = ld == w.cols && rows == count;
-    if (in_place(w)) return {static_cast<const uint16_t*>(w.dense) + first * ld, ld};
+Products::Operand Products::slab(cudaStream_t stream, const Weight& w, SlabOf of, int64_t first, int64_t count) {
+    const WeightPart part = of == SlabOf::rows ? WeightPart{first, count, 0, w.cols} : WeightPart{0, w.rows, first, count};
+    const int64_t ld = padded(part.cols), rows = padded(part.rows);
+    if (in_place(w)) return {static_cast<const uint16_t*>(w.dense) + first * (of == SlabOf::rows ? w.cols : 1), w.cols};
+    const bool whole = ld == part.cols && rows == part.rows;
     if (!whole) check(cudaMemsetAsync(room_.weight, 0, static_cast<size_t>(rows * ld) * 2, stream), "clearing a weight's padding");
-    if (w.format == WeightFormat::nf4) dequantize_nf4(stream, w, first, count, room_.weight, ld);
-    else narrow_weight(stream, w, first, count, room_.weight, ld);
+    if (w.format == WeightFormat::nf4) dequantize_nf4(stream, w, part, room_.weight, ld);
+    else narrow_weight(stream, w, part, room_.weight, ld);
     return {room_.weight, ld};
 }
 
-// multiply(first row of x, rows, first row of w, rows, the slab), with x's rows in the workspace.
+// The workspace of rows holds a chunk of x, where it is narrowed, then a chunk of sums, where they are kept aside. An x that is read in place
+// leaves chunks of sums alone, which all use one slab; otherwise a chunk of x, which took longer to make, is used with all slabs.
 template <class F>
-void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weight, int64_t ld, F&& multiply) {
-    const int64_t chunk = chunk_rows(ld), slabs = slab_rows(weight);
-    for (int64_t row = 0; row < x.rows; row += chunk) {
-        const int64_t rows = std::min(chunk, x.rows - row);
-        narrow_rows(stream, row_range(x, row, rows), room_.rows, ld);
-        for (int64_t first = 0; first < weight.rows; first += slabs) {
-            const int64_t count = std::min(slabs, weight.rows - first);
-            multiply(row, rows, first, count, slab(stream, weight, first, count));
-        }
+void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weight, SlabOf of, bool aside, F&& multiply) {
+    const bool here = in_place(x);
+    const int64_t ld = padded(x.cols), each = slab_size(weight, of), total = of == SlabOf::rows ? weight.rows : weight.cols;
+    const int64_t elements = (here ? 0 : ld) + (aside ? 2 * padded(each) : 0), chunk = elements ? chunk_rows(elements) : x.rows;
+    float* sums = reinterpret_cast<float*>(room_.rows + (here ? 0 : chunk * ld));
+    const auto piece = [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Operand& left, const Operand& right) {
+        multiply(Piece{row, rows, first, count, left, right, View{aside ? sums : nullptr, rows, count, padded(count)}});
+    };
+    if (here) {
+        in_runs(total, each, [&](int64_t first, int64_t count) {
+            const Operand right = slab(stream, weight, of, first, count);
+            in_runs(x.rows, chunk, [&](int64_t row, int64_t rows) {
+                piece(row, rows, first, count, {static_cast<const uint16_t*>(part(x, row, rows, 0, x.cols).data), x.ld}, right);
+            });
+        });
+        return;
     }
+    in_runs(x.rows, chunk, [&](int64_t row, int64_t rows) {
+        narrow_rows(stream, part(x, row, rows, 0, x.cols), room_.rows, ld);
+        in_runs(total, each, [&](int64_t first, int64_t count) { piece(row, rows, first, count, {room_.rows, ld}, slab(stream, weight, of, first, count)); });
+    });
 }
 
+// What is added to a product is added to its fp32 sums, so that a result is rounded once, as diffusers' is. A bf16 result cannot hold them: they
+// stand in the workspace until it is written, and only a product to which nothing is added is written as bf16 by the library.
 void Products::linear(cudaStream_t stream, const LinearArgs& t) {
-    const int64_t ld = padded(t.w.cols);
-    in_pieces(stream, t.x, t.w, ld, [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Slab& w) {
-        product_->multiply(stream, {rows, count, ld, room_.rows, ld, w.data, w.ld, true, t.y.row(row) + first, t.y.ld, false});
+    only_f32("linear", {t.lora_xa, t.lora_b});
+    one_type("linear", {t.x});
+    const bool follows = t.bias || t.lora_xa || t.pre || t.activation != Activation::none, aside = follows && one_type("linear", {t.y, t.pre}) == DType::bf16;
+    in_pieces(stream, t.x, t.w, SlabOf::rows, aside, [&](const Piece& p) {
+        const View y = part(t.y, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : y;
+        product_->multiply(stream, {p.rows, p.count, padded(t.w.cols), p.x.data, p.x.ld, p.w.data, p.w.ld, true, sum.data, sum.ld, false, sum.dtype});
+        if (!follows) return;
+        finish_linear(stream, sum, t.bias ? t.bias + p.first : nullptr, part(t.lora_xa, p.row, p.rows, 0, t.lora_xa.cols), part(t.lora_b, p.first, p.count, 0, t.lora_b.cols),
+                      t.lora_scale, t.activation, y, part(t.pre, p.row, p.rows, p.first, p.count));
     });
-    finish_linear(stream, t.y, t.bias, t.lora_xa, t.lora_b, t.lora_scale, t.activation, t.pre);
 }
 
-// The sum runs over the weight's rows, so slabs add up in dx.
+// Slabs are columns of the weight, so that each product's sums are whole: sums over slabs of rows would be rounded once a slab.
 void Products::linear_dx(cudaStream_t stream, const LinearDxArgs& t) {
-    const int64_t ld = padded(t.w.rows);
-    in_pieces(stream, t.dy, t.w, ld, [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Slab& w) {
-        product_->multiply(stream, {rows, t.w.cols, padded(count), room_.rows + first, ld, w.data, w.ld, false, t.dx.row(row), t.dx.ld, t.accumulate || first > 0});
+    only_f32("linear_dx", {t.lora_dxa, t.lora_a});
+    one_type("linear_dx", {t.dy});
+    const bool aside = t.lora_dxa && one_type("linear_dx", {t.dx}) == DType::bf16;
+    in_pieces(stream, t.dy, t.w, SlabOf::columns, aside, [&](const Piece& p) {
+        const View dx = part(t.dx, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : dx;
+        product_->multiply(stream, {p.rows, p.count, padded(t.w.rows), p.x.data, p.x.ld, p.w.data, p.w.ld, false, sum.data, sum.ld, t.accumulate && !aside, sum.dtype});
+        if (!t.lora_dxa) return;
+        finish_dx(stream, sum, part(t.lora_dxa, p.row, p.rows, 0, t.lora_dxa.cols), part(t.lora_a, 0, t.lora_a.rows, p.first, p.count), t.accumulate && aside, dx);
     });
-    if (t.lora_dxa) add_low_rank(stream, t.lora_dxa, t.lora_a, t.dx);
 }
 
 // Patches of a run of pixels are gathered just before they are multiplied; the whole matrix of patches never exists.
 void Products::conv2d(cudaStream_t stream, const Conv2dArgs& t) {
+    only_f32("conv2d", {t.x, t.residual, t.y});
     const int64_t out_width = (t.width + t.pad_left + t.pad_right - t.kernel) / t.stride + 1;
     const Weight weight{WeightFormat::f32, t.y.cols, t.kernel * t.kernel * t.x.cols, t.weight, {}};
-    const int64_t ld = padded(weight.cols), chunk = chunk_rows(ld), slabs = slab_rows(weight);
-    for (int64_t first = 0; first < weight.rows; first += slabs) {
-        const int64_t count = std::min(slabs, weight.rows - first);
-        const Slab w = slab(stream, weight, first, count);
-        for (int64_t pixel = 0; pixel < t.y.rows; pixel += chunk) {
-            const int64_t pixels = std::min(chunk, t.y.rows - pixel);
+    const int64_t ld = padded(weight.cols);
+    in_runs(weight.rows, slab_size(weight, SlabOf::rows), [&](int64_t first, int64_t count) {
+        const Operand w = slab(stream, weight, SlabOf::rows, first, count);
+        in_runs(t.y.rows, chunk_rows(ld), [&](int64_t pixel, int64_t pixels) {
             gather_patches(stream, t, out_width, pixel, pixels, room_.rows, ld);
             product_->multiply(stream, {pixels, count, ld, room_.rows, ld, w.data, w.ld, true, t.y.row(pixel) + first, t.y.ld, false});
-        }
-    }
+        });
+    });
     finish_conv(stream, t.y, t.bias, t.residual);
 }
 

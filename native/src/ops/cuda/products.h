@@ -1,4 +1,4 @@
-// Linears and convolutions as matrix products over the workspace: operands narrowed to bf16 piece by piece, results in fp32 where they belong.
+// Linears and convolutions as matrix products over the workspace: operands that are not bf16 yet are narrowed piece by piece.
 #pragma once
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/matrix_product.h"
@@ -16,16 +16,23 @@ public:
     void conv2d(cudaStream_t, const Conv2dArgs&);
 
 private:
-    // Rows [first, first + count) of a weight as bf16, `padded` columns and a whole number of granules of rows wide.
-    struct Slab {
+    struct Operand { // bf16 rows on whole granules
         const uint16_t* data;
         int64_t ld;
     };
-    Slab slab(cudaStream_t, const Weight&, int64_t first, int64_t count);
+    // Rows [row, row + rows) and columns [first, first + count) of a result, its two operands, and room for its sums, null where none was asked for.
+    struct Piece {
+        int64_t row, rows, first, count;
+        Operand x, w;
+        View sums;
+    };
+    enum class SlabOf { rows, columns }; // of the weight: what a result's columns come from
+    // A slab of the weight as bf16, its rows and columns padded with zeros to whole granules.
+    Operand slab(cudaStream_t, const Weight&, SlabOf, int64_t first, int64_t count);
     template <class F>
-    void in_pieces(cudaStream_t, const View& x, const Weight&, int64_t ld, F&& multiply);
-    int64_t slab_rows(const Weight&) const; // how many fit
-    int64_t chunk_rows(int64_t ld) const;   // of the other operand
+    void in_pieces(cudaStream_t, const View& x, const Weight&, SlabOf, bool aside, F&& multiply);
+    int64_t slab_size(const Weight&, SlabOf) const; // how many of its rows or columns fit
+    int64_t chunk_rows(int64_t elements) const;     // how many rows fit that take so many elements each
 
     std::unique_ptr<MatrixProduct> product_;
     const Workspace& room_;

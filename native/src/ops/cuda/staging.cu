@@ -1,6 +1,7 @@
 // What goes into a matrix product, as bf16: rows of activations, dense weights, patches of a convolution. And table rows, which are widened.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/typed.h"
 #include "quant/nf4.h"
 
 namespace atelier::ATELIER_CUDA_NS {
@@ -26,24 +27,17 @@ __device__ inline float element(const Weight& w, const Codes& codes, int64_t row
     return 0;
 }
 
-// Four neighbouring columns a thread.
-__global__ void narrow_quads_kernel(View x, uint16_t* out, int64_t ld) {
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), x.cols / 4, kThreads);
-    if (at.col >= x.cols / 4) return;
-    const float4 v = *reinterpret_cast<const float4*>(x.row(at.row) + 4 * at.col);
-    uint32_t* to = reinterpret_cast<uint32_t*>(out + at.row * ld + 4 * at.col);
-    to[0] = pack_bf16(v.x, v.y);
-    to[1] = pack_bf16(v.z, v.w);
+template <class T, int W>
+__global__ void narrow_kernel(Rows<T> x, uint16_t* out, int64_t ld) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld / W, kThreads);
+    const int64_t col = W * at.col;
+    if (col < ld) store(out + at.row * ld + col, col < x.cols ? load<W>(x.row(at.row) + col) : Pack<W>{});
 }
 
-__global__ void narrow_kernel(View x, uint16_t* out, int64_t ld) {
+__global__ void weight_kernel(Weight w, WeightPart part, uint16_t* out, int64_t ld) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
-    if (at.col < ld) out[at.row * ld + at.col] = at.col < x.cols ? float_to_bf16(x.row(at.row)[at.col]) : uint16_t{0};
-}
-
-__global__ void weight_kernel(Weight w, int64_t first, uint16_t* out, int64_t ld) {
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
-    if (at.col < ld) out[at.row * ld + at.col] = at.col < w.cols ? float_to_bf16(element(w, Codes{}, first + at.row, at.col)) : uint16_t{0};
+    if (at.col >= ld) return;
+    out[at.row * ld + at.col] = at.col < part.cols ? float_to_bf16(element(w, Codes{}, part.row + at.row, part.col + at.col)) : uint16_t{0};
 }
 
 __global__ void patches_kernel(Conv2dArgs t, int64_t out_width, int64_t first, uint16_t* out, int64_t ld) {
@@ -67,13 +61,13 @@ __global__ void embedding_kernel(View ids, Weight table, Codes codes, View y) {
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
 void narrow_rows(cudaStream_t stream, const View& x, uint16_t* out, int64_t ld) {
-    const bool quads = x.cols == ld && x.cols % 4 == 0 && x.ld % 4 == 0 && reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
-    if (quads) launch(stream, maps::element_blocks(x.rows, x.cols / 4, kThreads), kThreads, 0, narrow_quads_kernel, x, out, ld);
-    else launch(stream, maps::element_blocks(x.rows, ld, kThreads), kThreads, 0, narrow_kernel, x, out, ld);
+    with_type_and_width(x.dtype, wide({x}), [&]<class T, int W>() {
+        launch(stream, maps::element_blocks(x.rows, ld / W, kThreads), kThreads, 0, narrow_kernel<T, W>, Rows<T>(x), out, ld);
+    });
 }
 
-void narrow_weight(cudaStream_t stream, const Weight& w, int64_t first, int64_t rows, uint16_t* out, int64_t ld) {
-    launch(stream, maps::element_blocks(rows, ld, kThreads), kThreads, 0, weight_kernel, w, first, out, ld);
+void narrow_weight(cudaStream_t stream, const Weight& w, const WeightPart& part, uint16_t* out, int64_t ld) {
+    launch(stream, maps::element_blocks(part.rows, ld, kThreads), kThreads, 0, weight_kernel, w, part, out, ld);
 }
 
 void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width, int64_t first, int64_t pixels, uint16_t* out, int64_t ld) {
@@ -81,6 +75,7 @@ void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width,
 }
 
 void embedding(cudaStream_t stream, const View& ids, const Weight& table, const View& y) {
+    only_f32("embedding", {y});
     Codes codes;
     for (int i = 0; i < 16; ++i) codes.value[i] = kNf4Code[i];
     launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, embedding_kernel, ids, table, codes, y);

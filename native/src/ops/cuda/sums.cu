@@ -2,6 +2,7 @@
 // same input gives the same bits.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/typed.h"
 #include "ops/math/flow.h"
 
 namespace atelier::ATELIER_CUDA_NS {
@@ -45,12 +46,13 @@ __global__ void finish_kernel(double* partials, int64_t count, View loss, View w
     if (loss) *loss.f32() = static_cast<float>(sum * (static_cast<double>(*weight.f32()) / elements));
 }
 
-__global__ void column_dot_kernel(View x, View y, View out) {
+template <class T>
+__global__ void column_dot_kernel(Rows<T> x, Rows<T> y, float* out) {
     const int64_t col = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), x.cols, kThreads).col;
     if (col >= x.cols) return;
-    float sum = out.f32()[col];
-    for (int64_t i = 0; i < x.rows; ++i) sum += y ? x.row(i)[col] * y.row(i)[col] : x.row(i)[col];
-    out.f32()[col] = sum;
+    float sum = out[col];
+    for (int64_t i = 0; i < x.rows; ++i) sum += y ? widened(x.row(i)[col]) * widened(y.row(i)[col]) : widened(x.row(i)[col]);
+    out[col] = sum;
 }
 
 template <class F>
@@ -65,16 +67,20 @@ int64_t partial_sums(cudaStream_t stream, int64_t rows, int64_t cols, const F& f
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
 void column_dot(cudaStream_t stream, const View& x, const View& y, const View& out) {
-    launch(stream, maps::element_blocks(1, x.cols, kThreads), kThreads, 0, column_dot_kernel, x, y, out);
+    only_f32("column_dot", {out});
+    with_type(one_type("column_dot", {x, y}),
+              [&]<class T>() { launch(stream, maps::element_blocks(1, x.cols, kThreads), kThreads, 0, column_dot_kernel<T>, Rows<T>(x), Rows<T>(y), out.f32()); });
 }
 
 void flow_loss(cudaStream_t stream, const View& pred, const View& latents, const View& noise, const View& weight, float grad_scale, const View& loss, const View& dpred,
                double* partials) {
+    only_f32("flow_loss", {pred, latents, noise, weight, loss, dpred});
     const int64_t blocks = partial_sums(stream, pred.rows, pred.cols, Loss{pred, latents, noise, weight, dpred, grad_scale}, partials);
     launch(stream, 1, kThreads, kRoom, finish_kernel, partials, blocks, loss, weight, static_cast<double>(pred.size()));
 }
 
 void sum_of_squares(cudaStream_t stream, const View& x, double* partials) {
+    only_f32("l2_norm", {x});
     const int64_t blocks = partial_sums(stream, x.rows, x.cols, Square{x}, partials);
     launch(stream, 1, kThreads, kRoom, finish_kernel, partials, blocks, View{}, View{}, 1.0);
 }

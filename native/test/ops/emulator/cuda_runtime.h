@@ -15,6 +15,7 @@
 
 struct float4 { float x, y, z, w; };
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+struct alignas(8) uint2 { uint32_t x, y; };
 struct alignas(16) uint4 { uint32_t x, y, z, w; };
 struct EmulatedIndex { unsigned x; };
 extern EmulatedIndex threadIdx, blockIdx, blockDim, gridDim;
@@ -32,6 +33,11 @@ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 void load_transposed(uint32_t (&r)[4], const uint16_t* row);
 
 } // namespace emulated
+
+template <class T>
+void __stwb(T* to, T value) {
+    *to = value;
+}
 
 inline void __syncthreads() { emulated::sync_block(); }
 
