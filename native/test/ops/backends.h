@@ -44,8 +44,4 @@ inline double tolerance(Ops& ops, double fp32) { return ops.activations() == DTy
 // What a matrix product of the backend makes of an operand: a card's are bf16. References round where it rounds, so that one tolerance holds.
 inline double operand(Ops& ops, float value) { return ops.memory().on_host() ? value : bf16_to_float(float_to_bf16(value)); }
 
-// Attention on tensor cores also narrows what it computes on the way (probabilities, their gradients), which no rounded input repeats: each
-// operand is off by at most 2^-9 of itself, a product by 2^-8, here taken of the largest sum.
-inline double flash_tolerance(Ops& ops, double fp32) { return ops.memory().on_host() ? fp32 : std::max(fp32, 1.0 / 256); }
-
 } // namespace atelier::test

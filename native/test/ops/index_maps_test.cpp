@@ -88,16 +88,17 @@ TEST_CASE("flash: every row of every head by one warp, every value of a tile loa
         }
         CHECK(seen.once());
     }
-    for (int dim : {64, 128})
-        for (int rows : {32, 64}) {
-            Visits seen(rows * dim);
-            for (int step = 0; step < pieces(rows * (dim / 4), 128); ++step)
-                for (int thread = 0; thread < 128; ++thread) {
-                    const Cell at = tile_cell(step, thread, dim, 128);
-                    for (int i = 0; i < 4 && at.row < rows; ++i) seen.at(at.row * dim + at.col + i);
-                }
-            CHECK(seen.once());
-        }
+    for (int each : {4, 8})
+        for (int dim : {64, 128})
+            for (int rows : {32, 64}) {
+                Visits seen(rows * dim);
+                for (int step = 0; step < pieces(rows * (dim / each), 128); ++step)
+                    for (int thread = 0; thread < 128; ++thread) {
+                        const Cell at = tile_cell(step, thread, dim, each, 128);
+                        for (int i = 0; i < each && at.row < rows; ++i) seen.at(at.row * dim + at.col + i);
+                    }
+                CHECK(seen.once());
+            }
 }
 
 TEST_CASE("tensor-core fragments hold every element once, and two results are the next product's operand") {

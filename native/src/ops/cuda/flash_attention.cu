@@ -1,5 +1,5 @@
-// Flash attention on tensor cores (Dao et al. 2022): operands narrowed to bf16 as they are loaded, scores and sums in fp32. A block takes 64
-// rows of one head. Backward is two passes of one kernel without atomics, so its sums have one order: over keys for dq, over queries for
+// Flash attention on tensor cores (Dao et al. 2022): operands are bf16, or narrowed to it as they are loaded, scores and sums are fp32. A block
+// takes 64 rows of one head. Backward is two passes of one kernel without atomics, so its sums have one order: over keys for dq, over queries for
 // dk and dv, where everything is transposed.
 #include "ops/cuda/attention.h"
 #include "ops/cuda/mma.h"
@@ -12,26 +12,33 @@ constexpr int kThreadsOfFlash = maps::kFlashWarps * kWarp;
 constexpr int kKeys = 64; // of a forward step
 constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
-bool aligned(const View& v) { return v.ld % 4 == 0 && reinterpret_cast<uintptr_t>(v.data) % 16 == 0; }
+bool aligned(const View& v) { return v.ld * dtype_size(v.dtype) % 16 == 0 && reinterpret_cast<uintptr_t>(v.data) % 16 == 0; }
 
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
-template <int kDim>
-__global__ void __launch_bounds__(kThreadsOfFlash) forward_kernel(AttentionArgs t) {
+// A lane's two neighbours in every eighth of a row; c[n] holds those of its first row, then those of its second.
+template <int kDim, class T>
+__device__ inline void store_row(T* to, const float (&c)[kDim / 8][4], int second, float factor) {
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) store(to + 8 * n, Pack<2>{{c[n][2 * second] * factor, c[n][2 * second + 1] * factor}});
+}
+
+template <int kDim, class T>
+__global__ void __launch_bounds__(kThreadsOfFlash) forward_kernel(TypedAttention<T> t) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp, row = static_cast<int>(threadIdx.x) / kWarp * 16;
     const maps::FlashTask task = maps::flash_task(blockIdx.x, t.q.rows);
     const int64_t column = task.head * kDim, queries = t.q.rows, keys = t.k.rows;
     uint16_t* room = reinterpret_cast<uint16_t*>(shared_bytes());
     const Tile<kDim> q{room}, k{room + maps::kFlashRows * Tile<kDim>::kStride}, v{room + (maps::kFlashRows + kKeys) * Tile<kDim>::kStride};
-    q.fill(t.q.f32() + column, t.q.ld, task.row, maps::kFlashRows, queries);
+    q.fill(t.q, column, task.row, maps::kFlashRows);
 
     // A lane holds rows lane/4 and lane/4 + 8 of its warp's 16; four lanes share a row.
     const float scale = t.scale * kLog2E;
     float o[kDim / 8][4] = {}, high[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
     for (int64_t first = 0; first < keys; first += kKeys) {
         __syncthreads(); // the tiles may still be read
-        k.fill(t.k.f32() + column, t.k.ld, first, kKeys, keys);
-        v.fill(t.v.f32() + column, t.v.ld, first, kKeys, keys);
+        k.fill(t.k, column, first, kKeys);
+        v.fill(t.v, column, first, kKeys);
         __syncthreads();
         float s[kKeys / 8][4] = {};
         dot_rows<kDim>(s, q, row, k, lane);
@@ -66,37 +73,36 @@ __global__ void __launch_bounds__(kThreadsOfFlash) forward_kernel(AttentionArgs 
     }
     for (int r = 0; r < 2; ++r)
         for (int mask = 1; mask < 4; mask *= 2) sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], mask);
-    for (int i = 0; i < 4; ++i) {
-        const maps::Cell at = maps::mma_c(lane, i);
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+        const maps::Cell at = maps::mma_c(lane, 2 * r);
         const int64_t query = task.row + row + at.row;
         if (query >= queries) continue;
-        const float inverse = 1.0f / sum[i / 2];
-        float* out = t.o.row(query) + column + at.col;
-        for (int n = 0; n < kDim / 8; ++n) out[8 * n] = o[n][i] * inverse;
-        if (t.lse && at.col == 0) t.lse.row(task.head)[query] = (high[i / 2] + log2f(sum[i / 2])) * kLn2;
+        store_row<kDim>(t.o.row(query) + column + at.col, o, r, 1.0f / sum[r]);
+        if (t.lse && at.col == 0) t.lse.row(task.head)[query] = (high[r] + log2f(sum[r])) * kLn2;
     }
 }
 
 // Own rows are the block's: queries with (q, dout) for dq, keys with (k, v) for dk and dv; the others stream past.
-template <int kDim, bool kOfKeys>
-__global__ void __launch_bounds__(kThreadsOfFlash) backward_kernel(AttentionBwdArgs t) {
+template <int kDim, bool kOfKeys, class T>
+__global__ void __launch_bounds__(kThreadsOfFlash) backward_kernel(TypedAttentionBwd<T> t) {
     constexpr int kOthers = kOfKeys ? 32 : 64; // two gradients stand in registers for keys, so fewer scores may
     const int lane = static_cast<int>(threadIdx.x) % kWarp, row = static_cast<int>(threadIdx.x) / kWarp * 16;
-    const View own1 = kOfKeys ? t.k : t.q, own2 = kOfKeys ? t.v : t.dout, other1 = kOfKeys ? t.q : t.k, other2 = kOfKeys ? t.dout : t.v;
+    const Rows<T> own1 = kOfKeys ? t.k : t.q, own2 = kOfKeys ? t.v : t.dout, other1 = kOfKeys ? t.q : t.k, other2 = kOfKeys ? t.dout : t.v;
     const maps::FlashTask task = maps::flash_task(blockIdx.x, own1.rows);
     const int64_t column = task.head * kDim;
     uint16_t* room = reinterpret_cast<uint16_t*>(shared_bytes());
     constexpr int kStride = Tile<kDim>::kStride;
     const Tile<kDim> a1{room}, a2{room + maps::kFlashRows * kStride}, b1{room + 2 * maps::kFlashRows * kStride}, b2{room + (2 * maps::kFlashRows + kOthers) * kStride};
-    a1.fill(own1.f32() + column, own1.ld, task.row, maps::kFlashRows, own1.rows);
-    a2.fill(own2.f32() + column, own2.ld, task.row, maps::kFlashRows, own2.rows);
+    a1.fill(own1, column, task.row, maps::kFlashRows);
+    a2.fill(own2, column, task.row, maps::kFlashRows);
 
     const float *lse = t.lse.row(task.head), *delta = t.delta.row(task.head);
     float d1[kDim / 8][4] = {}, d2[kOfKeys ? kDim / 8 : 1][4] = {};
     for (int64_t first = 0; first < other1.rows; first += kOthers) {
         __syncthreads();
-        b1.fill(other1.f32() + column, other1.ld, first, kOthers, other1.rows);
-        b2.fill(other2.f32() + column, other2.ld, first, kOthers, other2.rows);
+        b1.fill(other1, column, first, kOthers);
+        b2.fill(other2, column, first, kOthers);
         __syncthreads();
         float p[kOthers / 8][4] = {}, ds[kOthers / 8][4] = {};
         dot_rows<kDim>(p, a1, row, b1, lane);  // scores
@@ -114,46 +120,50 @@ __global__ void __launch_bounds__(kThreadsOfFlash) backward_kernel(AttentionBwdA
         weigh_rows<kDim>(d1, ds, b1, lane);
         if constexpr (kOfKeys) weigh_rows<kDim>(d2, p, b2, lane);
     }
-    const View out1 = kOfKeys ? t.dk : t.dq, out2 = t.dv;
-    for (int i = 0; i < 4; ++i) {
-        const maps::Cell at = maps::mma_c(lane, i);
+    const Rows<T> out1 = kOfKeys ? t.dk : t.dq;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+        const maps::Cell at = maps::mma_c(lane, 2 * r);
         const int64_t own = task.row + row + at.row;
         if (own >= own1.rows) continue;
-        for (int n = 0; n < kDim / 8; ++n) {
-            out1.row(own)[column + 8 * n + at.col] = d1[n][i];
-            if constexpr (kOfKeys) out2.row(own)[column + 8 * n + at.col] = d2[n][i];
-        }
+        store_row<kDim>(out1.row(own) + column + at.col, d1, r, 1.0f);
+        if constexpr (kOfKeys) store_row<kDim>(t.dv.row(own) + column + at.col, d2, r, 1.0f);
     }
 }
 
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
-template <int kDim>
+template <int kDim, class T>
 void forward(cudaStream_t stream, const AttentionArgs& t) {
-    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, Tile<kDim>::bytes(maps::kFlashRows + 2 * kKeys), forward_kernel<kDim>, t);
+    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, Tile<kDim>::bytes(maps::kFlashRows + 2 * kKeys), forward_kernel<kDim, T>, TypedAttention<T>(t));
 }
 
-template <int kDim>
+template <int kDim, class T>
 void backward(cudaStream_t stream, const AttentionBwdArgs& t) {
-    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, Tile<kDim>::bytes(2 * maps::kFlashRows + 2 * 64), backward_kernel<kDim, false>, t);
-    launch(stream, maps::flash_blocks(t.heads, t.k.rows), kThreadsOfFlash, Tile<kDim>::bytes(2 * maps::kFlashRows + 2 * 32), backward_kernel<kDim, true>, t);
+    const TypedAttentionBwd<T> b(t);
+    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, Tile<kDim>::bytes(2 * maps::kFlashRows + 2 * 64), backward_kernel<kDim, false, T>, b);
+    launch(stream, maps::flash_blocks(t.heads, t.k.rows), kThreadsOfFlash, Tile<kDim>::bytes(2 * maps::kFlashRows + 2 * 32), backward_kernel<kDim, true, T>, b);
 }
 
 } // namespace
 
 bool flash_runs(const AttentionArgs& t) {
-    return (t.dim == 64 || t.dim == 128) && !t.causal && !t.bias && t.k.rows > 0 && aligned(t.q) && aligned(t.k) && aligned(t.v);
+    return (t.dim == 64 || t.dim == 128) && !t.causal && !t.bias && t.k.rows > 0 && aligned(t.q) && aligned(t.k) && aligned(t.v) && aligned(t.o);
 }
 
 bool flash_runs(const AttentionBwdArgs& t) {
-    return (t.dim == 64 || t.dim == 128) && aligned(t.q) && aligned(t.k) && aligned(t.v) && aligned(t.dout);
+    for (const View& v : {t.dout, t.q, t.k, t.v, t.dq, t.dk, t.dv})
+        if (!aligned(v)) return false;
+    return t.dim == 64 || t.dim == 128;
 }
 
-void flash_attention(cudaStream_t stream, const AttentionArgs& t) { t.dim == 64 ? forward<64>(stream, t) : forward<128>(stream, t); }
+void flash_attention(cudaStream_t stream, const AttentionArgs& t) {
+    with_type(attention_type(t), [&]<class T>() { t.dim == 64 ? forward<64, T>(stream, t) : forward<128, T>(stream, t); });
+}
 
 void flash_attention_bwd(cudaStream_t stream, const AttentionBwdArgs& t) {
     attention_delta(stream, t);
-    t.dim == 64 ? backward<64>(stream, t) : backward<128>(stream, t);
+    with_type(attention_type(t), [&]<class T>() { t.dim == 64 ? backward<64, T>(stream, t) : backward<128, T>(stream, t); });
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

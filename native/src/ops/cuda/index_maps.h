@@ -54,10 +54,10 @@ ATELIER_HD constexpr FlashTask flash_task(int64_t block, int64_t rows) {
     const int64_t across = pieces(rows, kFlashRows);
     return {block / across, block % across * kFlashRows};
 }
-// Loading a (rows, dim) tile: pass `step` of a thread moves four neighbouring values. row >= rows: nothing to do.
-ATELIER_HD constexpr Cell tile_cell(int step, int thread, int dim, int threads) {
-    const int quad = step * threads + thread, across = dim / 4;
-    return {quad / across, quad % across * 4};
+// Loading a (rows, dim) tile: pass `step` of a thread moves `each` neighbouring values. row >= rows: nothing to do.
+ATELIER_HD constexpr Cell tile_cell(int step, int thread, int dim, int each, int threads) {
+    const int piece = step * threads + thread, across = dim / each;
+    return {piece / across, piece % across * each};
 }
 
 // -- mma.m16n8k16: which element of its operands a lane's register holds (PTX ISA, "Matrix Fragments for mma.m16n8k16")

@@ -2,6 +2,7 @@
 #pragma once
 #include "ops/cuda/device.h"
 #include "ops/cuda/index_maps.h"
+#include "ops/cuda/typed.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 
@@ -35,19 +36,28 @@ struct Tile {
 
     __device__ uint32_t pair(int row, int col) const { return *reinterpret_cast<const uint32_t*>(data + row * kStride + col); }
 
-    // Rows [first, first + rows) of one head of a fp32 matrix, narrowed; rows beyond `total` are zero.
-    __device__ void fill(const float* x, int64_t ld, int64_t first, int rows, int64_t total) const {
-        const int threads = static_cast<int>(blockDim.x), steps = static_cast<int>(maps::pieces(rows * (kDim / 4), threads));
+    // Rows [first, first + rows) of x from `column` on, narrowed where they are not bf16; rows beyond its last are zero.
+    template <class T>
+    __device__ void fill(const Rows<T>& x, int64_t column, int64_t first, int rows) const {
+        constexpr int kEach = 16 / sizeof(T);
+        const int threads = static_cast<int>(blockDim.x), steps = static_cast<int>(maps::pieces(rows * (kDim / kEach), threads));
         for (int step = 0; step < steps; ++step) {
-            const maps::Cell at = maps::tile_cell(step, static_cast<int>(threadIdx.x), kDim, threads);
+            const maps::Cell at = maps::tile_cell(step, static_cast<int>(threadIdx.x), kDim, kEach, threads);
             if (at.row >= rows) break;
-            float4 v = make_float4(0, 0, 0, 0);
-            if (first + at.row < total) v = *reinterpret_cast<const float4*>(x + (first + at.row) * ld + at.col);
-            uint32_t* to = reinterpret_cast<uint32_t*>(data + at.row * kStride + at.col);
-            to[0] = pack_bf16(v.x, v.y);
-            to[1] = pack_bf16(v.z, v.w);
+            uint32_t words[kEach / 2] = {};
+            if (first + at.row < x.rows) read(words, x.row(first + at.row) + column + at.col);
+            write(data + at.row * kStride + at.col, words);
         }
     }
+
+    static __device__ void read(uint32_t (&words)[4], const Bf16* from) { read_device_words(words, from); }
+    static __device__ void read(uint32_t (&words)[2], const float* from) {
+        const Pack<4> v = load<4>(from);
+        words[0] = pack_bf16(v[0], v[1]), words[1] = pack_bf16(v[2], v[3]);
+    }
+
+    static __device__ void write(uint16_t* to, const uint32_t (&words)[2]) { *reinterpret_cast<uint2*>(to) = uint2{words[0], words[1]}; }
+    static __device__ void write(uint16_t* to, const uint32_t (&words)[4]) { *reinterpret_cast<uint4*>(to) = uint4{words[0], words[1], words[2], words[3]}; }
 
     // The A operand of rows [row, row + 16), columns [16·k, 16·k + 16).
     __device__ void a(uint32_t (&r)[4], int row, int k, int lane) const {

@@ -1,4 +1,4 @@
-// Attention in fp32 for what the flash kernels do not take: other head sizes, causal masks, added biases. A warp is one query (backward also:
+// Attention with fp32 products for what the flash kernels do not take: other head sizes, causal masks, added biases. A warp is one query (backward also:
 // one key) of one head; its lanes share the head's columns. Slow and plain; encoders and the autoencoder's one layer are all it serves.
 #include "ops/cuda/attention.h"
 #include "ops/cuda/index_maps.h"
@@ -11,28 +11,33 @@ constexpr int kColumns = static_cast<int>(kMostHeadDim) / kWarp; // of a lane
 
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
-__device__ inline float dot(const float* x, const float (&y)[kColumns], int64_t dim, int lane) {
+template <class T>
+__device__ inline float dot(const T* x, const float (&y)[kColumns], int64_t dim, int lane) {
     float sum = 0;
     for (int c = 0; c < kColumns; ++c)
-        if (lane + c * kWarp < dim) sum += x[lane + c * kWarp] * y[c];
+        if (lane + c * kWarp < dim) sum += widened(x[lane + c * kWarp]) * y[c];
     return warp_sum(sum);
 }
 
-__device__ inline void read(float (&x)[kColumns], const float* from, int64_t dim, int lane) {
-    for (int c = 0; c < kColumns; ++c) x[c] = lane + c * kWarp < dim ? from[lane + c * kWarp] : 0.0f;
+template <class T>
+__device__ inline void read(float (&x)[kColumns], const T* from, int64_t dim, int lane) {
+    for (int c = 0; c < kColumns; ++c) x[c] = lane + c * kWarp < dim ? widened(from[lane + c * kWarp]) : 0.0f;
 }
 
-__device__ inline void write(float* to, const float (&x)[kColumns], float factor, int64_t dim, int lane) {
+template <class T>
+__device__ inline void write(T* to, const float (&x)[kColumns], float factor, int64_t dim, int lane) {
     for (int c = 0; c < kColumns; ++c)
-        if (lane + c * kWarp < dim) to[lane + c * kWarp] = x[c] * factor;
+        if (lane + c * kWarp < dim) to[lane + c * kWarp] = narrowed<T>(x[c] * factor);
 }
 
-__device__ inline void add(float (&x)[kColumns], const float* y, float factor, int64_t dim, int lane) {
+template <class T>
+__device__ inline void add(float (&x)[kColumns], const T* y, float factor, int64_t dim, int lane) {
     for (int c = 0; c < kColumns; ++c)
-        if (lane + c * kWarp < dim) x[c] += factor * y[lane + c * kWarp];
+        if (lane + c * kWarp < dim) x[c] += factor * widened(y[lane + c * kWarp]);
 }
 
-__global__ void forward_kernel(AttentionArgs t) {
+template <class T>
+__global__ void forward_kernel(TypedAttention<T> t) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t task = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
     if (task >= t.heads * t.q.rows) return;
@@ -56,18 +61,20 @@ __global__ void forward_kernel(AttentionArgs t) {
     if (t.lse && lane == 0) t.lse.row(head)[query] = high + logf(sum);
 }
 
-__global__ void delta_kernel(AttentionBwdArgs t) {
+template <class T>
+__global__ void delta_kernel(TypedAttentionBwd<T> t) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t task = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
     if (task >= t.heads * t.q.rows) return;
     const int64_t head = task / t.q.rows, query = task % t.q.rows, column = head * t.dim;
     float sum = 0;
-    for (int64_t d = lane; d < t.dim; d += kWarp) sum += t.dout.row(query)[column + d] * t.o.row(query)[column + d];
+    for (int64_t d = lane; d < t.dim; d += kWarp) sum += widened(t.dout.row(query)[column + d]) * widened(t.o.row(query)[column + d]);
     sum = warp_sum(sum);
     if (lane == 0) t.delta.row(head)[query] = sum;
 }
 
-__global__ void queries_bwd_kernel(AttentionBwdArgs t) {
+template <class T>
+__global__ void queries_bwd_kernel(TypedAttentionBwd<T> t) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t task = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
     if (task >= t.heads * t.q.rows) return;
@@ -83,7 +90,8 @@ __global__ void queries_bwd_kernel(AttentionBwdArgs t) {
     write(t.dq.row(query) + column, dq, 1.0f, t.dim, lane);
 }
 
-__global__ void keys_bwd_kernel(AttentionBwdArgs t) {
+template <class T>
+__global__ void keys_bwd_kernel(TypedAttentionBwd<T> t) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t task = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
     if (task >= t.heads * t.k.rows) return;
@@ -107,18 +115,25 @@ __global__ void keys_bwd_kernel(AttentionBwdArgs t) {
 
 void plain_attention(cudaStream_t stream, const AttentionArgs& t) {
     require(t.dim <= kMostHeadDim, ErrorCode::unsupported, "CUDA: a head of ", t.dim, " columns; at most ", kMostHeadDim);
-    launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, forward_kernel, t);
+    with_type(attention_type(t), [&]<class T>() {
+        launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, forward_kernel<T>, TypedAttention<T>(t));
+    });
 }
 
 void attention_delta(cudaStream_t stream, const AttentionBwdArgs& t) {
-    launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, delta_kernel, t);
+    with_type(attention_type(t), [&]<class T>() {
+        launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, delta_kernel<T>, TypedAttentionBwd<T>(t));
+    });
 }
 
 void plain_attention_bwd(cudaStream_t stream, const AttentionBwdArgs& t) {
     require(t.dim <= kMostHeadDim, ErrorCode::unsupported, "CUDA: a head of ", t.dim, " columns; at most ", kMostHeadDim);
     attention_delta(stream, t);
-    launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, queries_bwd_kernel, t);
-    launch(stream, maps::warp_blocks(t.heads * t.k.rows, kThreads), kThreads, 0, keys_bwd_kernel, t);
+    with_type(attention_type(t), [&]<class T>() {
+        const TypedAttentionBwd<T> b(t);
+        launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, queries_bwd_kernel<T>, b);
+        launch(stream, maps::warp_blocks(t.heads * t.k.rows, kThreads), kThreads, 0, keys_bwd_kernel<T>, b);
+    });
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -99,20 +99,20 @@ struct Pack {
     __device__ float operator[](int i) const { return v[i]; }
 };
 
-// One access of 4, 8 or 16 bytes, which start on a multiple of their size. __stwb is an ordinary store that nvcc does not split; of assigned
-// vectors it makes single words in some kernels.
-__device__ inline void read_words(uint32_t (&w)[1], const void* from) { w[0] = *static_cast<const uint32_t*>(from); }
-__device__ inline void read_words(uint32_t (&w)[2], const void* from) {
+// One access of 4, 8 or 16 bytes of device memory (not of shared memory), which start on a multiple of their size. __stwb is an ordinary store
+// that nvcc does not split; of assigned vectors it makes single words in some kernels.
+__device__ inline void read_device_words(uint32_t (&w)[1], const void* from) { w[0] = *static_cast<const uint32_t*>(from); }
+__device__ inline void read_device_words(uint32_t (&w)[2], const void* from) {
     const uint2 two = *static_cast<const uint2*>(from);
     w[0] = two.x, w[1] = two.y;
 }
-__device__ inline void read_words(uint32_t (&w)[4], const void* from) {
+__device__ inline void read_device_words(uint32_t (&w)[4], const void* from) {
     const uint4 four = *static_cast<const uint4*>(from);
     w[0] = four.x, w[1] = four.y, w[2] = four.z, w[3] = four.w;
 }
-__device__ inline void write_words(void* to, const uint32_t (&w)[1]) { *static_cast<uint32_t*>(to) = w[0]; }
-__device__ inline void write_words(void* to, const uint32_t (&w)[2]) { __stwb(static_cast<uint2*>(to), uint2{w[0], w[1]}); }
-__device__ inline void write_words(void* to, const uint32_t (&w)[4]) { __stwb(static_cast<uint4*>(to), uint4{w[0], w[1], w[2], w[3]}); }
+__device__ inline void write_device_words(void* to, const uint32_t (&w)[1]) { *static_cast<uint32_t*>(to) = w[0]; }
+__device__ inline void write_device_words(void* to, const uint32_t (&w)[2]) { __stwb(static_cast<uint2*>(to), uint2{w[0], w[1]}); }
+__device__ inline void write_device_words(void* to, const uint32_t (&w)[4]) { __stwb(static_cast<uint4*>(to), uint4{w[0], w[1], w[2], w[3]}); }
 
 // W elements from memory; `kTogether`: they start on a multiple of their own size and are one access, else one by one.
 template <int W, bool kTogether = true, class T>
@@ -123,7 +123,7 @@ __device__ inline Pack<W> load(const T* from) {
     } else {
         constexpr int kEach = 4 / sizeof(T);
         uint32_t words[W / kEach];
-        read_words(words, from);
+        read_device_words(words, from);
         for (int k = 0; k < W; ++k) { // the first of two lies in the low half
             if constexpr (kEach == 1) p[k] = std::bit_cast<float>(words[k]);
             else p[k] = widened(static_cast<Bf16>(words[k / 2] >> (k % 2 * 16)));
@@ -143,7 +143,7 @@ __device__ inline void store(T* to, const Pack<W>& from) {
             if constexpr (kEach == 1) words[i] = std::bit_cast<uint32_t>(from[i]);
             else words[i] = pack_bf16(from[2 * i], from[2 * i + 1]);
         }
-        write_words(to, words);
+        write_device_words(to, words);
     }
 }
 

@@ -24,6 +24,7 @@ namespace emulated {
 
 void run(cudaStream_t stream, int blocks, int threads, size_t shared, const std::function<void()>& kernel); // threads: a multiple of 32
 unsigned char* shared();
+void require_not_shared(const void* address); // instructions that reach device memory alone
 void sync_block();
 void sync_warp();
 uint64_t& slot(int lane, int index); // of the running fiber's warp; 8 a lane
@@ -36,6 +37,7 @@ void load_transposed(uint32_t (&r)[4], const uint16_t* row);
 
 template <class T>
 void __stwb(T* to, T value) {
+    emulated::require_not_shared(to);
     *to = value;
 }
 

@@ -71,6 +71,10 @@ float half_of(uint32_t pair, int half) { return bf16_to_float(static_cast<uint16
 } // namespace
 
 unsigned char* shared() { return memory.data(); }
+void require_not_shared(const void* address) {
+    const auto* at = static_cast<const unsigned char*>(address);
+    if (at >= memory.data() && at < memory.data() + memory.size()) throw std::logic_error("a store to device memory was given an address in shared memory");
+}
 void sync_block() { wait(block_barrier, static_cast<int>(blockDim.x)); }
 void sync_warp() { wait(warp().barrier, 32); }
 int next_exchange() { return current->exchanges++ % 2; }
