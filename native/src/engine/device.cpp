@@ -28,6 +28,7 @@ Device::~Device() = default;
 std::shared_ptr<Device> Device::of(std::unique_ptr<Impl> impl) {
     std::shared_ptr<Device> device(new Device);
     device->impl = std::move(impl);
+    device->impl->profile.activations = device->impl->ops->activations();
     return device;
 }
 

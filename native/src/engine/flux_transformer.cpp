@@ -73,6 +73,7 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     const RopeTable rope(dims, shape.text_tokens, shape.grid_h, shape.grid_w);
     NetworkOptions options;
     options.capture = input.capture_blocks;
+    options.activations = impl->ops().activations();
     UnitStream stream(program);
     FluxNetwork network(program, stream, impl->weights.layers(), shape, rope, options);
     const Sym latents = program.persistent(shape.image_tokens(), dims.in_channels, "latents");

@@ -61,7 +61,7 @@ struct Trainer::Impl {
         bank.bind(layers);
         choose(layers, kinds);
         for (const FluxShape& kind : kinds) {
-            programs.push_back(std::make_unique<MicroProgram>(layers, kind, options.accumulation, choice.keep));
+            programs.push_back(std::make_unique<MicroProgram>(layers, kind, options.accumulation, choice.keep, flux.ops().activations()));
             arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
             latent_count = std::max(latent_count, kind.image_tokens() * dims.in_channels);
         }

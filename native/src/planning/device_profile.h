@@ -1,6 +1,7 @@
 // The rates that a plan's times are computed with. A model of a machine, from its published figures and the share of them that kernels are
 // expected to reach: nothing here was measured on the machine it names.
 #pragma once
+#include "tensor/dtype.h"
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ struct DeviceProfile {
     double attention_bwd = 0;     // and backward
     double memory = 0;            // bytes/ms of the device's memory
     double host_copy = 0;         // bytes/ms from host memory; 0: the device computes in host memory, weights need no copy
+    DType activations = DType::f32; // Ops::activations
     uint64_t context_bytes = 0;   // what the driver takes before anything is reserved
     uint64_t workspace_bytes = 0; // what the backend takes for itself: the widened weight beside its product, the products' own
 };

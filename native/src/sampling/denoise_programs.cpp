@@ -3,7 +3,7 @@
 #include <algorithm>
 
 namespace atelier {
-DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps)
+DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, DType activations)
     : dims_(layers.dims), shape_(shape), steps_(steps), table_cols_(ModulationLayout(layers.dims).cols()),
       table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) / Program::kAlignment * Program::kAlignment),
       rope_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps) {
@@ -15,7 +15,9 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
     conditioning_.program = first.plan();
 
     Program& second = step_.list;
-    network_ = std::make_unique<FluxNetwork>(second, step_.stream, layers, shape, rope_, NetworkOptions{});
+    NetworkOptions options;
+    options.activations = activations;
+    network_ = std::make_unique<FluxNetwork>(second, step_.stream, layers, shape, rope_, options);
     row_ = second.external(1, table_cols_, "modulation");
     latents_ = second.persistent(shape.image_tokens(), layers.dims.in_channels, "latents");
     prompt_ = second.persistent(shape.text_tokens, layers.dims.joint_dim, "prompt_embeds");

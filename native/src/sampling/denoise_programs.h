@@ -10,7 +10,7 @@ namespace atelier {
 class DenoisePrograms {
 public:
     // `layers` and the weights they point to must outlive the object.
-    DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps);
+    DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, DType activations);
     // Where the ops find the weights: `own` first, which holds what is not the base's. Before run(), and again when they have moved.
     void connect(Memory& memory, const PlacedUnits& weights, const Constants& own);
 

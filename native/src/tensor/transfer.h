@@ -1,5 +1,6 @@
 // Matrices between the host and where Views point.
 #pragma once
+#include "base/half.h"
 #include "ops/memory.h"
 #include "tensor/view.h"
 #include <algorithm>
@@ -22,9 +23,16 @@ void read_view(Memory& memory, const View& view, T* values) {
         memory.download(values + r * view.cols, static_cast<const T*>(view.data) + r * view.ld, static_cast<uint64_t>(step * view.cols) * sizeof(T));
 }
 
+// f32 or bf16
 inline std::vector<float> values_of(Memory& memory, const View& view) {
     std::vector<float> values(static_cast<size_t>(view.size()));
-    read_view(memory, view, values.data());
+    if (view.dtype != DType::bf16) {
+        read_view(memory, view, values.data());
+        return values;
+    }
+    std::vector<uint16_t> narrow(values.size());
+    read_view(memory, view, narrow.data());
+    std::transform(narrow.begin(), narrow.end(), values.begin(), bf16_to_float);
     return values;
 }
 

@@ -3,18 +3,19 @@
 namespace atelier {
 namespace {
 
-NetworkOptions network_options(const std::vector<BlockKeep>& keep) {
+NetworkOptions network_options(const std::vector<BlockKeep>& keep, DType activations) {
     NetworkOptions network;
     network.training = true;
     network.keep = keep;
+    network.activations = activations;
     return network;
 }
 
 } // namespace
 
-MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t accumulation, const std::vector<BlockKeep>& keep)
+MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t accumulation, const std::vector<BlockKeep>& keep, DType activations)
     : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), stream(program),
-      network(program, stream, layers, s, rope, network_options(keep)),
+      network(program, stream, layers, s, rope, network_options(keep, activations)),
       conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");

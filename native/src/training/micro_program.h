@@ -9,7 +9,7 @@ namespace atelier {
 
 struct MicroProgram {
     // `layers`: with the trained branches bound; they and the weights must outlive the program. The loss counts for 1/accumulation.
-    MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const std::vector<BlockKeep>& keep);
+    MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const std::vector<BlockKeep>& keep, DType activations);
 
     // Puts what the program reads where its ops can; once, before the first run.
     void place(Memory& memory, const PlacedUnits& weights);

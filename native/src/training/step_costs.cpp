@@ -6,7 +6,7 @@
 namespace atelier {
 namespace {
 
-// Matrices of rows x d in float32 that fused kernels read and write in a block, products aside: forward, backward, and for the MLP's first
+// Matrices of rows x d that fused kernels read and write in a block, products aside: forward, backward, and for the MLP's first
 // linear made again. Estimates.
 constexpr double kForwardTraffic = 16, kBackwardTraffic = 26, kMlpAgainTraffic = 3;
 constexpr double kWidened = 2; // bytes of a weight's element as the products take it
@@ -17,7 +17,7 @@ struct Costing {
     double d;
 
     double tokens() const { return static_cast<double>(shape.tokens()); }
-    double traffic(double matrices) const { return matrices * tokens() * d * sizeof(float) / profile.memory; }
+    double traffic(double matrices) const { return matrices * tokens() * d * static_cast<double>(dtype_size(profile.activations)) / profile.memory; }
     double attention(double rate, double products) const { return products * 2 * tokens() * tokens() * d / rate; }
     // One pass over linears whose rows are those of the tokens given: the products, and widening the weights where they are not yet.
     double pass(std::initializer_list<const Linear*> linears, int64_t rows) const {
@@ -53,7 +53,7 @@ BlockCost block_cost(const Costing& c, double linears, double tape, double mlp_f
 StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile) {
     const Costing c{shape, profile, static_cast<double>(layers.width())};
     const int64_t T = shape.text_tokens, I = shape.image_tokens(), S = shape.tokens();
-    const uint64_t u = static_cast<uint64_t>(S * layers.width()) * sizeof(float), lse = static_cast<uint64_t>(layers.dims.heads * S) * sizeof(float), mlp = kMlpRatio * u;
+    const uint64_t u = static_cast<uint64_t>(S * layers.width()) * dtype_size(profile.activations), lse = static_cast<uint64_t>(layers.dims.heads * S) * sizeof(float), mlp = kMlpRatio * u;
     const bool conditioning = embedders_trained(layers);
     const auto lowest = static_cast<size_t>(lowest_trained_block(layers));
     StepCosts costs;
@@ -110,11 +110,11 @@ PlannerTask planner_task(const StepPlanRequest& request) {
     task.modulation_ms = costs.modulation_ms;
     task.blocks = std::move(costs.blocks);
     task.host_copy = request.profile.host_copy;
-    task.arena_bytes = [layers = request.layers, shapes = request.shapes, accumulation = request.accumulation](const std::vector<BlockKeep>& keep) {
+    task.arena_bytes = [layers = request.layers, shapes = request.shapes, accumulation = request.accumulation, activations = request.profile.activations](const std::vector<BlockKeep>& keep) {
         std::set<std::pair<int64_t, int64_t>> seen; // the arena depends on the tokens alone, not on how they lie
         uint64_t most = 0;
         for (const FluxShape& shape : shapes)
-            if (seen.emplace(shape.image_tokens(), shape.text_tokens).second) most = std::max(most, MicroProgram(layers, shape, accumulation, keep).program.plan().arena_bytes);
+            if (seen.emplace(shape.image_tokens(), shape.text_tokens).second) most = std::max(most, MicroProgram(layers, shape, accumulation, keep, activations).program.plan().arena_bytes);
         return most;
     };
     return task;

@@ -18,20 +18,18 @@ std::shared_ptr<Device> cpu() {
     return shared;
 }
 
-std::shared_ptr<Device> emulated_card() {
-    static const auto shared = [] {
-        auto impl = std::make_unique<Device::Impl>();
-        impl->ops = make_emulated_cuda_ops();
-        impl->description = "emulated";
-        return Device::of(std::move(impl));
-    }();
-    return shared;
+std::shared_ptr<Device> emulated_card(DType activations) {
+    auto impl = std::make_unique<Device::Impl>();
+    impl->ops = make_emulated_cuda_ops({false, activations});
+    impl->description = "emulated";
+    return Device::of(std::move(impl));
 }
 
 // Each in a run of the test case of its own.
 std::shared_ptr<Device> card() {
     std::shared_ptr<Device> device;
-    SUBCASE("emulated") { device = emulated_card(); }
+    SUBCASE("emulated") { device = emulated_card(DType::f32); }
+    SUBCASE("emulated, bf16 activations") { device = emulated_card(DType::bf16); }
     if (cuda_device_names().empty()) return device;
     SUBCASE("on the card") {
         static const auto shared = Device::cuda();

@@ -25,7 +25,7 @@ const Trainer::Shape kShape{kRows, kColumns, kText};
 
 std::shared_ptr<Device> card() {
     auto impl = std::make_unique<Device::Impl>();
-    impl->ops = make_emulated_cuda_ops();
+    impl->ops = make_emulated_cuda_ops({false, DType::bf16});
     impl->description = "emulated";
     impl->profile.host_copy = 1e6;
     return Device::of(std::move(impl));

@@ -46,7 +46,7 @@ public:
     Outcome run(const std::vector<BlockKeep>& keep) const {
         FluxLayers layers = model->impl->weights.layers();
         bank->bind(layers);
-        MicroProgram micro(layers, {6, 4, 17}, 2, keep);
+        MicroProgram micro(layers, {6, 4, 17}, 2, keep, DType::f32);
         const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), true));
         micro.place(model->impl->memory(), *weights);
         Arena arena(model->impl->memory(), micro.program.plan().arena_bytes);

@@ -23,7 +23,7 @@ DoubleTape FluxNetwork::double_forward(int64_t block, const Sym& in, const Sym& 
     tape.k = temp(S, d_, "k");
     tape.v = temp(S, d_, "v");
     tape.o = temp(S, d_, "attention");
-    if (saving) tape.lse = temp(layers_.dims.heads, S, "log-sum-exp");
+    if (saving) tape.lse = exact(layers_.dims.heads, S, "log-sum-exp");
     const Sym normed = temp(S, d_, "modulated");
     // Backward wants q and k as they were before the norm; without it they are overwritten.
     const Sym q = saving ? temp(S, d_, "q rotated") : tape.q, k = saving ? temp(S, d_, "k rotated") : tape.k;
@@ -104,7 +104,7 @@ void FluxNetwork::mlp_backward(const Side& side, const SideTape& kept, const Dou
     Sym normed, stats;
     const auto normalise = [&] {
         normed = temp(side.rows, d_, "modulated for the MLP");
-        stats = temp(side.rows, 2, "stats");
+        stats = exact(side.rows, 2, "stats");
         modulate(middle, column, kShiftMlp, kScaleMlp, normed, stats);
     };
     if (!t.pre) {
@@ -136,7 +136,7 @@ void FluxNetwork::qkv_backward(const Side& side, const SideTape& t, const Double
     const bool table_gradient = static_cast<bool>(dmodulation(column, 0)), below = below_double(side);
     norm_rope_bwd(rows(dq), rows(tape.q), side.layers.norm_q, side.begin);
     norm_rope_bwd(rows(dk), rows(tape.k), side.layers.norm_k, side.begin);
-    const Sym normed = temp(side.rows, d_, "modulated"), stats = temp(side.rows, 2, "stats");
+    const Sym normed = temp(side.rows, d_, "modulated"), stats = exact(side.rows, 2, "stats");
     modulate(rows(tape.input), column, kShiftAttention, kScaleAttention, normed, stats);
     const Sym dnormed = below || table_gradient ? temp(side.rows, d_, "dmodulated") : Sym{};
     emit_linear_bwd(program_, side.layers.q, normed, t.xa_q, rows(dq), dnormed);

@@ -56,7 +56,7 @@ void FluxNetwork::find_trained() {
         std::fill_n(table_gradient_.begin() + column / d_, width / d_, wanted);
         any = any || wanted;
     });
-    if (any) dtable_ = temp(1, at_.cols(), "dmodulation");
+    if (any) dtable_ = exact(1, at_.cols(), "dmodulation");
 }
 
 bool FluxNetwork::below_double(const Side& side) const { return side.block > lowest_ || (side.block == 0 && (side.text ? below_txt_ : below_img_)); }
@@ -94,7 +94,7 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
     last_ = h;
     head_input_ = temp(I, d_, "head input");
     modulate(h.row_range(T, I), at_.out_at(), kHeadShift, kHeadScale, head_input_);
-    const Sym prediction = temp(I, layers_.dims.out_channels, "prediction");
+    const Sym prediction = exact(I, layers_.dims.out_channels, "prediction");
     xa_head_ = emit_linear(program_, layers_.proj_out, head_input_, prediction);
     return prediction;
 }
@@ -124,7 +124,7 @@ void FluxNetwork::head_backward(const Sym& dprediction, const Sym& dh) {
     const Sym dnormed = below || table_gradient ? temp(I, d_, "dmodulated") : Sym{};
     emit_linear_bwd(program_, layers_.proj_out, head_input_, xa_head_, dprediction, dnormed);
     if (!dnormed) return;
-    const Sym x = last_.row_range(T, I), again = temp(I, d_, "modulated"), stats = temp(I, 2, "stats");
+    const Sym x = last_.row_range(T, I), again = temp(I, d_, "modulated"), stats = exact(I, 2, "stats");
     modulate(x, at_.out_at(), kHeadShift, kHeadScale, again, stats);
     if (below) zero(dh);
     modulate_bwd(dnormed, x, at_.out_at(), kHeadShift, kHeadScale, stats, table_gradient, below ? dh.row_range(T, I) : Sym{});
@@ -210,7 +210,7 @@ void FluxNetwork::attention(const Sym& q, const Sym& k, const Sym& v, const Sym&
 
 void FluxNetwork::attention_bwd(const Sym& dout, const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse, const Sym& dq, const Sym& dk,
                                 const Sym& dv) {
-    const Sym delta = temp(layers_.dims.heads, q.rows, "attention delta");
+    const Sym delta = exact(layers_.dims.heads, q.rows, "attention delta");
     program_.emit("attention_bwd", {dout, q, k, v, o, lse, dq, dk, dv, delta}, [=, heads = layers_.dims.heads, dim = layers_.dims.head_dim](Ops& ops, const Program::Resolver& at) {
         AttentionBwdArgs args;
         args.dout = at(dout);

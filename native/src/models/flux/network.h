@@ -85,6 +85,7 @@ struct NetworkOptions {
     bool training = false;
     std::vector<BlockKeep> keep; // one a block, doubles before singles; read only when training
     bool capture = false; // every block's output stays readable after the run
+    DType activations = DType::f32; // Ops::activations: of matrices of tokens x features inside the network, and their gradients
 };
 
 class FluxNetwork {
@@ -138,7 +139,8 @@ private:
     void gelu(const Sym& x, const Sym& y);
     void gelu_bwd(const Sym& d, const Sym& pre); // in place
     void copy(const Sym& x, const Sym& y);
-    Sym temp(int64_t rows, int64_t cols, const char* name) { return program_.temp(rows, cols, name); }
+    Sym temp(int64_t rows, int64_t cols, const char* name) { return program_.temp(rows, cols, name, options_.activations); }
+    Sym exact(int64_t rows, int64_t cols, const char* name) { return program_.temp(rows, cols, name); } // f32 with every backend
     void zero(const Sym& x);
 
     void find_trained();

@@ -29,7 +29,7 @@ SingleTape FluxNetwork::single_forward(int64_t block, const Sym& in, const Sym& 
     const bool whole = !tape_only || gates || l.out.trained();
     const Sym joined = whole ? temp(S, d_ + hidden_, "attention and MLP") : Sym{};
     if (saving) {
-        tape.lse = temp(layers_.dims.heads, S, "log-sum-exp");
+        tape.lse = exact(layers_.dims.heads, S, "log-sum-exp");
         tape.o = temp(S, d_, "attention");
         if (keep(at_.doubles + block) != BlockKeep::attention) tape.pre = temp(S, hidden_, "MLP pre-activation");
     }
@@ -60,7 +60,7 @@ void FluxNetwork::single_backward(int64_t block, const SingleTape& kept, const S
     Sym normed, stats;
     const auto normalise = [&] {
         normed = temp(S, d_, "modulated");
-        stats = temp(S, 2, "stats");
+        stats = exact(S, 2, "stats");
         modulate(tape.input, column, kShift, kScale, normed, stats);
     };
     if (!tape.pre && (mlp_wanted || l.out.trained())) {
