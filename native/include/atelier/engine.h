@@ -31,14 +31,21 @@ class Device {
 public:
     // isa: "auto", "portable", "avx2", "avx512"; threads 0 = all cores.
     static std::shared_ptr<Device> cpu(int threads = 0, const std::string& isa = "auto");
+    // A card, by CUDA's number. unsupported, with the reason and what to do, where it cannot be used.
+    static std::shared_ptr<Device> cuda(int index = 0);
+    // "cpu", "cuda", "cuda:N", or "auto": the first card that can be used, else the CPU. threads and isa are for the CPU.
+    static std::shared_ptr<Device> open(const std::string& which, int threads = 0, const std::string& isa = "auto");
     ~Device();
-    std::string description() const; // "cpu avx2, 2 threads"
+    std::string description() const; // "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB"
     struct Impl;
     static std::shared_ptr<Device> of(std::unique_ptr<Impl>); // for whoever brings another backend
     std::unique_ptr<Impl> impl;
 private:
     Device();
 };
+
+// The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB". Empty without a driver, a card, or CUDA in this build.
+std::vector<std::string> cuda_device_names();
 
 enum class BaseQuant { none, nf4, nf4_double };
 

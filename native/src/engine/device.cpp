@@ -1,7 +1,26 @@
 #include "engine/device.h"
+#include "base/error.h"
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/cuda_ops.h"
+#include <charconv>
 
 namespace atelier {
+namespace {
+
+std::string shown(const CudaDevice& card) { return card.name + ", " + std::to_string((card.total_bytes + (1ull << 29)) >> 30) + " GB"; }
+
+// The number in "cuda" (0) or "cuda:N".
+int card_number(const std::string& which) {
+    int number = 0;
+    const char *begin = which.data() + std::min<size_t>(which.size(), 5), *end = which.data() + which.size();
+    const bool plain = which == "cuda";
+    const auto [stop, error] = std::from_chars(begin, end, number);
+    require(plain || (which.starts_with("cuda:") && error == std::errc() && stop == end && number >= 0), ErrorCode::invalid_argument, "device \"", which,
+            "\": expected cpu, cuda, cuda:N or auto");
+    return plain ? 0 : number;
+}
+
+} // namespace
 
 Device::Device() = default;
 Device::~Device() = default;
@@ -18,6 +37,35 @@ std::shared_ptr<Device> Device::cpu(int threads, const std::string& isa) {
     const int count = impl->ops->threads();
     impl->description = std::string(impl->ops->name()) + ", " + std::to_string(count) + (count == 1 ? " thread" : " threads");
     return of(std::move(impl));
+}
+
+std::shared_ptr<Device> Device::cuda(int index) {
+    std::unique_ptr<Impl> impl = std::make_unique<Impl>();
+    impl->ops = make_cuda_ops(index);
+    impl->description = "cuda: " + cuda_device_names().at(static_cast<size_t>(index));
+    return of(std::move(impl));
+}
+
+std::shared_ptr<Device> Device::open(const std::string& which, int threads, const std::string& isa) {
+    if (which == "cpu") return cpu(threads, isa);
+    if (which != "auto") return cuda(card_number(which));
+    std::string refusals;
+    for (int card = 0; card < static_cast<int>(cuda_devices().size()); ++card) {
+        try {
+            return cuda(card);
+        } catch (const Error& e) {
+            refusals += std::string("; not on a card: ") + e.what();
+        }
+    }
+    std::shared_ptr<Device> device = cpu(threads, isa);
+    device->impl->description += refusals;
+    return device;
+}
+
+std::vector<std::string> cuda_device_names() {
+    std::vector<std::string> names;
+    for (const CudaDevice& card : cuda_devices()) names.push_back(shown(card));
+    return names;
 }
 
 std::string Device::description() const { return impl->description; }

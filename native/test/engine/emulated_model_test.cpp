@@ -1,4 +1,4 @@
-// Whole models on the CUDA backend, run through the emulator, against the CPU backend. The emulator's device memory cannot be touched by the
+// Whole models on the CUDA backend, run through the emulator and on a card where there is one, against the CPU backend. The emulator's device memory cannot be touched by the
 // host outside copies, so that whoever reads or writes it directly dies here. Tolerances are bf16's: eight bits of each factor of a product.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
@@ -17,7 +17,7 @@ std::shared_ptr<Device> cpu() {
     return shared;
 }
 
-std::shared_ptr<Device> card() {
+std::shared_ptr<Device> emulated_card() {
     static const auto shared = [] {
         auto impl = std::make_unique<Device::Impl>();
         impl->ops = make_emulated_cuda_ops();
@@ -25,6 +25,18 @@ std::shared_ptr<Device> card() {
         return Device::of(std::move(impl));
     }();
     return shared;
+}
+
+// Each in a run of the test case of its own.
+std::shared_ptr<Device> card() {
+    std::shared_ptr<Device> device;
+    SUBCASE("emulated") { device = emulated_card(); }
+    if (cuda_device_names().empty()) return device;
+    SUBCASE("on the card") {
+        static const auto shared = Device::cuda();
+        device = shared;
+    }
+    return device;
 }
 
 std::string component(const char* name) { return fixtures_dir() + "/model/" + name; }
@@ -47,7 +59,8 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
 // Both backends' answer to one question.
 template <class F>
 auto both(F&& ask) {
-    return std::pair(ask(cpu()), ask(card()));
+    const std::shared_ptr<Device> other = card();
+    return std::pair(ask(cpu()), ask(other));
 }
 
 constexpr double kBf16 = 2e-2; // of the largest value, after the few layers of the small model

@@ -1,8 +1,9 @@
-// Every backend this machine can run: one test serves them all.
+// Every backend this machine can run, a card's where there is one: one test serves them all.
 #pragma once
 #include "base/error.h"
 #include "base/half.h"
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/cuda_ops.h"
 #include "ops/emulated_cuda.h"
 #include "ops/host_facing.h"
 #include <algorithm>
@@ -25,6 +26,7 @@ inline std::vector<std::unique_ptr<Ops>> backends(Workspaces workspaces = Worksp
         }
     all.push_back(host_facing(make_emulated_cuda_ops()));
     if (workspaces == Workspaces::cramped_too) all.push_back(host_facing(make_emulated_cuda_ops(true)));
+    if (!cuda_devices().empty()) all.push_back(host_facing(make_cuda_ops(0)));
     return all;
 }
 

@@ -13,14 +13,21 @@ public:
         const emulated::DeviceAccess access;
         emulated::finish(stream);
         for (const int64_t ld : {p.lda, p.ldb}) require(ld % gpu::kRowGranule == 0, ErrorCode::internal, "product: rows of ", ld, " elements are not whole granules");
+        require(p.c_type == DType::f32 || p.c_type == DType::bf16, ErrorCode::internal, "product: a result in ", dtype_name(p.c_type));
         for (const uint16_t* operand : {p.a, p.b}) require(reinterpret_cast<uintptr_t>(operand) % 16 == 0, ErrorCode::internal, "product: an operand that is not aligned");
         for (int64_t i = 0; i < p.m; ++i)
             for (int64_t j = 0; j < p.n; ++j) {
                 const uint16_t *a = p.a + i * p.lda, *b = p.b + (p.b_rows_are_columns ? j * p.ldb : j);
                 float sum = 0;
                 for (int64_t k = 0; k < p.k; ++k) sum += bf16_to_float(a[k]) * bf16_to_float(b[p.b_rows_are_columns ? k : k * p.ldb]);
-                float& c = p.c[i * p.ldc + j];
-                c = p.accumulate ? c + sum : sum;
+                const int64_t at = i * p.ldc + j;
+                if (p.c_type == DType::bf16) {
+                    uint16_t& c = static_cast<uint16_t*>(p.c)[at];
+                    c = float_to_bf16(p.accumulate ? bf16_to_float(c) + sum : sum);
+                } else {
+                    float& c = static_cast<float*>(p.c)[at];
+                    c = p.accumulate ? c + sum : sum;
+                }
             }
     }
 };

@@ -17,6 +17,10 @@ namespace atelier::ATELIER_CUDA_NS {
 
 inline void check(cudaError_t error, const char* what) {
     if (error == cudaSuccess) return;
+#ifndef ATELIER_CUDA_EMULATED
+    require(error != cudaErrorNoKernelImageForDevice, ErrorCode::unsupported, "CUDA: this build has no code for this card: configure native/ with ",
+            "-DCMAKE_CUDA_ARCHITECTURES=native on a machine that has it, and build it again");
+#endif
     fail(error == cudaErrorMemoryAllocation ? ErrorCode::resource_exhausted : ErrorCode::internal, "CUDA: ", what, ": ", cudaGetErrorString(error));
 }
 

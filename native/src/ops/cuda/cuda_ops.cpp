@@ -1,0 +1,64 @@
+#include "ops/cuda/cuda_ops.h"
+#include "ops/cuda/backend.h"
+#include "ops/cuda/cublaslt_api.h"
+#include "ops/cuda/cublaslt_product.h"
+
+namespace atelier {
+namespace {
+
+constexpr int kOldestMajor = 8; // bf16 on tensor cores
+
+std::string release(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+
+// How many cards there are, or why none can be asked.
+int count_cards() {
+    int count = 0, driver = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaSuccess && count > 0) return count;
+    cudaGetLastError(); // so that no later call reports it again
+    require(cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0, ErrorCode::unsupported,
+            "CUDA: no NVIDIA driver was found: install one for CUDA ", release(CUDART_VERSION), " or newer; in a container, start it with its GPUs (--gpus all)");
+    require(error != cudaErrorInsufficientDriver, ErrorCode::unsupported, "CUDA: the driver is for CUDA ", release(driver), ", which is too old for this build: install one for CUDA ",
+            release(CUDART_VERSION), ", or build with an older CUDA");
+    fail(ErrorCode::unsupported, "CUDA: there is a driver for CUDA ", release(driver), " but no card that can be used: ", cudaGetErrorString(error == cudaSuccess ? cudaErrorNoDevice : error),
+         "; CUDA_VISIBLE_DEVICES may hide it");
+}
+
+CudaDevice described(int device) {
+    cudaDeviceProp properties;
+    cuda::check(cudaGetDeviceProperties(&properties, device), "asking what the card is");
+    return {properties.name, properties.major, properties.minor, properties.totalGlobalMem};
+}
+
+} // namespace
+
+std::vector<CudaDevice> cuda_devices() {
+    std::vector<CudaDevice> cards;
+    int count = 0;
+    try {
+        count = count_cards();
+    } catch (const Error&) {
+        return cards;
+    }
+    for (int device = 0; device < count; ++device) cards.push_back(described(device));
+    return cards;
+}
+
+std::unique_ptr<Ops> make_cuda_ops(int device) {
+    const int count = count_cards();
+    require(device >= 0 && device < count, ErrorCode::unsupported, "CUDA device ", device, " does not exist: there ", count == 1 ? "is one card, device 0" : "are devices 0 to ",
+            count == 1 ? "" : std::to_string(count - 1));
+    const CudaDevice card = described(device);
+    require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".", card.minor, "; ", kOldestMajor,
+            ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
+    cuda::cublaslt::library(); // missing: said before memory is taken
+    std::unique_ptr<Ops> ops = cuda::make_backend("cuda", device, {}, cuda::make_cublaslt_product);
+    // A card that this build has no code for shows at the first kernel.
+    Memory& memory = ops->memory();
+    void* const scratch = memory.reserve(sizeof(float));
+    ops->fill({scratch, 1, 1, 1}, 0);
+    memory.release(scratch);
+    return ops;
+}
+
+} // namespace atelier
