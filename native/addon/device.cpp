@@ -4,12 +4,13 @@
 
 namespace atelier::addon {
 
-// openDevice(threads, isa): Device
+// openDevice(which, threads, isa): Device
 Napi::Value open_device(const Napi::CallbackInfo& info) {
-    const int64_t threads = count(info[0], "threads");
-    const std::string isa = text(info[1], "isa");
+    const std::string which = text(info[0], "device");
+    const int64_t threads = count(info[1], "threads");
+    const std::string isa = text(info[2], "isa");
     if (threads > 1024) throw_js(info.Env(), "INVALID_ARGUMENT", "threads: expected at most 1024, 0 for all cores");
-    auto device = guarded(info.Env(), [&] { return Device::cpu(static_cast<int>(threads), isa); });
+    auto device = guarded(info.Env(), [&] { return Device::open(which, static_cast<int>(threads), isa); });
     return make_handle(info.Env(), std::move(device), std::make_shared<Line>());
 }
 
@@ -17,6 +18,14 @@ Napi::Value open_device(const Napi::CallbackInfo& info) {
 Napi::Value device_description(const Napi::CallbackInfo& info) {
     const auto& device = handle_of<Device>(info[0], "device");
     return Napi::String::New(info.Env(), guarded(info.Env(), [&] { return device.object->description(); }));
+}
+
+// cudaDeviceNames(): string[]
+Napi::Value cuda_device_names_of(const Napi::CallbackInfo& info) {
+    const std::vector<std::string> names = guarded(info.Env(), [] { return cuda_device_names(); });
+    Napi::Array list = Napi::Array::New(info.Env(), names.size());
+    for (uint32_t i = 0; i < names.size(); i++) list.Set(i, names[i]);
+    return list;
 }
 
 } // namespace atelier::addon

@@ -64,7 +64,7 @@ export class Nano {
   ) {}
 
   static async open(): Promise<Nano> {
-    const [checkpoint, tokenizers, engine] = await Promise.all([openCheckpoint(MODEL), openTokenizers(MODEL), Engine.open()]);
+    const [checkpoint, tokenizers, engine] = await Promise.all([openCheckpoint(MODEL), openTokenizers(MODEL), Engine.open({ device: 'cpu' })]);
     const vae = await engine.loadVae(checkpoint.component('vae'));
     const clip = await engine.loadClip(checkpoint.component('text_encoder'));
     const t5 = await engine.loadT5(checkpoint.component('text_encoder_2'));

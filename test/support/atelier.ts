@@ -39,7 +39,7 @@ export class Atelier {
     const folder = mkdtempSync(join(tmpdir(), 'atelier-'));
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ATELIER_')));
     // Short captions and one thread each keep six services at ease on a small machine.
-    const env = { ...clean, ATELIER_NATS_PORT: '0', ATELIER_TEXT_TOKENS: '32', ATELIER_THREADS: '1', ...settings };
+    const env = { ...clean, ATELIER_NATS_PORT: '0', ATELIER_TEXT_TOKENS: '32', ATELIER_COMPUTE: 'cpu', ATELIER_THREADS: '1', ...settings };
     const args = [join(repositoryRoot, 'cli', 'bin', 'atelier.js'), 'up', '--json', '--port', '0', '--data', folder, '--model', settings['ATELIER_MODEL'] ?? tinyCheckpoint()];
     const up = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const atelier = new Atelier(folder, up, new Promise((resolve) => up.once('close', () => resolve())));

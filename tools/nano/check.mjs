@@ -31,7 +31,7 @@ for (const [name, encode] of [['t5', (text) => tokenizers.t5(text, expected.t5Le
   const different = expected.captions.filter((caption, i) => String([...encode(caption)]) !== String(expected[name][i]));
   say(`${name} ids`, different.length === 0, `${expected.captions.length} captions${different.length ? `, different: ${JSON.stringify(different)}` : ''}`);
 }
-const engine = await Engine.open();
+const engine = await Engine.open({ device: 'cpu' });
 const vae = await engine.loadVae(checkpoint.component('vae'));
 const { mean } = await vae.encode(tensor(expected.image));
 near('mean', mean);

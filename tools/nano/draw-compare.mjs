@@ -32,7 +32,7 @@ const { values: option } = parseArgs({
 
 const checkpoint = await openCheckpoint(option.model);
 const tokenizers = await openTokenizers(option.model);
-const engine = await Engine.open();
+const engine = await Engine.open({ device: 'cpu' });
 const vae = await engine.loadVae(checkpoint.component('vae'));
 const clip = await engine.loadClip(checkpoint.component('text_encoder'));
 const t5 = await engine.loadT5(checkpoint.component('text_encoder_2'));

@@ -114,7 +114,7 @@ async function runningTrainer({ settings, out }: Context): Promise<AtelierClient
 
 async function planHere({ settings, out, interrupt }: Context, options: ITrainOptions, size: Size, textTokens: number): Promise<Bytes> {
   const checkpoint = await openModel(settings);
-  const engine = await Engine.open();
+  const engine = await Engine.open({ device: 'cpu' });
   let bar: Progress | undefined;
   try {
     const transformer = await engine.loadTransformer(checkpoint.component('transformer'), {

@@ -7,11 +7,15 @@ export interface ModelHostOptions {
   model: string;
   /** Where quantised copies are kept; none are without it. */
   cacheDir?: string;
-  /** 0: all cores. */
+  /** What computes: `cpu`, `cuda`, `cuda:N`, or `auto`, the default. */
+  compute?: string;
+  /** On the CPU; 0: all cores. */
   threads?: number;
   /** Models are let go when nobody has used them for so long. */
   idleMs?: number;
   onProgress?: (progress: Progress) => void;
+  /** Called with the device's description whenever one is opened. */
+  onOpened?: (device: string) => void;
   /** Called when the models are gone: their memory may be given to someone else. */
   onFreed?: () => Promise<void>;
 }
@@ -80,10 +84,17 @@ export class ModelHost {
     await this.options.onFreed?.().catch(() => undefined);
   }
 
+  private async open(): Promise<Engine> {
+    const { compute, threads, onOpened } = this.options;
+    const engine = await Engine.open({ device: compute, threads });
+    onOpened?.(engine.description);
+    return engine;
+  }
+
   private load<M extends { dispose(): Promise<void> }>(name: string, load: (engine: Engine) => Promise<M>): Promise<M> {
     let model = this.loaded.get(name) as Promise<M> | undefined;
     if (!model) {
-      this.engine ??= Engine.open({ threads: this.options.threads ?? 0 });
+      this.engine ??= this.open();
       const loading = (engine: Engine): Promise<M> => load(engine).catch((error: unknown) => Promise.reject(withRemedy(error, this.options.model)));
       model = this.engine.then(loading);
       this.loaded.set(name, model);

@@ -238,8 +238,9 @@ export interface ComponentReport {
 }
 
 export interface NativeAddon {
-  openDevice(threads: number, isa: string): DeviceHandle;
+  openDevice(which: string, threads: number, isa: string): DeviceHandle;
   deviceDescription(device: DeviceHandle): string;
+  cudaDeviceNames(): string[];
   dispose(handle: Handle<string>): Promise<void>;
   createCancelFlag(): CancelFlagHandle;
   raiseCancelFlag(flag: CancelFlagHandle): void;

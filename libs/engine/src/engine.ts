@@ -6,10 +6,15 @@ import { Loaded } from './loaded';
 import { FluxTransformer } from './transformer';
 import { u64 } from './u64';
 
+/** What {@link EngineOptions.device} may be. */
+export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?)$/;
+
 export interface EngineOptions {
-  /** Threads to compute on; 0 means one a core. */
+  /** `cpu`, `cuda` (the first card), `cuda:N`, or `auto`, the default: the first card that can be used, else the CPU. */
+  device?: string;
+  /** Threads to compute on, on the CPU; 0 means one a core. */
   threads?: number;
-  /** The instruction set; auto takes the best this processor has. */
+  /** The CPU's instruction set; auto takes the best this processor has. */
   isa?: Isa;
 }
 
@@ -17,12 +22,17 @@ export interface EngineOptions {
 export class Engine extends Loaded<DeviceHandle> {
   private readonly models = new Set<Loaded<object>>();
 
-  /** @throws EngineError FAILED_PRECONDITION when the native engine is not built */
-  static async open({ threads = 0, isa = 'auto' }: EngineOptions = {}): Promise<Engine> {
-    return new Engine(runNow((native) => native.openDevice(threads, isa)));
+  /** @throws EngineError FAILED_PRECONDITION when the native engine is not built, UNIMPLEMENTED when the card that was asked for cannot be used */
+  static async open({ device = 'auto', threads = 0, isa = 'auto' }: EngineOptions = {}): Promise<Engine> {
+    return new Engine(runNow((native) => native.openDevice(device, threads, isa)));
   }
 
-  /** For example "cpu avx2, 2 threads". */
+  /** The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB". Empty without a driver, a card, or CUDA in this build. */
+  static cards(): string[] {
+    return runNow((native) => native.cudaDeviceNames());
+  }
+
+  /** "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB". Of `auto` on the CPU though there is a card: also why. */
   get description(): string {
     return runNow((native) => native.deviceDescription(this.handle));
   }

@@ -9,7 +9,7 @@ const ENGINE = join(__dirname, '..', 'dist', 'index.js');
 const work = `
   const { Engine } = require(${JSON.stringify(ENGINE)});
   const run = async () => {
-    const engine = await Engine.open();
+    const engine = await Engine.open({ device: 'cpu' });
     const model = await engine.loadTransformer(${JSON.stringify(component('transformer'))}, { quant: 'nf4' });
     const shape = { gridH: 40, gridW: 40, textTokens: 64 };
     const trainer = await model.createTrainer({ accumulation: 2 }, [shape]);

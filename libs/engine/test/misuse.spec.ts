@@ -19,7 +19,7 @@ let scratch: string;
 
 beforeEach(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'atelier-misuse-'));
-  engine = await Engine.open({ threads: 1 });
+  engine = await Engine.open({ device: 'cpu', threads: 1 });
   vae = await engine.loadVae(component('vae'));
   clip = await engine.loadClip(component('text_encoder'));
   t5 = await engine.loadT5(component('text_encoder_2'));

@@ -6,7 +6,7 @@ let engine: Engine;
 let transformer: FluxTransformer;
 
 beforeAll(async () => {
-  engine = await Engine.open({ threads: 2 });
+  engine = await Engine.open({ device: 'cpu', threads: 2 });
   transformer = await engine.loadTransformer(component('transformer'), { quant: 'nf4' });
 });
 
@@ -117,7 +117,7 @@ describe('resuming', () => {
 });
 
 test('threads change no more than the order of sums may', async () => {
-  const single = await Engine.open({ threads: 1, isa: 'portable' });
+  const single = await Engine.open({ device: 'cpu', threads: 1, isa: 'portable' });
   const other = await single.loadTransformer(component('transformer'), { quant: 'nf4' });
   const losses = await Promise.all(
     [transformer, other].map(async (model) => (await (await model.createTrainer(LORA, [SHAPE])).microStep(sample())).loss),

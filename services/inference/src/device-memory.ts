@@ -1,7 +1,7 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { ModelHost } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
-import { Mesh, throughOutage } from '@atelier/mesh';
+import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
 
@@ -16,10 +16,11 @@ export class DeviceMemory implements OnApplicationShutdown {
 
   constructor(
     mesh: Mesh,
-    { model, cacheDir, threads, idleMs, device, deviceBytes }: InferenceConfig,
+    { model, cacheDir, compute, threads, idleMs, device, deviceBytes }: InferenceConfig,
     private readonly metrics: InferenceMetrics,
+    @Inject(LOGGER) logger: Logger,
   ) {
-    this.models = new ModelHost({ model, cacheDir, threads, idleMs, onFreed: () => this.lease.release() });
+    this.models = new ModelHost({ model, cacheDir, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device'), onFreed: () => this.lease.release() });
     this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'inference', priority: PRIORITY }, () => void this.makeWay());
   }
 

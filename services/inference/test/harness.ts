@@ -62,7 +62,7 @@ export class Harness {
 
   async startService(settings: Record<string, string> = {}): Promise<void> {
     process.env['ATELIER_DATA'] = this.folder; // fingerprints are kept there
-    const env = { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_DATA: this.folder, ATELIER_LOG_LEVEL: 'silent', ATELIER_THREADS: '1', ATELIER_TEXT_TOKENS: String(TEXT_TOKENS), ATELIER_INFERENCE_QUANT: 'none', ...settings };
+    const env = { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_DATA: this.folder, ATELIER_LOG_LEVEL: 'silent', ATELIER_COMPUTE: 'cpu', ATELIER_THREADS: '1', ATELIER_TEXT_TOKENS: String(TEXT_TOKENS), ATELIER_INFERENCE_QUANT: 'none', ...settings };
     this.service = await startService(InferenceModule.with(new InferenceConfig(env)), 'inference', env);
   }
 

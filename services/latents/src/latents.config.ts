@@ -1,3 +1,4 @@
+import { DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -5,6 +6,7 @@ const MIB = 2 ** 20;
 
 const settings = z.object({
   ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
+  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, 'expected cpu, cuda, cuda:N or auto').default('auto'),
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
   ATELIER_DEVICE: z.string().min(1).default('cpu'),
   ATELIER_DEVICE_MIB: z.coerce.number().positive().optional(),
@@ -15,7 +17,9 @@ const settings = z.object({
 export class LatentsConfig {
   /** Folder of the checkpoint whose VAE encodes. */
   readonly model: string;
-  /** 0: one a core. */
+  /** What computes: cpu, cuda, cuda:N or auto. */
+  readonly compute: string;
+  /** On the CPU; 0: one a core. */
   readonly threads: number;
   /** Whose ledger memory is leased from. */
   readonly device: string;
@@ -27,6 +31,7 @@ export class LatentsConfig {
   constructor(env: Record<string, string | undefined>) {
     const given = loadConfig(settings, env);
     this.model = given.ATELIER_MODEL;
+    this.compute = given.ATELIER_COMPUTE;
     this.threads = given.ATELIER_THREADS;
     this.device = given.ATELIER_DEVICE;
     this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? undefined : Math.floor(given.ATELIER_DEVICE_MIB * MIB);

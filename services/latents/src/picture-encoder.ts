@@ -1,9 +1,9 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Fingerprints, Tensor } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
 import { ModelHost, weightFileBytes } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
-import { Mesh } from '@atelier/mesh';
+import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
 import { LatentsConfig } from './latents.config';
 
 /** Before drawing (0), behind training (10), which holds its memory while it works. */
@@ -28,9 +28,9 @@ export class PictureEncoder implements OnApplicationShutdown {
   /** Of what is loaded: asked for again when it has been let go, since the files may be others by then. */
   private known?: Promise<Fingerprints>;
 
-  constructor(mesh: Mesh, config: LatentsConfig) {
-    const { model, threads, idleMs, device, deviceBytes } = config;
-    this.host = new ModelHost({ model, threads, idleMs, onFreed: () => this.freed() });
+  constructor(mesh: Mesh, config: LatentsConfig, @Inject(LOGGER) logger: Logger) {
+    const { model, compute, threads, idleMs, device, deviceBytes } = config;
+    this.host = new ModelHost({ model, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device'), onFreed: () => this.freed() });
     if (deviceBytes === undefined) return;
     this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY }, () => void this.host.release());
   }

@@ -21,7 +21,7 @@ describe('a prepared picture', () => {
     await harness.settled();
 
     const { mean, logvar } = (await harness.latents(work.key))!;
-    const engine = await Engine.open();
+    const engine = await Engine.open({ device: 'cpu' });
     const vae = await engine.loadVae(`${tinyCheckpoint()}/vae`);
     const picture = await decodePrepared(await harness.blobs.get(buckets.blobs.pictures, work.picture), work);
     const wanted = await vae.encode(toTensor(picture));

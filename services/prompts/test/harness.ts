@@ -22,7 +22,7 @@ export class Harness {
   }
 
   env(settings: Record<string, string> = {}): Record<string, string> {
-    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_LOG_LEVEL: 'silent', ...settings };
+    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_LOG_LEVEL: 'silent', ATELIER_COMPUTE: 'cpu', ...settings };
   }
 
   async startService(settings: Record<string, string> = {}): Promise<void> {

@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { dataFolder } from '@atelier/checkpoint';
+import { DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -10,6 +11,7 @@ const count = z.coerce.number().int().positive();
 const settings = z.object({
   ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
   ATELIER_DATA: z.string().min(1).optional(),
+  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, 'expected cpu, cuda, cuda:N or auto').default('auto'),
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
   ATELIER_TEXT_TOKENS: count.max(512).optional(),
   ATELIER_DEVICE: z.string().min(1).default('cpu'),
@@ -24,7 +26,9 @@ export class TrainerConfig {
   readonly model: string;
   /** Where quantised copies of the transformer are kept. */
   readonly cacheDir: string;
-  /** 0: one a core. */
+  /** What computes: cpu, cuda, cuda:N or auto. */
+  readonly compute: string;
+  /** On the CPU; 0: one a core. */
   readonly threads: number;
   /** T5 tokens of a validation prompt; the checkpoint's own length where none is set. */
   readonly textTokens?: number;
@@ -40,6 +44,7 @@ export class TrainerConfig {
     const given = loadConfig(settings, env);
     this.model = given.ATELIER_MODEL;
     this.cacheDir = join(given.ATELIER_DATA ?? dataFolder(), 'quantised');
+    this.compute = given.ATELIER_COMPUTE;
     this.threads = given.ATELIER_THREADS;
     this.textTokens = given.ATELIER_TEXT_TOKENS;
     this.device = given.ATELIER_DEVICE;

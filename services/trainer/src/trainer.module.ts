@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ModelHost, PromptSource } from '@atelier/drawing';
-import { Mesh } from '@atelier/mesh';
+import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
@@ -16,14 +16,18 @@ import { Validation } from './validation';
 @Module({})
 export class TrainerModule {
   static with(config: TrainerConfig): DynamicModule {
-    const { model, cacheDir, threads, idleMs, textTokens } = config;
+    const { model, cacheDir, compute, threads, idleMs, textTokens } = config;
     return {
       module: TrainerModule,
       controllers: [TrainController, PlanController],
       providers: [
         { provide: TrainerConfig, useValue: config },
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
-        { provide: ModelHost, useFactory: () => new ModelHost({ model, cacheDir, threads, idleMs }) },
+        {
+          provide: ModelHost,
+          useFactory: (logger: Logger) => new ModelHost({ model, cacheDir, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device') }),
+          inject: [LOGGER],
+        },
         { provide: PromptSource, useFactory: (mesh: Mesh) => new PromptSource(mesh, textTokens), inject: [Mesh] },
         TrainerService,
         DeviceMemory,

@@ -55,7 +55,7 @@ export class Harness {
   }
 
   private env(settings: Record<string, string>): Record<string, string> {
-    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_DATA: this.folder, ATELIER_LOG_LEVEL: 'silent', ATELIER_THREADS: '1', ATELIER_TEXT_TOKENS: String(TEXT_TOKENS), ...settings };
+    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_DATA: this.folder, ATELIER_LOG_LEVEL: 'silent', ATELIER_COMPUTE: 'cpu', ATELIER_THREADS: '1', ATELIER_TEXT_TOKENS: String(TEXT_TOKENS), ...settings };
   }
 
   async startService(settings: Record<string, string> = {}): Promise<void> {

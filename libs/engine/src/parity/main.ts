@@ -28,7 +28,7 @@ async function main(chosen: string[]): Promise<boolean> {
   if (unknown.length) throw new Error(`no subject ${unknown.join(', ')}; there are ${Object.keys(SUBJECTS).join(', ')}`);
   const began = performance.now();
   const fixtures = await Fixtures.open(process.env.ATELIER_FIXTURES || join(REPOSITORY, 'native', 'test', 'goldens', 'tiny-dev'));
-  const engine = await Engine.open();
+  const engine = await Engine.open({ device: 'cpu' });
   const scratch = await mkdtemp(join(tmpdir(), 'atelier-parity-'));
   const table = new Table(console.log);
   console.log(`${fixtures.dir} on ${engine.description}`);
