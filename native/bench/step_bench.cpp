@@ -2,12 +2,15 @@
 // something; without --mode it runs itself once for each. Fields are named as in diffusers-side measurements of the same work, to stand beside them.
 #include "base/error.h"
 #include "bench_model.h"
+#include "engine/device.h"
+#include "ops/cuda/cuda_ops.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
 #include <iostream>
 #include <sstream>
 #include <sys/wait.h>
@@ -27,6 +30,8 @@ constexpr const char* kHelp = R"(step_bench: times of whole steps, one JSON line
       startup  from process start to the end of the first LoRA step, weights read from disk
   --quant none|nf4                  how base weights are kept (default: both)
   --recompute 0|1                   gradient checkpointing (default 0; with nf4 1)
+  --device cpu|cuda|cuda:N          (default cpu); on a card also the largest memory in use on it, whoever uses it, beside the plan
+  --budget BYTES,BYTES,...          train: memory budgets, one line each, of one model; 0: none. A budget that does not do is a line that says why
   --threads N (2)  --rank N (4)  --accum N (1)  --runs N (5)  --infer-steps N (4)
   --double N --single N --heads N --head-dim N --grid-h N --grid-w N --text N --joint N --pooled N   instead of the preset's sizes
   --load DIR                        startup: a transformer folder, for example one that diffusers saved
@@ -37,7 +42,7 @@ constexpr const char* kHelp = R"(step_bench: times of whole steps, one JSON line
 
 struct Options {
     Shape shape;
-    std::string name, mode, quant, load, save;
+    std::string name, mode, quant, load, save, device = "cpu", budgets = "0";
     int recompute = -1, threads = 2, runs = 5;
     int64_t rank = 4, accumulation = 1, infer_steps = 4;
 };
@@ -62,6 +67,39 @@ double status_mb(const char* name) {
     return 0;
 }
 
+std::vector<uint64_t> numbers(const std::string& list) {
+    std::vector<uint64_t> all;
+    std::istringstream parts(list);
+    for (std::string part; std::getline(parts, part, ',');) {
+        char* end = nullptr;
+        all.push_back(std::strtoull(part.c_str(), &end, 10));
+        require(!part.empty() && part[0] != '-' && *end == '\0', ErrorCode::invalid_argument, "--budget ", list, ": expected bytes, separated by commas");
+    }
+    require(!all.empty(), ErrorCode::invalid_argument, "--budget: expected bytes, separated by commas");
+    return all;
+}
+
+// The largest memory in use on a card, as the card tells it: everyone's. Nothing on the CPU.
+class CardMemory {
+public:
+    explicit CardMemory(const Device& device, const std::string& which) : memory_(device.impl->ops->memory()) {
+        if (!memory_.on_host()) total_ = cuda_devices().at(which.size() > 5 ? std::stoul(which.substr(5)) : 0).total_bytes;
+    }
+    void look() {
+        if (total_) most_ = std::max(most_, total_ - std::min(total_, memory_.free_bytes()));
+    }
+    std::string field() const {
+        if (!total_) return "";
+        std::ostringstream s;
+        s << std::fixed << std::setprecision(1) << ", \"card_peak_mb\": " << static_cast<double>(most_) / 1048576;
+        return s.str();
+    }
+
+private:
+    Memory& memory_;
+    uint64_t total_ = 0, most_ = 0;
+};
+
 double median(std::vector<double> v) {
     std::sort(v.begin(), v.end());
     return v.size() % 2 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
@@ -74,7 +112,7 @@ struct Bench {
     std::shared_ptr<FluxTransformer> model;
     std::vector<float> mean, logvar, prompt, pooled;
 
-    explicit Bench(const Options& options) : o(options), nf4(o.quant == "nf4"), recompute(o.recompute < 0 ? nf4 : o.recompute != 0), device(Device::cpu(o.threads)) {
+    explicit Bench(const Options& options) : o(options), nf4(o.quant == "nf4"), recompute(o.recompute < 0 ? nf4 : o.recompute != 0), device(Device::open(o.device, o.threads)) {
         const BaseQuant quant = nf4 ? BaseQuant::nf4 : BaseQuant::none;
         model = o.load.empty() ? FluxTransformer::random(device, o.shape.dims(), quant, 1) : FluxTransformer::load(device, o.load, quant);
         const FluxDims& d = model->dims();
@@ -93,13 +131,14 @@ struct Bench {
         return s.str();
     }
 
-    std::unique_ptr<Trainer> trainer() const {
+    std::unique_ptr<Trainer> trainer(uint64_t budget = 0) const {
         TrainOptions t;
         t.rank = o.rank;
         t.alpha = static_cast<float>(o.rank);
         t.recompute = recompute;
         t.optimizer = "adamw8bit";
         t.accumulation = o.accumulation;
+        t.memory_budget = budget;
         return std::make_unique<Trainer>(model, t, std::vector<Trainer::Shape>{{o.shape.grid_h, o.shape.grid_w, o.shape.text}});
     }
 
@@ -117,22 +156,42 @@ struct Bench {
     }
 
     void train() const {
-        const auto t = trainer();
+        for (const uint64_t budget : numbers(o.budgets)) {
+            try {
+                train_within(budget);
+            } catch (const Error& e) {
+                if (e.code() != ErrorCode::resource_exhausted && e.code() != ErrorCode::unsupported) throw;
+                std::string reason = e.what();
+                std::replace(reason.begin(), reason.end(), '"', '\'');
+                std::printf("%s, \"budget\": %llu, \"refused\": \"%s\"}\n", head().c_str(), static_cast<unsigned long long>(budget), reason.c_str());
+            }
+            std::fflush(stdout);
+        }
+    }
+
+    void train_within(uint64_t budget) const {
+        CardMemory card(*device, o.device);
+        const auto t = trainer(budget);
         const MemoryPlan plan = t->memory_plan();
         step(*t);
+        card.look();
         std::vector<double> wall;
         double loss = 0;
         for (int i = 0; i < o.runs; ++i) {
             const double begin = now();
             loss = step(*t);
             wall.push_back(now() - begin);
+            card.look();
         }
-        std::printf("%s, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, \"planned_mb\": %.1f, \"arena_mb\": %.1f, \"weights_mb\": %.1f, \"last_loss\": %.5f}\n",
-                    head().c_str(), o.runs, median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), static_cast<double>(plan.total_bytes()) / 1048576,
-                    static_cast<double>(plan.arena_bytes) / 1048576, static_cast<double>(plan.weight_bytes) / 1048576, loss);
+        const auto mb = [](uint64_t bytes) { return static_cast<double>(bytes) / 1048576; };
+        std::printf("%s, \"budget\": %llu, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, \"planned_mb\": %.1f, \"arena_mb\": %.1f, "
+                    "\"weights_mb\": %.1f, \"keep_all\": %lld, \"resident\": %lld%s, \"last_loss\": %.5f}\n",
+                    head().c_str(), static_cast<unsigned long long>(budget), o.runs, median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), mb(plan.total_bytes()),
+                    mb(plan.arena_bytes), mb(plan.weight_bytes), static_cast<long long>(plan.choice.keep_all), static_cast<long long>(plan.choice.resident), card.field().c_str(), loss);
     }
 
     void infer() const {
+        CardMemory card(*device, o.device);
         Sampler sampler(model, {});
         Sampler::Request r;
         r.height = o.shape.grid_h * 16;
@@ -146,10 +205,11 @@ struct Bench {
             const double begin = now();
             sampler.generate(r);
             wall.push_back(now() - begin);
+            card.look();
         }
         // As the peer's figure: a whole call, conditioning included.
-        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f}\n", head().c_str(), static_cast<long>(o.infer_steps), o.runs,
-                    median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"));
+        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f%s}\n", head().c_str(), static_cast<long>(o.infer_steps), o.runs,
+                    median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), card.field().c_str());
     }
 
     void startup() const {
@@ -183,7 +243,7 @@ Options parse(int argc, char** argv) {
     if (!o.name.empty()) o.shape = preset(o.name);
     take("double", o.shape.double_blocks), take("single", o.shape.single_blocks), take("heads", o.shape.heads), take("head-dim", o.shape.head_dim);
     take("grid-h", o.shape.grid_h), take("grid-w", o.shape.grid_w), take("text", o.shape.text), take("joint", o.shape.joint), take("pooled", o.shape.pooled);
-    take("mode", o.mode), take("quant", o.quant), take("load", o.load), take("save", o.save);
+    take("mode", o.mode), take("quant", o.quant), take("load", o.load), take("save", o.save), take("device", o.device), take("budget", o.budgets);
     take("recompute", o.recompute), take("threads", o.threads), take("runs", o.runs), take("rank", o.rank), take("accum", o.accumulation), take("infer-steps", o.infer_steps);
     require(given.empty(), ErrorCode::invalid_argument, "--", given.empty() ? "" : given.begin()->first, " is unknown; see --help");
     require(o.mode.empty() || o.mode == "train" || o.mode == "infer" || o.mode == "startup", ErrorCode::invalid_argument, "--mode ", o.mode, ": expected train, infer or startup");

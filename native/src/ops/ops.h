@@ -92,7 +92,7 @@ class Ops {
 public:
     virtual ~Ops() = default;
     virtual const char* name() const = 0;
-    virtual int threads() const = 0;
+    virtual int threads() const = 0;              // of the host: what is prepared for this backend may use as many
     virtual uint64_t workspace_bytes() const = 0; // fixed at construction, counted in every plan
     virtual Memory& memory() = 0;                 // where Views point
 

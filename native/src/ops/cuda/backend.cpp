@@ -1,7 +1,9 @@
 #include "ops/cuda/backend.h"
 #include "ops/cuda/attention.h"
 #include "ops/cuda/products.h"
+#include <algorithm>
 #include <cmath>
+#include <thread>
 
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
@@ -14,7 +16,7 @@ public:
         : name_(name), memory_(device), room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_) {}
 
     const char* name() const override { return name_.c_str(); }
-    int threads() const override { return 1; }
+    int threads() const override { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
     uint64_t workspace_bytes() const override { return room_.bytes(); }
     Memory& memory() override { return memory_; }
 
