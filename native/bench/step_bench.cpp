@@ -112,7 +112,8 @@ struct Bench {
     std::shared_ptr<FluxTransformer> model;
     std::vector<float> mean, logvar, prompt, pooled;
 
-    explicit Bench(const Options& options) : o(options), nf4(o.quant == "nf4"), recompute(o.recompute < 0 ? nf4 : o.recompute != 0), device(Device::open(o.device, o.threads)) {
+    explicit Bench(const Options& options)
+        : o(options), nf4(o.quant == "nf4"), recompute(o.recompute < 0 ? nf4 : o.recompute != 0), device(Device::open(o.device, o.threads)) {
         const BaseQuant quant = nf4 ? BaseQuant::nf4 : BaseQuant::none;
         model = o.load.empty() ? FluxTransformer::random(device, o.shape.dims(), quant, 1) : FluxTransformer::load(device, o.load, quant);
         const FluxDims& d = model->dims();
@@ -186,8 +187,9 @@ struct Bench {
         const auto mb = [](uint64_t bytes) { return static_cast<double>(bytes) / 1048576; };
         std::printf("%s, \"budget\": %llu, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, \"planned_mb\": %.1f, \"arena_mb\": %.1f, "
                     "\"weights_mb\": %.1f, \"keep_all\": %lld, \"resident\": %lld%s, \"last_loss\": %.5f}\n",
-                    head().c_str(), static_cast<unsigned long long>(budget), o.runs, median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), mb(plan.total_bytes()),
-                    mb(plan.arena_bytes), mb(plan.weight_bytes), static_cast<long long>(plan.choice.keep_all), static_cast<long long>(plan.choice.resident), card.field().c_str(), loss);
+                    head().c_str(), static_cast<unsigned long long>(budget), o.runs, median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"),
+                    mb(plan.total_bytes()), mb(plan.arena_bytes), mb(plan.weight_bytes), static_cast<long long>(plan.choice.keep_all),
+                    static_cast<long long>(plan.choice.resident), card.field().c_str(), loss);
     }
 
     void infer() const {
@@ -208,8 +210,8 @@ struct Bench {
             card.look();
         }
         // As the peer's figure: a whole call, conditioning included.
-        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f%s}\n", head().c_str(), static_cast<long>(o.infer_steps), o.runs,
-                    median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), card.field().c_str());
+        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f%s}\n", head().c_str(),
+                    static_cast<long>(o.infer_steps), o.runs, median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), card.field().c_str());
     }
 
     void startup() const {

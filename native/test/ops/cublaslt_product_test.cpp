@@ -79,7 +79,8 @@ TEST_CASE("products, row by row") {
                             float& e = expected.values[static_cast<size_t>(s.offset + i * s.ldc + j)];
                             e = static_cast<float>(sum + (accumulate ? e : 0));
                         }
-                    gpu::Product p{s.m, s.n, s.k, a.data, a.ld, b.data, b.ld, b_rows_are_columns, narrow ? static_cast<void*>(c16.data() + s.offset) : c.values.data() + s.offset, s.ldc, accumulate};
+                    gpu::Product p{s.m, s.n, s.k, a.data, a.ld, b.data, b.ld, b_rows_are_columns, c.values.data() + s.offset, s.ldc, accumulate};
+                    if (narrow) p.c = c16.data() + s.offset;
                     p.c_type = narrow ? DType::bf16 : DType::f32;
                     product->multiply(nullptr, p);
                     if (narrow) std::transform(c16.begin(), c16.end(), c.values.begin(), bf16_to_float);

@@ -90,7 +90,8 @@ Status cublasLtMatmulPreferenceSetAttribute(lt::Preference* p, lt::PreferenceFie
 }
 Status cublasLtMatmulPreferenceDestroy(lt::Preference* p) { return freed(p); }
 
-Status cublasLtMatmulAlgoGetHeuristic(lt::Context*, lt::Operation*, lt::Layout*, lt::Layout*, lt::Layout*, lt::Layout*, lt::Preference* p, int asked, lt::Candidate* to, int* given) {
+Status cublasLtMatmulAlgoGetHeuristic(lt::Context*, lt::Operation*, lt::Layout*, lt::Layout*, lt::Layout*, lt::Layout*, lt::Preference* p, int asked, lt::Candidate* to,
+                                      int* given) {
     ++questions;
     std::copy_n(p->alignment, 4, stated);
     workspace_stated = p->workspace;
@@ -102,8 +103,8 @@ Status cublasLtMatmulAlgoGetHeuristic(lt::Context*, lt::Operation*, lt::Layout*,
     return Status::success;
 }
 
-Status cublasLtMatmul(lt::Context*, lt::Operation* o, const void* alpha, const void* a, lt::Layout* la, const void* b, lt::Layout* lb, const void* beta, const void* c, lt::Layout* lc,
-                      void* d, lt::Layout* ld, const lt::Algorithm* algorithm, void* workspace, size_t bytes, cudaStream_t) {
+Status cublasLtMatmul(lt::Context*, lt::Operation* o, const void* alpha, const void* a, lt::Layout* la, const void* b, lt::Layout* lb, const void* beta, const void* c,
+                      lt::Layout* lc, void* d, lt::Layout* ld, const lt::Algorithm* algorithm, void* workspace, size_t bytes, cudaStream_t) {
     if (algorithm->data[0] != kTaken) return Status::not_supported;
     if (!workspace || bytes < workspace_stated || c != d || lc != ld) return kInvalid;
     if (!aligned(a, 0) || !aligned(b, 1) || !aligned(c, 2) || !aligned(d, 3)) return kInvalid;

@@ -92,9 +92,9 @@ public:
         }
         Plan plan(key);
         const lt::Status status = first_run(stream, p, key, plan);
-        require(status == lt::Status::success, ErrorCode::unsupported, "CUDA: cuBLASLt ", lt::library().version(), " has no algorithm within ", bytes_, " bytes of workspace for (", p.m,
-                " x ", p.k, ") · (", p.k, " x ", p.n, "), rows at ", p.lda, ", ", p.ldb, ", ", p.ldc, ": ", lt::library().status_text(status),
-                ". Name another version of the library in ATELIER_CUBLASLT");
+        require(status == lt::Status::success, ErrorCode::unsupported, "CUDA: cuBLASLt ", lt::library().version(), " has no algorithm within ", bytes_,
+                " bytes of workspace for (", p.m, " x ", p.k, ") · (", p.k, " x ", p.n, "), rows at ", p.lda, ", ", p.ldb, ", ", p.ldc, ": ",
+                lt::library().status_text(status), ". Name another version of the library in ATELIER_CUBLASLT");
         plans_.emplace(key, std::move(plan));
     }
 
@@ -114,8 +114,8 @@ private:
         lt::Candidate candidates[kAsked] = {};
         int given = 0;
         const Owned<lt::Preference> preference = preferences(key);
-        lt::Status status = lt::library().candidates(context_.get(), plan.operation.get(), plan.b.get(), plan.a.get(), plan.c.get(), plan.c.get(), preference.get(), kAsked,
-                                                     candidates, &given);
+        lt::Status status = lt::library().candidates(context_.get(), plan.operation.get(), plan.b.get(), plan.a.get(), plan.c.get(), plan.c.get(), preference.get(),
+                                                     kAsked, candidates, &given);
         if (status == lt::Status::success) status = lt::Status::not_supported;
         for (int i = 0; i < given; ++i) {
             if (candidates[i].status != lt::Status::success || candidates[i].workspace_bytes > bytes_) continue;

@@ -18,10 +18,10 @@ int count_cards() {
     cudaGetLastError(); // so that no later call reports it again
     require(cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0, ErrorCode::unsupported,
             "CUDA: no NVIDIA driver was found: install one for CUDA ", release(CUDART_VERSION), " or newer; in a container, start it with its GPUs (--gpus all)");
-    require(error != cudaErrorInsufficientDriver, ErrorCode::unsupported, "CUDA: the driver is for CUDA ", release(driver), ", which is too old for this build: install one for CUDA ",
-            release(CUDART_VERSION), ", or build with an older CUDA");
-    fail(ErrorCode::unsupported, "CUDA: there is a driver for CUDA ", release(driver), " but no card that can be used: ", cudaGetErrorString(error == cudaSuccess ? cudaErrorNoDevice : error),
-         "; CUDA_VISIBLE_DEVICES may hide it");
+    require(error != cudaErrorInsufficientDriver, ErrorCode::unsupported, "CUDA: the driver is for CUDA ", release(driver),
+            ", which is too old for this build: install one for CUDA ", release(CUDART_VERSION), ", or build with an older CUDA");
+    fail(ErrorCode::unsupported, "CUDA: there is a driver for CUDA ", release(driver), " but no card that can be used: ",
+         cudaGetErrorString(error == cudaSuccess ? cudaErrorNoDevice : error), "; CUDA_VISIBLE_DEVICES may hide it");
 }
 
 CudaDevice described(int device) {
@@ -46,11 +46,11 @@ std::vector<CudaDevice> cuda_devices() {
 
 std::unique_ptr<Ops> make_cuda_ops(int device) {
     const int count = count_cards();
-    require(device >= 0 && device < count, ErrorCode::unsupported, "CUDA device ", device, " does not exist: there ", count == 1 ? "is one card, device 0" : "are devices 0 to ",
-            count == 1 ? "" : std::to_string(count - 1));
+    require(device >= 0 && device < count, ErrorCode::unsupported, "CUDA device ", device, " does not exist: there ",
+            count == 1 ? "is one card, device 0" : "are devices 0 to " + std::to_string(count - 1));
     const CudaDevice card = described(device);
-    require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".", card.minor, "; ", kOldestMajor,
-            ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
+    require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".", card.minor,
+            "; ", kOldestMajor, ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
     cuda::cublaslt::library(); // missing: said before memory is taken
     std::unique_ptr<Ops> ops = cuda::make_backend("cuda", device, {}, cuda::make_cublaslt_product);
     // A card that this build has no code for shows at the first kernel.

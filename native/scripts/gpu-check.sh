@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What only a card can show, in one command of less than ten minutes: builds for the card that is here, runs every native test on it, one of
+# them under compute-sanitizer where that is installed, and measures the card, training within budgets and drawing, with random weights of
+# FLUX.1-dev's dimensions. Exit code 2: no card here, nothing was checked. 1: something failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+say() { echo "gpu-check: $*"; }
+stop() { echo "gpu-check: $2" >&2; exit "$1"; }
+
+nvidia-smi -L >/dev/null 2>&1 || stop 2 "no NVIDIA card answers here (nvidia-smi -L): nothing was checked"
+nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+export PATH="$PATH:/usr/local/cuda/bin"
+failed=0
+build=build-cuda
+
+say "building in native/$build"
+launcher=(); command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+cmake -S . -B $build -G Ninja "${launcher[@]}" -DATELIER_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=native -DATELIER_ADDON=OFF >$build.log 2>&1 &&
+  cmake --build $build >>$build.log 2>&1 || { tail -50 $build.log >&2; stop 1 "the build failed; the whole log is native/$build.log"; }
+
+say "rates of the card"
+$build/bench/card_bench || stop 1 "the card cannot be used"
+
+say "tests"
+ctest --test-dir $build --output-on-failure -j "$(nproc)" --timeout 240 || failed=1
+
+if command -v compute-sanitizer >/dev/null; then
+  say "compute-sanitizer"
+  compute-sanitizer --tool memcheck --error-exitcode 1 $build/test/vae_ops_test || failed=1
+else
+  say "compute-sanitizer is not installed: left out"
+fi
+
+field() { sed -nE "s/.*\"$1\": \"?([^\",}]*).*/\1/p" <<<"$2"; }
+gb=1000000000
+say "training: 512 x 768, 77 text tokens, rank 4, accumulation 4, NF4 weights"
+printf '%12s %10s %10s %12s %10s %10s\n' "budget GB" "s/step" "planned MB" "on card MB" "kept all" "resident"
+timeout 300 $build/bench/step_bench --device cuda --preset full --mode train --quant nf4 --accum 4 --runs 3 \
+  --budget $((4 * gb)),$((6 * gb)),$((8 * gb)),$((12 * gb)),$((16 * gb)),$((24 * gb)),$((1000 * gb)) | while read -r line; do
+  budget=$(field budget "$line")
+  name=$((budget / gb)); [ "$name" = 1000 ] && name=unlimited
+  reason=$(sed -nE 's/.*"refused": "([^"]*)".*/\1/p' <<<"$line")
+  if [ -n "$reason" ]; then printf '%12s refused: %s\n' "$name" "$reason"; continue; fi
+  printf '%12s %10s %10s %12s %10s %10s\n' "$name" "$(field step_s_median "$line")" "$(field planned_mb "$line")" "$(field card_peak_mb "$line")" "$(field keep_all "$line")" \
+    "$(field resident "$line")"
+done || { say "training was not measured to its end"; failed=1; }
+
+say "drawing: 1024 x 1024, 28 steps, 512 text tokens, NF4 weights"
+line=$(timeout 180 $build/bench/step_bench --device cuda --preset full --mode infer --quant nf4 --grid-h 64 --grid-w 64 --text 512 --infer-steps 28 --runs 1) &&
+  echo "$(field step_s_median "$line") s a picture, $(field card_peak_mb "$line") MB in use on the card" || { say "drawing was not measured"; failed=1; }
+
+[ $failed = 0 ] && say "everything passed" || say "something failed, see above"
+exit $failed
