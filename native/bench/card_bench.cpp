@@ -129,18 +129,18 @@ void dequant(cuda::CudaMemory& memory, Events& events) {
     Weight w{WeightFormat::nf4, side, side, nullptr, {}};
     w.nf4.packed = packed.as<uint8_t>();
     w.nf4.absmax = absmax.as<float>();
-    const double ms = events.time(memory.stream(), [&] { cuda::dequantize_nf4(memory.stream(), w, 0, side, out.as<uint16_t>(), side); });
+    const double ms = events.time(memory.stream(), [&] { cuda::dequantize_nf4(memory.stream(), w, {0, side, 0, side}, out.as<uint16_t>(), side); });
     report("NF4 to bf16, read and written", "3072 x 3072", ms, 1e-6 * static_cast<double>(count / 2 + blocks * 4 + count * 2), "gb_per_s");
 }
 
 void attention(cuda::CudaMemory& memory, Events& events) {
     constexpr int64_t heads = 24, dim = 128, width = heads * dim;
     for (const int64_t tokens : {int64_t{1613}, int64_t{4608}}) {
-        const uint64_t bytes = static_cast<uint64_t>(tokens * width) * 4, row_bytes = static_cast<uint64_t>(heads * tokens) * 4;
+        const uint64_t bytes = static_cast<uint64_t>(tokens * width) * 2, row_bytes = static_cast<uint64_t>(heads * tokens) * 4;
         const Room q(memory, bytes), k(memory, bytes), v(memory, bytes), o(memory, bytes), dout(memory, bytes), dq(memory, bytes), dk(memory, bytes), dv(memory, bytes);
         const Room lse(memory, row_bytes), delta(memory, row_bytes);
-        for (const Room* room : {&q, &k, &v, &dout}) fill(memory, room->as<float>(), tokens * width, small);
-        const auto tall = [&](const Room& room) { return View{room.as<float>(), tokens, width, width}; };
+        for (const Room* room : {&q, &k, &v, &dout}) fill(memory, room->as<uint16_t>(), tokens * width, float_to_bf16(small));
+        const auto tall = [&](const Room& room) { return View{room.as<uint16_t>(), tokens, width, width, DType::bf16}; };
         const auto wide = [&](const Room& room) { return View{room.as<float>(), heads, tokens, tokens}; };
         AttentionArgs forward{tall(q), tall(k), tall(v), tall(o), wide(lse), heads, dim, 0.088388f};
         AttentionBwdArgs backward{tall(dout), tall(q), tall(k), tall(v), tall(o), wide(lse), tall(dq), tall(dk), tall(dv), wide(delta), heads, dim, 0.088388f};

@@ -27,7 +27,7 @@ export function cardLines({ choice, time }: MemoryPlan, options: ITrainOptions, 
     `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
     `  fetching beside it     ${milliseconds(time.forwardFetchMs)} in forward, ${milliseconds(time.backwardFetchMs)} in backward; alone, of modulation, ${milliseconds(time.modulationFetchMs)}`,
     `  run                    ${duration(secondsOf(time.totalMs, steps, micro))} for ${steps} steps of ${micro} micro-step${micro === 1 ? '' : 's'}`,
-    'this version trains on the CPU: such a plan waits for the CUDA backend, docs/cuda.md',
+    'no card has run this yet, and weights are not fetched while training: docs/cuda.md',
   ];
 }
 

@@ -68,6 +68,21 @@ TEST_CASE("copies to what is not the card's are refused") {
     memory.release(data);
 }
 
+TEST_CASE("a kernel that is given an address of the host's is refused: a card could not read it") {
+    const auto ops = make_emulated_cuda_ops();
+    Memory& memory = ops->memory();
+    std::vector<float> values(kCount);
+    void* const data = memory.reserve(kBytes);
+    const auto view = [](void* at) { return View{at, 1, kCount, kCount}; };
+    ops->fill(view(data), 1);
+    CHECK_THROWS(ops->fill(view(values.data()), 1));
+    CHECK_THROWS(ops->copy(view(values.data()), view(data)));
+    CHECK_THROWS(ops->rms_norm(view(data), values.data(), 1e-6f, view(data)));
+    CHECK_THROWS(ops->linear({view(data), {WeightFormat::f32, 1, kCount, values.data(), {}}, nullptr, Activation::none, {}, {}, 1, view(data), {}}));
+    CHECK(downloaded(memory, data) == std::vector<float>(kCount, 1));
+    memory.release(data);
+}
+
 TEST_CASE("too much is refused with what is free, and what is released can be had again") {
     const auto ops = make_emulated_cuda_ops();
     Memory& memory = ops->memory();

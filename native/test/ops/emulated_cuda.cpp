@@ -13,6 +13,8 @@ public:
         const emulated::DeviceAccess access;
         emulated::finish(stream);
         for (const int64_t ld : {p.lda, p.ldb}) require(ld % gpu::kRowGranule == 0, ErrorCode::internal, "product: rows of ", ld, " elements are not whole granules");
+        for (const void* matrix : {static_cast<const void*>(p.a), static_cast<const void*>(p.b), static_cast<const void*>(p.c)})
+            require(emulated::on_device(matrix), ErrorCode::internal, "product: a matrix that is not in the card's memory");
         require(p.c_type == DType::f32 || p.c_type == DType::bf16, ErrorCode::internal, "product: a result in ", dtype_name(p.c_type));
         for (const uint16_t* operand : {p.a, p.b}) require(reinterpret_cast<uintptr_t>(operand) % 16 == 0, ErrorCode::internal, "product: an operand that is not aligned");
         for (int64_t i = 0; i < p.m; ++i)

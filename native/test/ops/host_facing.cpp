@@ -51,10 +51,10 @@ public:
         if (w.format != WeightFormat::nf4) return w;
         w.nf4.packed = in(w.nf4.packed, (count + 1) / 2);
         w.nf4.absmax = in(w.nf4.absmax, blocks);
+        w.nf4.nested_code = w.nf4.absmax ? nullptr : in(w.nf4.nested_code, 256);
         if (w.nf4.absmax) return w;
         w.nf4.absmax8 = in(w.nf4.absmax8, blocks);
         w.nf4.nested_absmax = in(w.nf4.nested_absmax, (blocks + Nf4Data::kNestedBlock - 1) / Nf4Data::kNestedBlock);
-        w.nf4.nested_code = in(w.nf4.nested_code, 256);
         return w;
     }
     // After the op.

@@ -35,6 +35,7 @@ void launch(cudaStream_t stream, int64_t blocks, int threads, size_t shared, voi
     if (blocks <= 0) return;
     require(blocks <= 0x7fffffff, ErrorCode::unsupported, "CUDA: a grid of ", blocks, " blocks");
 #ifdef ATELIER_CUDA_EMULATED
+    (emulated::check_argument(args), ...);
     emulated::run(stream, static_cast<int>(blocks), threads, shared, [&] { kernel(args...); });
 #else
     if (shared > 48 * 1024)

@@ -30,6 +30,17 @@ void sync_warp();
 uint64_t& slot(int lane, int index); // of the running fiber's warp; 8 a lane
 int next_exchange();                 // 0 and 1 in turns: with two slots, an exchange need not wait for the one before it to be read
 
+// Refuses an address of the host's, which would be read here and is out of a card's reach, anywhere in a kernel's argument. Kernels that are
+// called without any device memory work on the host's, knowingly.
+template <class T>
+void check_argument(const T& argument) {
+    T copy = argument;
+    __builtin_clear_padding(&copy); // what lies there may be a piece of an old address
+    uint64_t words[sizeof(T) / 8 + 1];
+    std::memcpy(words, &copy, sizeof(T) / 8 * 8);
+    for (size_t i = 0; i < sizeof(T) / 8; ++i) refuse_host_address(words[i]);
+}
+
 void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 void load_transposed(uint32_t (&r)[4], const uint16_t* row);
 

@@ -109,6 +109,13 @@ bool on_device(const void* address) {
     return after != card().pieces.begin() && offset < std::prev(after)->first + std::prev(after)->second;
 }
 
+void refuse_host_address(uint64_t word) {
+    constexpr uint64_t kPage = 4096, kFirst = uint64_t{1} << 32, kLast = uint64_t{1} << 47; // where programs and their heaps lie
+    if (!has_memory() || word < kFirst || word >= kLast || on_device(reinterpret_cast<const void*>(word))) return;
+    const bool mapped = msync(reinterpret_cast<void*>(word / kPage * kPage), 1, MS_ASYNC) == 0;
+    if (mapped) throw std::runtime_error("emulator: a kernel is given an address of the host's, which a card cannot read");
+}
+
 } // namespace emulated
 
 using namespace emulated;

@@ -46,6 +46,8 @@ public:
 void finish(cudaStream_t); // runs what the stream still has to do
 bool has_memory();                   // whether anything was ever reserved on the card
 bool on_device(const void* address); // in what is reserved now
+// Throws if the word is the address of something of the host's, once there is memory on the card.
+void refuse_host_address(uint64_t word);
 
 enum class Copies { late, early }; // as late, or as early, as the streams allow
 void set_copies(Copies);
