@@ -139,7 +139,7 @@ void attention(cuda::CudaMemory& memory, Events& events) {
         const uint64_t bytes = static_cast<uint64_t>(tokens * width) * 2, row_bytes = static_cast<uint64_t>(heads * tokens) * 4;
         const Room q(memory, bytes), k(memory, bytes), v(memory, bytes), o(memory, bytes), dout(memory, bytes), dq(memory, bytes), dk(memory, bytes), dv(memory, bytes);
         const Room lse(memory, row_bytes), delta(memory, row_bytes);
-        for (const Room* room : {&q, &k, &v, &dout}) fill(memory, room->as<uint16_t>(), tokens * width, float_to_bf16(small));
+        for (const Room* room : {&q, &k, &v, &dout}) fill(memory, room->as<uint16_t>(), tokens * width, small_bf16);
         const auto tall = [&](const Room& room) { return View{room.as<uint16_t>(), tokens, width, width, DType::bf16}; };
         const auto wide = [&](const Room& room) { return View{room.as<float>(), heads, tokens, tokens}; };
         AttentionArgs forward{tall(q), tall(k), tall(v), tall(o), wide(lse), heads, dim, 0.088388f};
