@@ -164,6 +164,13 @@ TEST_CASE("elementwise ops equal the CPU's, rounded once, on whole matrices, on 
         }
 }
 
+TEST_CASE("a backend says what it wants activations to be, and there are two such types") {
+    CHECK(make_cpu_ops({1, "portable"})->activations() == DType::f32);
+    CHECK(make_emulated_cuda_ops()->activations() == DType::f32);
+    CHECK(make_emulated_cuda_ops({false, DType::bf16})->activations() == DType::bf16);
+    CHECK_THROWS_AS(make_emulated_cuda_ops({false, DType::f16}), Error);
+}
+
 TEST_CASE("activations of two types in one op are refused, and bf16 where only fp32 is taken") {
     std::mt19937 random(16);
     const auto ops = host_facing(make_emulated_cuda_ops());

@@ -183,8 +183,9 @@ TEST_CASE("attention: flash at 64 and 128, plain for other heads, masks and bias
         CAPTURE(c.dim);
         const int64_t width = c.heads * c.dim;
         const auto drawn = [&](int64_t rows) { return HalfMatrix(Matrix(rows, width, random)).wide(); };
-        Matrix q = drawn(c.queries), k = drawn(c.keys), v = drawn(c.keys), dout = drawn(c.queries), o(c.queries, width), lse(c.heads, c.queries), o2 = o, lse2 = lse, lse3 = lse;
-        Matrix bias(c.heads * c.queries, c.keys, random), delta(c.heads, c.queries), dq(c.queries, width), dk(c.keys, width), dv(c.keys, width), dq2 = dq, dk2 = dk, dv2 = dv;
+        Matrix q = drawn(c.queries), k = drawn(c.keys), v = drawn(c.keys), dout = drawn(c.queries), o(c.queries, width), lse(c.heads, c.queries), o2 = o, lse2 = lse,
+               lse3 = lse, bias(c.heads * c.queries, c.keys, random), delta(c.heads, c.queries), dq(c.queries, width), dk(c.keys, width), dv(c.keys, width), dq2 = dq,
+               dk2 = dk, dv2 = dv;
         AttentionArgs t{q.view(), k.view(), v.view(), o.view(), lse.view(), c.heads, c.dim, 1.0f / std::sqrt(static_cast<float>(c.dim)), c.causal, c.bias ? bias.values.data() : nullptr};
         ops->attention(t);
         t.o = o2.view(), t.lse = lse2.view();
