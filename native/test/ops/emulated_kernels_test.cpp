@@ -137,7 +137,8 @@ TEST_CASE("NF4 to bf16: whole blocks, odd rows, ranges of columns, scales counte
             Weight weight{WeightFormat::nf4, c.rows, c.cols, nullptr, c.by_row ? nf4_rows(stored.data(), c.cols) : stored.data()};
             std::vector<float> expected(w.values.size());
             nf4_dequantize_range(weight.nf4, 0, expected);
-            for (const gpu::WeightPart& part : {gpu::WeightPart{2, c.rows - 3, 0, c.cols}, {1, c.rows - 1, c.cols / 3 / 64 * 64, c.cols - c.cols / 3 / 64 * 64}, {0, c.rows, 5, c.cols - 9}}) {
+            const int64_t block = c.cols / 3 / 64 * 64; // where a later block begins, if there is one
+            for (const gpu::WeightPart& part : {gpu::WeightPart{2, c.rows - 3, 0, c.cols}, {1, c.rows - 1, block, c.cols - block}, {0, c.rows, 5, c.cols - 9}}) {
                 CAPTURE(part.col);
                 const int64_t ld = (part.cols + 7) / 8 * 8;
                 std::vector<uint16_t> out(static_cast<size_t>(part.rows * ld + 8), 0x7fc0);

@@ -95,8 +95,8 @@ void Products::linear(cudaStream_t stream, const LinearArgs& t) {
         const View y = part(t.y, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : y;
         product_->multiply(stream, {p.rows, p.count, padded(t.w.cols), p.x.data, p.x.ld, p.w.data, p.w.ld, true, sum.data, sum.ld, false, sum.dtype});
         if (!follows) return;
-        finish_linear(stream, sum, t.bias ? t.bias + p.first : nullptr, part(t.lora_xa, p.row, p.rows, 0, t.lora_xa.cols), part(t.lora_b, p.first, p.count, 0, t.lora_b.cols),
-                      t.lora_scale, t.activation, y, part(t.pre, p.row, p.rows, p.first, p.count));
+        finish_linear(stream, sum, t.bias ? t.bias + p.first : nullptr, part(t.lora_xa, p.row, p.rows, 0, t.lora_xa.cols),
+                      part(t.lora_b, p.first, p.count, 0, t.lora_b.cols), t.lora_scale, t.activation, y, part(t.pre, p.row, p.rows, p.first, p.count));
     });
 }
 
