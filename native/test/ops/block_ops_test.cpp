@@ -72,8 +72,8 @@ TEST_CASE("gated norm and modulation, and their gradients") {
         for (const int64_t cols : {int64_t{9}, int64_t{64}, int64_t{83}}) {
             CAPTURE(ops->name());
             CAPTURE(cols);
-            Matrix x = kept(*ops, {4, cols, random}), branch = kept(*ops, {4, cols, random}), dy = kept(*ops, {4, cols, random}), gate(1, cols, random), shift(1, cols, random),
-                   scale(1, cols, random), r(4, cols), y(4, cols), stats(4, 2), dr(4, cols, 0.5f);
+            Matrix x = kept(*ops, {4, cols, random}), branch = kept(*ops, {4, cols, random}), dy = kept(*ops, {4, cols, random}), gate(1, cols, random),
+                   shift(1, cols, random), scale(1, cols, random), r(4, cols), y(4, cols), stats(4, 2), dr(4, cols, 0.5f);
             ops->gated_norm_modulate(x.view(), gate.view(), branch.view(), shift.view(), scale.view(), 1e-6f, r.view(), y.view(), stats.view());
             Vec sum(r.values.size());
             for (size_t i = 0; i < sum.size(); ++i) sum[i] = x.values[i] + static_cast<double>(gate.values[i % static_cast<size_t>(cols)]) * branch.values[i];
@@ -93,7 +93,8 @@ TEST_CASE("query and key norm with rotary embedding, and its gradient") {
         for (const int64_t dim : {int64_t{10}, int64_t{12}}) { // one pair at a time, and two
             CAPTURE(dim);
             const int64_t cols = 3 * dim;
-            Matrix x = kept(*ops, {5, cols, random}), dy = kept(*ops, {5, cols, random}), w(1, dim, random), cos(5, dim, random), sin(5, dim, random), y(5, cols), dx(5, cols);
+            Matrix x = kept(*ops, {5, cols, random}), dy = kept(*ops, {5, cols, random}), w(1, dim, random), cos(5, dim, random), sin(5, dim, random), y(5, cols),
+                   dx(5, cols);
             ops->qk_norm_rope(x.view(), w.values.data(), cos.view(), sin.view(), 3, 1e-6f, y.view());
             const auto f = [&](const Vec& v) { return rope(v, cols, 3, w, cos, sin, 1e-6); };
             CHECK(relative_error(y.values, f(doubles(x))) < tolerance(*ops, 2e-6));
@@ -139,7 +140,8 @@ TEST_CASE("elementwise ops equal the CPU's, rounded once, on whole matrices, on 
         for (const int64_t cols : {int64_t{300}, int64_t{37}}) {
             CAPTURE(ops->name());
             CAPTURE(cols);
-            Matrix wide = kept(*ops, {6, 400, random}), other = kept(*ops, {6, cols, random}), row(1, cols, random), y(6, cols), expected = y, sum(1, cols, 0.5f), expected_sum = sum;
+            Matrix wide = kept(*ops, {6, 400, random}), other = kept(*ops, {6, cols, random}), row(1, cols, random), y(6, cols), expected = y, sum(1, cols, 0.5f),
+                   expected_sum = sum;
             const View x{wide.values.data() + 48, 6, cols, 400}, within{wide.values.data() + 51, 6, cols, 400}; // starting on 16 bytes, and not
             const auto same = [&](auto&& op) {
                 for (const View& part : {x, within}) {
@@ -162,6 +164,13 @@ TEST_CASE("elementwise ops equal the CPU's, rounded once, on whole matrices, on 
             for (int64_t i = 0; i < 6; ++i)
                 for (int64_t j = 0; j < 400; ++j) CHECK(copied.at(i, j) == (j >= 51 && j < 51 + cols ? other.at(i, j - 51) : wide.at(i, j)));
         }
+}
+
+TEST_CASE("a backend says what it wants activations to be, and there are two such types") {
+    CHECK(make_cpu_ops({1, "portable"})->activations() == DType::f32);
+    CHECK(make_emulated_cuda_ops()->activations() == DType::f32);
+    CHECK(make_emulated_cuda_ops({false, DType::bf16})->activations() == DType::bf16);
+    CHECK_THROWS_AS(make_emulated_cuda_ops({false, DType::f16}), Error);
 }
 
 TEST_CASE("activations of two types in one op are refused, and bf16 where only fp32 is taken") {

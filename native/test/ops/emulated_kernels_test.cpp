@@ -137,7 +137,8 @@ TEST_CASE("NF4 to bf16: whole blocks, odd rows, ranges of columns, scales counte
             Weight weight{WeightFormat::nf4, c.rows, c.cols, nullptr, c.by_row ? nf4_rows(stored.data(), c.cols) : stored.data()};
             std::vector<float> expected(w.values.size());
             nf4_dequantize_range(weight.nf4, 0, expected);
-            for (const gpu::WeightPart& part : {gpu::WeightPart{2, c.rows - 3, 0, c.cols}, {1, c.rows - 1, c.cols / 3 / 64 * 64, c.cols - c.cols / 3 / 64 * 64}, {0, c.rows, 5, c.cols - 9}}) {
+            const int64_t block = c.cols / 3 / 64 * 64; // where a later block begins, if there is one
+            for (const gpu::WeightPart& part : {gpu::WeightPart{2, c.rows - 3, 0, c.cols}, {1, c.rows - 1, block, c.cols - block}, {0, c.rows, 5, c.cols - 9}}) {
                 CAPTURE(part.col);
                 const int64_t ld = (part.cols + 7) / 8 * 8;
                 std::vector<uint16_t> out(static_cast<size_t>(part.rows * ld + 8), 0x7fc0);
@@ -183,8 +184,9 @@ TEST_CASE("attention: flash at 64 and 128, plain for other heads, masks and bias
         CAPTURE(c.dim);
         const int64_t width = c.heads * c.dim;
         const auto drawn = [&](int64_t rows) { return HalfMatrix(Matrix(rows, width, random)).wide(); };
-        Matrix q = drawn(c.queries), k = drawn(c.keys), v = drawn(c.keys), dout = drawn(c.queries), o(c.queries, width), lse(c.heads, c.queries), o2 = o, lse2 = lse, lse3 = lse;
-        Matrix bias(c.heads * c.queries, c.keys, random), delta(c.heads, c.queries), dq(c.queries, width), dk(c.keys, width), dv(c.keys, width), dq2 = dq, dk2 = dk, dv2 = dv;
+        Matrix q = drawn(c.queries), k = drawn(c.keys), v = drawn(c.keys), dout = drawn(c.queries), o(c.queries, width), lse(c.heads, c.queries), o2 = o, lse2 = lse,
+               lse3 = lse, bias(c.heads * c.queries, c.keys, random), delta(c.heads, c.queries), dq(c.queries, width), dk(c.keys, width), dv(c.keys, width), dq2 = dq,
+               dk2 = dk, dv2 = dv;
         AttentionArgs t{q.view(), k.view(), v.view(), o.view(), lse.view(), c.heads, c.dim, 1.0f / std::sqrt(static_cast<float>(c.dim)), c.causal, c.bias ? bias.values.data() : nullptr};
         ops->attention(t);
         t.o = o2.view(), t.lse = lse2.view();

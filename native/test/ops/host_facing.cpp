@@ -114,7 +114,8 @@ public:
 
     void linear(const LinearArgs& t) override {
         call([&](Call& c) {
-            inner_->linear({c.activation(t.x), c.in(t.w), c.in(t.bias, t.w.rows), t.activation, c.in(t.lora_xa), c.in(t.lora_b), t.lora_scale, c.activation_out(t.y), c.activation_out(t.pre)});
+            inner_->linear({c.activation(t.x), c.in(t.w), c.in(t.bias, t.w.rows), t.activation, c.in(t.lora_xa), c.in(t.lora_b), t.lora_scale, c.activation_out(t.y),
+                            c.activation_out(t.pre)});
         });
     }
     void linear_dx(const LinearDxArgs& t) override {
@@ -128,13 +129,14 @@ public:
     }
     void attention(const AttentionArgs& t) override {
         call([&](Call& c) {
-            inner_->attention({c.activation(t.q), c.activation(t.k), c.activation(t.v), c.activation_out(t.o), c.out(t.lse), t.heads, t.dim, t.scale, t.causal, c.in(t.bias, t.heads * t.q.rows * t.k.rows)});
+            inner_->attention({c.activation(t.q), c.activation(t.k), c.activation(t.v), c.activation_out(t.o), c.out(t.lse), t.heads, t.dim, t.scale, t.causal,
+                               c.in(t.bias, t.heads * t.q.rows * t.k.rows)});
         });
     }
     void attention_bwd(const AttentionBwdArgs& t) override {
         call([&](Call& c) {
-            inner_->attention_bwd({c.activation(t.dout), c.activation(t.q), c.activation(t.k), c.activation(t.v), c.activation(t.o), c.in(t.lse), c.activation_out(t.dq), c.activation_out(t.dk), c.activation_out(t.dv), c.out(t.delta), t.heads, t.dim,
-                                   t.scale});
+            inner_->attention_bwd({c.activation(t.dout), c.activation(t.q), c.activation(t.k), c.activation(t.v), c.activation(t.o), c.in(t.lse),
+                                   c.activation_out(t.dq), c.activation_out(t.dk), c.activation_out(t.dv), c.out(t.delta), t.heads, t.dim, t.scale});
         });
     }
     void conv2d(const Conv2dArgs& given) override {
@@ -147,7 +149,10 @@ public:
     }
     void gated_norm_modulate(const View& x, const View& gate, const View& branch, const View& shift, const View& scale, float eps, const View& r, const View& y,
                              const View& stats) override {
-        call([&](Call& c) { inner_->gated_norm_modulate(c.activation(x), c.in(gate), c.activation(branch), c.in(shift), c.in(scale), eps, c.activation_out(r), c.activation_out(y), c.out(stats)); });
+        call([&](Call& c) {
+            inner_->gated_norm_modulate(c.activation(x), c.in(gate), c.activation(branch), c.in(shift), c.in(scale), eps, c.activation_out(r), c.activation_out(y),
+                                        c.out(stats));
+        });
     }
     void norm_modulate_bwd(const View& dy, const View& r, const View& scale, const View& stats, const View& dr) override {
         call([&](Call& c) { inner_->norm_modulate_bwd(c.activation(dy), c.activation(r), c.in(scale), c.in(stats), c.activation_out(dr)); });
@@ -165,7 +170,9 @@ public:
         call([&](Call& c) { inner_->qk_norm_rope(c.activation(x), c.in(weight, x.cols / heads), c.in(cos), c.in(sin), heads, eps, c.activation_out(y)); });
     }
     void qk_norm_rope_bwd(const View& dy, const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& dx) override {
-        call([&](Call& c) { inner_->qk_norm_rope_bwd(c.activation(dy), c.activation(x), c.in(weight, x.cols / heads), c.in(cos), c.in(sin), heads, eps, c.activation_out(dx)); });
+        call([&](Call& c) {
+            inner_->qk_norm_rope_bwd(c.activation(dy), c.activation(x), c.in(weight, x.cols / heads), c.in(cos), c.in(sin), heads, eps, c.activation_out(dx));
+        });
     }
     void activation(const View& x, Activation kind, const View& y) override {
         call([&](Call& c) { inner_->activation(c.activation(x), kind, c.activation_out(y)); });

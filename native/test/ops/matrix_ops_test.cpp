@@ -194,6 +194,34 @@ TEST_CASE("linears read one type and write another, with and without something t
                     }
 }
 
+TEST_CASE("attention and linears refuse activations of two types where one is meant") {
+    std::mt19937 random(5);
+    const auto ops = host_facing(make_emulated_cuda_ops());
+    Matrix x(8, 64, random), lse(1, 8), w(64, 64, random);
+    HalfMatrix half(x), half_lse(lse);
+    const auto refused = [](auto&& op) {
+        try {
+            op();
+            FAIL("accepted");
+        } catch (const Error& e) {
+            CHECK(e.code() == ErrorCode::internal);
+            CHECK(std::string(e.what()).find("BF16") != std::string::npos);
+        }
+    };
+    LinearArgs t;
+    t.x = x.view(), t.w = store(w, WeightFormat::f32).weight, t.y = half.view();
+    Matrix pre = x;
+    t.pre = pre.view();
+    refused([&] { ops->linear(t); }); // of y and pre
+    refused([&] { ops->lora_down(x.view(), half.view(), lse.view()); });
+    const Matrix same = x;
+    Matrix q = same, k = same, v = same;
+    HalfMatrix o(same);
+    refused([&] { ops->attention({q.view(), k.view(), v.view(), o.view(), lse.view(), 1, 64, 1}); });
+    Matrix wide_o = same;
+    refused([&] { ops->attention({q.view(), k.view(), v.view(), wide_o.view(), half_lse.view(), 1, 64, 1}); });
+}
+
 TEST_CASE("a product does not depend on the number of threads") {
     std::mt19937 random(2);
     Matrix x(77, 300, random), w(130, 300, random), one(77, 130), three(77, 130);

@@ -1,6 +1,7 @@
 // AdamW: a thread an element; with 8-bit states a block of threads is a block of states, whose new scale is its largest magnitude.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/typed.h"
 #include "quant/dynamic_map.h"
 
 namespace atelier::ATELIER_CUDA_NS {
@@ -46,11 +47,13 @@ __global__ void adamw8bit_kernel(AdamStep s, DynamicTables tables, View param, V
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
 void adamw(cudaStream_t stream, const AdamStep& step, bool bnb32, const View& param, const View& grad, const View& m, const View& v) {
+    only_f32("adamw", {param, grad, m, v});
     launch(stream, maps::element_blocks(1, param.size(), kThreads), kThreads, 0, adamw_kernel, step, bnb32, param, grad, m, v);
 }
 
 void adamw8bit(cudaStream_t stream, const AdamStep& step, const DynamicTables& tables, const View& param, const View& grad, const View& m8, const View& v8,
                const View& m_absmax, const View& v_absmax) {
+    only_f32("adamw8bit", {param, grad, m_absmax, v_absmax});
     launch(stream, maps::element_blocks(1, param.size(), kThreads), kThreads, kThreads / kWarp * sizeof(float), adamw8bit_kernel, step, tables, param, grad, m8, v8, m_absmax,
            v_absmax);
 }

@@ -13,7 +13,8 @@ namespace kernels = atelier::ATELIER_CUDA_NS; // methods carry the kernels' name
 class CudaOps final : public Ops {
 public:
     CudaOps(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, const MakeProduct& make_product)
-        : name_(name), activations_(activations), memory_(device), room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_) {}
+        : name_(name), activations_(activations), memory_(device),
+          room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_) {}
 
     const char* name() const override { return name_.c_str(); }
     int threads() const override { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }

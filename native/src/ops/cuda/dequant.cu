@@ -58,7 +58,8 @@ void dequantize_nf4(cudaStream_t stream, const Weight& w, const WeightPart& part
     const bool blocks = w.cols % Nf4Data::kBlock == 0 && part.col % Nf4Data::kBlock == 0 && part.cols % Nf4Data::kBlock == 0;
     const bool aligned = ld % 8 == 0 && reinterpret_cast<uintptr_t>(w.nf4.packed) % 16 == 0 && reinterpret_cast<uintptr_t>(out) % 16 == 0;
     if (blocks && aligned)
-        launch(stream, maps::pieces(part.rows * part.cols, kThreads * maps::kNf4PerThread), kThreads, sizeof codes, whole_blocks_kernel, w.nf4, codes, w.cols, part, out, ld);
+        launch(stream, maps::pieces(part.rows * part.cols, kThreads * maps::kNf4PerThread), kThreads, sizeof codes, whole_blocks_kernel, w.nf4, codes, w.cols, part,
+               out, ld);
     else
         launch(stream, maps::element_blocks(part.rows, part.cols, kThreads), kThreads, sizeof codes, elements_kernel, w.nf4, codes, w.cols, part, out, ld);
 }

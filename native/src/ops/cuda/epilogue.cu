@@ -62,8 +62,8 @@ __global__ void conv_kernel(View y, const float* bias, View residual) {
 void finish_linear(cudaStream_t stream, const View& sum, const float* bias, const View& xa, const View& b, float scale, Activation kind, const View& y, const View& pre) {
     const View biases{const_cast<float*>(bias), 1, y.cols, y.cols};
     with_type_and_width(one_type("linear", {y, pre}), wide({sum, y, pre}) && wide({biases}), [&]<class T, int W>() {
-        launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, linear_kernel<T, W>, Rows<float>(sum), bias, Rows<float>(xa), Rows<float>(b), scale, kind,
-               Rows<T>(y), Rows<T>(pre));
+        launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, linear_kernel<T, W>, Rows<float>(sum), bias, Rows<float>(xa), Rows<float>(b),
+               scale, kind, Rows<T>(y), Rows<T>(pre));
     });
 }
 

@@ -135,7 +135,8 @@ __global__ void __launch_bounds__(kThreadsOfFlash) backward_kernel(TypedAttentio
 
 template <int kDim, class T>
 void forward(cudaStream_t stream, const AttentionArgs& t) {
-    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, Tile<kDim>::bytes(maps::kFlashRows + 2 * kKeys), forward_kernel<kDim, T>, TypedAttention<T>(t));
+    constexpr size_t kShared = Tile<kDim>::bytes(maps::kFlashRows + 2 * kKeys);
+    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, kShared, forward_kernel<kDim, T>, TypedAttention<T>(t));
 }
 
 template <int kDim, class T>

@@ -2,6 +2,7 @@
 // one pass that writes. The split depends on the shape alone.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/typed.h"
 #include "ops/math/activations.h"
 #include "ops/math/norms.h"
 
@@ -48,6 +49,7 @@ __global__ void group_apply_kernel(View x, const float* weight, const float* bia
 
 void group_norm(cudaStream_t stream, const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation then, const View& y, double* partials,
                 float* stats) {
+    only_f32("group_norm", {x, y});
     require(groups > 0 && groups <= kMostGroups && x.cols % groups == 0, ErrorCode::unsupported, "CUDA: ", x.cols, " channels in ", groups, " groups; at most ", kMostGroups);
     const int64_t width = x.cols / groups, most = kPartials / groups, wanted = maps::pieces(x.rows * width, 4 * kThreads), runs = wanted < most ? wanted : most;
     for (const bool centred : {false, true}) {

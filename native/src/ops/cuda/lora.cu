@@ -72,7 +72,8 @@ void rows_times_rows(cudaStream_t stream, const View& x, const View& a, float sc
 void rows_times_columns(cudaStream_t stream, const View& x, const View& b, float scale, const View& out) {
     only_f32("lora_grad", {b, out});
     with_type(one_type("lora_grad", {x}), [&]<class T>() {
-        launch(stream, maps::warp_blocks(x.rows, kThreads), kThreads, 0, project_kernel<T, 1>, Rows<T>(x), b.f32(), int64_t{1}, b.ld, scale, Rows<float>(out));
+        launch(stream, maps::warp_blocks(x.rows, kThreads), kThreads, 0, project_kernel<T, 1>, Rows<T>(x), b.f32(), int64_t{1}, b.ld, scale,
+               Rows<float>(out));
     });
 }
 

@@ -60,9 +60,11 @@ Products::Operand Products::slab(cudaStream_t stream, const Weight& w, SlabOf of
 // leaves chunks of sums alone, which all use one slab; otherwise a chunk of x, which took longer to make, is used with all slabs.
 template <class F>
 void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weight, SlabOf of, bool aside, F&& multiply) {
+    if (x.rows == 0) return;
     const bool here = in_place(x);
     const int64_t ld = padded(x.cols), each = slab_size(weight, of), total = of == SlabOf::rows ? weight.rows : weight.cols;
-    const int64_t elements = (here ? 0 : ld) + (aside ? 2 * padded(each) : 0), chunk = elements ? chunk_rows(elements) : x.rows;
+    const int64_t elements = (here ? 0 : ld) + (aside ? 2 * padded(each) : 0), most = elements ? chunk_rows(elements) : x.rows;
+    const int64_t chunk = maps::pieces(x.rows, maps::pieces(x.rows, most)); // as even as can be: a small last one would leave the card idle
     float* sums = reinterpret_cast<float*>(room_.rows + (here ? 0 : chunk * ld));
     const auto piece = [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Operand& left, const Operand& right) {
         multiply(Piece{row, rows, first, count, left, right, View{aside ? sums : nullptr, rows, count, padded(count)}});
@@ -82,8 +84,9 @@ void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weigh
     });
 }
 
-// What is added to a product is added to its fp32 sums, so that a result is rounded once, as diffusers' is. A bf16 result cannot hold them: they
-// stand in the workspace until it is written, and only a product to which nothing is added is written as bf16 by the library.
+// What is added to a product is added to its fp32 sums, so that a result is rounded once; were the product rounded before its bias, that would be
+// one rounding more than diffusers has. A bf16 result cannot hold such sums: they stand in the workspace until it is written. Only a product to
+// which nothing is added is written as bf16 by the library.
 void Products::linear(cudaStream_t stream, const LinearArgs& t) {
     only_f32("linear", {t.lora_xa, t.lora_b});
     one_type("linear", {t.x});
@@ -92,8 +95,8 @@ void Products::linear(cudaStream_t stream, const LinearArgs& t) {
         const View y = part(t.y, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : y;
         product_->multiply(stream, {p.rows, p.count, padded(t.w.cols), p.x.data, p.x.ld, p.w.data, p.w.ld, true, sum.data, sum.ld, false, sum.dtype});
         if (!follows) return;
-        finish_linear(stream, sum, t.bias ? t.bias + p.first : nullptr, part(t.lora_xa, p.row, p.rows, 0, t.lora_xa.cols), part(t.lora_b, p.first, p.count, 0, t.lora_b.cols),
-                      t.lora_scale, t.activation, y, part(t.pre, p.row, p.rows, p.first, p.count));
+        finish_linear(stream, sum, t.bias ? t.bias + p.first : nullptr, part(t.lora_xa, p.row, p.rows, 0, t.lora_xa.cols),
+                      part(t.lora_b, p.first, p.count, 0, t.lora_b.cols), t.lora_scale, t.activation, y, part(t.pre, p.row, p.rows, p.first, p.count));
     });
 }
 

@@ -43,7 +43,8 @@ __device__ inline Stats layer_stats(const T* x, int64_t cols, float eps, float* 
 }
 
 template <class T, int W>
-__global__ void gated_norm_modulate_kernel(Rows<T> x, Rows<float> gate, Rows<T> branch, Rows<float> shift, Rows<float> scale, float eps, Rows<T> r, Rows<T> y, Rows<float> stats) {
+__global__ void gated_norm_modulate_kernel(Rows<T> x, Rows<float> gate, Rows<T> branch, Rows<float> shift, Rows<float> scale, float eps, Rows<T> r, Rows<T> y,
+                                           Rows<float> stats) {
     float* room = reinterpret_cast<float*>(shared_bytes());
     const int64_t row = blockIdx.x, cols = y.cols;
     const T* from = x.row(row);
@@ -200,8 +201,8 @@ void gated_norm_modulate(cudaStream_t stream, const View& x, const View& gate, c
                          const View& y, const View& stats) {
     only_f32("gated_norm_modulate", {gate, shift, scale, stats});
     with_type_and_width(one_type("gated_norm_modulate", {x, branch, r, y}), wide({x, gate, branch, shift, scale, r, y}), [&]<class T, int W>() {
-        launch(stream, y.rows, kThreads, kRoom, gated_norm_modulate_kernel<T, W>, Rows<T>(x), Rows<float>(gate), Rows<T>(branch), Rows<float>(shift), Rows<float>(scale), eps,
-               Rows<T>(r), Rows<T>(y), Rows<float>(stats));
+        launch(stream, y.rows, kThreads, kRoom, gated_norm_modulate_kernel<T, W>, Rows<T>(x), Rows<float>(gate), Rows<T>(branch), Rows<float>(shift),
+               Rows<float>(scale), eps, Rows<T>(r), Rows<T>(y), Rows<float>(stats));
     });
 }
 
@@ -220,8 +221,8 @@ void affine_norm(cudaStream_t stream, const View& x, const float* weight, const 
 void qk_norm_rope(cudaStream_t stream, const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& y) {
     only_f32("qk_norm_rope", {cos, sin});
     with_type_and_pairs(one_type("qk_norm_rope", {x, y}), weight, x.cols / heads, {x, cos, sin, y}, [&]<class T, int W>() {
-        launch(stream, maps::warp_blocks(x.rows * heads, kThreads), kThreads, 0, qk_norm_rope_kernel<T, W>, Rows<T>(x), weight, Rows<float>(cos), Rows<float>(sin), heads, eps,
-               Rows<T>(y));
+        launch(stream, maps::warp_blocks(x.rows * heads, kThreads), kThreads, 0, qk_norm_rope_kernel<T, W>, Rows<T>(x), weight, Rows<float>(cos), Rows<float>(sin),
+               heads, eps, Rows<T>(y));
     });
 }
 

@@ -36,9 +36,10 @@ inline DType one_type(const char* op, std::initializer_list<View> views) {
     const View* first = nullptr;
     for (const View& v : views) {
         if (!v) continue;
-        require(v.dtype == DType::f32 || v.dtype == DType::bf16, ErrorCode::internal, "CUDA: ", op, ": a matrix of ", dtype_name(v.dtype), "; activations are F32 or BF16");
+        const char* type = dtype_name(v.dtype);
+        require(v.dtype == DType::f32 || v.dtype == DType::bf16, ErrorCode::internal, "CUDA: ", op, ": a matrix of ", type, "; activations are F32 or BF16");
         if (!first) first = &v;
-        require(v.dtype == first->dtype, ErrorCode::internal, "CUDA: ", op, ": activations of ", dtype_name(first->dtype), " and ", dtype_name(v.dtype), "; give it one type");
+        require(v.dtype == first->dtype, ErrorCode::internal, "CUDA: ", op, ": activations of ", dtype_name(first->dtype), " and ", type, "; give it one type");
     }
     return first ? first->dtype : DType::f32;
 }
