@@ -154,8 +154,7 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
                    {"backwardMs", t.backward_ms},
                    {"againMs", t.again_ms},
                    {"forwardFetchMs", t.forward_fetch_ms},
-                   {"backwardFetchMs", t.backward_fetch_ms},
-                   {"modulationFetchMs", t.modulation_fetch_ms}});
+                   {"backwardFetchMs", t.backward_fetch_ms}});
     return result;
 }
 

@@ -25,7 +25,7 @@ export function cardLines({ choice, time }: MemoryPlan, options: ITrainOptions, 
     `  weights                ${choice.resident} of ${blocks} blocks stay on the card${choice.resident < blocks ? ', the others are fetched for each use' : ''}; modulation ${choice.modulationResident ? 'stays' : 'is fetched'}`,
     `time by a model of the ${card}'s published rates, not measured`,
     `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
-    `  fetching beside it     ${milliseconds(time.forwardFetchMs)} in forward, ${milliseconds(time.backwardFetchMs)} in backward; alone, of modulation, ${milliseconds(time.modulationFetchMs)}`,
+    `  fetching beside it     ${milliseconds(time.forwardFetchMs)} in forward, ${milliseconds(time.backwardFetchMs)} in backward`,
     `  run                    ${duration(secondsOf(time.totalMs, steps, micro))} for ${steps} steps of ${micro} micro-step${micro === 1 ? '' : 's'}`,
     'no card has run this yet, and weights are not fetched while training: docs/cuda.md',
   ];
@@ -49,7 +49,6 @@ export function cardObject({ choice, time, contextBytes }: MemoryPlan, options: 
       again_ms: time.againMs,
       forward_fetch_ms: time.forwardFetchMs,
       backward_fetch_ms: time.backwardFetchMs,
-      modulation_fetch_ms: time.modulationFetchMs,
       run_s: secondsOf(time.totalMs, options.totalSteps ?? 0, options.accumulation ?? 1),
     },
   };

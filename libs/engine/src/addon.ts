@@ -108,7 +108,6 @@ export interface StepTime {
   againMs: number;
   forwardFetchMs: number;
   backwardFetchMs: number;
-  modulationFetchMs: number;
 }
 
 /** Packed image tokens (gridH × gridW, each 16 × 16 pixels) and T5 tokens. */

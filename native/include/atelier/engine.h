@@ -150,7 +150,7 @@ struct MemoryPlan {
     struct Time {
         double total_ms = 0;    // the longer of computing and fetching in each direction
         double forward_ms = 0, backward_ms = 0, again_ms = 0;     // computing; again: of backward, what was not kept
-        double forward_fetch_ms = 0, backward_fetch_ms = 0, modulation_fetch_ms = 0;
+        double forward_fetch_ms = 0, backward_fetch_ms = 0;
     } time;
 };
 

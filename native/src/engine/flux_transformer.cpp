@@ -34,7 +34,7 @@ std::vector<bool> FluxTransformer::Impl::residence_beside(uint64_t other_bytes, 
     std::vector<uint64_t> sizes;
     for (const ConstantPack& unit : packs.units) sizes.push_back(unit.bytes());
     const uint64_t available = budget ? budget : free_bytes(), taken = other_bytes + packs.always.bytes();
-    return resident_within(available > taken ? available - taken : 0, sizes, modulation_units(dims()), "the transformer's weights");
+    return resident_within(available > taken ? available - taken : 0, sizes, packs.rare, "the transformer's weights");
 }
 
 std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> device, const std::string& dir, BaseQuant quant, const std::string& cache_dir,
@@ -82,8 +82,8 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     emit_alive(program, "inputs", conditioning.all());
     const Sym table = program.temp(1, ModulationLayout(dims).cols(), "modulation");
     stream.start();
-    emit_conditioning(program, stream, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
-    const Sym prediction = network.forward(latents, prompt, table);
+    ConditioningTape tape = emit_embedding(program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled);
+    const Sym prediction = network.forward(latents, prompt, table, &tape);
     emit_alive(program, "outputs", {prediction});
     emit_alive(program, "outputs", network.captured());
 

@@ -56,7 +56,7 @@ MemoryPlan::Choice summary(const MemoryChoice& choice) {
 }
 
 MemoryPlan::Time summary(const StepTime& t) {
-    return {t.total_ms(), t.forward_ms, t.backward_ms, t.again_ms, t.forward_transfer_ms, t.backward_transfer_ms, t.modulation_transfer_ms};
+    return {t.total_ms(), t.forward_ms, t.backward_ms, t.again_ms, t.forward_transfer_ms, t.backward_transfer_ms};
 }
 
 } // namespace atelier

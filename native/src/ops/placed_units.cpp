@@ -1,23 +1,25 @@
 #include "ops/placed_units.h"
 #include "base/error.h"
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace atelier {
 namespace {
 
-// Of the units that are not resident, the largest.
-uint64_t slot_bytes(const UnitPacks& packs, const std::vector<bool>& resident) {
-    uint64_t most = 0;
+// Of each kind of unit, rare and not, the largest that is not resident.
+std::array<uint64_t, 2> slot_bytes(const UnitPacks& packs, const std::vector<bool>& resident) {
+    std::array<uint64_t, 2> most{};
     for (size_t i = 0; i < packs.units.size(); ++i)
-        if (!resident[i]) most = std::max(most, packs.units[i].bytes());
+        if (!resident[i]) most[i >= packs.rare] = std::max(most[i >= packs.rare], packs.units[i].bytes());
     return most;
 }
 
 } // namespace
 
 uint64_t PlacedUnits::device_bytes(const UnitPacks& packs, const std::vector<bool>& resident) {
-    uint64_t sum = packs.always.bytes() + kStreamSlots * slot_bytes(packs, resident);
+    const auto [rare, other] = slot_bytes(packs, resident);
+    uint64_t sum = packs.always.bytes() + kStreamSlots * (rare + other);
     for (size_t i = 0; i < packs.units.size(); ++i)
         if (resident[i]) sum += packs.units[i].bytes();
     return sum;
@@ -30,7 +32,6 @@ PlacedUnits::PlacedUnits(Memory& memory, const UnitPacks& packs, std::vector<boo
         resident_.assign(resident_.size(), true);
         return;
     }
-    slot_bytes_ = slot_bytes(packs, resident_);
     device_bytes_ = device_bytes(packs, resident_);
     device_ = std::make_unique<Arena>(memory, device_bytes_);
     std::byte* next = device_->data();
@@ -40,29 +41,31 @@ PlacedUnits::PlacedUnits(Memory& memory, const UnitPacks& packs, std::vector<boo
         next += pack.bytes();
     };
     place(packs.always);
+    for (size_t i = 0; i < packs.units.size(); ++i)
+        if (resident_[i]) place(packs.units[i]);
+
+    const std::array<uint64_t, 2> slot = slot_bytes(packs, resident_);
+    std::byte* const rings[] = {next, next + kStreamSlots * slot[0]};
+    int taken[2] = {};
     uint64_t host_bytes = 0;
-    int streamed = 0;
     for (size_t i = 0; i < packs.units.size(); ++i) {
-        if (resident_[i]) {
-            place(packs.units[i]);
-            continue;
-        }
-        streamed_[i] = {streamed++ % kStreamSlots, host_bytes, packs.units[i].bytes()};
+        if (resident_[i]) continue;
+        const int kind = i >= packs.rare, turn = taken[kind]++ % kStreamSlots;
+        streamed_[i] = {kind * kStreamSlots + turn, rings[kind] + static_cast<uint64_t>(turn) * slot[static_cast<size_t>(kind)], host_bytes, packs.units[i].bytes()};
         host_bytes += packs.units[i].bytes();
     }
-    if (!streamed) return;
-    ring_ = next;
+    if (!host_bytes) return;
     host_ = {static_cast<std::byte*>(memory.reserve_host(host_bytes)), [&memory](std::byte* data) { memory.release_host(data); }};
     for (size_t i = 0; i < packs.units.size(); ++i) {
         if (resident_[i]) continue;
         packs.units[i].for_each([&](const std::byte* from, uint64_t bytes, uint64_t offset) { std::memcpy(host_.get() + streamed_[i].offset + offset, from, bytes); });
-        constants_.put(packs.units[i], ring_ + static_cast<uint64_t>(streamed_[i].slot) * slot_bytes_);
+        constants_.put(packs.units[i], streamed_[i].at);
     }
 }
 
 void PlacedUnits::fetch(size_t unit) const {
     const Streamed& s = streamed_[unit];
-    memory_.fetch(s.slot, ring_ + static_cast<uint64_t>(s.slot) * slot_bytes_, host_.get() + s.offset, s.bytes);
+    memory_.fetch(s.slot, s.at, host_.get() + s.offset, s.bytes);
 }
 
 } // namespace atelier

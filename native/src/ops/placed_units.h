@@ -11,12 +11,13 @@ namespace atelier {
 
 struct UnitPacks {
     ConstantPack always;             // what belongs to no unit, and stays on the device
-    std::vector<ConstantPack> units; // in the order in which a program first uses them
+    std::vector<ConstantPack> units;
+    size_t rare = 0;                 // units [0, rare) are used less often than the others and pass through slots of their own
 };
 
 class PlacedUnits {
 public:
-    // resident: by unit; the others take slots in turn. `packs` is not needed later. Where ops read host memory nothing is copied and every unit
+    // resident: by unit; the others take the slots of their kind in turn. `packs` is not needed later. Where ops read host memory nothing is copied and every unit
     // is resident. resource_exhausted if it does not fit.
     PlacedUnits(Memory& memory, const UnitPacks& packs, std::vector<bool> resident);
     PlacedUnits(const PlacedUnits&) = delete;
@@ -39,6 +40,7 @@ public:
 private:
     struct Streamed {
         int slot = -1;
+        std::byte* at = nullptr;        // the slot's memory
         uint64_t offset = 0, bytes = 0; // in the host's copy
     };
 
@@ -48,8 +50,7 @@ private:
     std::vector<Streamed> streamed_; // by unit
     std::unique_ptr<Arena> device_;
     std::unique_ptr<std::byte, std::function<void(std::byte*)>> host_; // page-locked: what fetches read
-    std::byte* ring_ = nullptr;
-    uint64_t slot_bytes_ = 0, device_bytes_ = 0;
+    uint64_t device_bytes_ = 0;
 };
 
 } // namespace atelier

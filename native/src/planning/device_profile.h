@@ -17,7 +17,7 @@ struct DeviceProfile {
     double host_copy = 0;         // bytes/ms from host memory; 0: the device computes in host memory, weights need no copy
     DType activations = DType::f32; // Ops::activations
     uint64_t context_bytes = 0;   // what the driver takes before anything is reserved
-    uint64_t workspace_bytes = 0; // what the backend takes for itself: the widened weight beside its product, the products' own
+    uint64_t workspace_bytes = 0; // Ops::workspace_bytes
 };
 
 const std::vector<DeviceProfile>& card_profiles();

@@ -16,7 +16,7 @@ enum class BlockKeep : uint8_t {
 struct MemoryChoice {
     std::vector<BlockKeep> keep;   // double blocks, then single blocks
     std::vector<bool> resident;    // the same order: weights stay on the device; else they are fetched before each use
-    bool modulation_resident = true; // the modulation linears of all blocks, which are needed once a micro-step
+    bool modulation_resident = true; // the modulation linears of all blocks, which only forward needs
 };
 
 // Weights resident, and with `recompute` block inputs alone. The last block keeps all even then: its backward follows its forward at once.

@@ -3,6 +3,7 @@
 #include "planning/residence.h"
 #include "planning/stream_schedule.h"
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <set>
 
@@ -25,15 +26,18 @@ public:
         weights_.push_back({lean_, std::vector<bool>(lean_.size(), true), true});
         if (task_.host_copy <= 0) return;
         weights_.push_back({lean_, std::vector<bool>(lean_.size(), true), false});
-        // The largest streamed block sets the ring's slots: stream from all blocks, or from the smaller kinds alone.
-        std::set<uint64_t> sizes;
-        for (const BlockCost& block : task_.blocks) sizes.insert(block.weight_bytes);
-        for (const uint64_t largest : sizes) {
-            std::vector<size_t> candidates;
-            for (size_t i = 0; i < task_.blocks.size(); ++i)
-                if (task_.blocks[i].weight_bytes <= largest) candidates.push_back(i);
-            for (size_t streamed = 1; streamed <= candidates.size(); ++streamed)
-                for (const bool modulation : {true, false}) weights_.push_back({lean_, fetching(streamed, candidates, lean_.size()), modulation});
+        // From all blocks alike, or from those of one size first: the largest fetched block sets the slots, the smallest is the easiest to keep.
+        std::set<uint64_t> firsts = {0};
+        for (const BlockCost& block : task_.blocks) firsts.insert(block.weight_bytes);
+        for (const uint64_t size : firsts) {
+            std::vector<size_t> first, rest;
+            for (size_t i = 0; i < task_.blocks.size(); ++i) (task_.blocks[i].weight_bytes == size ? first : rest).push_back(i);
+            for (size_t fetched = 1; fetched <= task_.blocks.size(); ++fetched) {
+                std::vector<bool> resident = fetching(fetched - std::min(fetched, first.size()), rest, task_.blocks.size());
+                const std::vector<bool> among = fetching(std::min(fetched, first.size()), first, task_.blocks.size());
+                std::transform(resident.begin(), resident.end(), among.begin(), resident.begin(), std::logical_and<>());
+                for (const bool modulation : {true, false}) weights_.push_back({lean_, resident, modulation});
+            }
         }
     }
 
@@ -48,18 +52,21 @@ public:
         // The arena is what the blocks keep and a rest, the working set, which depends a little on the choice: begin with the smallest it can
         // be and raise it by what the exact plan of each choice says, until a choice fits.
         rest_ = std::min(static_cast<int64_t>(lean) - kept(lean_), static_cast<int64_t>(task_.arena_bytes(rich)) - kept(rich));
+        std::optional<PlannedMemory> best;
+        const auto offer = [&](const PlannedMemory& planned) {
+            const bool fits = planned.total_bytes <= task_.budget_bytes;
+            if (fits && (!best || charge(planned.time) < charge(best->time))) best = planned;
+            return fits;
+        };
         for (int i = 0; i < kCorrections; ++i) {
             const std::optional<MemoryChoice> choice = fastest();
             if (!choice) break;
             const PlannedMemory planned = exactly(*choice, task_.arena_bytes(choice->keep));
-            if (planned.total_bytes <= task_.budget_bytes) return planned;
+            if (offer(planned)) break;
             rest_ = static_cast<int64_t>(planned.arena_bytes) - kept(choice->keep);
         }
-        std::optional<PlannedMemory> best;
-        for (const MemoryChoice& c : weights_) {
-            const PlannedMemory planned = exactly(c, lean);
-            if (planned.total_bytes <= task_.budget_bytes && (!best || charge(planned.time) < charge(best->time))) best = planned;
-        }
+        // A raised estimate can have passed over a way to place the weights that fits with the least kept, whose arena is known.
+        for (const MemoryChoice& c : weights_) offer(exactly(c, lean));
         return *best;
     }
 
@@ -75,7 +82,7 @@ private:
         return {choice, arena, weights, task_.fixed_bytes + weights + arena, step_time(task_, choice)};
     }
 
-    static double charge(const StepTime& t) { return t.total_ms() + kHiddenTransfer * (t.forward_transfer_ms + t.backward_transfer_ms + t.modulation_transfer_ms); }
+    static double charge(const StepTime& t) { return t.total_ms() + kHiddenTransfer * (t.forward_transfer_ms + t.backward_transfer_ms); }
 
     // Every way to place the weights, each with the keep that the memory it leaves is best spent on.
     std::optional<MemoryChoice> fastest() const {
@@ -144,10 +151,10 @@ private:
 
 } // namespace
 
-double StepTime::total_ms() const { return modulation_transfer_ms + std::max(forward_ms, forward_transfer_ms) + std::max(backward_ms, backward_transfer_ms); }
+double StepTime::total_ms() const { return std::max(forward_ms, forward_transfer_ms) + std::max(backward_ms, backward_transfer_ms); }
 
 uint64_t device_weight_bytes(const PlannerTask& task, const MemoryChoice& choice) {
-    uint64_t resident = choice.modulation_resident ? task.modulation_bytes : 0, slot = choice.modulation_resident ? 0 : task.modulation_slot_bytes;
+    uint64_t resident = choice.modulation_resident ? task.modulation_bytes : kStreamSlots * task.modulation_slot_bytes, slot = 0;
     for (size_t i = 0; i < task.blocks.size(); ++i) {
         if (choice.resident[i])
             resident += task.blocks[i].weight_bytes;
@@ -160,7 +167,7 @@ uint64_t device_weight_bytes(const PlannerTask& task, const MemoryChoice& choice
 StepTime step_time(const PlannerTask& task, const MemoryChoice& choice) {
     StepTime time;
     time.forward_ms = task.modulation_ms;
-    if (!choice.modulation_resident) time.modulation_transfer_ms = static_cast<double>(task.modulation_bytes) / task.host_copy;
+    if (!choice.modulation_resident) time.forward_transfer_ms = static_cast<double>(task.modulation_bytes) / task.host_copy;
     for (size_t i = 0; i < task.blocks.size(); ++i) {
         const BlockCost& block = task.blocks[i];
         time.forward_ms += block.forward_ms;

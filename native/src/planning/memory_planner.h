@@ -19,20 +19,19 @@ struct PlannerTask {
     uint64_t budget_bytes = 0;
     uint64_t fixed_bytes = 0;        // taken whatever is chosen
     uint64_t modulation_bytes = 0;   // weights of the blocks' modulation linears
-    uint64_t modulation_slot_bytes = 0; // of the largest one
-    double modulation_ms = 0;        // computing them, before the first block
+    uint64_t modulation_slot_bytes = 0; // of the largest one; they have slots of their own
+    double modulation_ms = 0;        // computing them, each before its block's forward
     std::vector<BlockCost> blocks;   // doubles, then singles
     double host_copy = 0;            // bytes/ms; 0: weights cannot be streamed
     // Exactly what the step's program reserves with this keep. Slow: asked for the few choices that are in question.
     std::function<uint64_t(const std::vector<BlockKeep>&)> arena_bytes;
 };
 
-// One micro-step. Transfers run beside the blocks' compute, so each direction takes the longer of the two; the modulation's have nothing to
-// run beside.
+// One micro-step. Transfers run beside the blocks' compute, so each direction takes the longer of the two.
 struct StepTime {
     double forward_ms = 0, backward_ms = 0; // computing
     double again_ms = 0;                    // of backward_ms: what was not kept
-    double forward_transfer_ms = 0, backward_transfer_ms = 0, modulation_transfer_ms = 0;
+    double forward_transfer_ms = 0, backward_transfer_ms = 0; // forward's with the modulation's
     double total_ms() const;
 };
 

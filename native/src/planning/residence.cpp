@@ -21,9 +21,12 @@ std::vector<bool> resident_within(uint64_t available, const std::vector<uint64_t
     for (size_t fetched = 0; fetched <= unit_bytes.size(); ++fetched) {
         std::vector<bool> resident = fetched <= rare ? fetching(fetched, first, unit_bytes.size()) : fetching(fetched - rare, rest, unit_bytes.size());
         if (fetched > rare) std::fill_n(resident.begin(), rare, false);
-        uint64_t sum = 0, slot = 0;
-        for (size_t i = 0; i < unit_bytes.size(); ++i) resident[i] ? sum += unit_bytes[i] : slot = std::max(slot, unit_bytes[i]);
-        sum += kStreamSlots * slot;
+        uint64_t sum = 0, slots[2] = {}; // of the rare ones, of the others
+        for (size_t i = 0; i < unit_bytes.size(); ++i) {
+            uint64_t& slot = slots[i >= rare];
+            resident[i] ? sum += unit_bytes[i] : slot = std::max(slot, unit_bytes[i]);
+        }
+        sum += kStreamSlots * (slots[0] + slots[1]);
         if (sum <= available) return resident;
         least = std::min(least, sum);
     }

@@ -10,7 +10,7 @@ namespace atelier {
 std::vector<bool> fetching(size_t count, const std::vector<size_t>& candidates, size_t units);
 
 // As many units resident as fit into `available` bytes together with the slots that the others pass through. Units [0, rare) are used less
-// often than the others and are the first to be fetched. resource_exhausted, with the bytes that `what` needs at least.
+// often than the others: they have slots of their own and are the first to be fetched. resource_exhausted, with the bytes that `what` needs at least.
 std::vector<bool> resident_within(uint64_t available, const std::vector<uint64_t>& unit_bytes, size_t rare, const char* what);
 
 } // namespace atelier

@@ -28,11 +28,11 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t
 
     stream.start();
     const Sym table = program.temp(1, ModulationLayout(layers.dims).cols(), "modulation");
-    const ConditioningTape tape = emit_conditioning(program, stream, layers, conditioning.time, conditioning.guidance, conditioning.pooled, table);
+    ConditioningTape tape = emit_embedding(program, layers, conditioning.time, conditioning.guidance, conditioning.pooled);
     const Sym noisy = program.temp(I, C, "noisy latents");
     program.emit("flow_noise", {latents, noise, sigma, noisy},
                  [x = latents, n = noise, s = sigma, noisy](Ops& ops, const Program::Resolver& at) { ops.flow_noise(at(x), at(n), at(s), at(noisy)); });
-    prediction = network.forward(noisy, prompt, table);
+    prediction = network.forward(noisy, prompt, table, &tape);
 
     loss = program.temp(1, 1, "loss");
     const Sym dprediction = program.temp(I, C, "dprediction");

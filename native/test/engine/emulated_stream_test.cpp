@@ -183,6 +183,10 @@ TEST_CASE("what the planner counts for weights is what their packs take") {
     }
 }
 
+TEST_CASE("a card's profile counts the workspace that its backend reserves") {
+    for (const DeviceProfile& profile : card_profiles()) CHECK(profile.workspace_bytes == card_workspace_bytes());
+}
+
 TEST_CASE("pictures: a small budget draws the same, and two samplers share what is placed") {
     const auto device = card();
     Memory& memory = device->impl->ops->memory();

@@ -45,4 +45,8 @@ std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& kind) {
     return gpu::make_backend(name, 0, sizes, kind.activations, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
 }
 
+uint64_t card_workspace_bytes() {
+    return gpu::make_backend("", 0, {}, DType::bf16, [](void*, uint64_t) { return std::make_unique<HostProduct>(); })->workspace_bytes();
+}
+
 } // namespace atelier::test

@@ -11,4 +11,6 @@ struct Emulated {
 };
 std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& = {});
 
+uint64_t card_workspace_bytes(); // of the backend as a card gets it
+
 } // namespace atelier::test

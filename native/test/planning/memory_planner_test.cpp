@@ -84,7 +84,7 @@ TEST_CASE("planner: within its budget, and close to the best of all choices") {
             }
     MESSAGE("worst of ", planned, " plans: ", worst, " times the best choice's time");
     CHECK(planned > 200);
-    CHECK(worst < 1.12); // greed can miss one block's upgrade, which of five blocks is much
+    CHECK(worst < 1.05); // greed can miss one block's upgrade, which of five blocks is much
 }
 
 TEST_CASE("planner: more memory never makes the step slower, and ends with nothing made again") {

@@ -84,10 +84,10 @@ TEST_CASE("as many units resident as fit, the rare ones given up first") {
         return std::count(resident.begin(), resident.end(), false);
     };
     CHECK(fetched(420) == 0);
-    CHECK(fetched(419) == 3 + 1); // two slots of ten do not help; of a hundred they cost as much as two blocks
-    CHECK(fetched(400) == 4);
-    CHECK(fetched(399) == 5);
-    CHECK(fetched(200) == 6);
-    CHECK_THROWS_WITH_AS(fetched(199), doctest::Contains("weights need at least 200 bytes"), Error);
+    CHECK(fetched(419) == 5); // two slots of ten are no less than the two rare ones, two of a hundred no less than two others
+    CHECK(fetched(320) == 5);
+    CHECK(fetched(319) == 6);
+    CHECK(fetched(220) == 6);
+    CHECK_THROWS_WITH_AS(fetched(219), doctest::Contains("weights need at least 220 bytes"), Error);
     CHECK(fetching(2, {0, 1, 2, 3}, 5) == std::vector<bool>{true, false, true, false, true});
 }

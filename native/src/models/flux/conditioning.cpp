@@ -42,7 +42,7 @@ bool embedders_trained(const FluxLayers& layers) {
     return trained(layers.time) || trained(layers.text) || (layers.dims.guidance && trained(layers.guidance));
 }
 
-ConditioningTape emit_conditioning(Program& program, UnitStream& stream, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
+ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled) {
     ConditioningTape tape;
     const int64_t rows = time.rows, d = layers.width();
     tape.embedding = program.temp(rows, d, "embedding");
@@ -56,10 +56,21 @@ ConditioningTape emit_conditioning(Program& program, UnitStream& stream, const F
     tape.text = emit_mlp(program, layers.text, pooled, part);
     emit_add(program, tape.embedding, part, tape.embedding);
     emit_activation(program, tape.embedding, tape.activated);
+    return tape;
+}
+
+void emit_modulation(Program& program, UnitStream& stream, const FluxLayers& layers, ConditioningTape& tape, size_t end, const Sym& table) {
+    size_t index = 0;
     for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
-        stream.use(modulation_unit(layers.dims, tape.xa.size()),
-                   [&] { tape.xa.push_back(emit_linear(program, linear, tape.activated, table.col_range(column, width))); });
+        const size_t i = index++;
+        if (i < tape.xa.size() || i >= end) return;
+        stream.use(modulation_unit(layers.dims, i), [&] { tape.xa.push_back(emit_linear(program, linear, tape.activated, table.col_range(column, width))); });
     });
+}
+
+ConditioningTape emit_conditioning(Program& program, UnitStream& stream, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
+    ConditioningTape tape = emit_embedding(program, layers, time, guidance, pooled);
+    emit_modulation(program, stream, layers, tape, modulation_units(layers.dims) + 1, table);
     return tape;
 }
 

@@ -66,7 +66,7 @@ bool FluxNetwork::below_single(int64_t block) const {
     return index > lowest_ || (index == 0 && (below_img_ || below_txt_));
 }
 
-Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table) {
+Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table, ConditioningTape* conditioning) {
     const int64_t S = shape_.tokens(), T = shape_.text_tokens, I = shape_.image_tokens(), blocks = at_.doubles + at_.singles;
     latents_ = latents;
     prompt_ = prompt;
@@ -82,6 +82,7 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
         const Emit emit = tape && keep(b) != BlockKeep::input ? Emit::output_and_tape : Emit::output;
         const Sym out = tape || options_.capture ? temp(S, d_, "hidden") : h;
         inputs_.push_back(h);
+        if (conditioning) emit_modulation(program_, stream_, layers_, *conditioning, static_cast<size_t>(b < at_.doubles ? 2 * (b + 1) : at_.doubles + b + 1), table);
         stream_.use(block_unit(layers_.dims, b), [&] {
             if (b < at_.doubles)
                 double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit);
@@ -92,6 +93,7 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
         if (options_.capture) captured_.push_back(h);
     }
     last_ = h;
+    if (conditioning) emit_modulation(program_, stream_, layers_, *conditioning, modulation_units(layers_.dims) + 1, table);
     head_input_ = temp(I, d_, "head input");
     modulate(h.row_range(T, I), at_.out_at(), kHeadShift, kHeadScale, head_input_);
     const Sym prediction = exact(I, layers_.dims.out_channels, "prediction");

@@ -43,7 +43,10 @@ struct ConditioningTape {
 };
 
 // Rows are independent: one for a training step, one per denoising step for a picture. guidance is null without guidance embedding.
-ConditioningTape emit_conditioning(Program&, UnitStream&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table);
+ConditioningTape emit_embedding(Program&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled);
+// The next modulation linears' columns of the table, in for_each_modulation's order, up to `end` of them in all.
+void emit_modulation(Program&, UnitStream&, const FluxLayers&, ConditioningTape&, size_t end, const Sym& table);
+ConditioningTape emit_conditioning(Program&, UnitStream&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table); // both, whole
 // dtable: gradient of the table (1, cols); only columns of trained linears are read, or all when an embedder is trained.
 void emit_conditioning_bwd(Program&, UnitStream&, const FluxLayers&, const ConditioningTape&, const Sym& dtable);
 
@@ -93,8 +96,9 @@ public:
     // `rope` and `stream`, whose units are weight_units', must outlive the program.
     FluxNetwork(Program&, UnitStream& stream, const FluxLayers&, const FluxShape&, const RopeTable& rope, const NetworkOptions&);
 
-    // latents (I, in_channels), prompt (T, joint_dim), table (1, ModulationLayout::cols) -> (I, out_channels)
-    Sym forward(const Sym& latents, const Sym& prompt, const Sym& table);
+    // latents (I, in_channels), prompt (T, joint_dim), table (1, ModulationLayout::cols) -> (I, out_channels). With a tape the table is filled here,
+    // each block's columns just before it, so that modulation weights that are fetched arrive beside the blocks; else it is full.
+    Sym forward(const Sym& latents, const Sym& prompt, const Sym& table, ConditioningTape* conditioning = nullptr);
     // After forward.
     void backward(const Sym& dprediction);
     // Gradient of the table (1, cols), filled by backward; null unless a modulation linear or an embedder is trained.

@@ -18,6 +18,7 @@ UnitPacks weight_units(const FluxLayers& layers) {
     for (const DoubleBlock& b : layers.doubles)
         for (const DoubleSide* side : {&b.img, &b.txt}) unit({&side->norm});
     for (const SingleBlock& b : layers.singles) unit({&b.norm});
+    packs.rare = packs.units.size();
     for (const DoubleBlock& b : layers.doubles)
         unit({&b.img.q, &b.img.k, &b.img.v, &b.img.out, &b.img.up, &b.img.down, &b.txt.q, &b.txt.k, &b.txt.v, &b.txt.out, &b.txt.up, &b.txt.down});
     for (const SingleBlock& b : layers.singles) unit({&b.q, &b.k, &b.v, &b.mlp, &b.out});

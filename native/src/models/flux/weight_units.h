@@ -1,5 +1,5 @@
-// The transformer's weights in the units that a memory plan decides about: each modulation linear of a block, then each block's other linears,
-// in the order in which a program uses them. Embedders, norm_out, proj_out and the head norms always stay on the device.
+// The transformer's weights in the units that a memory plan decides about: each modulation linear of a block, which only forward reads, then
+// each block's other linears. Embedders, norm_out, proj_out and the head norms always stay on the device.
 #pragma once
 #include "models/flux/layers.h"
 #include "ops/placed_units.h"
