@@ -20,11 +20,16 @@ Napi::Value device_description(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), guarded(info.Env(), [&] { return device.object->description(); }));
 }
 
-// cudaDeviceNames(): string[]
-Napi::Value cuda_device_names_of(const Napi::CallbackInfo& info) {
+// cudaDevices(): {name, bytes}[]
+Napi::Value cuda_devices_of(const Napi::CallbackInfo& info) {
     const std::vector<std::string> names = guarded(info.Env(), [] { return cuda_device_names(); });
     Napi::Array list = Napi::Array::New(info.Env(), names.size());
-    for (uint32_t i = 0; i < names.size(); i++) list.Set(i, names[i]);
+    for (uint32_t i = 0; i < names.size(); i++) {
+        Napi::Object card = Napi::Object::New(info.Env());
+        card.Set("name", names[i]);
+        card.Set("bytes", static_cast<double>(cuda_device_bytes(static_cast<int>(i))));
+        list.Set(i, card);
+    }
     return list;
 }
 

@@ -6,7 +6,7 @@ namespace atelier::addon {
 
 Napi::Value open_device(const Napi::CallbackInfo&);
 Napi::Value device_description(const Napi::CallbackInfo&);
-Napi::Value cuda_device_names_of(const Napi::CallbackInfo&);
+Napi::Value cuda_devices_of(const Napi::CallbackInfo&);
 
 Napi::Value load_vae(const Napi::CallbackInfo&);
 Napi::Value vae_encode(const Napi::CallbackInfo&);

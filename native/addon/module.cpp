@@ -14,7 +14,7 @@ struct Export {
 constexpr Export exported[] = {
     {"openDevice", open_device},
     {"deviceDescription", device_description},
-    {"cudaDeviceNames", cuda_device_names_of},
+    {"cudaDevices", cuda_devices_of},
     {"dispose", dispose},
     {"createCancelFlag", create_cancel_flag},
     {"raiseCancelFlag", raise_cancel_flag},

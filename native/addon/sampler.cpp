@@ -32,7 +32,7 @@ struct OwnedRequest {
     }
 };
 
-// {height, width, steps, guidance, seed: bigint, promptEmbeds, pooled, latents?, scheduler}
+// {height, width, steps, guidance, seed: bigint, promptEmbeds, pooled, latents?, scheduler, memoryBudget}
 OwnedRequest request_of(Napi::Value value) {
     const Fields fields(value, "request");
     OwnedRequest request{fields.floats("promptEmbeds"), fields.floats("pooled"), {}, {}};
@@ -43,6 +43,7 @@ OwnedRequest request_of(Napi::Value value) {
     request.rest.guidance = fields.real("guidance");
     request.rest.seed = fields.u64("seed");
     scheduler_into(request.rest, fields["scheduler"]);
+    request.rest.memory_budget = static_cast<uint64_t>(fields.count("memoryBudget", 0));
     return request;
 }
 

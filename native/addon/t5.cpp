@@ -4,12 +4,14 @@
 
 namespace atelier::addon {
 
-// loadT5(device, dir, call?): Promise<T5Text>
+// loadT5(device, dir, memoryBudget, call?): Promise<T5Text>
 Napi::Value load_t5(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
-        info[0], device, info[2],
-        [device = device.object, dir = text(info[1], "dir")](const EngineProgress& progress) { return T5Text::load(device, dir, progress); },
+        info[0], device, info[3],
+        [device = device.object, dir = text(info[1], "dir"), budget = static_cast<uint64_t>(count(info[2], "memoryBudget"))](const EngineProgress& progress) {
+            return T5Text::load(device, dir, progress, budget);
+        },
         [line = device.line](Napi::Env env, std::shared_ptr<T5Text>& t5) { return make_handle(env, std::move(t5), line); });
 }
 

@@ -5,6 +5,8 @@ import { Engine, type BaseQuant, type ClipText, type FluxTransformer, type Progr
 export interface ModelHostOptions {
   /** Folder of a checkpoint in the diffusers layout. */
   model: string;
+  /** Bytes of a card that T5 may take; layers that do not fit are fetched for each text. Default: what is free. */
+  t5Bytes?: () => Promise<number>;
   /** Where quantised copies are kept; none are without it. */
   cacheDir?: string;
   /** What computes: `cpu`, `cuda`, `cuda:N`, or `auto`, the default. */
@@ -52,7 +54,7 @@ export class ModelHost {
         transformer: (quant) => this.load(`transformer ${quant}`, (engine) => engine.loadTransformer(checkpoint.component('transformer'), { quant, cacheDir: this.options.cacheDir, onProgress: this.options.onProgress })) as Promise<FluxTransformer>,
         vae: () => this.load('vae', (engine) => engine.loadVae(checkpoint.component('vae'))) as Promise<Vae>,
         clip: () => this.load('clip', (engine) => engine.loadClip(checkpoint.component('text_encoder'))) as Promise<ClipText>,
-        t5: () => this.load('t5', (engine) => engine.loadT5(checkpoint.component('text_encoder_2'))) as Promise<T5Text>,
+        t5: () => this.load('t5', async (engine) => engine.loadT5(checkpoint.component('text_encoder_2'), { memoryBudget: await this.options.t5Bytes?.() })) as Promise<T5Text>,
       });
     } finally {
       if (--this.users === 0) {

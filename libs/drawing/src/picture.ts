@@ -42,6 +42,8 @@ export interface PictureRequest {
   seed: number | bigint;
   prompt: PromptEmbeds;
   scheduler: SchedulerConfig;
+  /** Of a card, for the sampler; default: what is free. */
+  memoryBudget?: number;
   onStep?: (step: number) => void;
   signal?: AbortSignal;
 }

@@ -191,6 +191,7 @@ export interface NativeRequest {
   pooled: Float32Array;
   latents?: Float32Array;
   scheduler: SchedulerConfig;
+  memoryBudget: number;
 }
 
 /** LoRA weights of one module: its linear's output grows by (alpha / rank) · b · a · x. */
@@ -239,7 +240,7 @@ export interface ComponentReport {
 export interface NativeAddon {
   openDevice(which: string, threads: number, isa: string): DeviceHandle;
   deviceDescription(device: DeviceHandle): string;
-  cudaDeviceNames(): string[];
+  cudaDevices(): { name: string; bytes: number }[];
   dispose(handle: Handle<string>): Promise<void>;
   createCancelFlag(): CancelFlagHandle;
   raiseCancelFlag(flag: CancelFlagHandle): void;
@@ -250,7 +251,7 @@ export interface NativeAddon {
   vaeDecodePacked(vae: VaeHandle, packed: Tensor, height: number, width: number, call?: NativeCall): Promise<Tensor>;
   loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<ClipHandle>;
   clipEncode(clip: ClipHandle, ids: Int32Array, call?: NativeCall): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
-  loadT5(device: DeviceHandle, dir: string, call?: NativeCall): Promise<T5Handle>;
+  loadT5(device: DeviceHandle, dir: string, memoryBudget: number, call?: NativeCall): Promise<T5Handle>;
   t5Encode(t5: T5Handle, ids: Int32Array, call?: NativeCall): Promise<Tensor>;
 
   loadTransformer(device: DeviceHandle, dir: string, quant: BaseQuant, cacheDir: string, call?: NativeCall): Promise<LoadedTransformer>;

@@ -6,9 +6,6 @@ import { Loaded } from './loaded';
 import { FluxTransformer } from './transformer';
 import { u64 } from './u64';
 
-/** What {@link EngineOptions.device} may be. */
-export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?)$/;
-
 export interface EngineOptions {
   /** `cpu`, `cuda` (the first card), `cuda:N`, or `auto`, the default: the first card that can be used, else the CPU. */
   device?: string;
@@ -27,9 +24,9 @@ export class Engine extends Loaded<DeviceHandle> {
     return new Engine(runNow((native) => native.openDevice(device, threads, isa)));
   }
 
-  /** The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB". Empty without a driver, a card, or CUDA in this build. */
-  static cards(): string[] {
-    return runNow((native) => native.cudaDeviceNames());
+  /** The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB", and bytes of memory. Empty without a driver, a card, or CUDA in this build. */
+  static cards(): { name: string; bytes: number }[] {
+    return runNow((native) => native.cudaDevices());
   }
 
   /** "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB". Of `auto` on the CPU though there is a card: also why. */
@@ -48,9 +45,12 @@ export class Engine extends Loaded<DeviceHandle> {
     return this.keep(new ClipText(await run(call, (native, options) => native.loadClip(this.handle, dir, options))));
   }
 
-  /** @param dir the checkpoint's `text_encoder_2` folder */
-  async loadT5(dir: string, call?: Call): Promise<T5Text> {
-    return this.keep(new T5Text(await run(call, (native, options) => native.loadT5(this.handle, dir, options))));
+  /**
+   * @param dir the checkpoint's `text_encoder_2` folder
+   * @param memoryBudget bytes of a card that it may take; layers that do not fit are fetched for each text. 0: what is free
+   */
+  async loadT5(dir: string, { memoryBudget = 0, ...call }: { memoryBudget?: number } & Call = {}): Promise<T5Text> {
+    return this.keep(new T5Text(await run(call, (native, options) => native.loadT5(this.handle, dir, memoryBudget, options))));
   }
 
   /**

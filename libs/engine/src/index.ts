@@ -6,8 +6,9 @@ export type {
 } from './addon';
 export type { Call, Progress } from './call';
 export { type CardRun, cardNames, FLUX_DEV_DIMS, planOnCard, transformerDims } from './card';
+export { type ComputeMemory, computeMemory, DEVICE_PATTERN } from './compute';
 export { ClipText, T5Text, Vae } from './encoders';
-export { DEVICE_PATTERN, Engine, type EngineOptions } from './engine';
+export { Engine, type EngineOptions } from './engine';
 export { EngineError } from './errors';
 export { addonPaths } from './load';
 export { dequantizeNf4, dynamicMap, inferenceSigmas, inspectCheckpoint, lossWeight, lrSchedule, nf4Code, Optimizer, quantizeNf4 } from './pieces';

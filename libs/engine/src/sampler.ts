@@ -21,6 +21,8 @@ export interface GenerateRequest {
   latents?: Tensor;
   /** From the checkpoint. */
   scheduler: SchedulerConfig;
+  /** Bytes of a card that the picture may take, weights and all; those that do not fit are fetched for each step. 0, the default: what is free. */
+  memoryBudget?: number;
 }
 
 /** Draws packed latents from prompt embeds, as FluxPipeline with output_type "latent". Made by FluxTransformer.createSampler. */
@@ -36,6 +38,6 @@ export class Sampler extends Loaded<SamplerHandle> {
   }
 }
 
-function toNative({ promptEmbeds, pooled, latents, seed, ...rest }: GenerateRequest): NativeRequest {
-  return { ...rest, seed: u64(seed, 'seed'), promptEmbeds: promptEmbeds.data, pooled: pooled.data, latents: latents?.data };
+function toNative({ promptEmbeds, pooled, latents, seed, memoryBudget = 0, ...rest }: GenerateRequest): NativeRequest {
+  return { ...rest, memoryBudget, seed: u64(seed, 'seed'), promptEmbeds: promptEmbeds.data, pooled: pooled.data, latents: latents?.data };
 }

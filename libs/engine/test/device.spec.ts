@@ -1,5 +1,6 @@
 // What an engine computes on, by name: the machine may have a card or not.
-import { DEVICE_PATTERN, Engine, EngineError } from '../src';
+import { totalmem } from 'node:os';
+import { computeMemory, DEVICE_PATTERN, Engine, EngineError } from '../src';
 
 async function description(device?: string): Promise<string> {
   const engine = await Engine.open({ device, threads: 1 });
@@ -25,6 +26,14 @@ test('a card that does not exist is refused with a remedy', async () => {
   const opening = Engine.open({ device: 'cuda:1000' });
   await expect(opening).rejects.toThrow(EngineError);
   await expect(opening).rejects.toMatchObject({ code: 'UNIMPLEMENTED', message: expect.stringMatching(/install|Install|is one card|are devices|CUDA_VISIBLE_DEVICES/) });
+});
+
+test('the memory that is shared out: the card\'s that is named or comes first, else the machine\'s', () => {
+  const machine = { name: 'cpu', bytes: totalmem(), card: false };
+  expect(computeMemory('cpu')).toEqual(machine);
+  expect(computeMemory('cuda:1000')).toEqual(machine);
+  const first = Engine.cards()[0];
+  for (const device of ['auto', 'cuda', 'cuda:0']) expect(computeMemory(device)).toEqual(first ? { name: 'cuda:0', bytes: first.bytes, card: true } : machine);
 });
 
 test('any other name is refused, here and where services read their settings', async () => {

@@ -46,6 +46,7 @@ private:
 
 // The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB". Empty without a driver, a card, or CUDA in this build.
 std::vector<std::string> cuda_device_names();
+uint64_t cuda_device_bytes(int index); // of memory, in all
 
 enum class BaseQuant { none, nf4, nf4_double };
 

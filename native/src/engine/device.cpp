@@ -3,6 +3,8 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cuda/cuda_ops.h"
 #include <charconv>
+#include <chrono>
+#include <functional>
 
 namespace atelier {
 namespace {
@@ -18,6 +20,20 @@ int card_number(const std::string& which) {
     require(plain || (which.starts_with("cuda:") && error == std::errc() && stop == end && number >= 0), ErrorCode::invalid_argument, "device \"", which,
             "\": expected cpu, cuda, cuda:N or auto");
     return plain ? 0 : number;
+}
+
+// Bytes/ms of large copies from page-locked memory, the best of three: what a plan with fetched weights lives by. Takes some 10 ms.
+double measured_copy(Memory& memory) {
+    constexpr uint64_t bytes = 64 << 20;
+    const Arena to(memory, bytes);
+    const std::unique_ptr<void, std::function<void(void*)>> from(memory.reserve_host(bytes), [&](void* data) { memory.release_host(data); });
+    double best = 0;
+    for (int round = 0; round < 3; ++round) {
+        const auto begin = std::chrono::steady_clock::now();
+        memory.upload(to.data(), from.get(), bytes);
+        best = std::max(best, static_cast<double>(bytes) / std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    }
+    return best;
 }
 
 } // namespace
@@ -43,7 +59,10 @@ std::shared_ptr<Device> Device::cpu(int threads, const std::string& isa) {
 std::shared_ptr<Device> Device::cuda(int index) {
     std::unique_ptr<Impl> impl = std::make_unique<Impl>();
     impl->ops = make_cuda_ops(index);
-    impl->description = "cuda: " + cuda_device_names().at(static_cast<size_t>(index));
+    const CudaDevice card = cuda_devices().at(static_cast<size_t>(index));
+    impl->description = "cuda: " + shown(card);
+    impl->profile = profile_of_card(card.name);
+    impl->profile.host_copy = measured_copy(impl->ops->memory());
     return of(std::move(impl));
 }
 
@@ -68,6 +87,8 @@ std::vector<std::string> cuda_device_names() {
     for (const CudaDevice& card : cuda_devices()) names.push_back(shown(card));
     return names;
 }
+
+uint64_t cuda_device_bytes(int index) { return cuda_devices().at(static_cast<size_t>(index)).total_bytes; }
 
 std::string Device::description() const { return impl->description; }
 

@@ -1,5 +1,6 @@
 #include "planning/device_profile.h"
 #include "base/error.h"
+#include <cctype>
 
 namespace atelier {
 namespace {
@@ -39,6 +40,15 @@ const DeviceProfile& card_profile(const std::string& name) {
         known += (known.empty() ? "" : ", ") + p.name;
     }
     fail(ErrorCode::invalid_argument, "no rates of a card \"", name, "\"; choose one of ", known);
+}
+
+DeviceProfile profile_of_card(const std::string& name) {
+    std::string plain;
+    for (const char c : name)
+        if (std::isalnum(static_cast<unsigned char>(c))) plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    for (const DeviceProfile& p : card_profiles())
+        if (plain.find(p.name) != std::string::npos) return p;
+    return card_profile(plain.find("h200") != std::string::npos ? "h100" : "3090");
 }
 
 const DeviceProfile& host_profile() {

@@ -23,6 +23,9 @@ struct DeviceProfile {
 const std::vector<DeviceProfile>& card_profiles();
 // invalid_argument, with the names there are.
 const DeviceProfile& card_profile(const std::string& name);
+// The rates that a plan for the card of this name is made with, "NVIDIA GeForce RTX 4090" say: of a profile that it names, else of the most
+// modest large card's, which is right in proportion.
+DeviceProfile profile_of_card(const std::string& name);
 // Rates in proportion only, good for comparing choices on any processor; no time is told from them.
 const DeviceProfile& host_profile();
 

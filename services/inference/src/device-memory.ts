@@ -12,6 +12,8 @@ const PRIORITY = 0;
 @Injectable()
 export class DeviceMemory implements OnApplicationShutdown {
   readonly models: ModelHost;
+  /** What the device has in all. */
+  readonly bytes: number;
   private readonly lease: BatchLease;
 
   constructor(
@@ -21,6 +23,7 @@ export class DeviceMemory implements OnApplicationShutdown {
     @Inject(LOGGER) logger: Logger,
   ) {
     this.models = new ModelHost({ model, cacheDir, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device'), onFreed: () => this.lease.release() });
+    this.bytes = deviceBytes;
     this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'inference', priority: PRIORITY }, () => void this.makeWay());
   }
 

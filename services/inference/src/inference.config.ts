@@ -1,7 +1,6 @@
-import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { dataFolder } from '@atelier/checkpoint';
-import { DEVICE_PATTERN } from '@atelier/engine';
+import { computeMemory, DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -14,7 +13,7 @@ const settings = z.object({
   ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, 'expected cpu, cuda, cuda:N or auto').default('auto'),
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
   ATELIER_TEXT_TOKENS: count.max(512).optional(),
-  ATELIER_DEVICE: z.string().min(1).default('cpu'),
+  ATELIER_DEVICE: z.string().min(1).optional(),
   ATELIER_DEVICE_MIB: z.coerce.number().positive().optional(),
   ATELIER_IDLE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
   ATELIER_INFERENCE_QUANT: z.enum(['none', 'nf4', 'nf4_double']).default('nf4'),
@@ -50,8 +49,9 @@ export class InferenceConfig {
     this.compute = given.ATELIER_COMPUTE;
     this.threads = given.ATELIER_THREADS;
     this.textTokens = given.ATELIER_TEXT_TOKENS;
-    this.device = given.ATELIER_DEVICE;
-    this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? totalmem() : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
+    const memory = computeMemory(given.ATELIER_COMPUTE);
+    this.device = given.ATELIER_DEVICE ?? memory.name;
+    this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? memory.bytes : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
     this.quant = given.ATELIER_INFERENCE_QUANT;
     this.samplers = given.ATELIER_INFERENCE_SAMPLERS;

@@ -92,10 +92,12 @@ export class InferenceService {
       const image = await this.models.use(async (models) => {
         const { scheduler } = models.checkpoint;
         const sampler = await this.samplers.get(models, adapters, work.fused);
-        const plan = await sampler.plan({ ...request, ...prompt, scheduler }, { signal });
-        if (!(await this.memory.cover(plan.totalBytes + (await weightFileBytes(models.checkpoint, 'vae')), signal))) return undefined;
+        const vae = await weightFileBytes(models.checkpoint, 'vae');
+        const memoryBudget = Math.max(1, this.memory.bytes - vae);
+        const plan = await sampler.plan({ ...request, ...prompt, scheduler, memoryBudget }, { signal });
+        if (!(await this.memory.cover(plan.totalBytes + vae, signal))) return undefined;
         const stopTimer = this.metrics.pictureSeconds.startTimer();
-        const drawn = await drawPicture(sampler, await models.vae(), { ...request, scheduler, prompt, onStep, signal });
+        const drawn = await drawPicture(sampler, await models.vae(), { ...request, scheduler, memoryBudget, prompt, onStep, signal });
         stopTimer();
         return drawn;
       });

@@ -16,12 +16,20 @@ const WORKING_BYTES = 512 * 2 ** 20;
 export class CaptionEncoder implements OnApplicationShutdown {
   private readonly host: ModelHost;
   private readonly lease?: BatchLease;
+  /** Bytes of the card; undefined on the CPU. */
+  private readonly card?: number;
   /** Of what is loaded: asked for again when it has been let go, since the files may be others by then. */
   private known?: Promise<Fingerprints>;
 
   constructor(mesh: Mesh, config: PromptsConfig, @Inject(LOGGER) logger: Logger) {
     const { model, compute, threads, idleMs, device, deviceBytes } = config;
-    this.host = new ModelHost({ model, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device'), onFreed: () => this.freed() });
+    this.card = config.card ? deviceBytes : undefined;
+    this.host = new ModelHost({
+      model, compute, threads, idleMs,
+      t5Bytes: async () => (await this.bytes()).t5,
+      onOpened: (computing) => logger.info({ computing }, 'device'),
+      onFreed: () => this.freed(),
+    });
     if (deviceBytes === undefined) return;
     this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'prompts', priority: PRIORITY }, () => void this.host.release());
   }
@@ -42,7 +50,7 @@ export class CaptionEncoder implements OnApplicationShutdown {
    */
   async encode(caption: string, maxLength: number, signal?: AbortSignal): Promise<PromptEmbeds> {
     const { clip: clipIds, t5: t5Ids } = await this.tokenize(caption, maxLength);
-    const bytes = this.lease ? await this.bytes() : 0;
+    const bytes = this.lease ? (await this.bytes()).all : 0;
     if (this.lease && !this.lease.covers(bytes)) await this.host.release();
     const embeds = await this.host.use(async (models) => {
       await this.lease?.cover(bytes, signal);
@@ -70,9 +78,11 @@ export class CaptionEncoder implements OnApplicationShutdown {
     return { clip: clip(caption), t5: t5(caption, maxLength) };
   }
 
-  private async bytes(): Promise<number> {
+  /** What both encoders take, and T5 alone: on a card no more than it has, since T5's layers can be fetched. */
+  private async bytes(): Promise<{ all: number; t5: number }> {
     const checkpoint = await this.host.checkpoint();
-    const weights = await Promise.all([weightFileBytes(checkpoint, 'text_encoder'), weightFileBytes(checkpoint, 'text_encoder_2')]);
-    return weights[0] + weights[1] + WORKING_BYTES;
+    const [clip, t5] = await Promise.all([weightFileBytes(checkpoint, 'text_encoder'), weightFileBytes(checkpoint, 'text_encoder_2')]);
+    const all = Math.min(clip + t5 + WORKING_BYTES, this.card ?? Infinity);
+    return { all, t5: Math.max(1, all - clip) };
   }
 }

@@ -1,4 +1,4 @@
-import { DEVICE_PATTERN } from '@atelier/engine';
+import { computeMemory, DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -8,7 +8,7 @@ const settings = z.object({
   ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
   ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, 'expected cpu, cuda, cuda:N or auto').default('auto'),
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
-  ATELIER_DEVICE: z.string().min(1).default('cpu'),
+  ATELIER_DEVICE: z.string().min(1).optional(),
   ATELIER_DEVICE_MIB: z.coerce.number().positive().optional(),
   ATELIER_IDLE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
 });
@@ -21,6 +21,8 @@ export class PromptsConfig {
   readonly compute: string;
   /** On the CPU; 0: one a core. */
   readonly threads: number;
+  /** Whether that is a card. */
+  readonly card: boolean;
   /** Whose ledger memory is leased from. */
   readonly device: string;
   /** What the device has in all, bytes. None: no lease is taken. */
@@ -33,8 +35,10 @@ export class PromptsConfig {
     this.model = given.ATELIER_MODEL;
     this.compute = given.ATELIER_COMPUTE;
     this.threads = given.ATELIER_THREADS;
-    this.device = given.ATELIER_DEVICE;
-    this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? undefined : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
+    const memory = computeMemory(given.ATELIER_COMPUTE);
+    this.card = memory.card;
+    this.device = given.ATELIER_DEVICE ?? memory.name;
+    this.deviceBytes = given.ATELIER_DEVICE_MIB !== undefined ? Math.floor(given.ATELIER_DEVICE_MIB * MIB) : memory.card ? memory.bytes : undefined;
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
   }
 }
