@@ -27,7 +27,7 @@ export function cardLines({ choice, time }: MemoryPlan, options: ITrainOptions, 
     `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
     `  fetching beside it     ${milliseconds(time.forwardFetchMs)} in forward, ${milliseconds(time.backwardFetchMs)} in backward`,
     `  run                    ${duration(secondsOf(time.totalMs, steps, micro))} for ${steps} steps of ${micro} micro-step${micro === 1 ? '' : 's'}`,
-    'no card has run this yet, and weights are not fetched while training: docs/cuda.md',
+    'no card has run this yet: docs/cuda.md',
   ];
 }
 
