@@ -60,8 +60,7 @@ StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const Dev
     const auto modulation = [&](const Linear& norm) {
         costs.modulation_bytes += linear_bytes(norm);
         costs.modulation_slot_bytes = std::max(costs.modulation_slot_bytes, linear_bytes(norm));
-        // A product with one row is as slow as its weight is read, once to be widened and once more.
-        costs.modulation_ms += c.pass({&norm}, 1) + kWidened * static_cast<double>(norm.w.rows) * static_cast<double>(norm.w.cols) / profile.memory;
+        costs.modulation_ms += static_cast<double>(weight_bytes(norm.w)) / profile.memory; // one row: as slow as its weight is read
     };
     const auto add = [&](BlockCost block, uint64_t weight_bytes) {
         if (costs.blocks.size() < lowest) { // forward alone

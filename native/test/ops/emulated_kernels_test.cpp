@@ -25,6 +25,38 @@ View slice(Matrix& m, int64_t first, int64_t cols) { return {m.values.data() + f
 
 } // namespace
 
+TEST_CASE("a few rows against NF4 as it is") {
+    std::mt19937 random(9);
+    const auto narrow = [](float v) { return static_cast<double>(bf16_to_float(float_to_bf16(v))); };
+    for (const bool double_quant : {false, true})
+        for (const int64_t cols : {int64_t{64}, int64_t{192}, int64_t{2112}}) // less than a warp takes at once, and more
+            for (int64_t rows = 1; rows <= 4; ++rows) {
+                CAPTURE(cols);
+                CAPTURE(rows);
+                const int64_t out = 11;
+                Matrix weight(out, cols, random, 0.05f), x(rows, cols + 3, random), y(rows, out + 2, 7.0f), expected = y;
+                const Nf4Storage stored = nf4_quantize_tensor(weight.values, double_quant);
+                const Weight w{WeightFormat::nf4, out, cols, nullptr, nf4_rows(stored.data(), cols)};
+                std::vector<float> values(static_cast<size_t>(out * cols));
+                nf4_dequantize_range(w.nf4, 0, values);
+                for (int64_t r = 0; r < rows; ++r)
+                    for (int64_t n = 0; n < out; ++n) {
+                        double sum = 0;
+                        for (int64_t k = 0; k < cols; ++k) sum += narrow(x.at(r, k)) * narrow(values[static_cast<size_t>(n * cols + k)]);
+                        expected.at(r, n + 1) = static_cast<float>(sum);
+                    }
+                const View from = slice(x, 0, cols), to = slice(y, 1, out);
+                REQUIRE(gpu::row_product_runs(from, w, to));
+                gpu::row_product(nullptr, from, w, to);
+                CHECK(relative_error(y.values, expected.values) < 1e-5);
+            }
+    Matrix five(5, 64), one(1, 60), y(5, 8);
+    Weight w{WeightFormat::nf4, 8, 64, nullptr, {}};
+    CHECK_FALSE(gpu::row_product_runs(five.view(), w, y.view()));
+    w.cols = 60;
+    CHECK_FALSE(gpu::row_product_runs(one.view(), w, y.view()));
+}
+
 TEST_CASE("norms, modulation and rotary embedding, forward and backward") {
     std::mt19937 random(1);
     const auto ops = cpu();

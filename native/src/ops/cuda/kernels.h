@@ -51,6 +51,10 @@ struct WeightPart {
 // dequant.cu: part of an NF4 matrix to bf16 rows at `ld`; at memory speed where columns begin and end on multiples of 64
 void dequantize_nf4(cudaStream_t, const Weight& w, const WeightPart&, uint16_t* out, int64_t ld);
 
+// row_product.cu: y = x · wᵀ for a few rows of x and a weight in NF4, read once as it is; what such a product is
+bool row_product_runs(const View& x, const Weight& w, const View& y);
+void row_product(cudaStream_t, const View& x, const Weight& w, const View& y);
+
 // staging.cu: operands of matrix products as bf16 rows at `ld`, which the tensor cores want to be a multiple of 8; what lies beyond a row or
 // below the last is zero
 void narrow_rows(cudaStream_t, const View& x, uint16_t* out, int64_t ld); // x: fp32, or bf16 whose rows the product cannot take as they lie

@@ -91,6 +91,11 @@ void Products::linear(cudaStream_t stream, const LinearArgs& t) {
     only_f32("linear", {t.lora_xa, t.lora_b});
     one_type("linear", {t.x});
     const bool follows = t.bias || t.lora_xa || t.pre || t.activation != Activation::none, aside = follows && one_type("linear", {t.y, t.pre}) == DType::bf16;
+    if (row_product_runs(t.x, t.w, t.y)) {
+        row_product(stream, t.x, t.w, t.y);
+        if (follows) finish_linear(stream, t.y, t.bias, t.lora_xa, t.lora_b, t.lora_scale, t.activation, t.y, t.pre);
+        return;
+    }
     in_pieces(stream, t.x, t.w, SlabOf::rows, aside, [&](const Piece& p) {
         const View y = part(t.y, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : y;
         product_->multiply(stream, {p.rows, p.count, padded(t.w.cols), p.x.data, p.x.ld, p.w.data, p.w.ld, true, sum.data, sum.ld, false, sum.dtype});
