@@ -26,7 +26,7 @@ ctest --test-dir $build --output-on-failure -j "$(nproc)" --timeout 240 || faile
 
 if command -v compute-sanitizer >/dev/null; then
   say "compute-sanitizer"
-  compute-sanitizer --tool memcheck --error-exitcode 1 $build/test/vae_ops_test || failed=1
+  compute-sanitizer --tool memcheck --error-exitcode 1 $build/test/emulated_model_test || failed=1
 else
   say "compute-sanitizer is not installed: left out"
 fi
@@ -36,7 +36,7 @@ gb=1000000000
 say "training: 512 x 768, 77 text tokens, rank 4, accumulation 4, NF4 weights"
 printf '%12s %10s %10s %12s %10s %10s\n' "budget GB" "s/step" "planned MB" "on card MB" "kept all" "resident"
 timeout 300 $build/bench/step_bench --device cuda --preset full --mode train --quant nf4 --accum 4 --runs 3 \
-  --budget $((4 * gb)),$((6 * gb)),$((8 * gb)),$((12 * gb)),$((16 * gb)),$((24 * gb)),$((1000 * gb)) | while read -r line; do
+  --budget $((2 * gb)),$((4 * gb)),$((6 * gb)),$((8 * gb)),$((12 * gb)),$((16 * gb)),$((24 * gb)),$((1000 * gb)) | while read -r line; do
   budget=$(field budget "$line")
   name=$((budget / gb)); [ "$name" = 1000 ] && name=unlimited
   reason=$(sed -nE 's/.*"refused": "([^"]*)".*/\1/p' <<<"$line")

@@ -82,7 +82,7 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
         const Emit emit = tape && keep(b) != BlockKeep::input ? Emit::output_and_tape : Emit::output;
         const Sym out = tape || options_.capture ? temp(S, d_, "hidden") : h;
         inputs_.push_back(h);
-        if (conditioning) emit_modulation(program_, stream_, layers_, *conditioning, static_cast<size_t>(b < at_.doubles ? 2 * (b + 1) : at_.doubles + b + 1), table);
+        if (conditioning) emit_modulation(program_, stream_, layers_, *conditioning, modulation_end(layers_.dims, b), table);
         stream_.use(block_unit(layers_.dims, b), [&] {
             if (b < at_.doubles)
                 double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit);

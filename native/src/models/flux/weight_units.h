@@ -5,6 +5,7 @@
 #include "ops/placed_units.h"
 #include "planning/memory_choice.h"
 #include "tensor/unit_stream.h"
+#include <algorithm>
 
 namespace atelier {
 
@@ -13,7 +14,8 @@ UnitPacks weight_units(const FluxLayers& layers);
 inline size_t modulation_units(const FluxDims& dims) { return static_cast<size_t>(2 * dims.num_layers + dims.num_single_layers); }
 // index: in for_each_modulation's order, whose last is norm_out.
 inline size_t modulation_unit(const FluxDims& dims, size_t index) { return index < modulation_units(dims) ? index : UnitStream::kAlways; }
-// block: doubles before singles
+// How many modulation linears the blocks up to this one have together. block: doubles before singles, here and below
+inline size_t modulation_end(const FluxDims& dims, int64_t block) { return static_cast<size_t>(std::min(2 * (block + 1), dims.num_layers + block + 1)); }
 inline size_t block_unit(const FluxDims& dims, int64_t block) { return modulation_units(dims) + static_cast<size_t>(block); }
 
 // By unit.
