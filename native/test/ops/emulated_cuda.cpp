@@ -56,8 +56,8 @@ std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& kind) {
     sizes.weight_elements = kind.cramped ? 64 * 416 : 1 << 20;
     sizes.rows_elements = kind.cramped ? 40 * 640 : 1 << 20;
     sizes.library_bytes = 0;
-    const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) + (kind.cramped ? ", cramped" : "");
-    return gpu::make_backend(name, 0, sizes, kind.activations, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
+    const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) + (kind.fp8 ? ", fp8" : "") + (kind.cramped ? ", cramped" : "");
+    return gpu::make_backend(name, 0, sizes, kind.activations, kind.fp8, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
 }
 
 } // namespace atelier::test

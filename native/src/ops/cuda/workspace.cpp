@@ -18,7 +18,7 @@ T* copied(Memory& memory, std::byte* to, const T* from, size_t count) {
 Workspace::Workspace(Memory& memory, const WorkspaceSizes& sizes) : memory_(memory), sizes_(sizes) {
     constexpr size_t kValues = 256, kCodes = DynamicMap::kSteps;
     const uint64_t parts[] = {static_cast<uint64_t>(sizes.weight_elements) * 2, static_cast<uint64_t>(sizes.rows_elements) * 2, static_cast<uint64_t>(sizes.library_bytes),
-                              kPartials * sizeof(double), 2 * kMostGroups * sizeof(float), kValues * 4, kValues * 4, kCodes, kCodes};
+                              kPartials * sizeof(double), 2 * kMostGroups * sizeof(float), kValues * 4, kValues * 4, kCodes, kCodes, 2 * sizeof(float)};
     uint64_t offsets[std::size(parts)];
     for (size_t i = 0; i < std::size(parts); ++i) {
         offsets[i] = bytes_;
@@ -30,6 +30,7 @@ Workspace::Workspace(Memory& memory, const WorkspaceSizes& sizes) : memory_(memo
     library = base_ + offsets[2];
     partials = reinterpret_cast<double*>(base_ + offsets[3]);
     stats = reinterpret_cast<float*>(base_ + offsets[4]);
+    scales = reinterpret_cast<float*>(base_ + offsets[9]);
     tables.signed_values = copied(memory, base_ + offsets[5], signed_dynamic_map().values.data(), kValues);
     tables.unsigned_values = copied(memory, base_ + offsets[6], unsigned_dynamic_map().values.data(), kValues);
     tables.signed_codes = copied(memory, base_ + offsets[7], signed_dynamic_map().step_code.data(), kCodes);
