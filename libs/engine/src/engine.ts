@@ -7,10 +7,15 @@ import { FluxTransformer } from './transformer';
 import { u64 } from './u64';
 
 /** What {@link EngineOptions.device} may be. */
-export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?)$/;
+export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?(,fp8)?)$/;
+/** The same for whoever wrote something else. */
+export const DEVICE_FORMS = 'expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it';
 
 export interface EngineOptions {
-  /** `cpu`, `cuda` (the first card), `cuda:N`, or `auto`, the default: the first card that can be used, else the CPU. */
+  /**
+   * `cpu`, `cuda` (the first card), `cuda:N`, or `auto`, the default: the first card that can be used, else the CPU. `cuda,fp8` and `cuda:N,fp8`
+   * multiply NF4 weights in fp8, for speed, on cards of compute capability 8.9 and later.
+   */
   device?: string;
   /** Threads to compute on, on the CPU; 0 means one a core. */
   threads?: number;
@@ -32,7 +37,7 @@ export class Engine extends Loaded<DeviceHandle> {
     return runNow((native) => native.cudaDeviceNames());
   }
 
-  /** "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB". Of `auto` on the CPU though there is a card: also why. */
+  /** "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB", with fp8 also ", fp8 products". Of `auto` on the CPU though there is a card: also why. */
   get description(): string {
     return runNow((native) => native.deviceDescription(this.handle));
   }

@@ -7,7 +7,7 @@ export type {
 export type { Call, Progress } from './call';
 export { type CardRun, cardNames, FLUX_DEV_DIMS, planOnCard, transformerDims } from './card';
 export { ClipText, T5Text, Vae } from './encoders';
-export { DEVICE_PATTERN, Engine, type EngineOptions } from './engine';
+export { DEVICE_FORMS, DEVICE_PATTERN, Engine, type EngineOptions } from './engine';
 export { EngineError } from './errors';
 export { addonPaths } from './load';
 export { dequantizeNf4, dynamicMap, inferenceSigmas, inspectCheckpoint, lossWeight, lrSchedule, nf4Code, Optimizer, quantizeNf4 } from './pieces';

@@ -1,5 +1,5 @@
 // What an engine computes on, by name: the machine may have a card or not.
-import { DEVICE_PATTERN, Engine, EngineError } from '../src';
+import { DEVICE_FORMS, DEVICE_PATTERN, Engine, EngineError } from '../src';
 
 async function description(device?: string): Promise<string> {
   const engine = await Engine.open({ device, threads: 1 });
@@ -28,9 +28,9 @@ test('a card that does not exist is refused with a remedy', async () => {
 });
 
 test('any other name is refused, here and where services read their settings', async () => {
-  for (const device of ['', 'gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'CPU']) {
-    await expect(Engine.open({ device })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/expected cpu, cuda, cuda:N or auto/) });
+  for (const device of ['', 'gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'CPU', 'cpu,fp8', 'auto,fp8', 'cuda,fp16']) {
+    await expect(Engine.open({ device })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(DEVICE_FORMS) });
     expect(device).not.toMatch(DEVICE_PATTERN);
   }
-  for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12']) expect(device).toMatch(DEVICE_PATTERN);
+  for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12', 'cuda,fp8', 'cuda:12,fp8']) expect(device).toMatch(DEVICE_PATTERN);
 });

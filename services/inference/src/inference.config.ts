@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { dataFolder } from '@atelier/checkpoint';
-import { DEVICE_PATTERN } from '@atelier/engine';
+import { DEVICE_FORMS, DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -11,7 +11,7 @@ const count = z.coerce.number().int().positive();
 const settings = z.object({
   ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
   ATELIER_DATA: z.string().min(1).optional(),
-  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, 'expected cpu, cuda, cuda:N or auto').default('auto'),
+  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, DEVICE_FORMS).default('auto'),
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
   ATELIER_TEXT_TOKENS: count.max(512).optional(),
   ATELIER_DEVICE: z.string().min(1).default('cpu'),
@@ -27,7 +27,7 @@ export class InferenceConfig {
   readonly model: string;
   /** Where quantised copies of the transformer are kept. */
   readonly cacheDir: string;
-  /** What computes: cpu, cuda, cuda:N or auto. */
+  /** What computes: cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it. */
   readonly compute: string;
   /** On the CPU; 0: one a core. */
   readonly threads: number;
