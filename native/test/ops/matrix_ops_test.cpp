@@ -260,8 +260,11 @@ TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, w
                     }
                 }
                 std::vector<Matrix> results;
-                for (const bool cramped : {false, true}) {
-                    const auto ops = host_facing(make_emulated_cuda_ops({cramped, activations, true}));
+                std::vector<std::unique_ptr<Ops>> all;
+                for (const bool cramped : {false, true}) all.push_back(host_facing(make_emulated_cuda_ops({cramped, activations, true})));
+                if (activations == DType::bf16 && card_has_fp8()) all.push_back(host_facing(make_cuda_ops(0, true)));
+                for (const auto& ops : all) {
+                    const double sums = ops == all[0] || ops == all[1] ? 3e-6 : 1e-3; // a card's tensor cores keep fewer bits of a sum of fp8 than fp32 has
                     Matrix y(s.M, s.N), dx(s.M, s.K, 1e-6f);
                     LinearArgs t;
                     t.x = x.view(), t.w = stored.weight, t.y = y.view();
@@ -272,8 +275,8 @@ TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, w
                     if (adds) d.lora_dxa = dxa.view(), d.lora_a = a.view();
                     d.accumulate = true;
                     ops->linear_dx(d);
-                    CHECK(relative_error(y.values, expected) < tolerance(*ops, 3e-6));
-                    CHECK(relative_error(dx.values, expected_dx) < tolerance(*ops, 3e-6));
+                    CHECK(relative_error(y.values, expected) < tolerance(*ops, sums));
+                    CHECK(relative_error(dx.values, expected_dx) < tolerance(*ops, sums));
                     CHECK(cosine(y.values, plain) > 0.999);
                     CHECK(cosine(dx.values, plain_dx) > 0.999);
                     CHECK(cosine(y.values, plain) < 0.99999); // it was rounded

@@ -6,6 +6,7 @@
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/nf4_codes.h"
 #include "ops/cuda/typed.h"
+#include <algorithm>
 
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
@@ -116,13 +117,13 @@ void finish_scale(cudaStream_t stream, const float* partials, int64_t count, flo
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
 void e4m3_scale_of(cudaStream_t stream, const View& x, float* partials, float* scale) {
-    const int64_t blocks = x.rows < kPartials ? x.rows : kPartials;
+    const int64_t blocks = std::min({maps::pieces(x.size(), 4 * kThreads), x.rows, kPartials});
     with_type_and_width(x.dtype, wide({x}), [&]<class T, int W>() { launch(stream, blocks, kThreads, kRoom, largest_kernel<T, W>, Rows<T>(x), partials); });
     finish_scale(stream, partials, blocks, scale);
 }
 
 void e4m3_scale_of(cudaStream_t stream, const Weight& w, float* partials, float* scale) {
-    const int64_t count = w.rows * w.cols / Nf4Data::kBlock, wanted = maps::pieces(count, 4 * kThreads), blocks = wanted < kPartials ? wanted : kPartials;
+    const int64_t count = w.rows * w.cols / Nf4Data::kBlock, blocks = std::min(maps::pieces(count, 4 * kThreads), kPartials);
     launch(stream, blocks, kThreads, kRoom, largest_block_kernel, w.nf4, count, partials);
     finish_scale(stream, partials, blocks, scale);
 }
