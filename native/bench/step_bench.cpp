@@ -30,7 +30,7 @@ constexpr const char* kHelp = R"(step_bench: times of whole steps, one JSON line
       startup  from process start to the end of the first LoRA step, weights read from disk
   --quant none|nf4                  how base weights are kept (default: both)
   --recompute 0|1                   gradient checkpointing (default 0; with nf4 1)
-  --device cpu|cuda|cuda:N          (default cpu); on a card also the largest memory in use on it, whoever uses it, beside the plan
+  --device cpu|cuda|cuda:N|…,fp8    (default cpu); on a card also the largest memory in use on it, whoever uses it, beside the plan
   --budget BYTES,BYTES,...          train: memory budgets, one line each, of one model; 0: none. A budget that does not do is a line that says why
   --threads N (2)  --rank N (4)  --accum N (1)  --runs N (5)  --infer-steps N (4)
   --double N --single N --heads N --head-dim N --grid-h N --grid-w N --text N --joint N --pooled N   instead of the preset's sizes
@@ -83,7 +83,7 @@ std::vector<uint64_t> numbers(const std::string& list) {
 class CardMemory {
 public:
     explicit CardMemory(const Device& device, const std::string& which) : memory_(device.impl->ops->memory()) {
-        if (!memory_.on_host()) total_ = cuda_devices().at(which.size() > 5 ? std::stoul(which.substr(5)) : 0).total_bytes;
+        if (!memory_.on_host()) total_ = cuda_devices().at(which.starts_with("cuda:") ? std::stoul(which.substr(5)) : 0).total_bytes;
     }
     void look() {
         if (total_) most_ = std::max(most_, total_ - std::min(total_, memory_.free_bytes()));

@@ -9,7 +9,7 @@ export interface ModelHostOptions {
   t5Bytes?: () => Promise<number>;
   /** Where quantised copies are kept; none are without it. */
   cacheDir?: string;
-  /** What computes: `cpu`, `cuda`, `cuda:N`, or `auto`, the default. */
+  /** What computes: `cpu`, `cuda`, `cuda:N`, a card also with `,fp8` behind it, or `auto`, the default. */
   compute?: string;
   /** On the CPU; 0: all cores. */
   threads?: number;

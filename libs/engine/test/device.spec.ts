@@ -1,6 +1,6 @@
 // What an engine computes on, by name: the machine may have a card or not.
 import { totalmem } from 'node:os';
-import { computeMemory, DEVICE_PATTERN, Engine, EngineError } from '../src';
+import { computeMemory, DEVICE_FORMS, DEVICE_PATTERN, Engine, EngineError } from '../src';
 
 async function description(device?: string): Promise<string> {
   const engine = await Engine.open({ device, threads: 1 });
@@ -41,9 +41,9 @@ test('the memory that is shared out: the card\'s that is named or comes first, e
 });
 
 test('any other name is refused, here and where services read their settings', async () => {
-  for (const device of ['', 'gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'CPU']) {
-    await expect(Engine.open({ device })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/expected cpu, cuda, cuda:N or auto/) });
+  for (const device of ['', 'gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'CPU', 'cpu,fp8', 'auto,fp8', 'cuda,fp16']) {
+    await expect(Engine.open({ device })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(DEVICE_FORMS) });
     expect(device).not.toMatch(DEVICE_PATTERN);
   }
-  for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12']) expect(device).toMatch(DEVICE_PATTERN);
+  for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12', 'cuda,fp8', 'cuda:12,fp8']) expect(device).toMatch(DEVICE_PATTERN);
 });

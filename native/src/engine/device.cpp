@@ -5,21 +5,33 @@
 #include <charconv>
 #include <chrono>
 #include <functional>
+#include <string_view>
 
 namespace atelier {
 namespace {
 
 std::string shown(const CudaDevice& card) { return card.name + ", " + std::to_string((card.total_bytes + (1ull << 29)) >> 30) + " GB"; }
 
-// The number in "cuda" (0) or "cuda:N".
-int card_number(const std::string& which) {
+constexpr double kFp8Rate = 1.9; // of products, as a multiple of bf16's: twice by the published figures, a little less reached
+
+struct CardChoice {
     int number = 0;
-    const char *begin = which.data() + std::min<size_t>(which.size(), 5), *end = which.data() + which.size();
-    const bool plain = which == "cuda";
-    const auto [stop, error] = std::from_chars(begin, end, number);
-    require(plain || (which.starts_with("cuda:") && error == std::errc() && stop == end && number >= 0), ErrorCode::invalid_argument, "device \"", which,
-            "\": expected cpu, cuda, cuda:N or auto");
-    return plain ? 0 : number;
+    bool fp8 = false;
+};
+
+// "cuda" (number 0) or "cuda:N", either with ",fp8" behind it.
+CardChoice card_choice(const std::string& which) {
+    constexpr std::string_view kFp8 = ",fp8", kCard = "cuda:";
+    CardChoice choice;
+    std::string_view card = which;
+    choice.fp8 = card.ends_with(kFp8);
+    if (choice.fp8) card.remove_suffix(kFp8.size());
+    if (card == "cuda") return choice;
+    const char *begin = card.data() + std::min(card.size(), kCard.size()), *end = card.data() + card.size();
+    const auto [stop, error] = std::from_chars(begin, end, choice.number);
+    require(card.starts_with(kCard) && error == std::errc() && stop == end && choice.number >= 0, ErrorCode::invalid_argument, "device \"", which,
+            "\": expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it");
+    return choice;
 }
 
 // Bytes/ms of large copies from page-locked memory, the best of three: what a plan with fetched weights lives by. Takes some 10 ms.
@@ -56,19 +68,23 @@ std::shared_ptr<Device> Device::cpu(int threads, const std::string& isa) {
     return of(std::move(impl));
 }
 
-std::shared_ptr<Device> Device::cuda(int index) {
+std::shared_ptr<Device> Device::cuda(int index, bool fp8) {
     std::unique_ptr<Impl> impl = std::make_unique<Impl>();
-    impl->ops = make_cuda_ops(index);
+    impl->ops = make_cuda_ops(index, fp8);
     const CudaDevice card = cuda_devices().at(static_cast<size_t>(index));
-    impl->description = "cuda: " + shown(card);
+    impl->description = "cuda: " + shown(card) + (fp8 ? ", fp8 products" : "");
     impl->profile = profile_of_card(card.name);
+    if (fp8) impl->profile.matrix *= kFp8Rate;
     impl->profile.host_copy = measured_copy(impl->ops->memory());
     return of(std::move(impl));
 }
 
 std::shared_ptr<Device> Device::open(const std::string& which, int threads, const std::string& isa) {
     if (which == "cpu") return cpu(threads, isa);
-    if (which != "auto") return cuda(card_number(which));
+    if (which != "auto") {
+        const CardChoice choice = card_choice(which);
+        return cuda(choice.number, choice.fp8);
+    }
     std::string refusals;
     for (int card = 0; card < static_cast<int>(cuda_devices().size()); ++card) {
         try {

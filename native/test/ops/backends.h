@@ -32,6 +32,12 @@ inline std::vector<std::unique_ptr<Ops>> backends(Workspaces workspaces = Worksp
     return all;
 }
 
+// Whether this machine's first card multiplies fp8.
+inline bool card_has_fp8() {
+    const std::vector<CudaDevice> cards = cuda_devices();
+    return !cards.empty() && 10 * cards[0].major + cards[0].minor >= 89;
+}
+
 // A matrix of activations as the backend keeps it, so that references start from the numbers that it starts from.
 inline Matrix kept(Ops& ops, Matrix m) {
     return ops.activations() == DType::bf16 ? HalfMatrix(m).wide() : m;

@@ -1,6 +1,7 @@
 // The product over a library with cuBLASLt's names that computes on the host: what is asked of it, and that rows and columns are not confused.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/error.h"
+#include "base/fp8.h"
 #include "ops/cuda/cublaslt_api.h"
 #include "ops/cuda/cublaslt_product.h"
 #include "support.h"
@@ -88,6 +89,41 @@ TEST_CASE("products, row by row") {
                 }
 }
 
+TEST_CASE("products of fp8 operands, each times its scale; the scales of one call are not those of the next") {
+    std::mt19937 random(6);
+    const auto product = make_product();
+    struct alignas(16) Bytes { uint8_t v[16]; };
+    const auto drawn = [&](int64_t rows, int64_t ld) {
+        std::vector<Bytes> bytes(static_cast<size_t>(rows * ld / 16));
+        std::normal_distribution<float> normal(0, 20);
+        for (Bytes& sixteen : bytes)
+            for (uint8_t& v : sixteen.v) v = float_to_e4m3(normal(random));
+        return bytes;
+    };
+    struct alignas(16) Result { float v[4]; };
+    for (const bool narrow : {false, true})
+        for (const bool accumulate : {false, true})
+            for (const float a_scale : {0.5f, 0.125f}) {
+                constexpr int64_t m = 5, n = 32, k = 48, lda = 64, ldb = 48, ldc = 40;
+                const std::vector<Bytes> a = drawn(m, lda), b = drawn(n, ldb);
+                std::vector<Result> c(m * ldc / 4, Result{{1, 1, 1, 1}});
+                const float b_scale = 3;
+                gpu::Product p{m, n, k, a.data(), lda, b.data(), ldb, true, c.data(), ldc, accumulate, narrow ? DType::bf16 : DType::f32, DType::f8_e4m3, &a_scale, &b_scale};
+                if (narrow) std::fill_n(reinterpret_cast<uint16_t*>(c.data()), m * ldc, float_to_bf16(1));
+                product->multiply(nullptr, p);
+                std::vector<float> got;
+                std::vector<double> expected;
+                for (int64_t i = 0; i < m; ++i)
+                    for (int64_t j = 0; j < n; ++j) {
+                        double sum = 0;
+                        for (int64_t t = 0; t < k; ++t) sum += e4m3_to_float(a[0].v[i * lda + t]) * e4m3_to_float(b[0].v[j * ldb + t]);
+                        expected.push_back(sum * a_scale * b_scale + (accumulate ? 1 : 0));
+                        got.push_back(narrow ? bf16_to_float(reinterpret_cast<uint16_t*>(c.data())[i * ldc + j]) : reinterpret_cast<float*>(c.data())[i * ldc + j]);
+                    }
+                CHECK(relative_error(got, expected) < (narrow ? 1.0 / 256 : 1e-6));
+            }
+}
+
 TEST_CASE("an algorithm is chosen once for equal products, and everything is given back") {
     std::mt19937 random(4);
     const int before = [] { make_product(); return ask_fake("fake_objects"); }();
@@ -124,6 +160,21 @@ TEST_CASE("operands that the library would misread are refused") {
     p = good;
     p.c_type = DType::f16;
     CHECK_THROWS_AS(product->multiply(nullptr, p), Error);
+    p = good;
+    p.type = DType::f16;
+    CHECK_THROWS_AS(product->multiply(nullptr, p), Error);
+    alignas(16) const uint8_t bytes[16 * 32] = {};
+    alignas(16) float result[16 * 16];
+    const float one = 1;
+    const gpu::Product fp8{16, 16, 32, bytes, 32, bytes, 32, true, result, 16, false, DType::f32, DType::f8_e4m3, &one, &one};
+    product->multiply(nullptr, fp8);
+    for (const auto& spoil : {+[](gpu::Product& q) { q.b_rows_are_columns = false; }, +[](gpu::Product& q) { q.n = 8; }, +[](gpu::Product& q) { q.k = 24; },
+                              +[](gpu::Product& q) { q.lda = 40; }, +[](gpu::Product& q) { q.c = static_cast<float*>(q.c) + 1; }, +[](gpu::Product& q) { q.ldc = 17; },
+                              +[](gpu::Product& q) { q.a_scale = nullptr; }}) {
+        p = fp8;
+        spoil(p);
+        CHECK_THROWS_AS(product->multiply(nullptr, p), Error);
+    }
     p = good;
     p.ldc = 3; // shorter than its rows: the library refuses every algorithm
     CHECK_THROWS_AS(product->multiply(nullptr, p), Error);

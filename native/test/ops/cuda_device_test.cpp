@@ -46,14 +46,30 @@ TEST_CASE("a card opens, or the error says why not and what to do") {
 TEST_CASE("a card that does not exist is refused") {
     refusal(ErrorCode::unsupported, [] { Device::cuda(1000); });
     refusal(ErrorCode::unsupported, [] { Device::open("cuda:1000"); });
+    refusal(ErrorCode::unsupported, [] { Device::open("cuda:1000,fp8"); });
     refusal(ErrorCode::unsupported, [] { Device::cuda(-1); });
 }
 
 TEST_CASE("a device by name") {
     CHECK(Device::open("cpu", 1, "portable")->description() == Device::cpu(1, "portable")->description());
-    for (const char* wrong : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda0", "CPU"}) {
+    for (const char* wrong : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda0", "CPU", "cpu,fp8", "auto,fp8", ",fp8", "cuda:,fp8", "cuda,fp16", "cuda,fp8,fp8", "cuda,"}) {
         CAPTURE(wrong);
-        CHECK(contains(refusal(ErrorCode::invalid_argument, [&] { Device::open(wrong); }), "expected cpu, cuda, cuda:N or auto"));
+        CHECK(contains(refusal(ErrorCode::invalid_argument, [&] { Device::open(wrong); }), "expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it"));
+    }
+}
+
+TEST_CASE("fp8 is a card's that has it; one that has not says so and is not opened without it") {
+    if (cuda_device_names().empty()) {
+        CHECK(refusal(ErrorCode::unsupported, [] { Device::open("cuda,fp8"); }) == refusal(ErrorCode::unsupported, [] { Device::open("cuda"); }));
+        return;
+    }
+    try {
+        CHECK(Device::open("cuda,fp8")->description() == "cuda: " + cuda_device_names()[0] + ", fp8 products");
+    } catch (const Error& e) {
+        CHECK(e.code() == ErrorCode::unsupported);
+        const std::string text = e.what();
+        CAPTURE(text);
+        CHECK((contains(text, "open it as cuda:0, without ,fp8") || contains(text, "ATELIER_CUBLASLT") || contains(text, "CMAKE_CUDA_ARCHITECTURES") || contains(text, "8.0 or newer")));
     }
 }
 

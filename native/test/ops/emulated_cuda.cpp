@@ -1,10 +1,18 @@
 #include "ops/emulated_cuda.h"
+#include "base/fp8.h"
 #include "ops/cuda/backend.h"
+#include <array>
 
 namespace atelier::test {
 namespace {
 
 namespace gpu = atelier::cuda_emulated;
+
+constexpr auto kE4m3 = [] { // looked up: products of fp8 take most of a test's time
+    std::array<float, 256> values{};
+    for (size_t code = 0; code < values.size(); ++code) values[code] = e4m3_to_float(static_cast<uint8_t>(code));
+    return values;
+}();
 
 // What cuBLASLt does, and what it insists on.
 class HostProduct final : public gpu::MatrixProduct {
@@ -12,16 +20,23 @@ public:
     void multiply(cudaStream_t stream, const gpu::Product& p) override {
         const emulated::DeviceAccess access;
         emulated::finish(stream);
-        for (const int64_t ld : {p.lda, p.ldb}) require(ld % gpu::kRowGranule == 0, ErrorCode::internal, "product: rows of ", ld, " elements are not whole granules");
-        for (const void* matrix : {static_cast<const void*>(p.a), static_cast<const void*>(p.b), static_cast<const void*>(p.c)})
-            require(emulated::on_device(matrix), ErrorCode::internal, "product: a matrix that is not in the card's memory");
-        require(p.c_type == DType::f32 || p.c_type == DType::bf16, ErrorCode::internal, "product: a result in ", dtype_name(p.c_type));
-        for (const uint16_t* operand : {p.a, p.b}) require(reinterpret_cast<uintptr_t>(operand) % 16 == 0, ErrorCode::internal, "product: an operand that is not aligned");
+        gpu::check_product(p);
+        const bool fp8 = p.type == DType::f8_e4m3;
+        for (const void* data : {p.a, p.b, static_cast<const void*>(p.c), static_cast<const void*>(fp8 ? p.a_scale : p.a), static_cast<const void*>(fp8 ? p.b_scale : p.b)})
+            require(emulated::on_device(data), ErrorCode::internal, "product: something that is not in the card's memory");
+        fp8 ? multiply_typed(p, *p.a_scale * *p.b_scale, static_cast<const uint8_t*>(p.a), static_cast<const uint8_t*>(p.b), [](uint8_t code) { return kE4m3[code]; })
+            : multiply_typed(p, 1, static_cast<const uint16_t*>(p.a), static_cast<const uint16_t*>(p.b), bf16_to_float);
+    }
+
+private:
+    template <class T, class Widen>
+    static void multiply_typed(const gpu::Product& p, float scale, const T* first, const T* second, Widen widen) {
         for (int64_t i = 0; i < p.m; ++i)
             for (int64_t j = 0; j < p.n; ++j) {
-                const uint16_t *a = p.a + i * p.lda, *b = p.b + (p.b_rows_are_columns ? j * p.ldb : j);
+                const T *a = first + i * p.lda, *b = second + (p.b_rows_are_columns ? j * p.ldb : j);
                 float sum = 0;
-                for (int64_t k = 0; k < p.k; ++k) sum += bf16_to_float(a[k]) * bf16_to_float(b[p.b_rows_are_columns ? k : k * p.ldb]);
+                for (int64_t k = 0; k < p.k; ++k) sum += widen(a[k]) * widen(b[p.b_rows_are_columns ? k : k * p.ldb]);
+                sum *= scale;
                 const int64_t at = i * p.ldc + j;
                 if (p.c_type == DType::bf16) {
                     uint16_t& c = static_cast<uint16_t*>(p.c)[at];
@@ -41,12 +56,12 @@ std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& kind) {
     sizes.weight_elements = kind.cramped ? 64 * 416 : 1 << 20;
     sizes.rows_elements = kind.cramped ? 40 * 640 : 1 << 20;
     sizes.library_bytes = 0;
-    const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) + (kind.cramped ? ", cramped" : "");
-    return gpu::make_backend(name, 0, sizes, kind.activations, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
+    const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) + (kind.fp8 ? ", fp8" : "") + (kind.cramped ? ", cramped" : "");
+    return gpu::make_backend(name, 0, sizes, kind.activations, kind.fp8, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
 }
 
 uint64_t card_workspace_bytes() {
-    return gpu::make_backend("", 0, {}, DType::bf16, [](void*, uint64_t) { return std::make_unique<HostProduct>(); })->workspace_bytes();
+    return gpu::workspace_bytes({});
 }
 
 } // namespace atelier::test

@@ -8,6 +8,7 @@ namespace atelier::test {
 struct Emulated {
     bool cramped = false; // a workspace so small that products are done in many slabs and chunks
     DType activations = DType::f32;
+    bool fp8 = false; // products of NF4 weights
 };
 std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& = {});
 

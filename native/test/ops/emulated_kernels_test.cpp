@@ -2,6 +2,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include "base/fp8.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cuda/attention.h"
 #include "ops/cuda/kernels.h"
@@ -182,6 +183,66 @@ TEST_CASE("NF4 to bf16: whole blocks, odd rows, ranges of columns, scales counte
                         wrong += aligned[i * ld + j] != float_to_bf16(expected[static_cast<size_t>((part.row + i) * c.cols + part.col + j)]);
                 CHECK(wrong == 0);
             }
+        }
+}
+
+TEST_CASE("e4m3: scales from the largest magnitude, rows of activations, NF4 as rows and turned") {
+    std::mt19937 random(8);
+    std::vector<float> partials(gpu::kPartials);
+    struct alignas(16) Sixteen { uint8_t v[16]; };
+    float scale = 0;
+    for (const float largest : {3.0f, 900.0f, 1e-3f, 0.0f}) // wide loads and single ones, two types, rows at a distance
+        for (const int64_t cols : {int64_t{64}, int64_t{1088}, int64_t{50}}) {
+            CAPTURE(cols);
+            Matrix x(37, cols + 4, random, largest / 5);
+            x.at(36, cols - 1) = -largest;
+            for (float& v : x.values) v = std::clamp(v, -largest, largest);
+            HalfMatrix half(x);
+            for (const bool narrow : {false, true}) {
+                View view = narrow ? half.view() : x.view();
+                view.cols = cols;
+                const Matrix source = narrow ? half.wide() : x;
+                gpu::e4m3_scale_of(nullptr, view, partials.data(), &scale);
+                CHECK(scale == e4m3_scale(std::fabs(source.values[static_cast<size_t>(36 * (cols + 4) + cols - 1)])));
+                const int64_t ld = (cols + 15) / 16 * 16;
+                std::vector<Sixteen> out(static_cast<size_t>(37 * ld / 16));
+                gpu::narrow_rows_e4m3(nullptr, view, &scale, out[0].v, ld);
+                int64_t wrong = 0;
+                for (int64_t i = 0; i < 37; ++i)
+                    for (int64_t j = 0; j < cols; ++j) wrong += out[0].v[i * ld + j] != float_to_e4m3(source.values[static_cast<size_t>(i * (cols + 4) + j)] * (1 / scale));
+                CHECK(wrong == 0);
+            }
+        }
+    for (const bool twice : {false, true})
+        for (const int64_t rows : {int64_t{48}, int64_t{272}}) {
+            CAPTURE(rows);
+            constexpr int64_t cols = 192;
+            Matrix w(rows, cols, random);
+            const Nf4Storage stored = nf4_quantize_tensor(w.values, twice);
+            std::vector<Sixteen> packed(stored.packed.size() / 16);
+            std::copy(stored.packed.begin(), stored.packed.end(), packed[0].v);
+            Weight weight{WeightFormat::nf4, rows, cols, nullptr, stored.data()};
+            weight.nf4.packed = packed[0].v;
+            std::vector<float> wide(w.values.size());
+            nf4_dequantize_range(weight.nf4, 0, wide);
+            const float largest = std::fabs(*std::max_element(wide.begin(), wide.end(), [](float a, float b) { return std::fabs(a) < std::fabs(b); }));
+            gpu::e4m3_scale_of(nullptr, weight, partials.data(), &scale);
+            CHECK(scale == e4m3_scale(largest));
+            const auto expected = [&](int64_t row, int64_t col) {
+                const int64_t index = row * cols + col;
+                const uint8_t byte = weight.nf4.packed[index / 2];
+                return float_to_e4m3(kNf4Code[index & 1 ? byte & 15 : byte >> 4] * (weight.nf4.block_scale(index / 64) * (1 / scale)));
+            };
+            std::vector<Sixteen> part(static_cast<size_t>((rows - 16) * cols / 16)), turned(static_cast<size_t>(128 * rows / 16));
+            gpu::nf4_rows_e4m3(nullptr, weight, 16, rows - 16, &scale, part[0].v);
+            gpu::nf4_columns_e4m3(nullptr, weight, 64, 128, &scale, turned[0].v);
+            int64_t wrong = 0, wrong_turned = 0;
+            for (int64_t i = 16; i < rows; ++i)
+                for (int64_t j = 0; j < cols; ++j) wrong += part[0].v[(i - 16) * cols + j] != expected(i, j);
+            for (int64_t i = 0; i < rows; ++i)
+                for (int64_t j = 64; j < cols; ++j) wrong_turned += turned[0].v[(j - 64) * rows + i] != expected(i, j);
+            CHECK(wrong == 0);
+            CHECK(wrong_turned == 0);
         }
 }
 

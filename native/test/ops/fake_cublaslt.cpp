@@ -1,5 +1,6 @@
 // A library with cuBLASLt's names that computes in host loops, column by column as the real one documents it. It insists on what the real one
-// does: stated alignments, leading dimensions, shapes that fit each other. The first algorithm it offers is always refused.
+// does: stated alignments, leading dimensions, shapes that fit each other; of fp8 operands the layout, whole granules and scales. The first algorithm it offers is always refused.
+#include "base/fp8.h"
 #include "base/half.h"
 #include "ops/cuda/cublaslt_api.h"
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace atelier::cuda_emulated::cublaslt {
 struct Context {};
 struct Operation {
     Transpose a = Transpose::no, b = Transpose::no;
+    const void *a_scale = nullptr, *b_scale = nullptr;
 };
 struct Layout {
     ElementType type;
@@ -35,8 +37,20 @@ int objects, questions;
 
 float element(const void* data, const lt::Layout& l, uint64_t row, uint64_t col) {
     const uint64_t at = row + col * static_cast<uint64_t>(l.ld);
+    if (l.type == lt::ElementType::e4m3) return atelier::e4m3_to_float(static_cast<const uint8_t*>(data)[at]);
     return l.type == lt::ElementType::f32 ? static_cast<const float*>(data)[at] : atelier::bf16_to_float(static_cast<const uint16_t*>(data)[at]);
 }
+
+// "To use FP8 kernels …" of cublasLtMatmul's manual, and its rules of tensor cores.
+bool takes_fp8(const lt::Operation& o, const lt::Layout& a, const lt::Layout& b, const lt::Layout& c) {
+    const auto whole = [](uint64_t elements, const lt::Layout& l) {
+        return elements * (l.type == lt::ElementType::e4m3 ? 1 : l.type == lt::ElementType::bf16 ? 2 : 4) % 16 == 0;
+    };
+    return b.type == a.type && o.a == lt::Transpose::yes && o.b == lt::Transpose::no && whole(a.rows, a) && whole(b.rows, b) && whole(c.rows, c) &&
+           whole(static_cast<uint64_t>(a.ld), a) && whole(static_cast<uint64_t>(b.ld), b) && whole(static_cast<uint64_t>(c.ld), c) && stated[2] % 16 == 0;
+}
+
+float scale_of(const void* scale) { return scale ? *static_cast<const float*>(scale) : 1; }
 
 bool aligned(const void* data, int which) { return reinterpret_cast<uintptr_t>(data) % stated[which] == 0; }
 
@@ -77,7 +91,13 @@ Status cublasLtMatmulDescCreate(lt::Operation** o, lt::ComputeType compute, lt::
     return compute == lt::ComputeType::f32 && scale == lt::ElementType::f32 ? made(o, {}) : kInvalid;
 }
 Status cublasLtMatmulDescSetAttribute(lt::Operation* o, lt::OperationField field, const void* value, size_t bytes) {
-    return set(field == lt::OperationField::transpose_a ? o->a : o->b, value, bytes);
+    switch (field) {
+        case lt::OperationField::transpose_a: return set(o->a, value, bytes);
+        case lt::OperationField::transpose_b: return set(o->b, value, bytes);
+        case lt::OperationField::scale_a: return set(o->a_scale, value, bytes);
+        case lt::OperationField::scale_b: return set(o->b_scale, value, bytes);
+    }
+    return kInvalid;
 }
 Status cublasLtMatmulDescDestroy(lt::Operation* o) { return freed(o); }
 Status cublasLtMatrixLayoutCreate(lt::Layout** l, lt::ElementType type, uint64_t rows, uint64_t cols, int64_t ld) { return made(l, {type, rows, cols, ld}); }
@@ -108,6 +128,9 @@ Status cublasLtMatmul(lt::Context*, lt::Operation* o, const void* alpha, const v
     if (algorithm->data[0] != kTaken) return Status::not_supported;
     if (!workspace || bytes < workspace_stated || c != d || lc != ld) return kInvalid;
     if (!aligned(a, 0) || !aligned(b, 1) || !aligned(c, 2) || !aligned(d, 3)) return kInvalid;
+    const bool fp8 = la->type == lt::ElementType::e4m3;
+    if (fp8 ? !takes_fp8(*o, *la, *lb, *lc) : o->a_scale || o->b_scale) return kInvalid; // of other operands a scale is "an unsupported combination"
+    const float scale = scale_of(o->a_scale) * scale_of(o->b_scale);
     const bool flip_a = o->a == lt::Transpose::yes, flip_b = o->b == lt::Transpose::yes;
     const uint64_t m = flip_a ? la->cols : la->rows, k = flip_a ? la->rows : la->cols, n = flip_b ? lb->rows : lb->cols;
     if ((flip_b ? lb->cols : lb->rows) != k || ld->rows != m || ld->cols != n) return kInvalid;
@@ -118,7 +141,7 @@ Status cublasLtMatmul(lt::Context*, lt::Operation* o, const void* alpha, const v
             float sum = 0;
             for (uint64_t t = 0; t < k; ++t) sum += element(a, *la, flip_a ? t : i, flip_a ? i : t) * element(b, *lb, flip_b ? j : t, flip_b ? t : j);
             const float kept = *static_cast<const float*>(beta);
-            const float value = *static_cast<const float*>(alpha) * sum + (kept != 0 ? kept * element(c, *lc, i, j) : 0);
+            const float value = *static_cast<const float*>(alpha) * scale * sum + (kept != 0 ? kept * element(c, *lc, i, j) : 0);
             const uint64_t at = i + j * static_cast<uint64_t>(ld->ld);
             if (ld->type == lt::ElementType::f32) static_cast<float*>(d)[at] = value;
             else static_cast<uint16_t*>(d)[at] = atelier::float_to_bf16(value);

@@ -48,6 +48,24 @@ TEST_CASE("warps: every task by exactly one warp") {
     }
 }
 
+TEST_CASE("NF4 turned: every element into the tile once and out of it once") {
+    for (int64_t rows : {16, 128, 336})
+        for (int64_t cols : {64, 192}) {
+            Visits in(rows * cols), out(rows * cols);
+            for (int64_t block = 0; block < turned_blocks(rows, cols); ++block)
+                for (int thread = 0; thread < 256; ++thread) {
+                    const Cell from = turned_tile(block, rows), own = tile_cell(0, thread, kTurnedCols, static_cast<int>(kNf4PerThread), 256);
+                    for (int64_t i = 0; from.row + own.row < rows && i < kNf4PerThread; ++i) in.at((from.row + own.row) * cols + from.col + own.col + i);
+                    for (int step = 0; step < 2; ++step) {
+                        const Cell at = tile_cell(step, thread, kTurnedRows, 16, 256);
+                        for (int64_t i = 0; from.row + at.col < rows && i < 16; ++i) out.at((from.col + at.row) * rows + from.row + at.col + i);
+                    }
+                }
+            CHECK(in.once());
+            CHECK(out.once());
+        }
+}
+
 TEST_CASE("NF4: every run of 32 elements once") {
     for (int64_t count : {64, 192, 64 * 1000}) {
         Visits seen(count);

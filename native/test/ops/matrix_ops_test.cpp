@@ -2,6 +2,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include "base/fp8.h"
 #include "base/half.h"
 #include "ops/backends.h"
 #include "ops/math/activations.h"
@@ -192,6 +193,115 @@ TEST_CASE("linears read one type and write another, with and without something t
                         CHECK(relative_error(half_out ? half_y.wide().values : y.values, expected) < 3e-6 + once);
                         CHECK(relative_error(half_out ? half_dx.wide().values : dx.values, expected_dx) < 3e-6 + once);
                     }
+}
+
+namespace {
+
+// A matrix as products with fp8 take it: under one scale, times which it is given back.
+Matrix as_e4m3(Matrix m) {
+    float largest = 0;
+    for (const float v : m.values) largest = std::max(largest, std::fabs(v));
+    const float scale = e4m3_scale(largest);
+    for (float& v : m.values) v = e4m3_to_float(float_to_e4m3(v * (1 / scale))) * scale;
+    return m;
+}
+
+// The same of NF4, in the kernels' order: a block's factor first.
+Matrix as_e4m3(const Weight& w, float largest) {
+    const float scale = e4m3_scale(largest);
+    Matrix m(w.rows, w.cols);
+    for (int64_t i = 0; i < w.rows * w.cols; ++i) {
+        const uint8_t byte = w.nf4.packed[i / 2];
+        const float factor = w.nf4.block_scale(w.nf4.block_of(i)) * (1 / scale);
+        m.values[static_cast<size_t>(i)] = e4m3_to_float(float_to_e4m3(kNf4Code[i % 2 ? byte & 15 : byte >> 4] * factor)) * scale;
+    }
+    return m;
+}
+
+double cosine(const std::vector<float>& a, const std::vector<double>& b) {
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < a.size(); ++i) ab += a[i] * b[i], aa += static_cast<double>(a[i]) * a[i], bb += b[i] * b[i];
+    return ab / std::sqrt(aa * bb);
+}
+
+} // namespace
+
+TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, whatever the size of the pieces, and stay near the unrounded") {
+    std::mt19937 random(6);
+    for (const Shape& s : {Shape{97, 416, 192, 4}, Shape{16, 48, 64, 2}})
+        for (const DType activations : {DType::f32, DType::bf16})
+            for (const bool adds : {false, true}) {
+                CAPTURE(s.N);
+                CAPTURE(static_cast<int>(activations));
+                CAPTURE(adds);
+                // Both sides of e4m3's range: gradients are small numbers, far below 2^-9.
+                Matrix x = HalfMatrix(Matrix(s.M, s.K, random, 3)).wide(), dy = HalfMatrix(Matrix(s.M, s.N, random, 1e-6f)).wide(), w(s.N, s.K, random, 0.02f), bias(1, s.N, random),
+                       a(s.rank, s.K, random, 0.02f), dxa(s.M, s.rank, random, 1e-6f);
+                const StoredWeight stored = store(w, WeightFormat::nf4, adds);
+                Matrix wide(s.N, s.K);
+                wide.values = stored.wide;
+                const auto [least, most] = std::minmax_element(wide.values.begin(), wide.values.end());
+                Matrix x8 = as_e4m3(x), dy8 = as_e4m3(dy), w8 = as_e4m3(stored.weight, std::max(-*least, *most));
+                std::vector<double> expected, plain, expected_dx, plain_dx;
+                for (int64_t i = 0; i < s.M; ++i) {
+                    for (int64_t n = 0; n < s.N; ++n) {
+                        double sum = adds ? bias.values[static_cast<size_t>(n)] : 0, unrounded = sum;
+                        for (int64_t k = 0; k < s.K; ++k) sum += static_cast<double>(x8.at(i, k)) * w8.at(n, k), unrounded += static_cast<double>(x.at(i, k)) * wide.at(n, k);
+                        expected.push_back(sum), plain.push_back(unrounded);
+                    }
+                    for (int64_t k = 0; k < s.K; ++k) {
+                        double sum = 1e-6, unrounded = 1e-6;
+                        for (int64_t n = 0; n < s.N; ++n) sum += static_cast<double>(dy8.at(i, n)) * w8.at(n, k), unrounded += static_cast<double>(dy.at(i, n)) * wide.at(n, k);
+                        for (int64_t r = 0; adds && r < s.rank; ++r) {
+                            const double low = static_cast<double>(dxa.at(i, r)) * a.at(r, k);
+                            sum += low, unrounded += low;
+                        }
+                        expected_dx.push_back(sum), plain_dx.push_back(unrounded);
+                    }
+                }
+                std::vector<Matrix> results;
+                std::vector<std::unique_ptr<Ops>> all;
+                for (const bool cramped : {false, true}) all.push_back(host_facing(make_emulated_cuda_ops({cramped, activations, true})));
+                if (activations == DType::bf16 && card_has_fp8()) all.push_back(host_facing(make_cuda_ops(0, true)));
+                for (const auto& ops : all) {
+                    const double sums = ops == all[0] || ops == all[1] ? 3e-6 : 1e-3; // a card's tensor cores keep fewer bits of a sum of fp8 than fp32 has
+                    Matrix y(s.M, s.N), dx(s.M, s.K, 1e-6f);
+                    LinearArgs t;
+                    t.x = x.view(), t.w = stored.weight, t.y = y.view();
+                    t.bias = adds ? bias.values.data() : nullptr;
+                    ops->linear(t);
+                    LinearDxArgs d;
+                    d.dy = dy.view(), d.w = stored.weight, d.dx = dx.view();
+                    if (adds) d.lora_dxa = dxa.view(), d.lora_a = a.view();
+                    d.accumulate = true;
+                    ops->linear_dx(d);
+                    CHECK(relative_error(y.values, expected) < tolerance(*ops, sums));
+                    CHECK(relative_error(dx.values, expected_dx) < tolerance(*ops, sums));
+                    CHECK(cosine(y.values, plain) > 0.999);
+                    CHECK(cosine(dx.values, plain_dx) > 0.999);
+                    CHECK(cosine(y.values, plain) < 0.99999); // it was rounded
+                    results.push_back(y), results.push_back(dx);
+                }
+                CHECK(results[2].values == results[0].values);
+                CHECK(results[3].values == results[1].values);
+            }
+}
+
+TEST_CASE("fp8: other weights, few rows and sizes that do not fit are products of bf16, as without it") {
+    std::mt19937 random(7);
+    const auto fp8 = host_facing(make_emulated_cuda_ops({false, DType::f32, true})), bf16 = host_facing(make_emulated_cuda_ops());
+    struct Case { Shape shape; WeightFormat format; int64_t ld; bool same; };
+    for (const Case& c : {Case{{15, 48, 64, 1}, WeightFormat::nf4, 48, true}, {{16, 48, 64, 1}, WeightFormat::bf16, 48, true}, {{16, 48, 96, 1}, WeightFormat::nf4, 48, true},
+                          {{16, 40, 64, 1}, WeightFormat::nf4, 40, true}, {{16, 48, 64, 1}, WeightFormat::nf4, 50, true}, {{16, 48, 64, 1}, WeightFormat::nf4, 48, false}}) {
+        Matrix x(c.shape.M, c.shape.K, random), w(c.shape.N, c.shape.K, random), y(c.shape.M, c.ld), y2 = y;
+        const StoredWeight stored = store(w, c.format);
+        LinearArgs t;
+        t.x = x.view(), t.w = stored.weight, t.y = {y.values.data(), c.shape.M, c.shape.N, c.ld};
+        fp8->linear(t);
+        t.y.data = y2.values.data();
+        bf16->linear(t);
+        CHECK((y.values == y2.values) == c.same);
+    }
 }
 
 TEST_CASE("attention and linears refuse activations of two types where one is meant") {

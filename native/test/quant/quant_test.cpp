@@ -1,6 +1,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include "base/fp8.h"
 #include "base/half.h"
 #include "quant/dynamic_map.h"
 #include "quant/nf4.h"
@@ -69,4 +70,31 @@ TEST_CASE("halves round to nearest even and come back") {
     CHECK(float_to_f16(65520.0f) == 0x7c00);
     CHECK(float_to_f16(65519.0f) == 0x7bff);
     CHECK(float_to_bf16(1.00390625f) == 0x3f80); // halfway: to even
+}
+
+TEST_CASE("e4m3: every code and back, ties to even, neighbours of ties, saturation") {
+    const auto magnitude = [](int code) { return code < 8 ? code * 0x1p-9 : std::ldexp(1 + code % 8 / 8.0, code / 8 - 7); };
+    for (int code = 0; code < 0x7f; ++code)
+        for (const int sign : {0, 0x80}) {
+            CAPTURE(code);
+            const float exact = static_cast<float>(sign ? -magnitude(code) : magnitude(code));
+            CHECK(std::bit_cast<uint32_t>(e4m3_to_float(static_cast<uint8_t>(code | sign))) == std::bit_cast<uint32_t>(exact)); // also of which zero
+            CHECK(float_to_e4m3(exact) == (code | sign));
+            if (code == 0x7e) continue;
+            const float half = static_cast<float>((magnitude(code) + magnitude(code + 1)) / 2);
+            const auto narrowed = [&](float v) { return static_cast<int>(float_to_e4m3(sign ? -v : v)); };
+            CHECK(narrowed(half) == ((code + code % 2) | sign));
+            CHECK(narrowed(std::nextafter(half, 0.0f)) == (code | sign));
+            CHECK(narrowed(std::nextafter(half, 1000.0f)) == ((code + 1) | sign));
+        }
+    for (const float beyond : {448.5f, 464.0f, 480.0f, 1e30f, INFINITY}) {
+        CHECK(float_to_e4m3(beyond) == 0x7e);
+        CHECK(float_to_e4m3(-beyond) == 0xfe);
+    }
+    for (const float nan : {NAN, -NAN}) CHECK(float_to_e4m3(nan) == 0x7f);
+    CHECK(std::isnan(e4m3_to_float(0x7f)));
+    CHECK(std::isnan(e4m3_to_float(0xff)));
+    CHECK(e4m3_scale(0) == 1);
+    CHECK(e4m3_scale(1e-38f) == 1);
+    CHECK(e4m3_scale(896) == 2);
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { dataFolder } from '@atelier/checkpoint';
-import { computeMemory, DEVICE_PATTERN } from '@atelier/engine';
+import { computeMemory, DEVICE_FORMS, DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -10,7 +10,7 @@ const count = z.coerce.number().int().positive();
 const settings = z.object({
   ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
   ATELIER_DATA: z.string().min(1).optional(),
-  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, 'expected cpu, cuda, cuda:N or auto').default('auto'),
+  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, DEVICE_FORMS).default('auto'),
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
   ATELIER_TEXT_TOKENS: count.max(512).optional(),
   ATELIER_DEVICE: z.string().min(1).optional(),
@@ -26,7 +26,7 @@ export class InferenceConfig {
   readonly model: string;
   /** Where quantised copies of the transformer are kept. */
   readonly cacheDir: string;
-  /** What computes: cpu, cuda, cuda:N or auto. */
+  /** What computes: cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it. */
   readonly compute: string;
   /** On the CPU; 0: one a core. */
   readonly threads: number;

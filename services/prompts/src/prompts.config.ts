@@ -1,4 +1,4 @@
-import { computeMemory, DEVICE_PATTERN } from '@atelier/engine';
+import { computeMemory, DEVICE_FORMS, DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -6,7 +6,7 @@ const MIB = 2 ** 20;
 
 const settings = z.object({
   ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
-  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, 'expected cpu, cuda, cuda:N or auto').default('auto'),
+  ATELIER_COMPUTE: z.string().regex(DEVICE_PATTERN, DEVICE_FORMS).default('auto'),
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
   ATELIER_DEVICE: z.string().min(1).optional(),
   ATELIER_DEVICE_MIB: z.coerce.number().positive().optional(),
@@ -17,7 +17,7 @@ const settings = z.object({
 export class PromptsConfig {
   /** Folder of the checkpoint whose text encoders and tokenizers are used. */
   readonly model: string;
-  /** What computes: cpu, cuda, cuda:N or auto. */
+  /** What computes: cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it. */
   readonly compute: string;
   /** On the CPU; 0: one a core. */
   readonly threads: number;

@@ -12,9 +12,9 @@ namespace kernels = atelier::ATELIER_CUDA_NS; // methods carry the kernels' name
 
 class CudaOps final : public Ops {
 public:
-    CudaOps(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, const MakeProduct& make_product)
+    CudaOps(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, bool fp8, const MakeProduct& make_product)
         : name_(name), activations_(activations), memory_(device),
-          room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_) {}
+          room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_, fp8) {}
 
     const char* name() const override { return name_.c_str(); }
     int threads() const override { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
@@ -106,9 +106,9 @@ private:
 
 } // namespace
 
-std::unique_ptr<Ops> make_backend(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, const MakeProduct& make_product) {
+std::unique_ptr<Ops> make_backend(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, bool fp8, const MakeProduct& make_product) {
     require(activations == DType::f32 || activations == DType::bf16, ErrorCode::unsupported, "CUDA: activations of ", dtype_name(activations), "; F32 and BF16 are there");
-    return std::make_unique<CudaOps>(name, device, sizes, activations, make_product);
+    return std::make_unique<CudaOps>(name, device, sizes, activations, fp8, make_product);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

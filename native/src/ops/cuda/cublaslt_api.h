@@ -14,10 +14,15 @@ struct Layout;
 struct Preference;
 
 enum class Status : int { success = 0, not_supported = 15 };       // cublasStatus_t
-enum class ElementType : int { f32 = 0, bf16 = 14 };               // cudaDataType_t
+enum class ElementType : int { f32 = 0, bf16 = 14, e4m3 = 28 };    // cudaDataType_t
 enum class ComputeType : int { f32 = 68 };                         // cublasComputeType_t
 enum class Transpose : int32_t { no = 0, yes = 1 };                // cublasOperation_t
-enum class OperationField : int { transpose_a = 3, transpose_b = 4 }; // cublasLtMatmulDescAttributes_t
+enum class OperationField : int {                                  // cublasLtMatmulDescAttributes_t
+    transpose_a = 3,
+    transpose_b = 4,
+    scale_a = 17, // where on the card the fp32 factor of fp8 operands lies, const void*
+    scale_b = 18,
+};
 enum class PreferenceField : int {                                 // cublasLtMatmulPreferenceAttributes_t
     most_workspace = 1, // bytes, uint64_t
     reductions = 3,     // a mask of kReduction…, uint32_t

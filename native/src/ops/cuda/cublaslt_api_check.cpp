@@ -11,10 +11,11 @@ template <class Ours, class Theirs>
 constexpr bool same_value(Ours ours, Theirs theirs) { return sizeof(Ours) == sizeof(Theirs) && static_cast<int64_t>(ours) == static_cast<int64_t>(theirs); }
 
 static_assert(same_value(Status::success, CUBLAS_STATUS_SUCCESS) && same_value(Status::not_supported, CUBLAS_STATUS_NOT_SUPPORTED));
-static_assert(same_value(ElementType::f32, CUDA_R_32F) && same_value(ElementType::bf16, CUDA_R_16BF));
+static_assert(same_value(ElementType::f32, CUDA_R_32F) && same_value(ElementType::bf16, CUDA_R_16BF) && same_value(ElementType::e4m3, CUDA_R_8F_E4M3));
 static_assert(same_value(ComputeType::f32, CUBLAS_COMPUTE_32F));
 static_assert(same_value(Transpose::no, CUBLAS_OP_N) && same_value(Transpose::yes, CUBLAS_OP_T));
 static_assert(same_value(OperationField::transpose_a, CUBLASLT_MATMUL_DESC_TRANSA) && same_value(OperationField::transpose_b, CUBLASLT_MATMUL_DESC_TRANSB));
+static_assert(same_value(OperationField::scale_a, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER) && same_value(OperationField::scale_b, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER));
 static_assert(same_value(PreferenceField::most_workspace, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES));
 static_assert(same_value(PreferenceField::reductions, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK));
 static_assert(same_value(PreferenceField::alignment_a, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES));

@@ -36,11 +36,16 @@ Owned<lt::Layout> make_layout(lt::ElementType type, int64_t rows, int64_t cols, 
     return {made, lt::library().layout_destroy};
 }
 
+template <class T>
+void set(const Owned<lt::Operation>& operation, lt::OperationField field, T value) {
+    done(lt::library().operation_set(operation.get(), field, &value, sizeof value), "operation's setting");
+}
+
 Owned<lt::Operation> make_operation(lt::Transpose first) {
     lt::Operation* made = nullptr;
     done(lt::library().operation_create(&made, lt::ComputeType::f32, lt::ElementType::f32), "operation");
     Owned<lt::Operation> operation(made, lt::library().operation_destroy);
-    done(lt::library().operation_set(made, lt::OperationField::transpose_a, &first, sizeof first), "transpose");
+    set(operation, lt::OperationField::transpose_a, first);
     return operation;
 }
 
@@ -49,29 +54,39 @@ void prefer(const Owned<lt::Preference>& preference, lt::PreferenceField field, 
     done(lt::library().preference_set(preference.get(), field, &value, sizeof value), "preference");
 }
 
-constexpr uint32_t kAlignment = 16; // of the operands; the result's where it has it
+constexpr uint32_t kAlignment = kGranuleBytes; // of the operands; the result's where it has it
+
+lt::ElementType element_type(DType type) {
+    return type == DType::f8_e4m3 ? lt::ElementType::e4m3 : type == DType::bf16 ? lt::ElementType::bf16 : lt::ElementType::f32;
+}
 
 // What the library's choice depends on.
 struct Key {
     int64_t m, n, k, lda, ldb, ldc;
     bool b_rows_are_columns;
-    DType c_type;
+    DType type, c_type;
     uint32_t c_alignment; // bytes
     auto operator<=>(const Key&) const = default;
 };
 
 Key key_of(const Product& p) {
     const bool aligned = reinterpret_cast<uintptr_t>(p.c) % kAlignment == 0;
-    return {p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.b_rows_are_columns, p.c_type, aligned ? kAlignment : static_cast<uint32_t>(dtype_size(p.c_type))};
+    return {p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.b_rows_are_columns, p.type, p.c_type, aligned ? kAlignment : static_cast<uint32_t>(dtype_size(p.c_type))};
 }
 
 // The library reads column by column, where our matrices are their own transposes: it computes cᵀ (n, m) = op(b)ᵀ (n, k) · aᵀ (k, m), with b first.
 struct Plan {
     explicit Plan(const Key& s)
         : operation(make_operation(s.b_rows_are_columns ? lt::Transpose::yes : lt::Transpose::no)),
-          b(s.b_rows_are_columns ? make_layout(lt::ElementType::bf16, s.k, s.n, s.ldb) : make_layout(lt::ElementType::bf16, s.n, s.k, s.ldb)),
-          a(make_layout(lt::ElementType::bf16, s.k, s.m, s.lda)),
-          c(make_layout(s.c_type == DType::bf16 ? lt::ElementType::bf16 : lt::ElementType::f32, s.n, s.m, s.ldc)) {}
+          b(s.b_rows_are_columns ? make_layout(element_type(s.type), s.k, s.n, s.ldb) : make_layout(element_type(s.type), s.n, s.k, s.ldb)),
+          a(make_layout(element_type(s.type), s.k, s.m, s.lda)), c(make_layout(element_type(s.c_type), s.n, s.m, s.ldc)) {}
+
+    // The factors of fp8 operands, the library's first being b.
+    void scale(const Product& p) const {
+        if (p.type != DType::f8_e4m3) return;
+        set<const void*>(operation, lt::OperationField::scale_a, p.b_scale);
+        set<const void*>(operation, lt::OperationField::scale_b, p.a_scale);
+    }
 
     Owned<lt::Operation> operation;
     Owned<lt::Layout> b, a, c;
@@ -84,29 +99,23 @@ public:
 
     void multiply(cudaStream_t stream, const Product& p) override {
         if (p.m == 0 || p.n == 0) return;
-        check_operands(p);
+        check_product(p);
         const Key key = key_of(p);
         if (const auto known = plans_.find(key); known != plans_.end()) {
+            known->second.scale(p);
             done(run(stream, p, known->second), "product");
             return;
         }
         Plan plan(key);
+        plan.scale(p);
         const lt::Status status = first_run(stream, p, key, plan);
         require(status == lt::Status::success, ErrorCode::unsupported, "CUDA: cuBLASLt ", lt::library().version(), " has no algorithm within ", bytes_,
-                " bytes of workspace for (", p.m, " x ", p.k, ") · (", p.k, " x ", p.n, "), rows at ", p.lda, ", ", p.ldb, ", ", p.ldc, ": ",
+                " bytes of workspace for ", dtype_name(p.type), " (", p.m, " x ", p.k, ") · (", p.k, " x ", p.n, "), rows at ", p.lda, ", ", p.ldb, ", ", p.ldc, ": ",
                 lt::library().status_text(status), ". Name another version of the library in ATELIER_CUBLASLT");
         plans_.emplace(key, std::move(plan));
     }
 
 private:
-    static void check_operands(const Product& p) {
-        require(p.k > 0, ErrorCode::internal, "product: a sum over nothing");
-        require(p.c_type == DType::f32 || p.c_type == DType::bf16, ErrorCode::internal, "product: a result in ", dtype_name(p.c_type));
-        for (const int64_t ld : {p.lda, p.ldb}) require(ld % kRowGranule == 0, ErrorCode::internal, "product: rows of ", ld, " elements are not whole granules");
-        for (const uint16_t* operand : {p.a, p.b})
-            require(reinterpret_cast<uintptr_t>(operand) % kAlignment == 0, ErrorCode::internal, "product: an operand that is not aligned");
-    }
-
     // Leaves in the plan the first algorithm that runs: the fastest by the library's estimate. A refused one has launched nothing. Else the
     // last reason.
     lt::Status first_run(cudaStream_t stream, const Product& p, const Key& key, Plan& plan) {

@@ -6,7 +6,8 @@
 namespace atelier {
 namespace {
 
-constexpr int kOldestMajor = 8; // bf16 on tensor cores
+constexpr int kOldestMajor = 8;             // bf16 on tensor cores
+constexpr int kFp8Major = 8, kFp8Minor = 9; // fp8 on them
 
 std::string release(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
 
@@ -44,15 +45,18 @@ std::vector<CudaDevice> cuda_devices() {
     return cards;
 }
 
-std::unique_ptr<Ops> make_cuda_ops(int device) {
+std::unique_ptr<Ops> make_cuda_ops(int device, bool fp8) {
     const int count = count_cards();
     require(device >= 0 && device < count, ErrorCode::unsupported, "CUDA device ", device, " does not exist: there ",
             count == 1 ? "is one card, device 0" : "are devices 0 to " + std::to_string(count - 1));
     const CudaDevice card = described(device);
     require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".", card.minor,
             "; ", kOldestMajor, ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
+    require(!fp8 || card.major > kFp8Major || (card.major == kFp8Major && card.minor >= kFp8Minor), ErrorCode::unsupported, "CUDA device ", device, ", ", card.name,
+            ", has compute capability ", card.major, ".", card.minor, "; fp8 products need ", kFp8Major, ".", kFp8Minor, " or newer (GeForce RTX 40, L4, H100 and later): ",
+            "open it as cuda:", device, ", without ,fp8");
     cuda::cublaslt::library(); // missing: said before memory is taken
-    std::unique_ptr<Ops> ops = cuda::make_backend("cuda", device, {}, DType::bf16, cuda::make_cublaslt_product);
+    std::unique_ptr<Ops> ops = cuda::make_backend(fp8 ? "cuda, fp8" : "cuda", device, {}, DType::bf16, fp8, cuda::make_cublaslt_product);
     // A card that this build has no code for shows at the first kernel.
     Memory& memory = ops->memory();
     void* const scratch = memory.reserve(sizeof(float));

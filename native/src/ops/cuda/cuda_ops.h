@@ -17,8 +17,9 @@ struct CudaDevice {
 // knows (Memory::free_bytes).
 std::vector<CudaDevice> cuda_devices();
 
-// unsupported, with the reason and what to do: no driver, a driver that is too old, no such card, a card before compute capability 8.0 or one
-// that this build has no code for, no cuBLASLt. resource_exhausted when the workspace does not fit.
-std::unique_ptr<Ops> make_cuda_ops(int device);
+// `fp8`: linears of NF4 weights multiply e4m3 operands. unsupported, with the reason and what to do: no driver, a driver that is too old, no such
+// card, a card before compute capability 8.0, with fp8 before 8.9, or one that this build has no code for, no cuBLASLt. resource_exhausted when
+// the workspace does not fit.
+std::unique_ptr<Ops> make_cuda_ops(int device, bool fp8 = false);
 
 } // namespace atelier

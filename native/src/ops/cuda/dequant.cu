@@ -2,21 +2,15 @@
 // also those whose scales are counted row by row, and parts that begin within a block go an element a thread.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
-#include "quant/nf4.h"
+#include "ops/cuda/nf4_codes.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
-struct Codes { // by value: sixteen floats of a launch's arguments
-    float value[16];
-};
-
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
-__global__ void whole_blocks_kernel(Nf4Data d, Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
-    float* table = reinterpret_cast<float*>(shared_bytes()); // sixteen words in sixteen banks: lanes with different codes do not wait for each other
-    if (threadIdx.x < 16) table[threadIdx.x] = codes.value[threadIdx.x];
-    __syncthreads();
+__global__ void whole_blocks_kernel(Nf4Data d, Nf4Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
+    const float* const table = shared_table(codes);
     const int64_t first = maps::nf4_first(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
     if (first >= part.rows * part.cols) return;
     const int64_t row = first / part.cols, col = first % part.cols, index = (part.row + row) * cols + part.col + col; // 32 elements never cross a row
@@ -37,10 +31,8 @@ __global__ void whole_blocks_kernel(Nf4Data d, Codes codes, int64_t cols, Weight
     }
 }
 
-__global__ void elements_kernel(Nf4Data d, Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
-    float* table = reinterpret_cast<float*>(shared_bytes());
-    if (threadIdx.x < 16) table[threadIdx.x] = codes.value[threadIdx.x];
-    __syncthreads();
+__global__ void elements_kernel(Nf4Data d, Nf4Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
+    const float* const table = shared_table(codes);
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), part.cols, kThreads);
     if (at.col >= part.cols) return;
     const int64_t index = (part.row + at.row) * cols + part.col + at.col;
@@ -53,8 +45,7 @@ __global__ void elements_kernel(Nf4Data d, Codes codes, int64_t cols, WeightPart
 // -- launches --------------------------------------------------------------------------------------------------------------------------
 
 void dequantize_nf4(cudaStream_t stream, const Weight& w, const WeightPart& part, uint16_t* out, int64_t ld) {
-    Codes codes;
-    for (int i = 0; i < 16; ++i) codes.value[i] = kNf4Code[i];
+    const Nf4Codes codes = nf4_codes();
     const bool blocks = w.cols % Nf4Data::kBlock == 0 && part.col % Nf4Data::kBlock == 0 && part.cols % Nf4Data::kBlock == 0;
     const bool aligned = ld % 8 == 0 && reinterpret_cast<uintptr_t>(w.nf4.packed) % 16 == 0 && reinterpret_cast<uintptr_t>(out) % 16 == 0;
     if (blocks && aligned)

@@ -2,6 +2,7 @@
 // no word for. ATELIER_CUDA_EMULATED: compiled for the CPU by the tests, which bring a cuda_runtime.h of their own (test/ops/emulator).
 #pragma once
 #include "base/error.h"
+#include "base/fp8.h"
 #include "base/half.h"
 #include "base/host_device.h"
 #include <cmath>
@@ -93,6 +94,17 @@ __device__ inline uint32_t pack_bf16(float first, float second) {
     return packed;
 #else
     return static_cast<uint32_t>(float_to_bf16(first)) | static_cast<uint32_t>(float_to_bf16(second)) << 16;
+#endif
+}
+
+// Two floats as neighbouring e4m3, the first in the low byte.
+__device__ inline uint32_t pack_e4m3(float first, float second) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+    uint16_t packed;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(packed) : "f"(second), "f"(first));
+    return packed;
+#else
+    return static_cast<uint32_t>(float_to_e4m3(first)) | static_cast<uint32_t>(float_to_e4m3(second)) << 8;
 #endif
 }
 

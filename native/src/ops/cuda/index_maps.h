@@ -27,6 +27,14 @@ ATELIER_HD constexpr int64_t warp_task(int64_t block, int thread, int threads) {
 constexpr int64_t kNf4PerThread = 32;
 ATELIER_HD constexpr int64_t nf4_first(int64_t block, int thread, int threads) { return (block * threads + thread) * kNf4PerThread; }
 
+// -- NF4 turned, columns as rows: a block takes kTurnedRows rows of kTurnedCols columns, one block of NF4 each; rows may end within
+constexpr int kTurnedRows = 128, kTurnedCols = 64;
+ATELIER_HD constexpr int64_t turned_blocks(int64_t rows, int64_t cols) { return pieces(rows, kTurnedRows) * (cols / kTurnedCols); }
+ATELIER_HD constexpr Cell turned_tile(int64_t block, int64_t rows) {
+    const int64_t across = pieces(rows, kTurnedRows);
+    return {block % across * kTurnedRows, block / across * kTurnedCols};
+}
+
 // -- sums over rows: a block takes `threads` columns, one group of ranks and one run of rows
 struct OuterTask {
     int64_t col, rank, chunk;
@@ -54,7 +62,7 @@ ATELIER_HD constexpr FlashTask flash_task(int64_t block, int64_t rows) {
     const int64_t across = pieces(rows, kFlashRows);
     return {block / across, block % across * kFlashRows};
 }
-// Loading a (rows, dim) tile: pass `step` of a thread moves `each` neighbouring values. row >= rows: nothing to do.
+// Moving a (rows, dim) tile: pass `step` of a thread moves `each` neighbouring values. row >= rows: nothing to do.
 ATELIER_HD constexpr Cell tile_cell(int step, int thread, int dim, int each, int threads) {
     const int piece = step * threads + thread, across = dim / each;
     return {piece / across, piece % across * each};

@@ -55,6 +55,15 @@ void dequantize_nf4(cudaStream_t, const Weight& w, const WeightPart&, uint16_t* 
 bool row_product_runs(const View& x, const Weight& w, const View& y);
 void row_product(cudaStream_t, const View& x, const Weight& w, const View& y);
 
+// fp8.cu: operands of matrix products as e4m3, times the matrix's scale. Weights are NF4 with columns in multiples of 64 and `packed` on 16 bytes.
+// *scale = what e4m3_scale() makes of the largest magnitude, of NF4 the largest block's scale; partials: kPartials floats
+void e4m3_scale_of(cudaStream_t, const View& x, float* partials, float* scale);
+void e4m3_scale_of(cudaStream_t, const Weight& w, float* partials, float* scale);
+void narrow_rows_e4m3(cudaStream_t, const View& x, const float* scale, uint8_t* out, int64_t ld); // ld, out: on 4 bytes
+void nf4_rows_e4m3(cudaStream_t, const Weight& w, int64_t first, int64_t rows, const float* scale, uint8_t* out); // (rows, w.cols)
+// (cols, w.rows), turned: w.rows are a multiple of 16, first and cols of 64
+void nf4_columns_e4m3(cudaStream_t, const Weight& w, int64_t first, int64_t cols, const float* scale, uint8_t* out);
+
 // staging.cu: operands of matrix products as bf16 rows at `ld`, which the tensor cores want to be a multiple of 8; what lies beyond a row or
 // below the last is zero
 void narrow_rows(cudaStream_t, const View& x, uint16_t* out, int64_t ld); // x: fp32, or bf16 whose rows the product cannot take as they lie

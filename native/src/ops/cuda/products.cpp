@@ -8,6 +8,8 @@ namespace {
 
 int64_t padded(int64_t count) { return maps::pieces(count, kRowGranule) * kRowGranule; }
 
+constexpr int64_t kFewestFp8Rows = 16;
+
 bool on_16_bytes(const void* data) { return reinterpret_cast<uintptr_t>(data) % 16 == 0; }
 
 // Whether the product can read it where it lies.
@@ -30,25 +32,41 @@ void in_runs(int64_t total, int64_t each, F&& f) {
 
 } // namespace
 
-int64_t Products::slab_size(const Weight& w, SlabOf of) const {
-    const int64_t whole = of == SlabOf::rows ? w.rows : w.cols, length = padded(of == SlabOf::rows ? w.cols : w.rows);
-    if (in_place(w)) return whole;
-    const int64_t granule = of == SlabOf::rows ? kRowGranule : Nf4Data::kBlock, fit = room_.sizes().weight_elements / length / granule * granule;
-    require(fit > 0, ErrorCode::unsupported, "CUDA: a weight of ", w.rows, " x ", w.cols, ": ", granule, of == SlabOf::rows ? " of its rows" : " of its columns",
-            " exceed the workspace of ", room_.sizes().weight_elements, " elements");
+// NF4 weights of whole blocks and granules: frozen ones, as a transformer's large linears have them. What is one row, or few, is bound by reading
+// the weight, so that a faster product gains nothing: rows of modulation stay bf16. The library writes only results whose rows begin on granules.
+bool Products::takes_fp8(const View& x, const Weight& w, const View& result) const {
+    return fp8_ && x.rows >= kFewestFp8Rows && w.format == WeightFormat::nf4 && w.cols % Nf4Data::kBlock == 0 && w.rows % kFp8Granule == 0 && on_16_bytes(w.nf4.packed) &&
+           on_16_bytes(result.data) && result.ld * static_cast<int64_t>(dtype_size(result.dtype)) % kGranuleBytes == 0;
+}
+
+int64_t Products::slab_size(const Weight& w, const Way& way) const {
+    const bool rows = way.of == SlabOf::rows, fp8 = way.type == DType::f8_e4m3;
+    const int64_t whole = rows ? w.rows : w.cols, length = padded(rows ? w.cols : w.rows);
+    if (!fp8 && in_place(w)) return whole;
+    const int64_t granule = !rows ? Nf4Data::kBlock : fp8 ? kFp8Granule : kRowGranule, room = room_.sizes().weight_elements * (fp8 ? 2 : 1);
+    const int64_t fit = room / length / granule * granule;
+    require(fit > 0, ErrorCode::unsupported, "CUDA: a weight of ", w.rows, " x ", w.cols, ": ", granule, rows ? " of its rows" : " of its columns",
+            " exceed the workspace of ", room, " elements of ", dtype_name(way.type));
     return std::min(fit, whole);
 }
 
-int64_t Products::chunk_rows(int64_t elements) const {
-    const int64_t fit = room_.sizes().rows_elements / elements;
-    require(fit > 0, ErrorCode::unsupported, "CUDA: a row takes ", elements, " elements of workspace, which has ", room_.sizes().rows_elements);
+int64_t Products::chunk_rows(int64_t bytes) const {
+    const int64_t room = 2 * room_.sizes().rows_elements, fit = room / bytes;
+    require(fit > 0, ErrorCode::unsupported, "CUDA: a row takes ", bytes, " bytes of workspace, which has ", room);
     return fit;
 }
 
-Products::Operand Products::slab(cudaStream_t stream, const Weight& w, SlabOf of, int64_t first, int64_t count) {
-    const WeightPart part = of == SlabOf::rows ? WeightPart{first, count, 0, w.cols} : WeightPart{0, w.rows, first, count};
+Products::Operand Products::slab(cudaStream_t stream, const Weight& w, const Way& way, int64_t first, int64_t count) {
+    const bool of_rows = way.of == SlabOf::rows;
+    if (way.type == DType::f8_e4m3) {
+        auto* const out = reinterpret_cast<uint8_t*>(room_.weight);
+        if (of_rows) nf4_rows_e4m3(stream, w, first, count, &room_.scales[1], out);
+        else nf4_columns_e4m3(stream, w, first, count, &room_.scales[1], out);
+        return {out, of_rows ? w.cols : w.rows};
+    }
+    const WeightPart part = of_rows ? WeightPart{first, count, 0, w.cols} : WeightPart{0, w.rows, first, count};
     const int64_t ld = padded(part.cols), rows = padded(part.rows);
-    if (in_place(w)) return {static_cast<const uint16_t*>(w.dense) + first * (of == SlabOf::rows ? w.cols : 1), w.cols};
+    if (in_place(w)) return {static_cast<const uint16_t*>(w.dense) + first * (of_rows ? w.cols : 1), w.cols};
     const bool whole = ld == part.cols && rows == part.rows;
     if (!whole) check(cudaMemsetAsync(room_.weight, 0, static_cast<size_t>(rows * ld) * 2, stream), "clearing a weight's padding");
     if (w.format == WeightFormat::nf4) dequantize_nf4(stream, w, part, room_.weight, ld);
@@ -57,31 +75,48 @@ Products::Operand Products::slab(cudaStream_t stream, const Weight& w, SlabOf of
 }
 
 // The workspace of rows holds a chunk of x, where it is narrowed, then a chunk of sums, where they are kept aside. An x that is read in place
-// leaves chunks of sums alone, which all use one slab; otherwise a chunk of x, which took longer to make, is used with all slabs.
+// leaves chunks of sums alone, which all use one slab; otherwise a chunk of x, which took longer to make, is used with all slabs. Scales of fp8
+// are those of whole matrices, so that a result does not depend on the size of the pieces.
 template <class F>
-void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weight, SlabOf of, bool aside, F&& multiply) {
+void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weight, const Way& way, F&& finish) {
     if (x.rows == 0) return;
-    const bool here = in_place(x);
-    const int64_t ld = padded(x.cols), each = slab_size(weight, of), total = of == SlabOf::rows ? weight.rows : weight.cols;
-    const int64_t elements = (here ? 0 : ld) + (aside ? 2 * padded(each) : 0), most = elements ? chunk_rows(elements) : x.rows;
+    const bool fp8 = way.type == DType::f8_e4m3, here = !fp8 && in_place(x);
+    const int64_t ld = padded(x.cols), each = slab_size(weight, way), total = way.of == SlabOf::rows ? weight.rows : weight.cols;
+    const int64_t row_bytes = here ? 0 : ld * static_cast<int64_t>(dtype_size(way.type)), sum_bytes = way.aside ? padded(each) * static_cast<int64_t>(sizeof(float)) : 0;
+    const int64_t most = row_bytes + sum_bytes ? chunk_rows(row_bytes + sum_bytes) : x.rows;
     const int64_t chunk = maps::pieces(x.rows, maps::pieces(x.rows, most)); // as even as can be: a small last one would leave the card idle
-    float* sums = reinterpret_cast<float*>(room_.rows + (here ? 0 : chunk * ld));
+    float* const sums = reinterpret_cast<float*>(reinterpret_cast<std::byte*>(room_.rows) + chunk * row_bytes);
     const auto piece = [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Operand& left, const Operand& right) {
-        multiply(Piece{row, rows, first, count, left, right, View{aside ? sums : nullptr, rows, count, padded(count)}});
+        finish(Piece{row, rows, first, count, left, right, View{way.aside ? sums : nullptr, rows, count, padded(count)}});
     };
     if (here) {
         in_runs(total, each, [&](int64_t first, int64_t count) {
-            const Operand right = slab(stream, weight, of, first, count);
-            in_runs(x.rows, chunk, [&](int64_t row, int64_t rows) {
-                piece(row, rows, first, count, {static_cast<const uint16_t*>(part(x, row, rows, 0, x.cols).data), x.ld}, right);
-            });
+            const Operand right = slab(stream, weight, way, first, count);
+            in_runs(x.rows, chunk, [&](int64_t row, int64_t rows) { piece(row, rows, first, count, {part(x, row, rows, 0, x.cols).data, x.ld}, right); });
         });
         return;
     }
+    if (fp8) {
+        auto* const partials = reinterpret_cast<float*>(room_.partials);
+        e4m3_scale_of(stream, x, partials, &room_.scales[0]);
+        e4m3_scale_of(stream, weight, partials, &room_.scales[1]);
+    }
     in_runs(x.rows, chunk, [&](int64_t row, int64_t rows) {
-        narrow_rows(stream, part(x, row, rows, 0, x.cols), room_.rows, ld);
-        in_runs(total, each, [&](int64_t first, int64_t count) { piece(row, rows, first, count, {room_.rows, ld}, slab(stream, weight, of, first, count)); });
+        const View own = part(x, row, rows, 0, x.cols);
+        fp8 ? narrow_rows_e4m3(stream, own, &room_.scales[0], reinterpret_cast<uint8_t*>(room_.rows), ld) : narrow_rows(stream, own, room_.rows, ld);
+        in_runs(total, each, [&](int64_t first, int64_t count) { piece(row, rows, first, count, {room_.rows, ld}, slab(stream, weight, way, first, count)); });
     });
+}
+
+void Products::multiply(cudaStream_t stream, const Way& way, int64_t k, const Piece& p, const View& sum, bool accumulate) {
+    Product product{p.rows, p.count, padded(k), p.x.data, p.x.ld, p.w.data, p.w.ld, way.of == SlabOf::rows, sum.data, sum.ld, accumulate, sum.dtype};
+    if (way.type == DType::f8_e4m3) {
+        product.b_rows_are_columns = true;
+        product.type = way.type;
+        product.a_scale = &room_.scales[0];
+        product.b_scale = &room_.scales[1];
+    }
+    product_->multiply(stream, product);
 }
 
 // What is added to a product is added to its fp32 sums, so that a result is rounded once; were the product rounded before its bias, that would be
@@ -96,9 +131,10 @@ void Products::linear(cudaStream_t stream, const LinearArgs& t) {
         if (follows) finish_linear(stream, t.y, t.bias, t.lora_xa, t.lora_b, t.lora_scale, t.activation, t.y, t.pre);
         return;
     }
-    in_pieces(stream, t.x, t.w, SlabOf::rows, aside, [&](const Piece& p) {
+    const Way way{SlabOf::rows, takes_fp8(t.x, t.w, t.y) ? DType::f8_e4m3 : DType::bf16, aside};
+    in_pieces(stream, t.x, t.w, way, [&](const Piece& p) {
         const View y = part(t.y, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : y;
-        product_->multiply(stream, {p.rows, p.count, padded(t.w.cols), p.x.data, p.x.ld, p.w.data, p.w.ld, true, sum.data, sum.ld, false, sum.dtype});
+        multiply(stream, way, t.w.cols, p, sum, false);
         if (!follows) return;
         finish_linear(stream, sum, t.bias ? t.bias + p.first : nullptr, part(t.lora_xa, p.row, p.rows, 0, t.lora_xa.cols),
                       part(t.lora_b, p.first, p.count, 0, t.lora_b.cols), t.lora_scale, t.activation, y, part(t.pre, p.row, p.rows, p.first, p.count));
@@ -110,9 +146,10 @@ void Products::linear_dx(cudaStream_t stream, const LinearDxArgs& t) {
     only_f32("linear_dx", {t.lora_dxa, t.lora_a});
     one_type("linear_dx", {t.dy});
     const bool aside = t.lora_dxa && one_type("linear_dx", {t.dx}) == DType::bf16;
-    in_pieces(stream, t.dy, t.w, SlabOf::columns, aside, [&](const Piece& p) {
+    const Way way{SlabOf::columns, takes_fp8(t.dy, t.w, t.dx) ? DType::f8_e4m3 : DType::bf16, aside};
+    in_pieces(stream, t.dy, t.w, way, [&](const Piece& p) {
         const View dx = part(t.dx, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : dx;
-        product_->multiply(stream, {p.rows, p.count, padded(t.w.rows), p.x.data, p.x.ld, p.w.data, p.w.ld, false, sum.data, sum.ld, t.accumulate && !aside, sum.dtype});
+        multiply(stream, way, t.w.rows, p, sum, t.accumulate && !aside);
         if (!t.lora_dxa) return;
         finish_dx(stream, sum, part(t.lora_dxa, p.row, p.rows, 0, t.lora_dxa.cols), part(t.lora_a, 0, t.lora_a.rows, p.first, p.count), t.accumulate && aside, dx);
     });
@@ -123,10 +160,11 @@ void Products::conv2d(cudaStream_t stream, const Conv2dArgs& t) {
     only_f32("conv2d", {t.x, t.residual, t.y});
     const int64_t out_width = (t.width + t.pad_left + t.pad_right - t.kernel) / t.stride + 1;
     const Weight weight{WeightFormat::f32, t.y.cols, t.kernel * t.kernel * t.x.cols, t.weight, {}};
+    const Way way{SlabOf::rows};
     const int64_t ld = padded(weight.cols);
-    in_runs(weight.rows, slab_size(weight, SlabOf::rows), [&](int64_t first, int64_t count) {
-        const Operand w = slab(stream, weight, SlabOf::rows, first, count);
-        in_runs(t.y.rows, chunk_rows(ld), [&](int64_t pixel, int64_t pixels) {
+    in_runs(weight.rows, slab_size(weight, way), [&](int64_t first, int64_t count) {
+        const Operand w = slab(stream, weight, way, first, count);
+        in_runs(t.y.rows, chunk_rows(2 * ld), [&](int64_t pixel, int64_t pixels) {
             gather_patches(stream, t, out_width, pixel, pixels, room_.rows, ld);
             product_->multiply(stream, {pixels, count, ld, room_.rows, ld, w.data, w.ld, true, t.y.row(pixel) + first, t.y.ld, false});
         });

@@ -1,4 +1,5 @@
-// Linears and convolutions as matrix products over the workspace: operands that are not bf16 yet are narrowed piece by piece.
+// Linears and convolutions as matrix products over the workspace: operands that are not bf16 yet are narrowed piece by piece. With `fp8`, linears
+// of NF4 weights take e4m3 instead, see takes_fp8().
 #pragma once
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/matrix_product.h"
@@ -9,15 +10,15 @@ namespace atelier::ATELIER_CUDA_NS {
 
 class Products {
 public:
-    Products(std::unique_ptr<MatrixProduct> product, const Workspace& workspace) : product_(std::move(product)), room_(workspace) {}
+    Products(std::unique_ptr<MatrixProduct> product, const Workspace& workspace, bool fp8) : product_(std::move(product)), room_(workspace), fp8_(fp8) {}
 
     void linear(cudaStream_t, const LinearArgs&);
     void linear_dx(cudaStream_t, const LinearDxArgs&);
     void conv2d(cudaStream_t, const Conv2dArgs&);
 
 private:
-    struct Operand { // bf16 rows on whole granules
-        const uint16_t* data;
+    struct Operand { // rows on whole granules
+        const void* data;
         int64_t ld;
     };
     // Rows [row, row + rows) and columns [first, first + count) of a result, its two operands, and room for its sums, null where none was asked for.
@@ -27,15 +28,23 @@ private:
         View sums;
     };
     enum class SlabOf { rows, columns }; // of the weight: what a result's columns come from
-    // A slab of the weight as bf16, its rows and columns padded with zeros to whole granules.
-    Operand slab(cudaStream_t, const Weight&, SlabOf, int64_t first, int64_t count);
+    struct Way {
+        SlabOf of;
+        DType type = DType::bf16; // of both operands, or f8_e4m3
+        bool aside = false;       // whether sums are kept aside
+    };
+    // A slab of the weight: bf16, its rows and columns padded with zeros to whole granules, or e4m3, whose columns become rows.
+    Operand slab(cudaStream_t, const Weight&, const Way&, int64_t first, int64_t count);
     template <class F>
-    void in_pieces(cudaStream_t, const View& x, const Weight&, SlabOf, bool aside, F&& multiply);
-    int64_t slab_size(const Weight&, SlabOf) const; // how many of its rows or columns fit
-    int64_t chunk_rows(int64_t elements) const;     // how many rows fit that take so many elements each
+    void in_pieces(cudaStream_t, const View& x, const Weight&, const Way&, F&& finish);
+    bool takes_fp8(const View& x, const Weight&, const View& result) const;
+    int64_t slab_size(const Weight&, const Way&) const; // how many of its rows or columns fit
+    int64_t chunk_rows(int64_t bytes) const;            // how many rows fit that take so many bytes each
+    void multiply(cudaStream_t, const Way&, int64_t k, const Piece&, const View& sum, bool accumulate);
 
     std::unique_ptr<MatrixProduct> product_;
     const Workspace& room_;
+    bool fp8_;
 };
 
 } // namespace atelier::ATELIER_CUDA_NS

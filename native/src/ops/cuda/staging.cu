@@ -1,19 +1,15 @@
 // What goes into a matrix product, as bf16: rows of activations, dense weights, patches of a convolution. And table rows, which are widened.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
+#include "ops/cuda/nf4_codes.h"
 #include "ops/cuda/typed.h"
-#include "quant/nf4.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
-struct Codes { // by value: sixteen floats of a launch's arguments
-    float value[16];
-};
-
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
-__device__ inline float element(const Weight& w, const Codes& codes, int64_t row, int64_t col) {
+__device__ inline float element(const Weight& w, const Nf4Codes& codes, int64_t row, int64_t col) {
     const int64_t index = row * w.cols + col;
     switch (w.format) {
         case WeightFormat::f32: return static_cast<const float*>(w.dense)[index];
@@ -37,7 +33,7 @@ __global__ void narrow_kernel(Rows<T> x, uint16_t* out, int64_t ld) {
 __global__ void weight_kernel(Weight w, WeightPart part, uint16_t* out, int64_t ld) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
     if (at.col >= ld) return;
-    out[at.row * ld + at.col] = at.col < part.cols ? float_to_bf16(element(w, Codes{}, part.row + at.row, part.col + at.col)) : uint16_t{0};
+    out[at.row * ld + at.col] = at.col < part.cols ? float_to_bf16(element(w, Nf4Codes{}, part.row + at.row, part.col + at.col)) : uint16_t{0};
 }
 
 __global__ void patches_kernel(Conv2dArgs t, int64_t out_width, int64_t first, uint16_t* out, int64_t ld) {
@@ -51,7 +47,7 @@ __global__ void patches_kernel(Conv2dArgs t, int64_t out_width, int64_t first, u
     out[at.row * ld + at.col] = float_to_bf16(v);
 }
 
-__global__ void embedding_kernel(View ids, Weight table, Codes codes, View y) {
+__global__ void embedding_kernel(View ids, Weight table, Nf4Codes codes, View y) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
     if (at.col < y.cols) y.row(at.row)[at.col] = element(table, codes, static_cast<const int32_t*>(ids.data)[at.row * ids.ld], at.col);
 }
@@ -76,9 +72,7 @@ void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width,
 
 void embedding(cudaStream_t stream, const View& ids, const Weight& table, const View& y) {
     only_f32("embedding", {y});
-    Codes codes;
-    for (int i = 0; i < 16; ++i) codes.value[i] = kNf4Code[i];
-    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, embedding_kernel, ids, table, codes, y);
+    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, embedding_kernel, ids, table, nf4_codes(), y);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

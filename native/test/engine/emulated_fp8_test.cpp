@@ -1,0 +1,91 @@
+// What products of fp8 do to a whole model's training, beside those of bf16: the gradient of one step and the losses of several, on the emulator
+// and on a card that has fp8.
+// The small checkpoint's weights are NF4, so that every linear of its blocks whose tokens are enough takes fp8, forward and backward.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "atelier/engine.h"
+#include "engine/device.h"
+#include "goldens.h"
+#include "ops/backends.h"
+#include <doctest/doctest.h>
+
+using namespace atelier;
+using namespace atelier::test;
+
+namespace {
+
+constexpr int64_t kRows = 4, kColumns = 4, kText = 16; // 16 tokens of each kind: as few as take fp8
+constexpr int kSteps = 10;
+
+std::shared_ptr<Device> emulated_card(bool fp8) {
+    auto impl = std::make_unique<Device::Impl>();
+    impl->ops = make_emulated_cuda_ops({false, DType::bf16, fp8});
+    return Device::of(std::move(impl));
+}
+
+std::vector<float> drawn(int64_t count, unsigned seed, float deviation = 1) {
+    std::mt19937 random(seed);
+    return Matrix(1, count, random, deviation).values;
+}
+
+double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+        ab += static_cast<double>(a[i]) * b[i];
+        aa += static_cast<double>(a[i]) * a[i];
+        bb += static_cast<double>(b[i]) * b[i];
+    }
+    return ab / std::sqrt(aa * bb);
+}
+
+struct Training {
+    std::vector<double> losses;
+    std::vector<float> gradients; // of the second step, when both sides of every adapter have one
+};
+
+// One sample with one noise at one time, over and over, so that its loss falls.
+Training trained(const std::shared_ptr<Device>& device) {
+    const auto model = FluxTransformer::load(device, fixtures_dir() + "/model/transformer", BaseQuant::nf4);
+    TrainOptions options;
+    options.optimizer = "adamw";
+    options.lr = 1e-2;
+    const Trainer::Shape shape{kRows, kColumns, kText};
+    Trainer trainer(model, options, {shape});
+    const auto mean = drawn(kRows * kColumns * model->dims().in_channels, 1), logvar = drawn(static_cast<int64_t>(mean.size()), 2, 0.1f);
+    const auto eps = drawn(static_cast<int64_t>(mean.size()), 5), noise = drawn(static_cast<int64_t>(mean.size()), 6);
+    const auto prompt = drawn(kText * model->dims().joint_dim, 3), pooled = drawn(model->dims().pooled_dim, 4);
+    Trainer::Sample sample;
+    sample.mean = mean;
+    sample.logvar = logvar;
+    sample.shape = shape;
+    sample.prompt_embeds = prompt;
+    sample.pooled = pooled;
+    sample.eps = eps;
+    sample.noise = noise;
+    sample.timestep_index = 400;
+    Training result;
+    for (int step = 0; step < kSteps; ++step) {
+        result.losses.push_back(trainer.micro_step(sample).loss);
+        if (step == 1)
+            for (const auto& [name, tensor] : trainer.gradients()) result.gradients.insert(result.gradients.end(), tensor.data.begin(), tensor.data.end());
+        trainer.optimizer_step();
+    }
+    return result;
+}
+
+} // namespace
+
+TEST_CASE("training with fp8 products: the gradient's direction and the losses of ten steps, beside bf16's") {
+    Training bf16, fp8;
+    SUBCASE("emulated") { bf16 = trained(emulated_card(false)), fp8 = trained(emulated_card(true)); }
+    SUBCASE("on the card") {
+        if (!card_has_fp8()) return;
+        bf16 = trained(Device::cuda()), fp8 = trained(Device::cuda(0, true));
+    }
+    const double direction = cosine(fp8.gradients, bf16.gradients);
+    std::printf("  gradient's cosine %.5f\n  loss    bf16      fp8\n", direction);
+    for (int i = 0; i < kSteps; ++i) std::printf("  %4d %8.5f %8.5f\n", i, bf16.losses[static_cast<size_t>(i)], fp8.losses[static_cast<size_t>(i)]);
+    CHECK(direction >= 0.99);
+    CHECK(direction < 0.999999); // it was fp8
+    CHECK(fp8.losses.back() < 0.85 * fp8.losses.front());
+    for (size_t i = 0; i < bf16.losses.size(); ++i) CHECK(std::fabs(fp8.losses[i] - bf16.losses[i]) < 0.01 * bf16.losses[i]);
+}
