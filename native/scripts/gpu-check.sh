@@ -42,8 +42,8 @@ train() { timeout 300 $build/bench/step_bench --device "$1" --preset full --mode
   [ "$1" = cuda ] || name="$name, ${1#cuda,}"
   reason=$(sed -nE 's/.*"refused": "([^"]*)".*/\1/p' <<<"$line")
   if [ -n "$reason" ]; then printf '%14s refused: %s\n' "$name" "$reason"; continue; fi
-  printf '%14s %10s %10s %12s %10s %10s\n' "$name" "$(field step_s_median "$line")" "$(field planned_mb "$line")" "$(field card_peak_mb "$line")" "$(field keep_all "$line")" \
-    "$(field resident "$line")"
+  printf '%14s %10s %10s %12s %10s %10s\n' "$name" "$(field step_s_median "$line")" "$(field planned_mb "$line")" "$(field card_peak_mb "$line")" \
+    "$(field keep_all "$line")" "$(field resident "$line")"
 done; }
 say "training: 512 x 768, 77 text tokens, rank 4, accumulation 4, NF4 weights"
 printf '%14s %10s %10s %12s %10s %10s\n' "budget GB" "s/step" "planned MB" "on card MB" "kept all" "resident"

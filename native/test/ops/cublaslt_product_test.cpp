@@ -108,7 +108,8 @@ TEST_CASE("products of fp8 operands, each times its scale; the scales of one cal
                 const std::vector<Bytes> a = drawn(m, lda), b = drawn(n, ldb);
                 std::vector<Result> c(m * ldc / 4, Result{{1, 1, 1, 1}});
                 const float b_scale = 3;
-                gpu::Product p{m, n, k, a.data(), lda, b.data(), ldb, true, c.data(), ldc, accumulate, narrow ? DType::bf16 : DType::f32, DType::f8_e4m3, &a_scale, &b_scale};
+                const DType result = narrow ? DType::bf16 : DType::f32;
+                const gpu::Product p{m, n, k, a.data(), lda, b.data(), ldb, true, c.data(), ldc, accumulate, result, DType::f8_e4m3, &a_scale, &b_scale};
                 if (narrow) std::fill_n(reinterpret_cast<uint16_t*>(c.data()), m * ldc, float_to_bf16(1));
                 product->multiply(nullptr, p);
                 std::vector<float> got;

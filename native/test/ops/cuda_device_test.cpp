@@ -52,7 +52,8 @@ TEST_CASE("a card that does not exist is refused") {
 
 TEST_CASE("a device by name") {
     CHECK(Device::open("cpu", 1, "portable")->description() == Device::cpu(1, "portable")->description());
-    for (const char* wrong : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda0", "CPU", "cpu,fp8", "auto,fp8", ",fp8", "cuda:,fp8", "cuda,fp16", "cuda,fp8,fp8", "cuda,"}) {
+    for (const char* wrong : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda0", "CPU",
+                              "cpu,fp8", "auto,fp8", ",fp8", "cuda:,fp8", "cuda,fp16", "cuda,fp8,fp8", "cuda,"}) {
         CAPTURE(wrong);
         CHECK(contains(refusal(ErrorCode::invalid_argument, [&] { Device::open(wrong); }), "expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it"));
     }
@@ -69,7 +70,8 @@ TEST_CASE("fp8 is a card's that has it; one that has not says so and is not open
         CHECK(e.code() == ErrorCode::unsupported);
         const std::string text = e.what();
         CAPTURE(text);
-        CHECK((contains(text, "open it as cuda:0, without ,fp8") || contains(text, "ATELIER_CUBLASLT") || contains(text, "CMAKE_CUDA_ARCHITECTURES") || contains(text, "8.0 or newer")));
+        CHECK((contains(text, "open it as cuda:0, without ,fp8") || contains(text, "ATELIER_CUBLASLT") || contains(text, "CMAKE_CUDA_ARCHITECTURES") ||
+               contains(text, "8.0 or newer")));
     }
 }
 

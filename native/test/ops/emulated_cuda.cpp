@@ -22,8 +22,9 @@ public:
         emulated::finish(stream);
         gpu::check_product(p);
         const bool fp8 = p.type == DType::f8_e4m3;
-        for (const void* data : {p.a, p.b, static_cast<const void*>(p.c), static_cast<const void*>(fp8 ? p.a_scale : p.a), static_cast<const void*>(fp8 ? p.b_scale : p.b)})
-            require(emulated::on_device(data), ErrorCode::internal, "product: something that is not in the card's memory");
+        const void *matrices[] = {p.a, p.b, p.c}, *scales[] = {p.a_scale, p.b_scale};
+        for (const void* data : matrices) require(emulated::on_device(data), ErrorCode::internal, "product: a matrix that is not in the card's memory");
+        for (const void* data : scales) require(!fp8 || emulated::on_device(data), ErrorCode::internal, "product: a scale that is not in the card's memory");
         fp8 ? multiply_typed(p, *p.a_scale * *p.b_scale, static_cast<const uint8_t*>(p.a), static_cast<const uint8_t*>(p.b), [](uint8_t code) { return kE4m3[code]; })
             : multiply_typed(p, 1, static_cast<const uint16_t*>(p.a), static_cast<const uint16_t*>(p.b), bf16_to_float);
     }

@@ -209,7 +209,10 @@ TEST_CASE("e4m3: scales from the largest magnitude, rows of activations, NF4 as 
                 gpu::narrow_rows_e4m3(nullptr, view, &scale, out[0].v, ld);
                 int64_t wrong = 0;
                 for (int64_t i = 0; i < 37; ++i)
-                    for (int64_t j = 0; j < cols; ++j) wrong += out[0].v[i * ld + j] != float_to_e4m3(source.values[static_cast<size_t>(i * (cols + 4) + j)] * (1 / scale));
+                    for (int64_t j = 0; j < cols; ++j) {
+                        const float value = source.values[static_cast<size_t>(i * (cols + 4) + j)];
+                        wrong += out[0].v[i * ld + j] != float_to_e4m3(value * (1 / scale));
+                    }
                 CHECK(wrong == 0);
             }
         }

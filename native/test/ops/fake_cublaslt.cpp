@@ -1,5 +1,6 @@
 // A library with cuBLASLt's names that computes in host loops, column by column as the real one documents it. It insists on what the real one
-// does: stated alignments, leading dimensions, shapes that fit each other; of fp8 operands the layout, whole granules and scales. The first algorithm it offers is always refused.
+// does: stated alignments, leading dimensions, shapes that fit each other; of fp8 operands the layout, whole granules and
+// scales. The first algorithm it offers is always refused.
 #include "base/fp8.h"
 #include "base/half.h"
 #include "ops/cuda/cublaslt_api.h"

@@ -235,8 +235,8 @@ TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, w
                 CAPTURE(static_cast<int>(activations));
                 CAPTURE(adds);
                 // Both sides of e4m3's range: gradients are small numbers, far below 2^-9.
-                Matrix x = HalfMatrix(Matrix(s.M, s.K, random, 3)).wide(), dy = HalfMatrix(Matrix(s.M, s.N, random, 1e-6f)).wide(), w(s.N, s.K, random, 0.02f), bias(1, s.N, random),
-                       a(s.rank, s.K, random, 0.02f), dxa(s.M, s.rank, random, 1e-6f);
+                Matrix x = HalfMatrix(Matrix(s.M, s.K, random, 3)).wide(), dy = HalfMatrix(Matrix(s.M, s.N, random, 1e-6f)).wide(), w(s.N, s.K, random, 0.02f),
+                       bias(1, s.N, random), a(s.rank, s.K, random, 0.02f), dxa(s.M, s.rank, random, 1e-6f);
                 const StoredWeight stored = store(w, WeightFormat::nf4, adds);
                 Matrix wide(s.N, s.K);
                 wide.values = stored.wide;
@@ -246,12 +246,18 @@ TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, w
                 for (int64_t i = 0; i < s.M; ++i) {
                     for (int64_t n = 0; n < s.N; ++n) {
                         double sum = adds ? bias.values[static_cast<size_t>(n)] : 0, unrounded = sum;
-                        for (int64_t k = 0; k < s.K; ++k) sum += static_cast<double>(x8.at(i, k)) * w8.at(n, k), unrounded += static_cast<double>(x.at(i, k)) * wide.at(n, k);
+                        for (int64_t k = 0; k < s.K; ++k) {
+                            sum += static_cast<double>(x8.at(i, k)) * w8.at(n, k);
+                            unrounded += static_cast<double>(x.at(i, k)) * wide.at(n, k);
+                        }
                         expected.push_back(sum), plain.push_back(unrounded);
                     }
                     for (int64_t k = 0; k < s.K; ++k) {
                         double sum = 1e-6, unrounded = 1e-6;
-                        for (int64_t n = 0; n < s.N; ++n) sum += static_cast<double>(dy8.at(i, n)) * w8.at(n, k), unrounded += static_cast<double>(dy.at(i, n)) * wide.at(n, k);
+                        for (int64_t n = 0; n < s.N; ++n) {
+                            sum += static_cast<double>(dy8.at(i, n)) * w8.at(n, k);
+                            unrounded += static_cast<double>(dy.at(i, n)) * wide.at(n, k);
+                        }
                         for (int64_t r = 0; adds && r < s.rank; ++r) {
                             const double low = static_cast<double>(dxa.at(i, r)) * a.at(r, k);
                             sum += low, unrounded += low;
@@ -291,8 +297,9 @@ TEST_CASE("fp8: other weights, few rows and sizes that do not fit are products o
     std::mt19937 random(7);
     const auto fp8 = host_facing(make_emulated_cuda_ops({false, DType::f32, true})), bf16 = host_facing(make_emulated_cuda_ops());
     struct Case { Shape shape; WeightFormat format; int64_t ld; bool same; };
-    for (const Case& c : {Case{{15, 48, 64, 1}, WeightFormat::nf4, 48, true}, {{16, 48, 64, 1}, WeightFormat::bf16, 48, true}, {{16, 48, 96, 1}, WeightFormat::nf4, 48, true},
-                          {{16, 40, 64, 1}, WeightFormat::nf4, 40, true}, {{16, 48, 64, 1}, WeightFormat::nf4, 50, true}, {{16, 48, 64, 1}, WeightFormat::nf4, 48, false}}) {
+    constexpr WeightFormat nf4 = WeightFormat::nf4;
+    for (const Case& c : {Case{{15, 48, 64, 1}, nf4, 48, true}, {{16, 48, 64, 1}, WeightFormat::bf16, 48, true}, {{16, 48, 96, 1}, nf4, 48, true},
+                          {{16, 40, 64, 1}, nf4, 40, true}, {{16, 48, 64, 1}, nf4, 50, true}, {{16, 48, 64, 1}, nf4, 48, false}}) {
         Matrix x(c.shape.M, c.shape.K, random), w(c.shape.N, c.shape.K, random), y(c.shape.M, c.ld), y2 = y;
         const StoredWeight stored = store(w, c.format);
         LinearArgs t;

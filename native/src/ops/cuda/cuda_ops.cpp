@@ -53,8 +53,8 @@ std::unique_ptr<Ops> make_cuda_ops(int device, bool fp8) {
     require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".", card.minor,
             "; ", kOldestMajor, ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
     require(!fp8 || card.major > kFp8Major || (card.major == kFp8Major && card.minor >= kFp8Minor), ErrorCode::unsupported, "CUDA device ", device, ", ", card.name,
-            ", has compute capability ", card.major, ".", card.minor, "; fp8 products need ", kFp8Major, ".", kFp8Minor, " or newer (GeForce RTX 40, L4, H100 and later): ",
-            "open it as cuda:", device, ", without ,fp8");
+            ", has compute capability ", card.major, ".", card.minor, "; fp8 products need ", kFp8Major, ".", kFp8Minor,
+            " or newer (GeForce RTX 40, L4, H100 and later): open it as cuda:", device, ", without ,fp8");
     cuda::cublaslt::library(); // missing: said before memory is taken
     std::unique_ptr<Ops> ops = cuda::make_backend(fp8 ? "cuda, fp8" : "cuda", device, {}, DType::bf16, fp8, cuda::make_cublaslt_product);
     // A card that this build has no code for shows at the first kernel.

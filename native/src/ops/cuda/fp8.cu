@@ -136,7 +136,8 @@ void narrow_rows_e4m3(cudaStream_t stream, const View& x, const float* scale, ui
 
 void nf4_rows_e4m3(cudaStream_t stream, const Weight& w, int64_t first, int64_t rows, const float* scale, uint8_t* out) {
     const int64_t count = rows * w.cols;
-    launch(stream, maps::pieces(count, kThreads * maps::kNf4PerThread), kThreads, sizeof(Nf4Codes), weight_rows_kernel, w.nf4, nf4_codes(), first * w.cols, count, scale, out);
+    launch(stream, maps::pieces(count, kThreads * maps::kNf4PerThread), kThreads, sizeof(Nf4Codes), weight_rows_kernel, w.nf4, nf4_codes(), first * w.cols, count,
+           scale, out);
 }
 
 void nf4_columns_e4m3(cudaStream_t stream, const Weight& w, int64_t first, int64_t cols, const float* scale, uint8_t* out) {
