@@ -50,4 +50,19 @@ double relative_error(const A& got, const B& expected) {
     return worst / largest;
 }
 
+inline std::vector<float> drawn(int64_t count, unsigned seed, float deviation = 1) {
+    std::mt19937 random(seed);
+    return Matrix(1, count, random, deviation).values;
+}
+
+inline double cosine(const std::vector<float>& a, const std::vector<float>& b) {
+    double ab = 0, aa = 0, bb = 0;
+    for (size_t i = 0; i < a.size(); ++i) {
+        ab += static_cast<double>(a[i]) * b[i];
+        aa += static_cast<double>(a[i]) * a[i];
+        bb += static_cast<double>(b[i]) * b[i];
+    }
+    return ab / std::sqrt(aa * bb);
+}
+
 } // namespace atelier::test

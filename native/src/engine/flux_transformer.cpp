@@ -1,7 +1,6 @@
 #include "engine/flux_transformer.h"
 #include "engine/one_shot.h"
 #include "models/flux/weight_units.h"
-#include "planning/residence.h"
 
 namespace atelier {
 
@@ -21,8 +20,7 @@ std::shared_ptr<const PlacedUnits> FluxTransformer::Impl::place(const std::vecto
 
 uint64_t FluxTransformer::Impl::free_bytes() const {
     const std::lock_guard lock(placing_);
-    const uint64_t free = memory().free_bytes(), kept = placed_.use_count() == 1 ? placed_->device_bytes() : 0;
-    return free - free / 32 + kept; // a little for the driver
+    return usable_bytes(memory()) + (placed_.use_count() == 1 ? placed_->device_bytes() : 0);
 }
 
 std::vector<bool> FluxTransformer::Impl::residence_beside(uint64_t other_bytes, uint64_t budget) const {
@@ -30,11 +28,8 @@ std::vector<bool> FluxTransformer::Impl::residence_beside(uint64_t other_bytes, 
         const std::lock_guard lock(placing_);
         if (placed_) return placed_->resident();
     }
-    if (memory().on_host()) return std::vector(packs.units.size(), true);
-    std::vector<uint64_t> sizes;
-    for (const ConstantPack& unit : packs.units) sizes.push_back(unit.bytes());
-    const uint64_t available = budget ? budget : free_bytes(), taken = other_bytes + packs.always.bytes();
-    return resident_within(available > taken ? available - taken : 0, sizes, packs.rare, "the transformer's weights");
+    const uint64_t available = budget ? budget : free_bytes();
+    return PlacedUnits::residence_within(memory(), packs, available - std::min(available, other_bytes), "the transformer's weights");
 }
 
 std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> device, const std::string& dir, BaseQuant quant, const std::string& cache_dir,

@@ -59,11 +59,9 @@ struct Sampler::Impl {
 
     // Which weights stay on the device: with a budget, of what it leaves beside what is reserved already.
     std::vector<bool> residence(const Request& r) const {
-        if (flux().memory().on_host()) return flux().residence_beside(0, 0); // weights lie in files' pages, which the system drops and reads as it needs
         const uint64_t reserved = flux().ops().workspace_bytes() + flux().device->impl->profile.context_bytes + adapted.bytes();
-        if (r.memory_budget)
-            require(r.memory_budget > reserved, ErrorCode::resource_exhausted, "a budget of ", r.memory_budget, " bytes is too small: ", reserved, " are taken before the first picture");
-        return flux().residence_beside(programs->bytes() + programs->host_bytes(), r.memory_budget ? r.memory_budget - reserved : 0);
+        const uint64_t left = r.memory_budget - std::min(r.memory_budget, reserved);
+        return flux().residence_beside(programs->bytes() + programs->host_bytes(), r.memory_budget ? std::max<uint64_t>(left, 1) : 0); // 0: no budget
     }
 
     void connect(const Request& r) {

@@ -2,7 +2,6 @@
 #include "engine/one_shot.h"
 #include "engine/token_ids.h"
 #include "models/t5/encoder.h"
-#include "planning/residence.h"
 
 namespace atelier {
 namespace {
@@ -26,15 +25,10 @@ struct T5Text::Impl {
     const PlacedUnits& place_beside(uint64_t other_bytes) {
         if (placed && other_bytes <= room) return *placed;
         placed.reset();
-        std::vector<bool> resident(packs.units.size(), true);
-        if (!memory().on_host()) {
-            const uint64_t free = memory().free_bytes(), reserved = device->impl->ops->workspace_bytes() + device->impl->profile.context_bytes;
-            const uint64_t available = budget ? budget - std::min(budget, reserved) : free - free / 32, taken = other_bytes + packs.always.bytes();
-            std::vector<uint64_t> sizes;
-            for (const ConstantPack& unit : packs.units) sizes.push_back(unit.bytes());
-            resident = resident_within(available - std::min(available, taken), sizes, 0, "the T5 encoder's weights");
-        }
-        placed = std::make_unique<PlacedUnits>(memory(), packs, resident);
+        const uint64_t reserved = device->impl->ops->workspace_bytes() + device->impl->profile.context_bytes;
+        const uint64_t available = budget ? budget - std::min(budget, reserved) : usable_bytes(memory());
+        placed = std::make_unique<PlacedUnits>(
+            memory(), packs, PlacedUnits::residence_within(memory(), packs, available - std::min(available, other_bytes), "the T5 encoder's weights"));
         room = other_bytes;
         return *placed;
     }

@@ -33,6 +33,12 @@ public:
     virtual void await(int slot) = 0;
 };
 
+// What a plan may count on: the free bytes, less a little that a driver takes as it works.
+inline uint64_t usable_bytes(const Memory& memory) {
+    const uint64_t free = memory.free_bytes();
+    return free - free / 32;
+}
+
 std::unique_ptr<Memory> make_host_memory();
 
 } // namespace atelier

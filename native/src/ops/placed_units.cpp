@@ -1,5 +1,6 @@
 #include "ops/placed_units.h"
 #include "base/error.h"
+#include "planning/residence.h"
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -16,6 +17,13 @@ std::array<uint64_t, 2> slot_bytes(const UnitPacks& packs, const std::vector<boo
 }
 
 } // namespace
+
+std::vector<bool> PlacedUnits::residence_within(const Memory& memory, const UnitPacks& packs, uint64_t bytes, const char* what) {
+    if (memory.on_host()) return std::vector(packs.units.size(), true);
+    std::vector<uint64_t> sizes;
+    for (const ConstantPack& unit : packs.units) sizes.push_back(unit.bytes());
+    return resident_within(bytes - std::min(bytes, packs.always.bytes()), sizes, packs.rare, what);
+}
 
 uint64_t PlacedUnits::device_bytes(const UnitPacks& packs, const std::vector<bool>& resident) {
     const auto [rare, other] = slot_bytes(packs, resident);

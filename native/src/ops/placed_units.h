@@ -23,6 +23,9 @@ public:
     PlacedUnits(const PlacedUnits&) = delete;
     PlacedUnits& operator=(const PlacedUnits&) = delete;
 
+    // As many units as fit into `bytes` with all that is reserved for them; all where ops read host memory. resource_exhausted, saying what `what`
+    // needs.
+    static std::vector<bool> residence_within(const Memory& memory, const UnitPacks& packs, uint64_t bytes, const char* what);
     // Bytes that the constructor reserves on a device.
     static uint64_t device_bytes(const UnitPacks& packs, const std::vector<bool>& resident);
     uint64_t device_bytes() const { return device_bytes_; } // 0 on the host

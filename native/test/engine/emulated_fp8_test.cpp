@@ -3,7 +3,7 @@
 // The small checkpoint's weights are NF4, so that every linear of its blocks whose tokens are enough takes fp8, forward and backward.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
-#include "engine/device.h"
+#include "engine/emulated_device.h"
 #include "goldens.h"
 #include "ops/backends.h"
 #include <doctest/doctest.h>
@@ -15,27 +15,6 @@ namespace {
 
 constexpr int64_t kRows = 4, kColumns = 4, kText = 16; // 16 tokens of each kind: as few as take fp8
 constexpr int kSteps = 10;
-
-std::shared_ptr<Device> emulated_card(bool fp8) {
-    auto impl = std::make_unique<Device::Impl>();
-    impl->ops = make_emulated_cuda_ops({false, DType::bf16, fp8});
-    return Device::of(std::move(impl));
-}
-
-std::vector<float> drawn(int64_t count, unsigned seed, float deviation = 1) {
-    std::mt19937 random(seed);
-    return Matrix(1, count, random, deviation).values;
-}
-
-double cosine(const std::vector<float>& a, const std::vector<float>& b) {
-    double ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < a.size(); ++i) {
-        ab += static_cast<double>(a[i]) * b[i];
-        aa += static_cast<double>(a[i]) * a[i];
-        bb += static_cast<double>(b[i]) * b[i];
-    }
-    return ab / std::sqrt(aa * bb);
-}
 
 struct Training {
     std::vector<double> losses;
@@ -76,7 +55,7 @@ Training trained(const std::shared_ptr<Device>& device) {
 
 TEST_CASE("training with fp8 products: the gradient's direction and the losses of ten steps, beside bf16's") {
     Training bf16, fp8;
-    SUBCASE("emulated") { bf16 = trained(emulated_card(false)), fp8 = trained(emulated_card(true)); }
+    SUBCASE("emulated") { bf16 = trained(emulated_card({false, DType::bf16, false})), fp8 = trained(emulated_card({false, DType::bf16, true})); }
     SUBCASE("on the card") {
         if (!card_has_fp8()) return;
         bf16 = trained(Device::cuda()), fp8 = trained(Device::cuda(0, true));

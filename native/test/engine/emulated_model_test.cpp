@@ -3,7 +3,7 @@
 // each factor of a product.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
-#include "engine/device.h"
+#include "engine/emulated_device.h"
 #include "goldens.h"
 #include "ops/emulated_cuda.h"
 #include <doctest/doctest.h>
@@ -18,18 +18,11 @@ std::shared_ptr<Device> cpu() {
     return shared;
 }
 
-std::shared_ptr<Device> emulated_card(DType activations) {
-    auto impl = std::make_unique<Device::Impl>();
-    impl->ops = make_emulated_cuda_ops({false, activations});
-    impl->description = "emulated";
-    return Device::of(std::move(impl));
-}
-
 // Each in a run of the test case of its own.
 std::shared_ptr<Device> card() {
     std::shared_ptr<Device> device;
-    SUBCASE("emulated") { device = emulated_card(DType::f32); }
-    SUBCASE("emulated, bf16 activations") { device = emulated_card(DType::bf16); }
+    SUBCASE("emulated") { device = emulated_card({false, DType::f32}); }
+    SUBCASE("emulated, bf16 activations") { device = emulated_card({false, DType::bf16}); }
     if (cuda_device_names().empty()) return device;
     SUBCASE("on the card") {
         static const auto shared = Device::cuda();
@@ -39,21 +32,6 @@ std::shared_ptr<Device> card() {
 }
 
 std::string component(const char* name) { return fixtures_dir() + "/model/" + name; }
-
-std::vector<float> drawn(int64_t count, unsigned seed, float deviation = 1) {
-    std::mt19937 random(seed);
-    return Matrix(1, count, random, deviation).values;
-}
-
-double cosine(const std::vector<float>& a, const std::vector<float>& b) {
-    double ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < a.size(); ++i) {
-        ab += static_cast<double>(a[i]) * b[i];
-        aa += static_cast<double>(a[i]) * a[i];
-        bb += static_cast<double>(b[i]) * b[i];
-    }
-    return ab / std::sqrt(aa * bb);
-}
 
 // Both backends' answer to one question.
 template <class F>

@@ -3,7 +3,7 @@
 // whatever a real one does.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
-#include "engine/device.h"
+#include "engine/emulated_device.h"
 #include "engine/flux_transformer.h"
 #include "goldens.h"
 #include "models/flux/weight_units.h"
@@ -23,18 +23,7 @@ namespace {
 constexpr int64_t kRows = 2, kColumns = 2, kText = 5;
 const Trainer::Shape kShape{kRows, kColumns, kText};
 
-std::shared_ptr<Device> card() {
-    auto impl = std::make_unique<Device::Impl>();
-    impl->ops = make_emulated_cuda_ops({false, DType::bf16});
-    impl->description = "emulated";
-    impl->profile.host_copy = 1e6;
-    return Device::of(std::move(impl));
-}
-
-std::vector<float> drawn(int64_t count, unsigned seed, float deviation = 1) {
-    std::mt19937 random(seed);
-    return Matrix(1, count, random, deviation).values;
-}
+std::shared_ptr<Device> card() { return emulated_card({false, DType::bf16}, 1e6); }
 
 std::shared_ptr<FluxTransformer> load(const std::shared_ptr<Device>& device, BaseQuant quant = BaseQuant::nf4_double) {
     return FluxTransformer::load(device, fixtures_dir() + "/model/transformer", quant);

@@ -9,6 +9,7 @@
 #include "support.h"
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace atelier::test {
@@ -49,5 +50,17 @@ inline double tolerance(Ops& ops, double fp32) { return ops.activations() == DTy
 
 // What a matrix product of the backend makes of an operand: a card's are bf16. References round where it rounds, so that one tolerance holds.
 inline double operand(Ops& ops, float value) { return ops.memory().on_host() ? value : bf16_to_float(float_to_bf16(value)); }
+
+// What an internal error says that the call ends in; empty if it ends in none. Other errors go on.
+template <class F>
+std::string refusal(F&& call) {
+    try {
+        call();
+    } catch (const Error& e) {
+        if (e.code() != ErrorCode::internal) throw;
+        return e.what();
+    }
+    return {};
+}
 
 } // namespace atelier::test

@@ -162,7 +162,6 @@ private:
     const ModulationLayout at_;
     std::vector<bool> table_gradient_; // by row of d values of the table
     int64_t lowest_ = 0;               // lowest_trained_block
-    bool below_all_ = false;           // some linear before every block is trained
     bool below_img_ = false, below_txt_ = false;
 
     Sym table_, dtable_, latents_, prompt_;

@@ -2,7 +2,7 @@
 // bytes. Operands are rounded to bf16 as a product's are; sums are fp32.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
-#include "quant/nf4.h"
+#include "ops/cuda/nf4_codes.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
@@ -10,20 +10,14 @@ namespace {
 constexpr int64_t kMostRows = 4;
 constexpr int kPerLane = 32; // elements that a lane takes at a time: 16 bytes under one scale
 
-struct Codes { // by value: sixteen floats of a launch's arguments
-    float value[16];
-};
-
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
 __device__ inline float rounded(float v) { return bf16_to_float(float_to_bf16(v)); }
 
 // A warp a row of the weight, for all R rows of x.
 template <int R>
-__global__ void row_product_kernel(View x, Nf4Data d, Codes codes, int64_t rows, View y) {
-    float* table = reinterpret_cast<float*>(shared_bytes());
-    if (threadIdx.x < 16) table[threadIdx.x] = codes.value[threadIdx.x];
-    __syncthreads();
+__global__ void row_product_kernel(View x, Nf4Data d, Nf4Codes codes, int64_t rows, View y) {
+    const float* table = shared_table(codes);
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t row = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
     if (row >= rows) return;
@@ -58,10 +52,8 @@ bool row_product_runs(const View& x, const Weight& w, const View& y) {
 }
 
 void row_product(cudaStream_t stream, const View& x, const Weight& w, const View& y) {
-    Codes codes;
-    for (int i = 0; i < 16; ++i) codes.value[i] = kNf4Code[i];
     constexpr decltype(&row_product_kernel<1>) kernels[kMostRows] = {row_product_kernel<1>, row_product_kernel<2>, row_product_kernel<3>, row_product_kernel<4>};
-    launch(stream, maps::warp_blocks(w.rows, kThreads), kThreads, sizeof codes, kernels[x.rows - 1], x, w.nf4, codes, w.rows, y);
+    launch(stream, maps::warp_blocks(w.rows, kThreads), kThreads, sizeof(Nf4Codes), kernels[x.rows - 1], x, w.nf4, nf4_codes(), w.rows, y);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS
