@@ -1,4 +1,4 @@
-// The host's memory as a backend's. A fetch is a copy that is done at once: on the CPU there is nothing to hide it behind.
+// The host's memory as a backend's. A transfer is a copy that is done at once: on the CPU there is nothing to hide it behind.
 #include "base/error.h"
 #include "ops/memory.h"
 #include <cstdlib>
@@ -23,6 +23,7 @@ public:
     void upload(void* to, const void* from_host, uint64_t bytes) override { std::memcpy(to, from_host, bytes); }
     void download(void* to_host, const void* from, uint64_t bytes) override { std::memcpy(to_host, from, bytes); }
     void fetch(int, void* to, const void* from_host, uint64_t bytes) override { std::memcpy(to, from_host, bytes); }
+    void park(int, void* to_host, const void* from, uint64_t bytes) override { std::memcpy(to_host, from, bytes); }
     void await(int) override {}
 };
 

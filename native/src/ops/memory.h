@@ -26,10 +26,12 @@ public:
     virtual void upload(void* to, const void* from_host, uint64_t bytes) = 0;
     virtual void download(void* to_host, const void* from, uint64_t bytes) = 0;
 
-    // Transfers beside the ops, on a stream of their own, for weights that live on the host. fetch() may overwrite `to` as soon as the ops
-    // issued before it are done, and returns at once; ops issued after await(slot) see what the last fetch into `slot` brought.
+    // Transfers beside the ops, each direction on a stream of its own: fetch() brings what lives on the host, park() takes there what makes room.
+    // Both begin as soon as the ops issued before are done, and return at once. What is issued after await(slot), ops and transfers, sees what
+    // the transfers of `slot` brought and may overwrite what they read: who fetches what was parked awaits the park first.
     static constexpr int kSlots = 8;
     virtual void fetch(int slot, void* to, const void* from_host, uint64_t bytes) = 0;
+    virtual void park(int slot, void* to_host, const void* from, uint64_t bytes) = 0;
     virtual void await(int slot) = 0;
 };
 

@@ -119,3 +119,26 @@ TEST_CASE("a fetch has arrived after await, and only then; each slot has its own
     CHECK(downloaded(memory, second) == std::vector<float>(kCount, 3));
     memory.release(first), memory.release(second), memory.release_host(host);
 }
+
+TEST_CASE("what is parked has left after await, and a fetch that is issued then brings it back") {
+    const auto ops = make_emulated_cuda_ops();
+    Memory& memory = ops->memory();
+    auto* host = static_cast<float*>(memory.reserve_host(kBytes));
+    std::fill_n(host, kCount, 5.0f);
+    void *from = memory.reserve(kBytes), *to = memory.reserve(kBytes);
+    const auto view = [](void* data) { return View{data, 1, kCount, kCount}; };
+    ops->fill(view(from), 1);
+    memory.park(0, host, from, kBytes);
+    memory.fetch(1, to, host, kBytes); // too early
+    memory.await(1);
+    CHECK(downloaded(memory, to)[0] == 5);
+    ops->fill(view(from), 2); // as early: the park had not been waited for, and takes what is there now
+    memory.await(0);
+    ops->fill(view(from), 3);
+    memory.fetch(1, to, host, kBytes);
+    memory.await(1);
+    CHECK(downloaded(memory, to) == std::vector<float>(kCount, 2));
+    CHECK(downloaded(memory, from) == std::vector<float>(kCount, 3));
+    CHECK_THROWS_AS(memory.park(0, to, from, kBytes), Error); // both on the card
+    memory.release(from), memory.release(to), memory.release_host(host);
+}

@@ -5,19 +5,18 @@ namespace atelier::ATELIER_CUDA_NS {
 CudaMemory::CudaMemory(int device) : device_(device) {
     use();
     check(cudaStreamCreateWithFlags(&ops_, cudaStreamNonBlocking), "stream of the ops");
-    check(cudaStreamCreateWithFlags(&transfers_, cudaStreamNonBlocking), "stream of the transfers");
+    check(cudaStreamCreateWithFlags(&fetches_, cudaStreamNonBlocking), "stream of the fetches");
+    check(cudaStreamCreateWithFlags(&parks_, cudaStreamNonBlocking), "stream of what is parked");
     check(cudaEventCreateWithFlags(&issued_, cudaEventDisableTiming), "event");
     for (cudaEvent_t& event : arrived_) check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "event");
 }
 
 CudaMemory::~CudaMemory() {
     cudaSetDevice(device_);
-    cudaStreamSynchronize(transfers_);
-    cudaStreamSynchronize(ops_);
+    for (cudaStream_t stream : {fetches_, parks_, ops_}) cudaStreamSynchronize(stream);
     for (cudaEvent_t event : arrived_) cudaEventDestroy(event);
     cudaEventDestroy(issued_);
-    cudaStreamDestroy(transfers_);
-    cudaStreamDestroy(ops_);
+    for (cudaStream_t stream : {fetches_, parks_, ops_}) cudaStreamDestroy(stream);
 }
 
 void CudaMemory::use() const { check(cudaSetDevice(device_), "choosing the card"); }
@@ -46,8 +45,7 @@ void* CudaMemory::reserve(uint64_t bytes) {
 
 void CudaMemory::release(void* data) noexcept {
     cudaSetDevice(device_);
-    cudaStreamSynchronize(transfers_);
-    cudaStreamSynchronize(ops_);
+    for (cudaStream_t stream : {fetches_, parks_, ops_}) cudaStreamSynchronize(stream);
     cudaFree(data);
 }
 
@@ -63,7 +61,7 @@ void* CudaMemory::reserve_host(uint64_t bytes) {
 
 void CudaMemory::release_host(void* data) noexcept {
     cudaSetDevice(device_);
-    cudaStreamSynchronize(transfers_);
+    for (cudaStream_t stream : {fetches_, parks_}) cudaStreamSynchronize(stream);
     cudaFreeHost(data);
 }
 
@@ -77,17 +75,22 @@ void CudaMemory::download(void* to_host, const void* from, uint64_t bytes) {
     check(cudaStreamSynchronize(ops_), "download, or an op before it");
 }
 
-void CudaMemory::fetch(int slot, void* to, const void* from_host, uint64_t bytes) {
-    require(slot >= 0 && slot < kSlots, ErrorCode::internal, "fetch: slot ", slot);
-    check(cudaEventRecord(issued_, stream()), "fetch"); // `to` may still be read by the ops before
-    check(cudaStreamWaitEvent(transfers_, issued_, 0), "fetch");
-    check(cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, transfers_), "fetch");
-    check(cudaEventRecord(arrived_[slot], transfers_), "fetch");
+void CudaMemory::fetch(int slot, void* to, const void* from_host, uint64_t bytes) { transfer(fetches_, slot, to, from_host, bytes, cudaMemcpyHostToDevice); }
+void CudaMemory::park(int slot, void* to_host, const void* from, uint64_t bytes) { transfer(parks_, slot, to_host, from, bytes, cudaMemcpyDeviceToHost); }
+
+void CudaMemory::transfer(cudaStream_t stream, int slot, void* to, const void* from, uint64_t bytes, cudaMemcpyKind kind) {
+    require(slot >= 0 && slot < kSlots, ErrorCode::internal, "transfer: slot ", slot);
+    use();
+    // The ops before may still read `to` or write `from`. They may also wait for another transfer, which this one then follows.
+    check(cudaEventRecord(issued_, ops_), "transfer");
+    check(cudaStreamWaitEvent(stream, issued_, 0), "transfer");
+    check(cudaMemcpyAsync(to, from, bytes, kind, stream), "transfer");
+    check(cudaEventRecord(arrived_[slot], stream), "transfer");
 }
 
 void CudaMemory::await(int slot) {
     require(slot >= 0 && slot < kSlots, ErrorCode::internal, "await: slot ", slot);
-    check(cudaStreamWaitEvent(stream(), arrived_[slot], 0), "waiting for a fetch");
+    check(cudaStreamWaitEvent(stream(), arrived_[slot], 0), "waiting for a transfer");
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

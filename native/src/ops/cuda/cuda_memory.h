@@ -1,4 +1,4 @@
-// A card's memory, and the two streams that work on it: one for the ops, one for transfers beside them.
+// A card's memory, and the streams that work on it: one for the ops, and for transfers beside them one in each direction, which a bus serves at once.
 #pragma once
 #include "ops/cuda/device.h"
 #include "ops/memory.h"
@@ -20,6 +20,7 @@ public:
     void upload(void* to, const void* from_host, uint64_t bytes) override;
     void download(void* to_host, const void* from, uint64_t bytes) override;
     void fetch(int slot, void* to, const void* from_host, uint64_t bytes) override;
+    void park(int slot, void* to_host, const void* from, uint64_t bytes) override;
     void await(int slot) override;
 
     // The ops' stream; the calling thread's CUDA calls go to this card from here on.
@@ -27,9 +28,10 @@ public:
 
 private:
     void use() const;
+    void transfer(cudaStream_t stream, int slot, void* to, const void* from, uint64_t bytes, cudaMemcpyKind kind);
 
     int device_;
-    cudaStream_t ops_ = nullptr, transfers_ = nullptr;
+    cudaStream_t ops_ = nullptr, fetches_ = nullptr, parks_ = nullptr;
     cudaEvent_t issued_ = nullptr, arrived_[kSlots] = {};
 };
 

@@ -144,6 +144,7 @@ cudaError_t cudaFree(void* data) {
 }
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
     *data = std::aligned_alloc(kGranule, bytes / kGranule * kGranule + kGranule);
+    if (*data) std::memset(*data, 0xff, bytes); // NaN, as on the card
     return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* data) {
