@@ -57,8 +57,8 @@ void Program::bind(const Sym& external, void* data) {
 void Program::touch(const Sym& s, int64_t op) {
     if (!s) return;
     Buffer& b = buffers_[s.buffer];
-    if (b.first < 0) b.first = op;
-    b.last = op;
+    b.first = b.first < 0 ? op : std::min(b.first, op);
+    b.last = std::max(b.last, op);
 }
 
 void Program::emit(const char* name, std::initializer_list<Sym> touches, Run run) { emit(name, std::vector<Sym>(touches), std::move(run)); }
@@ -67,6 +67,11 @@ void Program::emit(const char* name, const std::vector<Sym>& touches, Run run) {
     require(!planned_, ErrorCode::internal, "op ", name, " added to a planned program");
     for (const Sym& s : touches) touch(s, static_cast<int64_t>(ops_.size()));
     ops_.push_back({name, std::move(run)});
+}
+
+void Program::touch_at(size_t op, const std::vector<Sym>& touches) {
+    require(!planned_ && op < ops_.size(), ErrorCode::internal, "op ", op, " of ", ops_.size(), " touches more than it was emitted with");
+    for (const Sym& s : touches) touch(s, static_cast<int64_t>(op));
 }
 
 const ProgramPlan& Program::plan() {

@@ -73,6 +73,8 @@ public:
     // `touches`: every matrix the op reads or writes, scratch included; null ones are ignored.
     void emit(const char* name, std::initializer_list<Sym> touches, Run run);
     void emit(const char* name, const std::vector<Sym>& touches, Run run);
+    // An op that was emitted before touches these too: for transfers that begin earlier than what they are for is recorded.
+    void touch_at(size_t op, const std::vector<Sym>& touches);
 
     // Computed at the first call after recording; recording further ops makes it stale and is refused.
     const ProgramPlan& plan();
