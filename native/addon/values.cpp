@@ -136,6 +136,7 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
     set("workspaceBytes", plan.workspace_bytes);
     set("contextBytes", plan.context_bytes);
     set("totalBytes", plan.total_bytes());
+    set("parkedBytes", plan.parked_bytes);
     const auto group = [&](const char* name, std::initializer_list<std::pair<const char*, double>> numbers) {
         Napi::Object object = Napi::Object::New(env);
         for (const auto& [field, value] : numbers) object.Set(field, Napi::Number::New(env, value));
@@ -146,6 +147,7 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
     group("choice", {{"keepInput", static_cast<double>(c.keep_input)},
                      {"keepAttention", static_cast<double>(c.keep_attention)},
                      {"keepAll", static_cast<double>(c.keep_all)},
+                     {"parked", static_cast<double>(c.parked)},
                      {"resident", static_cast<double>(c.resident)}})
         .Set("modulationResident", Napi::Boolean::New(env, c.modulation_resident));
     const MemoryPlan::Time& t = plan.time;
@@ -154,7 +156,8 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
                    {"backwardMs", t.backward_ms},
                    {"againMs", t.again_ms},
                    {"forwardFetchMs", t.forward_fetch_ms},
-                   {"backwardFetchMs", t.backward_fetch_ms}});
+                   {"backwardFetchMs", t.backward_fetch_ms},
+                   {"parkMs", t.park_ms}});
     return result;
 }
 

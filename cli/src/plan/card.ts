@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { ITrainOptions } from '@atelier/contracts';
 import { type BaseQuant, FLUX_DEV_DIMS, type MemoryPlan, type PartialTrainOptions, planOnCard, type Shape, transformerDims } from '@atelier/engine';
-import { duration } from '../output';
+import { bytes, duration } from '../output';
 import type { Settings } from '../settings';
 
 export const DEFAULT_CARD = '4090';
@@ -15,30 +15,33 @@ export async function planForCard({ model, modelGiven }: Settings, options: ITra
 }
 
 /** What was chosen and how long it would take, for people. */
-export function cardLines({ choice, time }: MemoryPlan, options: ITrainOptions, card: string): string[] {
+export function cardLines({ choice, time, parkedBytes }: MemoryPlan, options: ITrainOptions, card: string): string[] {
   const blocks = blocksOf(choice);
   const steps = options.totalSteps ?? 0;
   const micro = options.accumulation ?? 1;
   return [
     'what the memory is spent on',
     `  kept for backward      ${[[choice.keepAll, 'all'], [choice.keepAttention, 'attention'], [choice.keepInput, 'the input alone']].map(([count, what]) => `${what} of ${count}`).join(', ')} blocks`,
+    `  parked till backward   ${choice.parked} of ${blocks} blocks${choice.parked ? `, in ${bytes(parkedBytes)} of host memory` : ''}`,
     `  weights                ${choice.resident} of ${blocks} blocks stay on the card${choice.resident < blocks ? ', the others are fetched for each use' : ''}; modulation ${choice.modulationResident ? 'stays' : 'is fetched'}`,
     `time by a model of the ${card}'s published rates, not measured`,
     `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
-    `  fetching beside it     ${milliseconds(time.forwardFetchMs)} in forward, ${milliseconds(time.backwardFetchMs)} in backward`,
+    `  transfers beside it    ${milliseconds(time.forwardFetchMs)} fetching and ${milliseconds(time.parkMs)} parking in forward, ${milliseconds(time.backwardFetchMs)} fetching in backward`,
     `  run                    ${duration(secondsOf(time.totalMs, steps, micro))} for ${steps} steps of ${micro} micro-step${micro === 1 ? '' : 's'}`,
     'no card has run this yet: docs/cuda.md',
   ];
 }
 
 /** The same, for scripts. */
-export function cardObject({ choice, time, contextBytes }: MemoryPlan, options: ITrainOptions, card: string): object {
+export function cardObject({ choice, time, contextBytes, parkedBytes }: MemoryPlan, options: ITrainOptions, card: string): object {
   return {
     gpu: card,
     context_bytes: contextBytes,
     keep_input: choice.keepInput,
     keep_attention: choice.keepAttention,
     keep_all: choice.keepAll,
+    parked_blocks: choice.parked,
+    parked_bytes: parkedBytes,
     resident_blocks: choice.resident,
     blocks: blocksOf(choice),
     modulation_resident: choice.modulationResident,
@@ -49,6 +52,7 @@ export function cardObject({ choice, time, contextBytes }: MemoryPlan, options: 
       again_ms: time.againMs,
       forward_fetch_ms: time.forwardFetchMs,
       backward_fetch_ms: time.backwardFetchMs,
+      park_ms: time.parkMs,
       run_s: secondsOf(time.totalMs, options.totalSteps ?? 0, options.accumulation ?? 1),
     },
   };

@@ -82,6 +82,8 @@ export interface MemoryPlan {
   /** A card's driver. */
   contextBytes: number;
   totalBytes: number;
+  /** Page-locked memory of the host for what is parked there; not of the device and not in the total. */
+  parkedBytes: number;
   choice: MemoryChoice;
   time: StepTime;
 }
@@ -93,6 +95,8 @@ export interface MemoryChoice {
   /** Blocks whose attention is kept too: only the first linear of the MLP is made again. */
   keepAttention: number;
   keepAll: number;
+  /** Of the last two, blocks whose kept tensors wait in host memory until backward needs them. */
+  parked: number;
   /** Blocks whose weights stay on the device; the others' are fetched for each use. */
   resident: number;
   modulationResident: boolean;
@@ -100,14 +104,17 @@ export interface MemoryChoice {
 
 /** A micro-step by the rates of a card's profile: a model, never measured. All zero on the CPU. */
 export interface StepTime {
-  /** In each direction the longer of computing and fetching. */
+  /** In each direction the longest of computing, fetching and parking. */
   totalMs: number;
   forwardMs: number;
   backwardMs: number;
   /** Of backward: what was not kept. */
   againMs: number;
   forwardFetchMs: number;
+  /** With what was parked. */
   backwardFetchMs: number;
+  /** In forward. */
+  parkMs: number;
 }
 
 /** Packed image tokens (gridH × gridW, each 16 × 16 pixels) and T5 tokens. */

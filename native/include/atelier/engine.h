@@ -141,19 +141,22 @@ struct MemoryPlan {
     uint64_t state_bytes = 0;      // LoRA weights, gradients, optimizer states
     uint64_t workspace_bytes = 0;  // the backend's own
     uint64_t context_bytes = 0;    // a card's driver
+    uint64_t parked_bytes = 0;     // page-locked memory of the host for what is parked there; not of the device and not in the total
     uint64_t total_bytes() const { return arena_bytes + weight_bytes + state_bytes + workspace_bytes + context_bytes; }
 
     // What training spends it on. Blocks are double and single ones together; all zero in a sampler's plan.
     struct Choice {
         int64_t keep_input = 0, keep_attention = 0, keep_all = 0; // blocks by what they keep for backward
+        int64_t parked = 0;                                       // of the last two, those whose kept tensors wait in host memory
         int64_t resident = 0;                                     // blocks whose weights stay on the device; the others' are fetched for each use
         bool modulation_resident = true;
     } choice;
     // A micro-step of the largest shape by the rates of a card's profile: a model, never measured. All zero on the CPU.
     struct Time {
-        double total_ms = 0;    // the longer of computing and fetching in each direction
+        double total_ms = 0;    // the longest of computing, fetching and parking in each direction
         double forward_ms = 0, backward_ms = 0, again_ms = 0;     // computing; again: of backward, what was not kept
-        double forward_fetch_ms = 0, backward_fetch_ms = 0;
+        double forward_fetch_ms = 0, backward_fetch_ms = 0;       // backward's with what was parked
+        double park_ms = 0;                                       // in forward
     } time;
 };
 
@@ -202,6 +205,7 @@ struct CardRun {
     TrainOptions options; // memory_budget: the card's; 0: as much as options.recompute asks for
     std::vector<Trainer::Shape> shapes;
     std::string card = "4090";
+    uint64_t host_bytes = uint64_t{16} << 30; // page-locked memory that fetched weights and parked tensors may take: half of a common machine's
 };
 MemoryPlan plan_on_card(const CardRun&); // resource_exhausted names the smallest budget that works
 std::vector<std::string> card_names();

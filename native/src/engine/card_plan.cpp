@@ -17,18 +17,19 @@ MemoryPlan plan_on_card(const CardRun& run) {
     plan.context_bytes = profile.context_bytes;
     LoraBank::bind_without_values(layers, run.options);
     const PlannerTask task =
-        planner_task({layers, shapes, run.options.accumulation, run.options.memory_budget, plan.state_bytes + plan.workspace_bytes + plan.context_bytes, profile});
+        planner_task({layers, shapes, run.options.accumulation, run.options.memory_budget, plan.state_bytes + plan.workspace_bytes + plan.context_bytes, profile, run.host_bytes});
     PlannedMemory planned;
     if (run.options.memory_budget)
         planned = plan_memory(task);
     else {
         planned.choice = choice_without_budget(task.blocks.size(), run.options.recompute);
-        planned.arena_bytes = task.arena_bytes(planned.choice.keep);
+        planned.arena_bytes = task.program_bytes(planned.choice).arena;
         planned.weight_bytes = device_weight_bytes(task, planned.choice);
         planned.time = step_time(task, planned.choice);
     }
     plan.arena_bytes = planned.arena_bytes;
     plan.weight_bytes = planned.weight_bytes + task.fixed_bytes - (plan.state_bytes + plan.workspace_bytes + plan.context_bytes);
+    plan.parked_bytes = planned.parked_bytes;
     plan.choice = summary(planned.choice);
     plan.time = summary(planned.time);
     return plan;

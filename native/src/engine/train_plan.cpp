@@ -3,6 +3,7 @@
 #include "training/schedules.h"
 #include <algorithm>
 #include <cmath>
+#include <unistd.h>
 
 namespace atelier {
 
@@ -49,14 +50,16 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
     return tables + 3 * static_cast<uint64_t>(latents) * sizeof(float);
 }
 
+uint64_t spare_host_bytes() { return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / 2; }
+
 MemoryPlan::Choice summary(const MemoryChoice& choice) {
     const auto keeping = [&](BlockKeep keep) { return std::count(choice.keep.begin(), choice.keep.end(), keep); };
-    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), std::count(choice.resident.begin(), choice.resident.end(), true),
+    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), std::count(choice.parked.begin(), choice.parked.end(), true), std::count(choice.resident.begin(), choice.resident.end(), true),
             choice.modulation_resident};
 }
 
 MemoryPlan::Time summary(const StepTime& t) {
-    return {t.total_ms(), t.forward_ms, t.backward_ms, t.again_ms, t.forward_transfer_ms, t.backward_transfer_ms};
+    return {t.total_ms(), t.forward_ms, t.backward_ms, t.again_ms, t.forward_transfer_ms, t.backward_transfer_ms, t.park_ms};
 }
 
 } // namespace atelier

@@ -41,11 +41,12 @@ struct Trainer::Impl {
     MemoryPlan::Time time; // of a card's micro-step
     std::vector<std::unique_ptr<MicroProgram>> programs; // one a shape
     std::vector<float> sigmas;
-    uint64_t arena_bytes = 0, host_bytes = 0;
+    uint64_t arena_bytes = 0, host_bytes = 0, parked_bytes = 0;
     int64_t latent_count = 0; // of the largest shape
 
     std::shared_ptr<const PlacedUnits> weights;
     std::unique_ptr<Arena> arena;
+    std::unique_ptr<HostArena> parked;
     std::vector<float> eps, noise, packed; // (16, H/8, W/8) of the largest shape: no allocation in a step
     const MicroProgram* last = nullptr;
     uint64_t high_water = 0;
@@ -61,8 +62,9 @@ struct Trainer::Impl {
         bank.bind(layers);
         choose(layers, kinds);
         for (const FluxShape& kind : kinds) {
-            programs.push_back(std::make_unique<MicroProgram>(layers, kind, options.accumulation, choice.keep, flux.ops().activations()));
+            programs.push_back(std::make_unique<MicroProgram>(layers, kind, options.accumulation, choice, flux.ops().activations()));
             arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
+            parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());
             latent_count = std::max(latent_count, kind.image_tokens() * dims.in_channels);
         }
         sigmas = training_sigmas(o.num_train_timesteps, o.dynamic_shifting, o.shift);
@@ -80,7 +82,7 @@ struct Trainer::Impl {
             choice = choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
             return;
         }
-        const PlannedMemory planned = plan_memory(planner_task({layers, kinds, options.accumulation, budget, fixed_bytes(), profile()}));
+        const PlannedMemory planned = plan_memory(planner_task({layers, kinds, options.accumulation, budget, fixed_bytes(), profile(), spare_host_bytes()}));
         choice = planned.choice;
         if (card) time = summary(planned.time);
     }
@@ -98,6 +100,7 @@ struct Trainer::Impl {
         plan.state_bytes = bank.bytes() + host_bytes;
         plan.workspace_bytes = flux.ops().workspace_bytes();
         plan.context_bytes = profile().context_bytes;
+        plan.parked_bytes = parked_bytes;
         plan.choice = summary(choice);
         plan.time = time;
         return plan;
@@ -106,8 +109,9 @@ struct Trainer::Impl {
     void reserve() {
         weights = model->impl->place(resident_units(flux.dims(), choice));
         arena = std::make_unique<Arena>(flux.memory(), arena_bytes);
+        if (parked_bytes) parked = std::make_unique<HostArena>(flux.memory(), parked_bytes);
         for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
-        for (const auto& p : programs) p->place(flux.memory(), *weights);
+        for (const auto& p : programs) p->place(flux.memory(), *weights, parked ? parked->data() : nullptr);
     }
 
     void require_whole() const {
@@ -247,6 +251,7 @@ void Trainer::load_state(std::span<const std::byte> bytes) {
     impl->broken = false;
     impl->last = nullptr;
     const std::lock_guard lock(impl->flux.device->impl->busy);
+    await_parking(impl->flux.memory()); // a run that ended half-way may have left some of it under way
     impl->bank.set_state(state);
     impl->bank.clear_gradients(impl->flux.ops());
 }

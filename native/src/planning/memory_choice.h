@@ -1,4 +1,5 @@
-// What a memory budget decides: per block what forward leaves for backward, and where its weights are. Every choice computes the same bits.
+// What a memory budget decides: per block what forward leaves for backward and where that waits, and where its weights are. Every choice computes
+// the same bits.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,9 @@ struct MemoryChoice {
     std::vector<BlockKeep> keep;   // double blocks, then single blocks
     std::vector<bool> resident;    // the same order: weights stay on the device; else they are fetched before each use
     bool modulation_resident = true; // the modulation linears of all blocks, which only forward needs
+    std::vector<bool> parked;        // the same order, or empty for none: what is kept beyond the block's input waits in host memory
+
+    bool parks(size_t block) const { return block < parked.size() && parked[block]; }
 };
 
 // Weights resident, and with `recompute` block inputs alone. The last block keeps all even then: its backward follows its forward at once.

@@ -23,4 +23,18 @@ private:
     std::byte* data_;
 };
 
+// The same of the host's memory: page-locked where that means something.
+class HostArena {
+public:
+    HostArena(Memory& memory, uint64_t bytes) : memory_(memory), data_(static_cast<std::byte*>(memory.reserve_host(bytes))) {}
+    HostArena(const HostArena&) = delete;
+    HostArena& operator=(const HostArena&) = delete;
+    ~HostArena() { memory_.release_host(data_); }
+    std::byte* data() const { return data_; }
+
+private:
+    Memory& memory_;
+    std::byte* const data_;
+};
+
 } // namespace atelier

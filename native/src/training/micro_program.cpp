@@ -1,21 +1,24 @@
 #include "training/micro_program.h"
+#include <algorithm>
 
 namespace atelier {
 namespace {
 
-NetworkOptions network_options(const std::vector<BlockKeep>& keep, DType activations) {
+NetworkOptions network_options(const MemoryChoice& choice, Parking& parking, DType activations) {
     NetworkOptions network;
     network.training = true;
-    network.keep = keep;
+    network.keep = choice.keep;
+    network.parked = choice.parked;
+    if (std::find(choice.parked.begin(), choice.parked.end(), true) != choice.parked.end()) network.parking = &parking;
     network.activations = activations;
     return network;
 }
 
 } // namespace
 
-MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t accumulation, const std::vector<BlockKeep>& keep, DType activations)
-    : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), stream(program),
-      network(program, stream, layers, s, rope, network_options(keep, activations)),
+MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t accumulation, const MemoryChoice& choice, DType activations)
+    : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), stream(program), parking(program),
+      network(program, stream, layers, s, rope, network_options(choice, parking, activations)),
       conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");
@@ -47,8 +50,9 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t
     program.plan();
 }
 
-void MicroProgram::place(Memory& memory, const PlacedUnits& weights) {
+void MicroProgram::place(Memory& memory, const PlacedUnits& weights, std::byte* parked) {
     stream.connect(weights);
+    parking.connect(parked);
     tables = std::make_unique<Constants>(memory, std::vector{&weights.constants()});
     network.add_constants(*tables);
     tables->place();

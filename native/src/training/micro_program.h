@@ -9,15 +9,17 @@ namespace atelier {
 
 struct MicroProgram {
     // `layers`: with the trained branches bound; they and the weights must outlive the program. The loss counts for 1/accumulation.
-    MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const std::vector<BlockKeep>& keep, DType activations);
+    // Of `choice` only what is kept, and where, is read.
+    MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const MemoryChoice& choice, DType activations);
 
-    // Puts what the program reads where its ops can; once, before the first run.
-    void place(Memory& memory, const PlacedUnits& weights);
+    // Puts what the program reads where its ops can; once, before the first run. parked: parking.host_bytes() of Memory::reserve_host.
+    void place(Memory& memory, const PlacedUnits& weights, std::byte* parked);
 
     FluxShape shape;
     RopeTable rope;
     Program program;
     UnitStream stream;
+    Parking parking;
     FluxNetwork network;
     ConditioningInputs conditioning;
     Sym latents, noise;   // (I, C) packed

@@ -109,11 +109,15 @@ PlannerTask planner_task(const StepPlanRequest& request) {
     task.modulation_ms = costs.modulation_ms;
     task.blocks = std::move(costs.blocks);
     task.host_copy = request.profile.host_copy;
-    task.arena_bytes = [layers = request.layers, shapes = request.shapes, accumulation = request.accumulation, activations = request.profile.activations](const std::vector<BlockKeep>& keep) {
+    task.host_bytes = request.host_bytes;
+    task.program_bytes = [layers = request.layers, shapes = request.shapes, accumulation = request.accumulation, activations = request.profile.activations](const MemoryChoice& choice) {
         std::set<std::pair<int64_t, int64_t>> seen; // the arena depends on the tokens alone, not on how they lie
-        uint64_t most = 0;
+        ProgramBytes most;
         for (const FluxShape& shape : shapes)
-            if (seen.emplace(shape.image_tokens(), shape.text_tokens).second) most = std::max(most, MicroProgram(layers, shape, accumulation, keep, activations).program.plan().arena_bytes);
+            if (seen.emplace(shape.image_tokens(), shape.text_tokens).second) {
+                MicroProgram micro(layers, shape, accumulation, choice, activations);
+                most = {std::max(most.arena, micro.program.plan().arena_bytes), std::max(most.parked, micro.parking.host_bytes())};
+            }
         return most;
     };
     return task;

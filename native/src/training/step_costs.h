@@ -23,6 +23,7 @@ struct StepPlanRequest {
     int64_t accumulation = 1;
     uint64_t budget_bytes = 0, fixed_bytes = 0;
     const DeviceProfile& profile;
+    uint64_t host_bytes = 0; // PlannerTask's
 };
 PlannerTask planner_task(const StepPlanRequest& request);
 

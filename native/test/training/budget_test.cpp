@@ -128,7 +128,7 @@ TEST_CASE("card: FLUX.1-dev without a card or weights, in well under two seconds
         CHECK(plan.time.total_ms <= before);
         before = plan.time.total_ms;
         MESSAGE(gib, " GiB: ", plan.time.total_ms, " ms, ", static_cast<double>(plan.total_bytes()) / 1e9, " GB; keep input ", plan.choice.keep_input, ", attention ",
-                plan.choice.keep_attention, ", all ", plan.choice.keep_all, "; resident ", plan.choice.resident, std::string(plan.choice.modulation_resident ? ", modulation too" : ""));
+                plan.choice.keep_attention, ", all ", plan.choice.keep_all, "; parked ", plan.choice.parked, " in ", static_cast<double>(plan.parked_bytes) / 1e9, " GB; resident ", plan.choice.resident, std::string(plan.choice.modulation_resident ? ", modulation too" : ""));
     }
     CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < 12); // six plans, on a busy machine
     const MemoryPlan rich = plan_on_card(flux_dev(24 * kGiB));
@@ -157,10 +157,12 @@ TEST_CASE("card: the figures of the paper model, part by part") {
 
 TEST_CASE("card: streaming decides the time where the bus is slow") {
     CardRun run = flux_dev(6 * kGiB);
+    run.host_bytes = 0; // nothing is parked, and weights are fetched all the same
     const MemoryPlan fast = plan_on_card(run);
     CHECK(fast.choice.resident < 57);
     CHECK(fast.time.total_ms == doctest::Approx(fast.time.forward_ms + fast.time.backward_ms).epsilon(0.01)); // fetching hides behind computing
     CHECK(fast.time.forward_fetch_ms > 100);
+    CHECK(fast.choice.parked == 0);
     run.card = "h100";
     run.shapes = {{16, 16, 77}};
     run.options.memory_budget = 2 * kGiB;
@@ -171,4 +173,28 @@ TEST_CASE("card: streaming decides the time where the bus is slow") {
     CHECK_THROWS_WITH_AS(plan_on_card(run), doctest::Contains("4090, 3090"), Error);
     run = flux_dev(kGiB);
     CHECK_THROWS_WITH_AS(plan_on_card(run), doctest::Contains("the least that this run can be planned into"), Error);
+}
+
+TEST_CASE("card: kept tensors that wait in host memory make a small card nearly as fast as a large one, and never slower than without") {
+    const double unlimited = plan_on_card(flux_dev(24 * kGiB)).time.total_ms;
+    for (const double gib : {1.75, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0}) {
+        CardRun run = flux_dev(static_cast<uint64_t>(gib * static_cast<double>(kGiB)));
+        const MemoryPlan parking = plan_on_card(run);
+        CHECK(parking.total_bytes() <= run.options.memory_budget);
+        CHECK((parking.parked_bytes > 0) == (parking.choice.parked > 0));
+        CHECK(parking.parked_bytes < run.host_bytes);
+        CHECK(parking.choice.parked <= parking.choice.keep_attention + parking.choice.keep_all);
+        run.host_bytes = 0;
+        const MemoryPlan without = plan_on_card(run);
+        CHECK(without.choice.parked == 0);
+        CHECK(parking.time.total_ms <= without.time.total_ms + 1e-9);
+        if (gib == 4) {
+            CHECK(parking.time.total_ms < 1.15 * unlimited);
+            CHECK(without.time.total_ms > 1.15 * unlimited);
+            CHECK(parking.choice.parked > 0);
+        }
+        if (gib == 12) CHECK(parking.choice.parked == 0); // there is room for all
+        MESSAGE(gib, " GiB: ", parking.time.total_ms, " ms with ", parking.choice.parked, " blocks parked in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB, ",
+                parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms, " ms back; without ", without.time.total_ms);
+    }
 }

@@ -43,12 +43,14 @@ public:
 
     size_t blocks() const { return static_cast<size_t>(model->dims().num_layers + model->dims().num_single_layers); }
 
-    Outcome run(const std::vector<BlockKeep>& keep) const {
+    Outcome run(const std::vector<BlockKeep>& keep, const std::vector<bool>& parked = {}) const {
         FluxLayers layers = model->impl->weights.layers();
         bank->bind(layers);
-        MicroProgram micro(layers, {6, 4, 17}, 2, keep, DType::f32);
+        MicroProgram micro(layers, {6, 4, 17}, 2, {keep, {}, true, parked}, DType::f32);
         const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), true));
-        micro.place(model->impl->memory(), *weights);
+        std::vector<std::byte> parking(micro.parking.host_bytes(), std::byte{0xff});
+        CHECK(parking.empty() == parked.empty());
+        micro.place(model->impl->memory(), *weights, parking.data());
         Arena arena(model->impl->memory(), micro.program.plan().arena_bytes);
         std::fill_n(arena.data(), micro.program.plan().arena_bytes, std::byte{0xff}); // NaN: whoever reads what was not made is found out
         const Program::Resolver at = micro.program.resolver(arena.data());
@@ -95,6 +97,11 @@ TEST_CASE("keep: every choice gives the same loss and gradients, bit for bit") {
                 std::vector<BlockKeep> keep(fixture.blocks());
                 for (BlockKeep& k : keep) k = static_cast<BlockKeep>(random() % 3);
                 CHECK(fixture.run(keep) == all);
+                std::vector<bool> parked(keep.size());
+                for (size_t i = 0; i < keep.size(); ++i) parked[i] = random() % 2;
+                parked.back() = true; // planners do not, but it would be right
+                keep.back() = BlockKeep::all;
+                CHECK(fixture.run(keep, parked) == all);
             }
         }
 }

@@ -11,6 +11,17 @@ constexpr float kEps = 1e-6f; // of every norm in the model
 
 enum { kHeadScale, kHeadShift }; // norm_out's rows: the other way round than a block's
 
+// What a tape holds beyond the block's input.
+std::vector<Sym*> kept(DoubleTape& t) {
+    std::vector<Sym*> all = {&t.q, &t.k, &t.v, &t.o, &t.lse, &t.middle};
+    for (SideTape* s : {&t.txt, &t.img})
+        all.insert(all.end(), {&s->xa_q, &s->xa_k, &s->xa_v, &s->xa_out, &s->xa_up, &s->xa_down, &s->pre, &s->attention_branch, &s->mlp_branch});
+    return all;
+}
+std::vector<Sym*> kept(SingleTape& t) {
+    return {&t.q, &t.k, &t.v, &t.o, &t.lse, &t.pre, &t.branch, &t.xa_q, &t.xa_k, &t.xa_v, &t.xa_mlp, &t.xa_out};
+}
+
 } // namespace
 
 int64_t lowest_trained_block(const FluxLayers& layers) {
@@ -75,6 +86,7 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
     xa_latents_ = emit_linear(program_, layers_.x_embedder, latents, h.row_range(T, I));
     xa_prompt_ = emit_linear(program_, layers_.context_embedder, prompt, h.row_range(0, T));
 
+    parked_.resize(static_cast<size_t>(blocks));
     double_tapes_.resize(static_cast<size_t>(at_.doubles));
     single_tapes_.resize(static_cast<size_t>(at_.singles));
     for (int64_t b = 0; b < blocks; ++b) {
@@ -84,10 +96,11 @@ Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table
         inputs_.push_back(h);
         if (conditioning) emit_modulation(program_, stream_, layers_, *conditioning, modulation_end(layers_.dims, b), table);
         stream_.use(block_unit(layers_.dims, b), [&] {
+            step();
             if (b < at_.doubles)
-                double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit);
+                leave(b, double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit));
             else
-                single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, emit);
+                leave(b, single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, emit));
         });
         h = out;
         if (options_.capture) captured_.push_back(h);
@@ -110,14 +123,36 @@ void FluxNetwork::backward(const Sym& dprediction) {
         const bool again = keep(b) == BlockKeep::input;
         const Sym in = inputs_[static_cast<size_t>(b)];
         stream_.use(block_unit(layers_.dims, b), [&] {
-            if (b < at_.doubles)
-                double_backward(b, again ? double_forward(b, in, {}, Emit::tape) : double_tapes_[static_cast<size_t>(b)], dh);
-            else
-                single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Emit::tape) : single_tapes_[static_cast<size_t>(b - at_.doubles)], dh);
+            step();
+            if (b < at_.doubles) {
+                DoubleTape& tape = double_tapes_[static_cast<size_t>(b)];
+                bring_back(b, tape);
+                double_backward(b, again ? double_forward(b, in, {}, Emit::tape) : tape, dh);
+            } else {
+                SingleTape& tape = single_tapes_[static_cast<size_t>(b - at_.doubles)];
+                bring_back(b, tape);
+                single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Emit::tape) : tape, dh);
+            }
         });
     }
     if (below_img_) emit_linear_bwd(program_, layers_.x_embedder, latents_, xa_latents_, dh.row_range(T, I), {});
     if (below_txt_) emit_linear_bwd(program_, layers_.context_embedder, prompt_, xa_prompt_, dh.row_range(0, T), {});
+}
+
+template <class Tape>
+void FluxNetwork::leave(int64_t index, Tape& tape) {
+    if (!parks(index)) return;
+    std::vector<Sym> matrices;
+    for (const Sym* s : kept(tape)) matrices.push_back(*s);
+    parked_[static_cast<size_t>(index)] = options_.parking->leave(matrices);
+}
+
+template <class Tape>
+void FluxNetwork::bring_back(int64_t index, Tape& tape) {
+    if (!parks(index)) return;
+    const std::vector<Sym> matrices = options_.parking->back(parked_[static_cast<size_t>(index)]);
+    size_t next = 0;
+    for (Sym* s : kept(tape)) *s = matrices[next++];
 }
 
 void FluxNetwork::head_backward(const Sym& dprediction, const Sym& dh) {

@@ -9,6 +9,7 @@
 #include "models/flux/emit.h"
 #include "models/flux/rope.h"
 #include "planning/memory_choice.h"
+#include "tensor/parking.h"
 #include "tensor/unit_stream.h"
 #include <array>
 
@@ -87,6 +88,8 @@ struct SingleTape {
 struct NetworkOptions {
     bool training = false;
     std::vector<BlockKeep> keep; // one a block, doubles before singles; read only when training
+    Parking* parking = nullptr;  // null: nothing is parked; must outlive the program
+    std::vector<bool> parked;    // as keep: what the block keeps beyond its input goes there
     bool capture = false; // every block's output stays readable after the run
     DType activations = DType::f32; // Ops::activations: of matrices of tokens x features inside the network, and their gradients
 };
@@ -151,6 +154,14 @@ private:
     bool below_double(const Side&) const; // the gradient of its input is needed
     bool below_single(int64_t block) const;
     BlockKeep keep(int64_t index) const { return options_.keep[static_cast<size_t>(index)]; } // doubles before singles
+    bool parks(int64_t index) const { return options_.parking && options_.parked[static_cast<size_t>(index)] && keep(index) != BlockKeep::input && index >= lowest_; }
+    void step() { // between blocks
+        if (options_.parking) options_.parking->step();
+    }
+    template <class Tape>
+    void leave(int64_t index, Tape& tape);
+    template <class Tape>
+    void bring_back(int64_t index, Tape& tape);
 
     Program& program_;
     UnitStream& stream_;
@@ -170,6 +181,7 @@ private:
     std::vector<Sym> inputs_;     // of every block: all that BlockKeep::input keeps
     std::vector<DoubleTape> double_tapes_;
     std::vector<SingleTape> single_tapes_;
+    std::vector<size_t> parked_;  // by block: the item of options_.parking
     std::vector<Sym> captured_;
     std::vector<float> zeros_;        // (d): a modulation that changes nothing
 };
