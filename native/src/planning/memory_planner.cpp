@@ -122,7 +122,7 @@ private:
         for (const MemoryChoice& way : weights_) {
             if (best && charge(without_again(way)) >= least) continue;
             offer(spent(way, {}));
-            if (task_.host_copy > 0) least_of(parkable_.size(), [&](size_t count) { return offer(count ? spent(way, spread(count, parkable_)) : std::nullopt); });
+            if (task_.host_copy > 0) least_of(parkable_.size(), [&](size_t count) { return offer(count ? spent(way, spread(count, parkable_, way.resident)) : std::nullopt); });
         }
         return best;
     }
@@ -146,7 +146,7 @@ private:
         if (parked_blocks.empty()) return c;
         const auto raised = [&](size_t count) {
             MemoryChoice more = c;
-            for (const size_t i : spread(count, parked_blocks)) more.keep[i] = BlockKeep::all;
+            for (const size_t i : spread(count, parked_blocks, c.resident)) more.keep[i] = BlockKeep::all;
             return more;
         };
         return raised(least_of(parked_blocks.size(), [&](size_t count) {
@@ -178,10 +178,14 @@ private:
         return best;
     }
 
-    // `count` of these blocks with equal gaps, and half a gap before the first and after the last, so that each transfer has as long as any.
-    static std::vector<size_t> spread(size_t count, const std::vector<size_t>& among) {
-        std::vector<size_t> chosen;
-        for (size_t i = 0; i < count; ++i) chosen.push_back(among[(2 * i + 1) * among.size() / (2 * count)]);
+    // `count` of these blocks to transfer more for: those first beside which no weights are fetched, each kind with equal gaps, and half a gap before the
+    // first and after the last, so that each transfer has as long as any.
+    static std::vector<size_t> spread(size_t count, const std::vector<size_t>& among, const std::vector<bool>& resident) {
+        std::vector<size_t> free, busy, chosen;
+        for (const size_t i : among) (resident[i] ? free : busy).push_back(i);
+        const size_t first = std::min(count, free.size());
+        for (size_t i = 0; i < first; ++i) chosen.push_back(free[(2 * i + 1) * free.size() / (2 * first)]);
+        for (size_t i = 0; i < count - first; ++i) chosen.push_back(busy[(2 * i + 1) * busy.size() / (2 * (count - first))]);
         return chosen;
     }
 

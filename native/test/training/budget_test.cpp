@@ -194,7 +194,8 @@ TEST_CASE("card: kept tensors that wait in host memory make a small card nearly 
             CHECK(parking.choice.parked > 0);
         }
         if (gib == 12) CHECK(parking.choice.parked == 0); // there is room for all
-        MESSAGE(gib, " GiB: ", parking.time.total_ms, " ms with ", parking.choice.parked, " blocks parked in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB, ",
-                parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms, " ms back; without ", without.time.total_ms);
+        MESSAGE(gib, " GiB: ", parking.time.total_ms, " ms, ", static_cast<double>(parking.total_bytes()) / 1e9, " GB; keep input ", parking.choice.keep_input, ", attention ",
+                parking.choice.keep_attention, ", all ", parking.choice.keep_all, "; parked ", parking.choice.parked, " in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB; resident ",
+                parking.choice.resident, "; ", parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms, " ms of fetching in backward; without ", without.time.total_ms);
     }
 }
