@@ -16,8 +16,8 @@ MemoryPlan plan_on_card(const CardRun& run) {
     plan.workspace_bytes = profile.workspace_bytes;
     plan.context_bytes = profile.context_bytes;
     LoraBank::bind_without_values(layers, run.options);
-    const PlannerTask task =
-        planner_task({layers, shapes, run.options.accumulation, run.options.memory_budget, plan.state_bytes + plan.workspace_bytes + plan.context_bytes, profile, run.host_bytes});
+    const uint64_t fixed = plan.state_bytes + plan.workspace_bytes + plan.context_bytes;
+    const PlannerTask task = planner_task({layers, shapes, run.options.accumulation, run.options.memory_budget, fixed, profile, run.host_bytes});
     PlannedMemory planned;
     if (run.options.memory_budget)
         planned = plan_memory(task);
@@ -28,7 +28,7 @@ MemoryPlan plan_on_card(const CardRun& run) {
         planned.time = step_time(task, planned.choice);
     }
     plan.arena_bytes = planned.arena_bytes;
-    plan.weight_bytes = planned.weight_bytes + task.fixed_bytes - (plan.state_bytes + plan.workspace_bytes + plan.context_bytes);
+    plan.weight_bytes = planned.weight_bytes + task.fixed_bytes - fixed;
     plan.parked_bytes = planned.parked_bytes;
     plan.choice = summary(planned.choice);
     plan.time = summary(planned.time);

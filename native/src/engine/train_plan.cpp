@@ -54,8 +54,8 @@ uint64_t spare_host_bytes() { return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGE
 
 MemoryPlan::Choice summary(const MemoryChoice& choice) {
     const auto keeping = [&](BlockKeep keep) { return std::count(choice.keep.begin(), choice.keep.end(), keep); };
-    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), std::count(choice.parked.begin(), choice.parked.end(), true), std::count(choice.resident.begin(), choice.resident.end(), true),
-            choice.modulation_resident};
+    const auto set = [](const std::vector<bool>& blocks) { return std::count(blocks.begin(), blocks.end(), true); };
+    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), set(choice.parked), set(choice.resident), choice.modulation_resident};
 }
 
 MemoryPlan::Time summary(const StepTime& t) {

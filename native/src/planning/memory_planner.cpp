@@ -122,7 +122,8 @@ private:
         for (const MemoryChoice& way : weights_) {
             if (best && charge(without_again(way)) >= least) continue;
             offer(spent(way, {}));
-            if (task_.host_copy > 0) least_of(parkable_.size(), [&](size_t count) { return offer(count ? spent(way, spread(count, parkable_, way.resident)) : std::nullopt); });
+            if (task_.host_copy <= 0) continue;
+            least_of(parkable_.size(), [&](size_t count) { return offer(count ? spent(way, spread(count, parkable_, way.resident)) : std::nullopt); });
         }
         return best;
     }

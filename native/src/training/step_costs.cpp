@@ -110,7 +110,8 @@ PlannerTask planner_task(const StepPlanRequest& request) {
     task.blocks = std::move(costs.blocks);
     task.host_copy = request.profile.host_copy;
     task.host_bytes = request.host_bytes;
-    task.program_bytes = [layers = request.layers, shapes = request.shapes, accumulation = request.accumulation, activations = request.profile.activations](const MemoryChoice& choice) {
+    task.program_bytes = [layers = request.layers, shapes = request.shapes, accumulation = request.accumulation,
+                          activations = request.profile.activations](const MemoryChoice& choice) {
         std::set<std::pair<int64_t, int64_t>> seen; // the arena depends on the tokens alone, not on how they lie
         ProgramBytes most;
         for (const FluxShape& shape : shapes)

@@ -108,7 +108,9 @@ struct Copying {
 TEST_CASE("training: every budget computes the bits of an unlimited one, in the memory that was planned") {
     // Embedders trained: backward reads the modulation's weights once more, after the blocks'.
     using Targets = std::vector<std::string>;
-    for (const auto& [targets, bus] : {std::pair{Targets{"to_q", "to_v", "to_out.0"}, 1e6}, {{"to_q", "to_v", "ff.net.2", "proj_out"}, 1e8}, {{"to_q", "time_text_embed.text_embedder.linear_1"}, 1e8}}) {
+    for (const auto& [targets, bus] : {std::pair{Targets{"to_q", "to_v", "to_out.0"}, 1e6},
+                                       {{"to_q", "to_v", "ff.net.2", "proj_out"}, 1e8},
+                                       {{"to_q", "time_text_embed.text_embedder.linear_1"}, 1e8}}) {
         const auto device = card(bus); // a slow one, for which it is faster to make tensors again than to park them, and a fast one
         const auto model = load(device);
         const uint64_t least = smallest_budget(*model, options(0, targets));

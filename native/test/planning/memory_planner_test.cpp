@@ -91,7 +91,8 @@ TEST_CASE("planner: within its budget, and close to the best of all choices") {
     double worst[2] = {1, 1}; // without and with host memory to park in
     int planned = 0, parking = 0;
     for (unsigned seed = 0; seed < 12; ++seed)
-        for (const auto& [host_copy, host] : {std::pair{0.0, 0}, {0.5e6, 0}, {3e6, 0}, {3e6, 40}, {3e6, 200}, {9e6, 200}}) { // nothing streamed; slower than computing; faster
+        // Nothing streamed; slower than computing; faster; and with memory to park in.
+        for (const auto& [host_copy, host] : {std::pair{0.0, 0}, {0.5e6, 0}, {3e6, 0}, {3e6, 40}, {3e6, 200}, {9e6, 200}}) {
             PlannerTask task = small_task(seed, host_copy, static_cast<uint64_t>(host) * kMiB);
             const auto every = every_choice(task);
             for (uint64_t budget = 50; budget <= 180; budget += 13) {
@@ -143,7 +144,9 @@ TEST_CASE("planner: more memory never makes the step slower, and ends with nothi
 TEST_CASE("planner: a budget that is too small is refused with the smallest that works") {
     for (const double host_copy : {0.0, 1e6}) {
         PlannerTask task = small_task(1, host_copy);
-        const MemoryChoice lean{{BlockKeep::input, BlockKeep::input, BlockKeep::input, BlockKeep::input, BlockKeep::all}, std::vector(5, host_copy == 0), host_copy == 0, {}};
+        MemoryChoice lean = choice_without_budget(5, true);
+        lean.resident.assign(5, host_copy == 0);
+        lean.modulation_resident = host_copy == 0;
         const uint64_t smallest = task.fixed_bytes + task.program_bytes(lean).arena + device_weight_bytes(task, lean);
         task.budget_bytes = smallest;
         CHECK(plan_memory(task).total_bytes == smallest);
@@ -160,7 +163,9 @@ TEST_CASE("planner: a budget that is too small is refused with the smallest that
 
 TEST_CASE("planner: a transfer that hides behind the blocks costs nothing, one that does not costs its length") {
     PlannerTask task = small_task(2, 1e9);
-    const MemoryChoice streamed{std::vector(5, BlockKeep::all), std::vector(5, false), true, {}}, resident{std::vector(5, BlockKeep::all), std::vector(5, true), true, {}};
+    const MemoryChoice resident = choice_without_budget(5, false);
+    MemoryChoice streamed = resident;
+    streamed.resident.assign(5, false);
     CHECK(step_time(task, streamed).total_ms() == step_time(task, resident).total_ms());
     task.host_copy = 1e3;
     uint64_t weights = 0;

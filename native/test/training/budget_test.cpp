@@ -128,7 +128,8 @@ TEST_CASE("card: FLUX.1-dev without a card or weights, in well under two seconds
         CHECK(plan.time.total_ms <= before);
         before = plan.time.total_ms;
         MESSAGE(gib, " GiB: ", plan.time.total_ms, " ms, ", static_cast<double>(plan.total_bytes()) / 1e9, " GB; keep input ", plan.choice.keep_input, ", attention ",
-                plan.choice.keep_attention, ", all ", plan.choice.keep_all, "; parked ", plan.choice.parked, " in ", static_cast<double>(plan.parked_bytes) / 1e9, " GB; resident ", plan.choice.resident, std::string(plan.choice.modulation_resident ? ", modulation too" : ""));
+                plan.choice.keep_attention, ", all ", plan.choice.keep_all, "; parked ", plan.choice.parked, "; resident ", plan.choice.resident,
+                std::string(plan.choice.modulation_resident ? ", modulation too" : ""));
     }
     CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < 12); // six plans, on a busy machine
     const MemoryPlan rich = plan_on_card(flux_dev(24 * kGiB));
@@ -194,8 +195,9 @@ TEST_CASE("card: kept tensors that wait in host memory make a small card nearly 
             CHECK(parking.choice.parked > 0);
         }
         if (gib == 12) CHECK(parking.choice.parked == 0); // there is room for all
-        MESSAGE(gib, " GiB: ", parking.time.total_ms, " ms, ", static_cast<double>(parking.total_bytes()) / 1e9, " GB; keep input ", parking.choice.keep_input, ", attention ",
-                parking.choice.keep_attention, ", all ", parking.choice.keep_all, "; parked ", parking.choice.parked, " in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB; resident ",
-                parking.choice.resident, "; ", parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms, " ms of fetching in backward; without ", without.time.total_ms);
+        const MemoryPlan::Choice& c = parking.choice;
+        MESSAGE(gib, " GiB: ", parking.time.total_ms, " ms, ", static_cast<double>(parking.total_bytes()) / 1e9, " GB; keep input ", c.keep_input, ", attention ",
+                c.keep_attention, ", all ", c.keep_all, "; parked ", c.parked, " in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB; resident ", c.resident, "; ",
+                parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms, " ms of fetching in backward; without ", without.time.total_ms);
     }
 }
