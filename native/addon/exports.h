@@ -23,7 +23,7 @@ Napi::Value transformer_forward(const Napi::CallbackInfo&);
 
 Napi::Value plan_training(const Napi::CallbackInfo&);
 Napi::Value create_trainer(const Napi::CallbackInfo&);
-Napi::Value trainer_micro_step(const Napi::CallbackInfo&);
+Napi::Value trainer_micro_steps(const Napi::CallbackInfo&);
 Napi::Value trainer_optimizer_step(const Napi::CallbackInfo&);
 Napi::Value trainer_gradients(const Napi::CallbackInfo&);
 Napi::Value trainer_last_prediction(const Napi::CallbackInfo&);

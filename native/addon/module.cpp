@@ -31,7 +31,7 @@ constexpr Export exported[] = {
     {"transformerForward", transformer_forward},
     {"planTraining", plan_training},
     {"createTrainer", create_trainer},
-    {"trainerMicroStep", trainer_micro_step},
+    {"trainerMicroSteps", trainer_micro_steps},
     {"trainerOptimizerStep", trainer_optimizer_step},
     {"trainerGradients", trainer_gradients},
     {"trainerLastPrediction", trainer_last_prediction},

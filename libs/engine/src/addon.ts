@@ -96,6 +96,8 @@ export interface MemoryChoice {
   /** Blocks whose weights stay on the device; the others' are fetched for each use. */
   resident: number;
   modulationResident: boolean;
+  /** Samples of one shape that pass the blocks at once: what is fetched is fetched once for all of them. */
+  together: number;
 }
 
 /** A micro-step by the rates of a card's profile: a model, never measured. All zero on the CPU. */
@@ -263,7 +265,7 @@ export interface NativeAddon {
   cardNames(): string[];
   transformerDims(dir: string): FluxDims;
   createTrainer(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<{ trainer: TrainerHandle; memoryPlan: MemoryPlan }>;
-  trainerMicroStep(trainer: TrainerHandle, sample: NativeSample, call?: NativeCall): Promise<MicroResult & { arenaHighWater: number }>;
+  trainerMicroSteps(trainer: TrainerHandle, samples: NativeSample[], call?: NativeCall): Promise<{ results: MicroResult[]; arenaHighWater: number }>;
   trainerOptimizerStep(trainer: TrainerHandle, call?: NativeCall): Promise<StepResult>;
   trainerGradients(trainer: TrainerHandle, call?: NativeCall): Promise<Record<string, Tensor>>;
   trainerLastPrediction(trainer: TrainerHandle, call?: NativeCall): Promise<Tensor>;

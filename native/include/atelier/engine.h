@@ -148,6 +148,7 @@ struct MemoryPlan {
         int64_t keep_input = 0, keep_attention = 0, keep_all = 0; // blocks by what they keep for backward
         int64_t resident = 0;                                     // blocks whose weights stay on the device; the others' are fetched for each use
         bool modulation_resident = true;
+        int64_t together = 0; // samples of one shape that pass the blocks at once in micro_steps; what is fetched is fetched once for all of them
     } choice;
     // A micro-step of the largest shape by the rates of a card's profile: a model, never measured. All zero on the CPU.
     struct Time {
@@ -178,12 +179,15 @@ public:
         std::optional<int64_t> timestep_index;            // 0 … num_train_timesteps-1
     };
     struct MicroResult { double loss = 0; float sigma = 0; int64_t timestep_index = 0; };
-    MicroResult micro_step(const Sample&, const EngineProgress& = {}); // accumulates gradients of loss/accumulation
+    // Each accumulates gradients of its loss / accumulation. In runs of up to MemoryPlan::Choice::together neighbours of one shape, with the bits of one
+    // by one; best given as many. Cancelled or failed, only load_state goes on.
+    std::vector<MicroResult> micro_steps(std::span<const Sample>, const EngineProgress& = {});
+    MicroResult micro_step(const Sample& sample, const EngineProgress& progress = {}) { return micro_steps({&sample, 1}, progress).front(); }
     struct StepResult { int64_t step = 0; double grad_norm = 0; double lr = 0; }; // grad_norm: before clipping
     StepResult optimizer_step();
 
     TensorMap gradients() const;   // "<path>.lora_A" / "<path>.lora_B"
-    Tensor last_prediction() const; // (S_img, C) of the last micro_step
+    Tensor last_prediction() const; // (S_img, C) of the last sample
     Adapter adapter() const;
     void set_adapter(const Adapter&); // start weights
     int64_t step() const;

@@ -16,20 +16,22 @@ MemoryPlan plan_on_card(const CardRun& run) {
     plan.workspace_bytes = profile.workspace_bytes;
     plan.context_bytes = profile.context_bytes;
     LoraBank::bind_without_values(layers, run.options);
-    const PlannerTask task =
-        planner_task({layers, shapes, run.options.accumulation, run.options.memory_budget, plan.state_bytes + plan.workspace_bytes + plan.context_bytes, profile});
-    PlannedMemory planned;
+    const StepPlanRequest request{layers, shapes, run.options.accumulation, run.options.memory_budget, plan.state_bytes + plan.workspace_bytes + plan.context_bytes, profile};
+    StepPlan step;
+    PlannedMemory& planned = step.memory;
     if (run.options.memory_budget)
-        planned = plan_memory(task);
+        step = plan_step(request);
     else {
+        const PlannerTask task = planner_task(request);
         planned.choice = choice_without_budget(task.blocks.size(), run.options.recompute);
         planned.arena_bytes = task.arena_bytes(planned.choice.keep);
         planned.weight_bytes = device_weight_bytes(task, planned.choice);
+        planned.total_bytes = task.fixed_bytes + planned.weight_bytes + planned.arena_bytes;
         planned.time = step_time(task, planned.choice);
     }
     plan.arena_bytes = planned.arena_bytes;
-    plan.weight_bytes = planned.weight_bytes + task.fixed_bytes - (plan.state_bytes + plan.workspace_bytes + plan.context_bytes);
-    plan.choice = summary(planned.choice);
+    plan.weight_bytes = planned.total_bytes - planned.arena_bytes - request.fixed_bytes; // with those of neither blocks nor modulation
+    plan.choice = summary(planned.choice, step.together);
     plan.time = summary(planned.time);
     return plan;
 }

@@ -43,16 +43,16 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
     uint64_t tables = 0;
     int64_t latents = 0;
     for (const FluxShape& shape : shapes) {
-        tables += RopeTable::bytes(dims, shape.tokens());
+        tables += FluxTables::bytes(dims, shape.tokens());
         latents = std::max(latents, shape.image_tokens() * dims.in_channels);
     }
     return tables + 3 * static_cast<uint64_t>(latents) * sizeof(float);
 }
 
-MemoryPlan::Choice summary(const MemoryChoice& choice) {
+MemoryPlan::Choice summary(const MemoryChoice& choice, int64_t together) {
     const auto keeping = [&](BlockKeep keep) { return std::count(choice.keep.begin(), choice.keep.end(), keep); };
     return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), std::count(choice.resident.begin(), choice.resident.end(), true),
-            choice.modulation_resident};
+            choice.modulation_resident, together};
 }
 
 MemoryPlan::Time summary(const StepTime& t) {

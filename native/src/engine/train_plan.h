@@ -15,7 +15,7 @@ std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<T
 // What training holds beside arena, weights and adapter: rotary tables, and one sample's latents and noise.
 uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>& shapes);
 
-MemoryPlan::Choice summary(const MemoryChoice& choice);
+MemoryPlan::Choice summary(const MemoryChoice& choice, int64_t together);
 MemoryPlan::Time summary(const StepTime& time);
 
 } // namespace atelier

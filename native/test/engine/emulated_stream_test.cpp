@@ -23,7 +23,7 @@ namespace {
 constexpr int64_t kRows = 2, kColumns = 2, kText = 5;
 const Trainer::Shape kShape{kRows, kColumns, kText};
 
-std::shared_ptr<Device> card() { return emulated_card({false, DType::bf16}, 1e6); }
+std::shared_ptr<Device> card(double host_copy = 1e6) { return emulated_card({false, DType::bf16}, host_copy); }
 
 std::shared_ptr<FluxTransformer> load(const std::shared_ptr<Device>& device, BaseQuant quant = BaseQuant::nf4_double) {
     return FluxTransformer::load(device, fixtures_dir() + "/model/transformer", quant);
@@ -38,20 +38,28 @@ TrainOptions options(uint64_t budget, std::vector<std::string> targets = {"to_q"
     return o;
 }
 
-// The state after two optimizer steps.
+// The state after two optimizer steps of two samples.
 std::vector<std::byte> train(Trainer& trainer, const FluxDims& dims) {
-    for (unsigned i = 0; i < 4; ++i) {
-        const auto mean = drawn(4 * kRows * kColumns * dims.in_channels / 4, 10 + i), logvar = drawn(static_cast<int64_t>(mean.size()), 20 + i, 0.1f);
-        const auto prompt = drawn(kText * dims.joint_dim, 30 + i), pooled = drawn(dims.pooled_dim, 40 + i);
-        Trainer::Sample sample;
-        sample.mean = mean;
-        sample.logvar = logvar;
-        sample.shape = kShape;
-        sample.prompt_embeds = prompt;
-        sample.pooled = pooled;
-        sample.sample_id = i;
-        trainer.micro_step(sample);
-        if (i % 2) trainer.optimizer_step();
+    for (unsigned step = 0; step < 2; ++step) {
+        std::vector<std::vector<float>> values;
+        for (unsigned i = 2 * step; i < 2 * step + 2; ++i) {
+            values.push_back(drawn(kRows * kColumns * dims.in_channels, 10 + i));
+            values.push_back(drawn(kRows * kColumns * dims.in_channels, 20 + i, 0.1f));
+            values.push_back(drawn(kText * dims.joint_dim, 30 + i));
+            values.push_back(drawn(dims.pooled_dim, 40 + i));
+        }
+        std::vector<Trainer::Sample> samples;
+        for (size_t i = 0; i < values.size(); i += 4) {
+            Trainer::Sample& sample = samples.emplace_back();
+            sample.mean = values[i];
+            sample.logvar = values[i + 1];
+            sample.shape = kShape;
+            sample.prompt_embeds = values[i + 2];
+            sample.pooled = values[i + 3];
+            sample.sample_id = 2 * step + i / 4;
+        }
+        trainer.micro_steps(samples);
+        trainer.optimizer_step();
     }
     return trainer.save_state();
 }
@@ -139,6 +147,28 @@ TEST_CASE("training: every budget computes the bits of an unlimited one, in the 
             }
             CHECK(fewest == 0);
         }
+    }
+}
+
+TEST_CASE("training: where copying is slow, samples pass the blocks together and compute the bits of samples alone") {
+    const auto model = load(card());
+    std::vector<std::byte> state;
+    {
+        Trainer unlimited(model, options(0), {kShape});
+        REQUIRE(unlimited.memory_plan().choice.together == 1); // nothing is fetched
+        state = train(unlimited, model->dims());
+    }
+    const auto slow = load(card(1e3));
+    for (const emulated::Copies copies : {emulated::Copies::late, emulated::Copies::early}) {
+        const Copying guard(copies);
+        const TrainOptions o = options(smallest_budget(*slow, options(0)) + 40'000);
+        Trainer trainer(slow, o, {kShape});
+        const MemoryPlan plan = trainer.memory_plan();
+        CHECK(plan.choice.together == 2);
+        CHECK(plan.choice.resident < 5);
+        CHECK(plan.total_bytes() <= o.memory_budget);
+        CHECK(train(trainer, slow->dims()) == state);
+        CHECK(trainer.arena_high_water() == plan.arena_bytes);
     }
 }
 
