@@ -252,7 +252,7 @@ export interface NativeAddon {
   loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<ClipHandle>;
   clipEncode(clip: ClipHandle, ids: Int32Array, call?: NativeCall): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
   loadT5(device: DeviceHandle, dir: string, memoryBudget: number, call?: NativeCall): Promise<T5Handle>;
-  t5Encode(t5: T5Handle, ids: Int32Array, call?: NativeCall): Promise<Tensor>;
+  t5Encode(t5: T5Handle, captions: readonly Int32Array[], call?: NativeCall): Promise<Tensor[]>;
 
   loadTransformer(device: DeviceHandle, dir: string, quant: BaseQuant, cacheDir: string, call?: NativeCall): Promise<LoadedTransformer>;
   randomTransformer(device: DeviceHandle, dims: FluxDims, quant: BaseQuant, seed: bigint, call?: NativeCall): Promise<LoadedTransformer>;

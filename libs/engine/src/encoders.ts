@@ -58,9 +58,13 @@ export class ClipText extends Loaded<ClipHandle> {
 
 /** T5 v1.1's encoder. Padding is attended to, as in FLUX.1: the same text padded to another length gives other embeddings. */
 export class T5Text extends Loaded<T5Handle> {
-  /** @returns (ids, width) */
-  encode(ids: Int32Array, call?: Call): Promise<Tensor> {
-    return run(call, (native, options) => native.t5Encode(this.handle, ids, options));
+  /**
+   * Neighbours of one length pass together through layers that have to be fetched to a card, so that several captions take little longer than one.
+   * @param captions the ids of each
+   * @returns (ids, width) of each, the same whatever stands beside it; progress counts captions
+   */
+  encode(captions: readonly Int32Array[], call?: Call): Promise<Tensor[]> {
+    return run(call, (native, options) => native.t5Encode(this.handle, captions, options));
   }
 }
 

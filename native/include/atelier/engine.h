@@ -266,10 +266,12 @@ private:
 
 class T5Text {
 public:
-    // memory_budget: bytes of a card that it may take; layers that do not fit are fetched for each text. 0: what is free at the first text.
+    // memory_budget: bytes of a card that it may take; layers that do not fit are fetched for each pass. 0: what is free at the first caption.
     static std::shared_ptr<T5Text> load(std::shared_ptr<Device>, const std::string& dir, const EngineProgress& = {}, uint64_t memory_budget = 0);
     ~T5Text();
-    Tensor encode(std::span<const int32_t> ids); // (S, d)
+    // The ids of any number of captions -> (S, d) of each, the same bits whatever stands beside it. Neighbours of one length share a pass over layers that are
+    // fetched, as many as the memory holds, 16 at most. Progress is reported after each pass. invalid_argument names a bad caption's place.
+    std::vector<Tensor> encode(std::span<const std::vector<int32_t>> captions, const EngineProgress& = {});
     struct Impl;
     std::unique_ptr<Impl> impl;
 private:
