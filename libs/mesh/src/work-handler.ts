@@ -80,8 +80,9 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
         const fallback = metadata.onExhausted === undefined ? undefined : (instance as Record<string, unknown>)[metadata.onExhausted];
         if (metadata.onExhausted !== undefined && typeof fallback !== 'function') throw new Error(`${owner} names ${metadata.onExhausted} for exhausted work, which is no method of ${name}`);
         const concurrency = typeof metadata.concurrency === 'string' ? (instance as Record<string, unknown>)[metadata.concurrency] : metadata.concurrency;
-        if (!Number.isInteger(concurrency) || (concurrency as number) < 1) throw new Error(`${owner} would handle ${String(concurrency)} messages at once: say a whole number of at least 1`);
-        found.set(metadata.subject, { ...metadata, owner, concurrency: concurrency as number, handle: (handler as Handle).bind(instance), onExhausted: (fallback as Exhausted | undefined)?.bind(instance) });
+        if (typeof concurrency !== 'number' || !(concurrency >= 1)) throw new Error(`${owner} would handle ${String(concurrency)} messages at once: say a number of at least 1`);
+        const bound = { handle: (handler as Handle).bind(instance), onExhausted: (fallback as Exhausted | undefined)?.bind(instance) };
+        found.set(metadata.subject, { ...metadata, ...bound, owner, concurrency });
       }
     }
     return [...found.values()];

@@ -228,6 +228,7 @@ public:
         float shift = 3, base_shift = 0.5f, max_shift = 1.15f;
         int64_t base_seq_len = 256, max_seq_len = 4096, num_train_timesteps = 1000;
         uint64_t memory_budget = 0;           // bytes of a card (MemoryPlan::total_bytes); weights that do not fit are fetched. 0: what is free
+        uint64_t decode_bytes = 0;            // Vae::decode_bytes: room that the plan leaves for what decodes the picture while the weights stay
     };
     MemoryPlan plan(const Request&) const;
     Tensor generate(const Request&, const EngineProgress& = {}); // packed latents (S_img, C), as FluxPipeline(output_type="latent")
@@ -246,6 +247,9 @@ public:
     Tensor decode_packed(const Tensor& packed, int64_t height, int64_t width);     // (S_img, 64) from the sampler -> (3, H, W)
     float scaling_factor() const;
     float shift_factor() const;
+    // Bytes of the device: the weights', from the first use on, and beside them, while it is decoded, those of a picture of height x width pixels.
+    uint64_t weight_bytes() const;
+    uint64_t decode_bytes(int64_t height, int64_t width) const;
     struct Impl;
     std::unique_ptr<Impl> impl;
 private:
