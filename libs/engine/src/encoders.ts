@@ -1,6 +1,6 @@
 import type { Tensor } from '@atelier/checkpoint';
 import type { ClipHandle, T5Handle, VaeHandle } from './addon';
-import { type Call, run } from './call';
+import { type Call, run, runNow } from './call';
 import { EngineError } from './errors';
 import { Loaded } from './loaded';
 
@@ -12,6 +12,8 @@ export class Vae extends Loaded<VaeHandle> {
     /** A latent for the transformer is (sample - shiftFactor) · scalingFactor. */
     readonly scalingFactor: number,
     readonly shiftFactor: number,
+    /** Of the device, from the first use on. */
+    readonly weightBytes: number,
   ) {
     super(handle);
   }
@@ -36,6 +38,11 @@ export class Vae extends Loaded<VaeHandle> {
       const [h, w] = planes(latents, 'latents');
       return native.vaeDecode(this.handle, latents.data, h, w, options);
     });
+  }
+
+  /** What decoding a picture of so many pixels takes of the device beside the weights, while it lasts. */
+  decodeBytes(height: number, width: number): number {
+    return runNow((native) => native.vaeDecodeBytes(this.handle, height, width));
   }
 
   /**

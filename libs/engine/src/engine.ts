@@ -39,8 +39,8 @@ export class Engine extends Loaded<DeviceHandle> {
 
   /** @param dir the checkpoint's `vae` folder */
   async loadVae(dir: string, call?: Call): Promise<Vae> {
-    const { vae, scalingFactor, shiftFactor } = await run(call, (native, options) => native.loadVae(this.handle, dir, options));
-    return this.keep(new Vae(vae, scalingFactor, shiftFactor));
+    const { vae, scalingFactor, shiftFactor, weightBytes } = await run(call, (native, options) => native.loadVae(this.handle, dir, options));
+    return this.keep(new Vae(vae, scalingFactor, shiftFactor, weightBytes));
   }
 
   /** @param dir the checkpoint's `text_encoder` folder */

@@ -197,6 +197,7 @@ describe('with wrong values', () => {
     'vae.encode: NaN': [/NaN/, () => vae.encode({ shape: [3, 16, 16], data: nan(values(768)) })],
     'vae.decode: NaN': [/NaN/, () => vae.decode({ shape: [16, 2, 2], data: nan(values(64)) })],
     'vae.decode: empty': [/at least 1/, () => vae.decode(tensor(16, 0, 0))],
+    'vae.decodeBytes: a side that is no multiple of 8': [/multiples of 8/, async () => vae.decodeBytes(16, 12)],
     'vae.decodePacked: another size': [/shape/, () => vae.decodePacked(tensor(2, 64), 16, 16)],
     'vae.decodePacked: shape and data differ': [/shape holds/, () => vae.decodePacked({ shape: [1, 64], data: values(63) }, 16, 16)],
     'clip.encode: no ids': [/token ids/, () => clip.encode(new Int32Array())],

@@ -219,6 +219,39 @@ TEST_CASE("pictures: a small budget draws the same, and two samplers share what 
     CHECK(memory.free_bytes() == once);
 }
 
+TEST_CASE("pictures: a budget leaves room to decode beside the weights that stay") {
+    const auto device = card();
+    Memory& memory = device->impl->ops->memory();
+    const auto vae = Vae::load(device, fixtures_dir() + "/model/vae");
+    const uint64_t empty = memory.free_bytes();
+    const auto model = load(device);
+    const std::vector<float> text = drawn(kText * model->dims().joint_dim, 2), vector = drawn(model->dims().pooled_dim, 3);
+    Sampler::Request request;
+    request.height = 16 * kRows;
+    request.width = 16 * kColumns;
+    request.steps = 1;
+    request.prompt_embeds = text;
+    request.pooled = vector;
+    Sampler sampler(model, {});
+    const MemoryPlan alone = sampler.plan(request);
+    request.decode_bytes = vae->decode_bytes(request.height, request.width);
+    REQUIRE(request.decode_bytes > alone.arena_bytes + 50'000);
+    request.memory_budget = alone.total_bytes() + 50'000; // too little for decoding beside all weights
+    const MemoryPlan plan = sampler.plan(request);
+    CHECK(plan.arena_bytes == request.decode_bytes);
+    CHECK(plan.weight_bytes < alone.weight_bytes);
+    CHECK(plan.total_bytes() <= request.memory_budget);
+    CHECK(memory.free_bytes() == empty); // nothing is placed for a plan, of the autoencoder neither
+
+    const Tensor packed = sampler.generate(request);
+    const uint64_t drawn_with = empty - memory.free_bytes();
+    CHECK(drawn_with <= plan.weight_bytes + plan.state_bytes + 1024); // the emulator rounds reservations up
+    vae->decode_packed(packed, request.height, request.width);
+    const uint64_t vae_weights = empty - memory.free_bytes() - drawn_with;
+    CHECK(vae_weights >= vae->weight_bytes());
+    CHECK(vae_weights <= vae->weight_bytes() + 1024);
+}
+
 TEST_CASE("T5: layers that are fetched give the same embeds, once for captions that fit beside them together") {
     const auto device = card();
     const DeepT5 deep;
