@@ -11,6 +11,7 @@ Napi::Value cuda_devices_of(const Napi::CallbackInfo&);
 Napi::Value load_vae(const Napi::CallbackInfo&);
 Napi::Value vae_encode(const Napi::CallbackInfo&);
 Napi::Value vae_decode(const Napi::CallbackInfo&);
+Napi::Value vae_decode_bytes(const Napi::CallbackInfo&);
 Napi::Value vae_decode_packed(const Napi::CallbackInfo&);
 Napi::Value load_clip(const Napi::CallbackInfo&);
 Napi::Value clip_encode(const Napi::CallbackInfo&);

@@ -26,6 +26,7 @@ constexpr Export exported[] = {
     {"clipEncode", clip_encode},
     {"loadT5", load_t5},
     {"t5Encode", t5_encode},
+    {"vaeDecodeBytes", vae_decode_bytes},
     {"loadTransformer", load_transformer},
     {"randomTransformer", random_transformer},
     {"transformerForward", transformer_forward},

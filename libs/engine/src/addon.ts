@@ -194,6 +194,7 @@ export interface NativeRequest {
   latents?: Float32Array;
   scheduler: SchedulerConfig;
   memoryBudget: number;
+  decodeBytes: number;
 }
 
 /** LoRA weights of one module: its linear's output grows by (alpha / rank) · b · a · x. */
@@ -247,14 +248,15 @@ export interface NativeAddon {
   createCancelFlag(): CancelFlagHandle;
   raiseCancelFlag(flag: CancelFlagHandle): void;
 
-  loadVae(device: DeviceHandle, dir: string, call?: NativeCall): Promise<{ vae: VaeHandle; scalingFactor: number; shiftFactor: number }>;
+  loadVae(device: DeviceHandle, dir: string, call?: NativeCall): Promise<{ vae: VaeHandle; scalingFactor: number; shiftFactor: number; weightBytes: number }>;
   vaeEncode(vae: VaeHandle, image: Float32Array, height: number, width: number, call?: NativeCall): Promise<{ mean: Tensor; logvar: Tensor }>;
   vaeDecode(vae: VaeHandle, latents: Float32Array, h: number, w: number, call?: NativeCall): Promise<Tensor>;
+  vaeDecodeBytes(vae: VaeHandle, height: number, width: number): number;
   vaeDecodePacked(vae: VaeHandle, packed: Tensor, height: number, width: number, call?: NativeCall): Promise<Tensor>;
   loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<ClipHandle>;
   clipEncode(clip: ClipHandle, ids: Int32Array, call?: NativeCall): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
   loadT5(device: DeviceHandle, dir: string, memoryBudget: number, call?: NativeCall): Promise<T5Handle>;
-  t5Encode(t5: T5Handle, ids: Int32Array, call?: NativeCall): Promise<Tensor>;
+  t5Encode(t5: T5Handle, captions: readonly Int32Array[], call?: NativeCall): Promise<Tensor[]>;
 
   loadTransformer(device: DeviceHandle, dir: string, quant: BaseQuant, cacheDir: string, call?: NativeCall): Promise<LoadedTransformer>;
   randomTransformer(device: DeviceHandle, dims: FluxDims, quant: BaseQuant, seed: bigint, call?: NativeCall): Promise<LoadedTransformer>;
