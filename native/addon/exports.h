@@ -11,6 +11,7 @@ Napi::Value cuda_devices_of(const Napi::CallbackInfo&);
 Napi::Value load_vae(const Napi::CallbackInfo&);
 Napi::Value vae_encode(const Napi::CallbackInfo&);
 Napi::Value vae_decode(const Napi::CallbackInfo&);
+Napi::Value vae_decode_bytes(const Napi::CallbackInfo&);
 Napi::Value vae_decode_packed(const Napi::CallbackInfo&);
 Napi::Value load_clip(const Napi::CallbackInfo&);
 Napi::Value clip_encode(const Napi::CallbackInfo&);
@@ -23,7 +24,7 @@ Napi::Value transformer_forward(const Napi::CallbackInfo&);
 
 Napi::Value plan_training(const Napi::CallbackInfo&);
 Napi::Value create_trainer(const Napi::CallbackInfo&);
-Napi::Value trainer_micro_step(const Napi::CallbackInfo&);
+Napi::Value trainer_micro_steps(const Napi::CallbackInfo&);
 Napi::Value trainer_optimizer_step(const Napi::CallbackInfo&);
 Napi::Value trainer_gradients(const Napi::CallbackInfo&);
 Napi::Value trainer_last_prediction(const Napi::CallbackInfo&);

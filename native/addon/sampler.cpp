@@ -32,7 +32,7 @@ struct OwnedRequest {
     }
 };
 
-// {height, width, steps, guidance, seed: bigint, promptEmbeds, pooled, latents?, scheduler, memoryBudget}
+// {height, width, steps, guidance, seed: bigint, promptEmbeds, pooled, latents?, scheduler, memoryBudget, decodeBytes}
 OwnedRequest request_of(Napi::Value value) {
     const Fields fields(value, "request");
     OwnedRequest request{fields.floats("promptEmbeds"), fields.floats("pooled"), {}, {}};
@@ -44,6 +44,7 @@ OwnedRequest request_of(Napi::Value value) {
     request.rest.seed = fields.u64("seed");
     scheduler_into(request.rest, fields["scheduler"]);
     request.rest.memory_budget = static_cast<uint64_t>(fields.count("memoryBudget", 0));
+    request.rest.decode_bytes = static_cast<uint64_t>(fields.count("decodeBytes", 0));
     return request;
 }
 

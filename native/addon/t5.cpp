@@ -15,12 +15,20 @@ Napi::Value load_t5(const Napi::CallbackInfo& info) {
         [line = device.line](Napi::Env env, std::shared_ptr<T5Text>& t5) { return make_handle(env, std::move(t5), line); });
 }
 
-// t5Encode(t5, ids, call?): Promise<Tensor>
+// t5Encode(t5, captions: Int32Array[], call?): Promise<Tensor[]>; progress once a pass
 Napi::Value t5_encode(const Napi::CallbackInfo& info) {
     auto& t5 = handle_of<T5Text>(info[0], "t5");
+    if (!info[1].IsArray()) throw_js(info.Env(), "INVALID_ARGUMENT", "captions: expected a list of Int32Array");
+    const auto list = info[1].As<Napi::Array>();
+    std::vector<std::vector<int32_t>> captions;
+    for (uint32_t i = 0; i < list.Length(); i++) captions.push_back(ints(list.Get(i), "captions[" + std::to_string(i) + "]"));
     return start(
-        info[0], t5, info[2], [t5 = t5.object, ids = ints(info[1], "ids")](const EngineProgress&) { return t5->encode(ids); },
-        [](Napi::Env env, Tensor& embeds) { return to_js(env, embeds); });
+        info[0], t5, info[2], [t5 = t5.object, captions = std::move(captions)](const EngineProgress& progress) { return t5->encode(captions, progress); },
+        [](Napi::Env env, std::vector<Tensor>& embeds) {
+            Napi::Array result = Napi::Array::New(env, embeds.size());
+            for (uint32_t i = 0; i < embeds.size(); i++) result.Set(i, to_js(env, embeds[i]));
+            return result;
+        });
 }
 
 } // namespace atelier::addon

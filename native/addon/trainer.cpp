@@ -80,50 +80,79 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
         });
 }
 
-// trainerMicroStep(trainer, sample, call?): Promise<{loss, sigma, timestepIndex, arenaHighWater}>
-// sample: {mean, logvar, shape, promptEmbeds, pooled, sampleId: bigint, eps?, noise?, timestepIndex?}
-Napi::Value trainer_micro_step(const Napi::CallbackInfo& info) {
-    struct Copy {
-        std::vector<float> mean, logvar, prompt_embeds, pooled;
-        std::optional<std::vector<float>> eps, noise;
-        std::optional<int64_t> timestep_index;
-        Trainer::Shape shape;
-        uint64_t sample_id;
-    };
+namespace {
+
+// A sample's own copy of its values, which outlives the call.
+struct OwnedSample {
+    std::vector<float> mean, logvar, prompt_embeds, pooled;
+    std::optional<std::vector<float>> eps, noise;
+    std::optional<int64_t> timestep_index;
+    Trainer::Shape shape;
+    uint64_t sample_id;
+
+    OwnedSample(Napi::Value value, const std::string& name) {
+        const Fields fields(value, name);
+        mean = fields.floats("mean");
+        logvar = fields.floats("logvar");
+        prompt_embeds = fields.floats("promptEmbeds");
+        pooled = fields.floats("pooled");
+        shape = addon::shape(fields["shape"], name + ".shape");
+        sample_id = fields.u64("sampleId");
+        if (fields.has("eps")) eps = fields.floats("eps");
+        if (fields.has("noise")) noise = fields.floats("noise");
+        if (fields.has("timestepIndex")) timestep_index = fields.count("timestepIndex");
+    }
+
+    Trainer::Sample view() const {
+        Trainer::Sample sample;
+        sample.mean = mean;
+        sample.logvar = logvar;
+        sample.shape = shape;
+        sample.prompt_embeds = prompt_embeds;
+        sample.pooled = pooled;
+        sample.sample_id = sample_id;
+        if (eps) sample.eps = *eps;
+        if (noise) sample.noise = *noise;
+        sample.timestep_index = timestep_index;
+        return sample;
+    }
+};
+
+} // namespace
+
+// trainerMicroSteps(trainer, samples, call?): Promise<{results: {loss, sigma, timestepIndex}[], arenaHighWater}>
+// samples: {mean, logvar, shape, promptEmbeds, pooled, sampleId: bigint, eps?, noise?, timestepIndex?}[]
+Napi::Value trainer_micro_steps(const Napi::CallbackInfo& info) {
     struct Outcome {
-        Trainer::MicroResult result;
+        std::vector<Trainer::MicroResult> results;
         uint64_t high_water;
     };
     auto& trainer = handle_of<Trainer>(info[0], "trainer");
-    const Fields fields(info[1], "sample");
-    Copy copy{fields.floats("mean"), fields.floats("logvar"), fields.floats("promptEmbeds"), fields.floats("pooled"), {}, {}, {},
-              shape(fields["shape"], "sample.shape"), fields.u64("sampleId")};
-    if (fields.has("eps")) copy.eps = fields.floats("eps");
-    if (fields.has("noise")) copy.noise = fields.floats("noise");
-    if (fields.has("timestepIndex")) copy.timestep_index = fields.count("timestepIndex");
+    if (!info[1].IsArray()) throw_js(info.Env(), "INVALID_ARGUMENT", "samples: expected a list");
+    const auto list = info[1].As<Napi::Array>();
+    std::vector<OwnedSample> copies;
+    for (uint32_t i = 0; i < list.Length(); i++) copies.emplace_back(list.Get(i), "samples[" + std::to_string(i) + "]");
     return start(
         info[0], trainer, info[2],
-        [trainer = trainer.object, copy = std::move(copy)](const EngineProgress& progress) {
-            Trainer::Sample sample;
-            sample.mean = copy.mean;
-            sample.logvar = copy.logvar;
-            sample.shape = copy.shape;
-            sample.prompt_embeds = copy.prompt_embeds;
-            sample.pooled = copy.pooled;
-            sample.sample_id = copy.sample_id;
-            if (copy.eps) sample.eps = *copy.eps;
-            if (copy.noise) sample.noise = *copy.noise;
-            sample.timestep_index = copy.timestep_index;
-            const Trainer::MicroResult result = trainer->micro_step(sample, progress);
-            return Outcome{result, trainer->arena_high_water()};
+        [trainer = trainer.object, copies = std::move(copies)](const EngineProgress& progress) {
+            std::vector<Trainer::Sample> samples;
+            for (const OwnedSample& copy : copies) samples.push_back(copy.view());
+            std::vector<Trainer::MicroResult> results = trainer->micro_steps(samples, progress);
+            return Outcome{std::move(results), trainer->arena_high_water()};
         },
         [](Napi::Env env, Outcome& outcome) {
-            Napi::Object result = Napi::Object::New(env);
-            result.Set("loss", Napi::Number::New(env, outcome.result.loss));
-            result.Set("sigma", Napi::Number::New(env, outcome.result.sigma));
-            result.Set("timestepIndex", Napi::Number::New(env, static_cast<double>(outcome.result.timestep_index)));
-            result.Set("arenaHighWater", Napi::Number::New(env, static_cast<double>(outcome.high_water)));
-            return result;
+            Napi::Array results = Napi::Array::New(env, outcome.results.size());
+            for (uint32_t i = 0; i < outcome.results.size(); i++) {
+                Napi::Object result = Napi::Object::New(env);
+                result.Set("loss", Napi::Number::New(env, outcome.results[i].loss));
+                result.Set("sigma", Napi::Number::New(env, outcome.results[i].sigma));
+                result.Set("timestepIndex", Napi::Number::New(env, static_cast<double>(outcome.results[i].timestep_index)));
+                results.Set(i, result);
+            }
+            Napi::Object all = Napi::Object::New(env);
+            all.Set("results", results);
+            all.Set("arenaHighWater", Napi::Number::New(env, static_cast<double>(outcome.high_water)));
+            return all;
         });
 }
 

@@ -4,7 +4,7 @@
 
 namespace atelier::addon {
 
-// loadVae(device, dir, call?): Promise<{vae, scalingFactor, shiftFactor}>
+// loadVae(device, dir, call?): Promise<{vae, scalingFactor, shiftFactor, weightBytes}>
 Napi::Value load_vae(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
@@ -14,6 +14,7 @@ Napi::Value load_vae(const Napi::CallbackInfo& info) {
             Napi::Object result = Napi::Object::New(env);
             result.Set("scalingFactor", Napi::Number::New(env, vae->scaling_factor()));
             result.Set("shiftFactor", Napi::Number::New(env, vae->shift_factor()));
+            result.Set("weightBytes", Napi::Number::New(env, static_cast<double>(vae->weight_bytes())));
             result.Set("vae", make_handle(env, std::move(vae), line));
             return result;
         });
@@ -44,6 +45,13 @@ Napi::Value vae_decode(const Napi::CallbackInfo& info) {
             return vae->decode(latents, h, w);
         },
         [](Napi::Env env, Tensor& image) { return to_js(env, image); });
+}
+
+// vaeDecodeBytes(vae, height, width): number
+Napi::Value vae_decode_bytes(const Napi::CallbackInfo& info) {
+    auto& vae = handle_of<Vae>(info[0], "vae");
+    const int64_t height = count(info[1], "height", 1), width = count(info[2], "width", 1);
+    return Napi::Number::New(info.Env(), static_cast<double>(guarded(info.Env(), [&] { return vae.object->decode_bytes(height, width); })));
 }
 
 // vaeDecodePacked(vae, packed, height, width, call?): Promise<Tensor>; packed (S_img, 64) as the sampler gives it

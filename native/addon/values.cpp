@@ -148,7 +148,8 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
                      {"keepAttention", static_cast<double>(c.keep_attention)},
                      {"keepAll", static_cast<double>(c.keep_all)},
                      {"parked", static_cast<double>(c.parked)},
-                     {"resident", static_cast<double>(c.resident)}})
+                     {"resident", static_cast<double>(c.resident)},
+                     {"together", static_cast<double>(c.together)}})
         .Set("modulationResident", Napi::Boolean::New(env, c.modulation_resident));
     const MemoryPlan::Time& t = plan.time;
     group("time", {{"totalMs", t.total_ms},

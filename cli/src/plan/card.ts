@@ -24,6 +24,7 @@ export function cardLines({ choice, time, parkedBytes }: MemoryPlan, options: IT
     `  kept for backward      ${[[choice.keepAll, 'all'], [choice.keepAttention, 'attention'], [choice.keepInput, 'the input alone']].map(([count, what]) => `${what} of ${count}`).join(', ')} blocks`,
     `  parked till backward   ${choice.parked} of ${blocks} blocks${choice.parked ? `, in ${bytes(parkedBytes)} of host memory` : ''}`,
     `  weights                ${choice.resident} of ${blocks} blocks stay on the card${choice.resident < blocks ? ', the others are fetched for each use' : ''}; modulation ${choice.modulationResident ? 'stays' : 'is fetched'}`,
+    ...(choice.together > 1 ? [`  passes                 ${choice.together} micro-steps at once, so that what is fetched is fetched once for all of them`] : []),
     `time by a model of the ${card}'s published rates, not measured`,
     `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
     `  transfers beside it    ${milliseconds(time.forwardFetchMs)} fetching and ${milliseconds(time.parkMs)} parking in forward, ${milliseconds(time.backwardFetchMs)} fetching in backward`,
@@ -45,6 +46,7 @@ export function cardObject({ choice, time, contextBytes, parkedBytes }: MemoryPl
     resident_blocks: choice.resident,
     blocks: blocksOf(choice),
     modulation_resident: choice.modulationResident,
+    micro_steps_together: choice.together,
     predicted: {
       micro_step_ms: time.totalMs,
       forward_ms: time.forwardMs,

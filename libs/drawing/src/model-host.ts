@@ -5,7 +5,7 @@ import { Engine, type BaseQuant, type ClipText, type FluxTransformer, type Progr
 export interface ModelHostOptions {
   /** Folder of a checkpoint in the diffusers layout. */
   model: string;
-  /** Bytes of a card that T5 may take; layers that do not fit are fetched for each text. Default: what is free. */
+  /** Bytes of a card that T5 may take; layers that do not fit are fetched for each pass of captions. Default: what is free. */
   t5Bytes?: () => Promise<number>;
   /** Where quantised copies are kept; none are without it. */
   cacheDir?: string;

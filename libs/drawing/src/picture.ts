@@ -50,6 +50,7 @@ export interface PictureRequest {
 
 /** Sampler, then VAE: (3, height, width). */
 export async function drawPicture(sampler: Sampler, vae: Vae, { onStep, signal, prompt, ...request }: PictureRequest): Promise<Tensor> {
-  const packed = await sampler.generate({ ...request, ...prompt }, { signal, onProgress: ({ done }) => onStep?.(done) });
+  const decodeBytes = vae.decodeBytes(request.height, request.width);
+  const packed = await sampler.generate({ ...request, ...prompt, decodeBytes }, { signal, onProgress: ({ done }) => onStep?.(done) });
   return vae.decodePacked(packed, request.height, request.width, { signal });
 }

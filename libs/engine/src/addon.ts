@@ -100,6 +100,8 @@ export interface MemoryChoice {
   /** Blocks whose weights stay on the device; the others' are fetched for each use. */
   resident: number;
   modulationResident: boolean;
+  /** Samples of one shape that pass the blocks at once: what is fetched is fetched once for all of them. */
+  together: number;
 }
 
 /** A micro-step by the rates of a card's profile: a model, never measured. All zero on the CPU. */
@@ -199,6 +201,7 @@ export interface NativeRequest {
   latents?: Float32Array;
   scheduler: SchedulerConfig;
   memoryBudget: number;
+  decodeBytes: number;
 }
 
 /** LoRA weights of one module: its linear's output grows by (alpha / rank) · b · a · x. */
@@ -252,14 +255,15 @@ export interface NativeAddon {
   createCancelFlag(): CancelFlagHandle;
   raiseCancelFlag(flag: CancelFlagHandle): void;
 
-  loadVae(device: DeviceHandle, dir: string, call?: NativeCall): Promise<{ vae: VaeHandle; scalingFactor: number; shiftFactor: number }>;
+  loadVae(device: DeviceHandle, dir: string, call?: NativeCall): Promise<{ vae: VaeHandle; scalingFactor: number; shiftFactor: number; weightBytes: number }>;
   vaeEncode(vae: VaeHandle, image: Float32Array, height: number, width: number, call?: NativeCall): Promise<{ mean: Tensor; logvar: Tensor }>;
   vaeDecode(vae: VaeHandle, latents: Float32Array, h: number, w: number, call?: NativeCall): Promise<Tensor>;
+  vaeDecodeBytes(vae: VaeHandle, height: number, width: number): number;
   vaeDecodePacked(vae: VaeHandle, packed: Tensor, height: number, width: number, call?: NativeCall): Promise<Tensor>;
   loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<ClipHandle>;
   clipEncode(clip: ClipHandle, ids: Int32Array, call?: NativeCall): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
   loadT5(device: DeviceHandle, dir: string, memoryBudget: number, call?: NativeCall): Promise<T5Handle>;
-  t5Encode(t5: T5Handle, ids: Int32Array, call?: NativeCall): Promise<Tensor>;
+  t5Encode(t5: T5Handle, captions: readonly Int32Array[], call?: NativeCall): Promise<Tensor[]>;
 
   loadTransformer(device: DeviceHandle, dir: string, quant: BaseQuant, cacheDir: string, call?: NativeCall): Promise<LoadedTransformer>;
   randomTransformer(device: DeviceHandle, dims: FluxDims, quant: BaseQuant, seed: bigint, call?: NativeCall): Promise<LoadedTransformer>;
@@ -270,7 +274,7 @@ export interface NativeAddon {
   cardNames(): string[];
   transformerDims(dir: string): FluxDims;
   createTrainer(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<{ trainer: TrainerHandle; memoryPlan: MemoryPlan }>;
-  trainerMicroStep(trainer: TrainerHandle, sample: NativeSample, call?: NativeCall): Promise<MicroResult & { arenaHighWater: number }>;
+  trainerMicroSteps(trainer: TrainerHandle, samples: NativeSample[], call?: NativeCall): Promise<{ results: MicroResult[]; arenaHighWater: number }>;
   trainerOptimizerStep(trainer: TrainerHandle, call?: NativeCall): Promise<StepResult>;
   trainerGradients(trainer: TrainerHandle, call?: NativeCall): Promise<Record<string, Tensor>>;
   trainerLastPrediction(trainer: TrainerHandle, call?: NativeCall): Promise<Tensor>;

@@ -1,6 +1,6 @@
 import type { Tensor } from '@atelier/checkpoint';
 import type { ClipHandle, T5Handle, VaeHandle } from './addon';
-import { type Call, run } from './call';
+import { type Call, run, runNow } from './call';
 import { EngineError } from './errors';
 import { Loaded } from './loaded';
 
@@ -12,6 +12,8 @@ export class Vae extends Loaded<VaeHandle> {
     /** A latent for the transformer is (sample - shiftFactor) · scalingFactor. */
     readonly scalingFactor: number,
     readonly shiftFactor: number,
+    /** Of the device, from the first use on. */
+    readonly weightBytes: number,
   ) {
     super(handle);
   }
@@ -38,6 +40,11 @@ export class Vae extends Loaded<VaeHandle> {
     });
   }
 
+  /** What decoding a picture of so many pixels takes of the device beside the weights, while it lasts. */
+  decodeBytes(height: number, width: number): number {
+    return runNow((native) => native.vaeDecodeBytes(this.handle, height, width));
+  }
+
   /**
    * Decodes what a sampler gives: unpacks, unscales, shifts.
    * @param packed (H/16 · W/16, 64)
@@ -58,9 +65,13 @@ export class ClipText extends Loaded<ClipHandle> {
 
 /** T5 v1.1's encoder. Padding is attended to, as in FLUX.1: the same text padded to another length gives other embeddings. */
 export class T5Text extends Loaded<T5Handle> {
-  /** @returns (ids, width) */
-  encode(ids: Int32Array, call?: Call): Promise<Tensor> {
-    return run(call, (native, options) => native.t5Encode(this.handle, ids, options));
+  /**
+   * Neighbours of one length pass together through layers that have to be fetched to a card, so that several captions take little longer than one.
+   * @param captions the ids of each
+   * @returns (ids, width) of each, the same whatever stands beside it; progress counts captions
+   */
+  encode(captions: readonly Int32Array[], call?: Call): Promise<Tensor[]> {
+    return run(call, (native, options) => native.t5Encode(this.handle, captions, options));
   }
 }
 

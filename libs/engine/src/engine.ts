@@ -39,8 +39,8 @@ export class Engine extends Loaded<DeviceHandle> {
 
   /** @param dir the checkpoint's `vae` folder */
   async loadVae(dir: string, call?: Call): Promise<Vae> {
-    const { vae, scalingFactor, shiftFactor } = await run(call, (native, options) => native.loadVae(this.handle, dir, options));
-    return this.keep(new Vae(vae, scalingFactor, shiftFactor));
+    const { vae, scalingFactor, shiftFactor, weightBytes } = await run(call, (native, options) => native.loadVae(this.handle, dir, options));
+    return this.keep(new Vae(vae, scalingFactor, shiftFactor, weightBytes));
   }
 
   /** @param dir the checkpoint's `text_encoder` folder */
@@ -50,7 +50,7 @@ export class Engine extends Loaded<DeviceHandle> {
 
   /**
    * @param dir the checkpoint's `text_encoder_2` folder
-   * @param memoryBudget bytes of a card that it may take; layers that do not fit are fetched for each text. 0: what is free
+   * @param memoryBudget bytes of a card that it may take; layers that do not fit are fetched for each pass of captions. 0: what is free
    */
   async loadT5(dir: string, { memoryBudget = 0, ...call }: { memoryBudget?: number } & Call = {}): Promise<T5Text> {
     return this.keep(new T5Text(await run(call, (native, options) => native.loadT5(this.handle, dir, memoryBudget, options))));

@@ -23,6 +23,8 @@ export interface GenerateRequest {
   scheduler: SchedulerConfig;
   /** Bytes of a card that the picture may take, weights and all; those that do not fit are fetched for each step. 0, the default: what is free. */
   memoryBudget?: number;
+  /** {@link Vae.decodeBytes} of a picture that is decoded while the weights stay: the plan leaves room for it. Default: 0. */
+  decodeBytes?: number;
 }
 
 /** Draws packed latents from prompt embeds, as FluxPipeline with output_type "latent". Made by FluxTransformer.createSampler. */
@@ -38,6 +40,6 @@ export class Sampler extends Loaded<SamplerHandle> {
   }
 }
 
-function toNative({ promptEmbeds, pooled, latents, seed, memoryBudget = 0, ...rest }: GenerateRequest): NativeRequest {
-  return { ...rest, memoryBudget, seed: u64(seed, 'seed'), promptEmbeds: promptEmbeds.data, pooled: pooled.data, latents: latents?.data };
+function toNative({ promptEmbeds, pooled, latents, seed, memoryBudget = 0, decodeBytes = 0, ...rest }: GenerateRequest): NativeRequest {
+  return { ...rest, memoryBudget, decodeBytes, seed: u64(seed, 'seed'), promptEmbeds: promptEmbeds.data, pooled: pooled.data, latents: latents?.data };
 }

@@ -50,7 +50,7 @@ export function completeOptions({ seed, ...options }: PartialTrainOptions): Trai
 /** One cached sample. eps, noise and timestepIndex are drawn from (seed, sampleId, micro-step) unless given. */
 export type Sample = Omit<NativeSample, 'sampleId'> & { sampleId: bigint | number };
 
-/** Trains one adapter: accumulation × microStep, then optimizerStep. Made by FluxTransformer.createTrainer. */
+/** Trains one adapter: accumulation micro-steps, then optimizerStep. Made by FluxTransformer.createTrainer. */
 export class Trainer extends Loaded<TrainerHandle> {
   private highWater = 0;
   private steps = 0;
@@ -76,9 +76,19 @@ export class Trainer extends Loaded<TrainerHandle> {
 
   /** Forward and backward of one sample: adds the gradients of loss / accumulation. Cancelling leaves the trainer usable only for loadState and dispose. */
   async microStep(sample: Sample, call?: Call): Promise<MicroResult> {
-    const { arenaHighWater, ...result } = await run(call, async (native, options) => native.trainerMicroStep(this.handle, { ...sample, sampleId: u64(sample.sampleId, 'sampleId') }, options));
+    return (await this.microSteps([sample], call))[0]!;
+  }
+
+  /**
+   * Micro-steps of several samples, with the bits of one after the other. Neighbours of one shape pass the model together, up to
+   * memoryPlan.choice.together of them: where weights are fetched for each use, that many at a time are the fastest.
+   */
+  async microSteps(samples: readonly Sample[], call?: Call): Promise<MicroResult[]> {
+    const { results, arenaHighWater } = await run(call, async (native, options) =>
+      native.trainerMicroSteps(this.handle, samples.map((sample) => ({ ...sample, sampleId: u64(sample.sampleId, 'sampleId') })), options),
+    );
     this.highWater = arenaHighWater;
-    return result;
+    return results;
   }
 
   /** Clips the accumulated gradients, updates the adapter and clears them. */

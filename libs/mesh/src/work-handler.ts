@@ -14,13 +14,13 @@ const METADATA = Symbol('atelier:work-handler');
 interface HandlerMetadata {
   subject: string;
   type: MessageType<unknown>;
-  concurrency: number;
+  concurrency: number | string;
   onExhausted?: string;
 }
 
 export interface WorkHandlerOptions {
-  /** Messages handled at once. Default 1. */
-  concurrency?: number;
+  /** Messages handled at once, or the name of the property that says how many. Default 1. */
+  concurrency?: number | string;
   /** Name of the method that takes (message, reason) and returns an Outcome when the service died at every try: see WorkerOptions. */
   onExhausted?: string;
 }
@@ -34,7 +34,7 @@ export function WorkHandler<I, T>(subject: string, type: MessageType<I, T>, { co
 
 type Handle = (message: unknown, context: WorkContext) => Promise<Outcome>;
 type Exhausted = (message: unknown, reason: string) => Promise<Outcome>;
-type FoundHandler = Omit<HandlerMetadata, 'onExhausted'> & { owner: string; handle: Handle; onExhausted?: Exhausted };
+type FoundHandler = Omit<HandlerMetadata, 'onExhausted' | 'concurrency'> & { owner: string; concurrency: number; handle: Handle; onExhausted?: Exhausted };
 
 /** Finds the work handlers at start, refuses two for one subject, runs them, and at the end waits for what they have in hand. */
 @Injectable()
@@ -79,7 +79,10 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
         if (!workPolicies[metadata.subject]) throw new Error(`${owner} handles ${metadata.subject}, which is no work subject: one of ${Object.keys(workPolicies).join(', ')}`);
         const fallback = metadata.onExhausted === undefined ? undefined : (instance as Record<string, unknown>)[metadata.onExhausted];
         if (metadata.onExhausted !== undefined && typeof fallback !== 'function') throw new Error(`${owner} names ${metadata.onExhausted} for exhausted work, which is no method of ${name}`);
-        found.set(metadata.subject, { ...metadata, owner, handle: (handler as Handle).bind(instance), onExhausted: (fallback as Exhausted | undefined)?.bind(instance) });
+        const concurrency = typeof metadata.concurrency === 'string' ? (instance as Record<string, unknown>)[metadata.concurrency] : metadata.concurrency;
+        if (typeof concurrency !== 'number' || !(concurrency >= 1)) throw new Error(`${owner} would handle ${String(concurrency)} messages at once: say a number of at least 1`);
+        const bound = { handle: (handler as Handle).bind(instance), onExhausted: (fallback as Exhausted | undefined)?.bind(instance) };
+        found.set(metadata.subject, { ...metadata, ...bound, owner, concurrency });
       }
     }
     return [...found.values()];

@@ -62,6 +62,8 @@ export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, 
       if (!message) continue;
       const task = handleOne(mesh, message, type, policy, handler, options).finally(() => inHand.delete(task));
       inHand.add(task);
+      // What comes again may be what the service died over: whatever was in hand beside it has one try less, so nothing more is taken until it is over.
+      if (message.info.deliveryCount > 1) await task;
     } catch (error) {
       consumer = undefined;
       if (signal.aborted) break;

@@ -50,6 +50,25 @@ describe('work', () => {
     expect(deliveries).toEqual([1, 2, 3]);
   });
 
+  it('that comes again is handled with nothing taken beside it, new ones as many at once as allowed', async () => {
+    await work('again');
+    const consumer = await test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.ingest));
+    (await consumer.next({ expires: 5000 }))!.nak(); // as by a service that died
+    for (const id of ['a', 'b', 'c']) await work(id);
+    const inHand = new Set<string>();
+    const beside: Record<string, string[]> = {};
+    worker(async (id) => {
+      beside[id] = [...inHand];
+      inHand.add(id);
+      if (id === 'again') await new Promise((resolve) => setTimeout(resolve, 300));
+      else await waitFor('three at once', async () => beside.c !== undefined);
+      inHand.delete(id);
+      return done;
+    }, 3);
+    await waitFor('an empty queue', async () => (await left()) === 0);
+    expect(beside).toEqual({ again: [], a: [], b: ['a'], c: ['a', 'b'] });
+  });
+
   it('that is poison goes to DEAD with its reason and an event, and the next is served', async () => {
     const events: Event[] = [];
     const listening = (async () => {

@@ -150,6 +150,7 @@ struct MemoryPlan {
         int64_t parked = 0;                                       // of the last two, those whose kept tensors wait in host memory
         int64_t resident = 0;                                     // blocks whose weights stay on the device; the others' are fetched for each use
         bool modulation_resident = true;
+        int64_t together = 0; // samples of one shape that pass the blocks at once in micro_steps; what is fetched is fetched once for all of them
     } choice;
     // A micro-step of the largest shape by the rates of a card's profile: a model, never measured. All zero on the CPU.
     struct Time {
@@ -181,12 +182,15 @@ public:
         std::optional<int64_t> timestep_index;            // 0 … num_train_timesteps-1
     };
     struct MicroResult { double loss = 0; float sigma = 0; int64_t timestep_index = 0; };
-    MicroResult micro_step(const Sample&, const EngineProgress& = {}); // accumulates gradients of loss/accumulation
+    // Each accumulates gradients of its loss / accumulation. In runs of up to MemoryPlan::Choice::together neighbours of one shape, with the bits of one
+    // by one; best given as many. Cancelled or failed, only load_state goes on.
+    std::vector<MicroResult> micro_steps(std::span<const Sample>, const EngineProgress& = {});
+    MicroResult micro_step(const Sample& sample, const EngineProgress& progress = {}) { return micro_steps({&sample, 1}, progress).front(); }
     struct StepResult { int64_t step = 0; double grad_norm = 0; double lr = 0; }; // grad_norm: before clipping
     StepResult optimizer_step();
 
     TensorMap gradients() const;   // "<path>.lora_A" / "<path>.lora_B"
-    Tensor last_prediction() const; // (S_img, C) of the last micro_step
+    Tensor last_prediction() const; // (S_img, C) of the last sample
     Adapter adapter() const;
     void set_adapter(const Adapter&); // start weights
     int64_t step() const;
@@ -232,6 +236,7 @@ public:
         float shift = 3, base_shift = 0.5f, max_shift = 1.15f;
         int64_t base_seq_len = 256, max_seq_len = 4096, num_train_timesteps = 1000;
         uint64_t memory_budget = 0;           // bytes of a card (MemoryPlan::total_bytes); weights that do not fit are fetched. 0: what is free
+        uint64_t decode_bytes = 0;            // Vae::decode_bytes: room that the plan leaves for what decodes the picture while the weights stay
     };
     MemoryPlan plan(const Request&) const;
     Tensor generate(const Request&, const EngineProgress& = {}); // packed latents (S_img, C), as FluxPipeline(output_type="latent")
@@ -250,6 +255,9 @@ public:
     Tensor decode_packed(const Tensor& packed, int64_t height, int64_t width);     // (S_img, 64) from the sampler -> (3, H, W)
     float scaling_factor() const;
     float shift_factor() const;
+    // Bytes of the device: the weights', from the first use on, and beside them, while it is decoded, those of a picture of height x width pixels.
+    uint64_t weight_bytes() const;
+    uint64_t decode_bytes(int64_t height, int64_t width) const;
     struct Impl;
     std::unique_ptr<Impl> impl;
 private:
@@ -270,10 +278,12 @@ private:
 
 class T5Text {
 public:
-    // memory_budget: bytes of a card that it may take; layers that do not fit are fetched for each text. 0: what is free at the first text.
+    // memory_budget: bytes of a card that it may take; layers that do not fit are fetched for each pass. 0: what is free at the first caption.
     static std::shared_ptr<T5Text> load(std::shared_ptr<Device>, const std::string& dir, const EngineProgress& = {}, uint64_t memory_budget = 0);
     ~T5Text();
-    Tensor encode(std::span<const int32_t> ids); // (S, d)
+    // The ids of any number of captions -> (S, d) of each, the same bits whatever stands beside it. Neighbours of one length share a pass over layers that are
+    // fetched, as many as the memory holds, 16 at most. Progress is reported after each pass. invalid_argument names a bad caption's place.
+    std::vector<Tensor> encode(std::span<const std::vector<int32_t>> captions, const EngineProgress& = {});
     struct Impl;
     std::unique_ptr<Impl> impl;
 private:

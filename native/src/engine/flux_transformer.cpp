@@ -1,5 +1,6 @@
 #include "engine/flux_transformer.h"
 #include "engine/one_shot.h"
+#include "models/flux/pass.h"
 #include "models/flux/weight_units.h"
 
 namespace atelier {
@@ -65,29 +66,31 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     check_input(input.pooled, dims.pooled_dim, "pooled");
 
     Program program;
-    const RopeTable rope(dims, shape.text_tokens, shape.grid_h, shape.grid_w);
+    const FluxTables tables(dims, shape.text_tokens, shape.grid_h, shape.grid_w);
     NetworkOptions options;
     options.capture = input.capture_blocks;
     options.activations = impl->ops().activations();
     UnitStream stream(program);
-    FluxNetwork network(program, stream, impl->weights.layers(), shape, rope, options);
+    FluxNetwork network(program, impl->weights.layers(), shape, tables, options);
     const Sym latents = program.persistent(shape.image_tokens(), dims.in_channels, "latents");
     const Sym prompt = program.persistent(shape.text_tokens, dims.joint_dim, "prompt_embeds");
     const ConditioningInputs conditioning(program, dims, 1);
     emit_alive(program, "inputs", conditioning.all());
     const Sym table = program.temp(1, ModulationLayout(dims).cols(), "modulation");
     stream.start();
-    ConditioningTape tape = emit_embedding(program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled);
-    const Sym prediction = network.forward(latents, prompt, table, &tape);
+    ConditioningTape tape = emit_embedding(program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
+    network.begin(latents, prompt, table);
+    FluxNetwork* const networks[] = {&network};
+    const Sym prediction = emit_forward(program, stream, impl->weights.layers(), networks, {&tape, 1}).front();
     emit_alive(program, "outputs", {prediction});
     emit_alive(program, "outputs", network.captured());
 
     const auto placed = impl->place(impl->residence_beside(program.plan().arena_bytes, 0));
     stream.connect(*placed);
-    Constants tables(impl->memory(), {&placed->constants()});
-    network.add_constants(tables);
-    tables.place();
-    program.read_from(tables);
+    Constants constants(impl->memory(), {&placed->constants()});
+    tables.add_to(constants);
+    constants.place();
+    program.read_from(constants);
 
     Memory& memory = impl->memory();
     TensorMap result;

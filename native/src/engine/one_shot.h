@@ -7,12 +7,12 @@
 namespace atelier {
 
 template <class Fill, class Read>
-void run_once(Device& device, Program& program, Fill&& fill, Read&& read) {
+void run_once(Device& device, Program& program, Fill&& fill, Read&& read, const Progress& progress = {}) {
     const Arena arena(device.impl->ops->memory(), program.plan().arena_bytes);
     const Program::Resolver at = program.resolver(arena.data());
     fill(at);
     const std::lock_guard lock(device.impl->busy);
-    program.run(*device.impl->ops, arena.data());
+    program.run(*device.impl->ops, arena.data(), progress);
     read(at);
 }
 

@@ -49,7 +49,7 @@ struct Sampler::Impl {
     MemoryPlan plan(const Request& r) {
         const DenoisePrograms& p = programs_for(r);
         MemoryPlan plan;
-        plan.arena_bytes = p.bytes();
+        plan.arena_bytes = std::max(p.bytes(), r.decode_bytes);
         plan.state_bytes = adapted.bytes() + p.host_bytes();
         plan.workspace_bytes = flux().ops().workspace_bytes();
         plan.context_bytes = flux().device->impl->profile.context_bytes;
@@ -61,7 +61,8 @@ struct Sampler::Impl {
     std::vector<bool> residence(const Request& r) const {
         const uint64_t reserved = flux().ops().workspace_bytes() + flux().device->impl->profile.context_bytes + adapted.bytes();
         const uint64_t left = r.memory_budget - std::min(r.memory_budget, reserved);
-        return flux().residence_beside(programs->bytes() + programs->host_bytes(), r.memory_budget ? std::max<uint64_t>(left, 1) : 0); // 0: no budget
+        const uint64_t arena = std::max(programs->bytes(), r.decode_bytes); // one is given back before the other is reserved
+        return flux().residence_beside(arena + programs->host_bytes(), r.memory_budget ? std::max<uint64_t>(left, 1) : 0); // 0: no budget
     }
 
     void connect(const Request& r) {

@@ -5,8 +5,23 @@
 
 namespace atelier {
 namespace {
+
 constexpr int64_t kMaxTokens = 4096; // far above FLUX's 512; the position bias grows with the square
-}
+constexpr size_t kMostTogether = 16; // beyond, computing them takes longer than any layer's copy, and the next caption waits for all
+
+// Captions of one length, through every layer together.
+struct Pass {
+    Program program;
+    UnitStream stream{program};
+    std::vector<Sym> ids, embeds;
+
+    Pass(const t5::Encoder& model, size_t captions, int64_t tokens, const float* bias) {
+        for (size_t i = 0; i < captions; ++i) ids.push_back(program.persistent(tokens, 1, "ids", DType::i32));
+        embeds = model.encode(program, stream, ids, bias);
+    }
+};
+
+} // namespace
 
 struct T5Text::Impl {
     std::shared_ptr<Device> device;
@@ -14,23 +29,60 @@ struct T5Text::Impl {
     uint64_t budget;
     UnitPacks packs;
     std::unique_ptr<PlacedUnits> placed;
-    uint64_t room = 0;       // that `placed` leaves for what runs
-    std::vector<float> bias; // of the length last used
-    size_t bias_tokens = 0;
+    int64_t placed_tokens = 0; // of the longest caption that `placed` leaves room for
+    size_t together = 1;       // how many of those
+    std::vector<float> bias;   // of the length last used
+    int64_t bias_tokens = 0;
 
     Impl(std::shared_ptr<Device> on, t5::Encoder loaded, uint64_t bytes) : device(std::move(on)), model(std::move(loaded)), budget(bytes), packs(model.packs()) {}
     Memory& memory() const { return device->impl->ops->memory(); }
 
-    // The layers on the device, or as many as leave `other_bytes` of the budget, or of what is free.
-    const PlacedUnits& place_beside(uint64_t other_bytes) {
-        if (placed && other_bytes <= room) return *placed;
+    // The layers on the device, or as many as the budget, or what is free, holds beside a pass. Where some have to be fetched a pass takes as many
+    // captions as fit beside two layers: each costs little memory, and a fetch serves them all.
+    void place_beside(int64_t tokens) {
+        if (placed && tokens <= placed_tokens) return;
         placed.reset();
         const uint64_t reserved = device->impl->ops->workspace_bytes() + device->impl->profile.context_bytes;
         const uint64_t available = budget ? budget - std::min(budget, reserved) : usable_bytes(memory());
-        placed = std::make_unique<PlacedUnits>(
-            memory(), packs, PlacedUnits::residence_within(memory(), packs, available - std::min(available, other_bytes), "the T5 encoder's weights"));
-        room = other_bytes;
-        return *placed;
+        const auto pass_bytes = [&](size_t captions) { return Pass(model, captions, tokens, nullptr).program.plan().arena_bytes + bias_bytes(tokens); };
+        const auto fits = [&](size_t captions, bool resident) {
+            return pass_bytes(captions) + PlacedUnits::device_bytes(packs, std::vector(packs.units.size(), resident)) <= available;
+        };
+        together = memory().on_host() || fits(1, true) ? 1 : kMostTogether;
+        while (together > 1 && !fits(together, false)) --together;
+        const uint64_t beside = pass_bytes(together);
+        placed = std::make_unique<PlacedUnits>(memory(), packs,
+                                               PlacedUnits::residence_within(memory(), packs, available - std::min(available, beside), "the T5 encoder's weights"));
+        placed_tokens = tokens;
+    }
+
+    uint64_t bias_bytes(int64_t tokens) const { return packed_bytes(static_cast<uint64_t>(model.config.num_heads * tokens * tokens) * sizeof(float)); }
+
+    // `captions` are of one length, at most `together`. first: the number of the first of them, for errors.
+    void run(std::span<const std::vector<int32_t>> captions, size_t first, std::vector<Tensor>& results, const Progress& progress) {
+        const int64_t tokens = static_cast<int64_t>(captions[0].size());
+        if (bias_tokens != tokens) {
+            bias = model.position_bias(tokens);
+            bias_tokens = tokens;
+        }
+        Pass pass(model, captions.size(), tokens, bias.data());
+        pass.stream.connect(*placed);
+        Constants constants(memory(), {&placed->constants()});
+        constants.add(bias);
+        constants.place();
+        pass.program.read_from(constants);
+        run_once(
+            *device, pass.program,
+            [&](const Program::Resolver& at) {
+                for (size_t i = 0; i < captions.size(); ++i) write_view(memory(), at(pass.ids[i]), captions[i].data());
+            },
+            [&](const Program::Resolver& at) {
+                for (size_t i = 0; i < captions.size(); ++i) {
+                    const std::string what = "T5 text encoder, caption " + std::to_string(first + i);
+                    results.push_back({{pass.embeds[i].rows, pass.embeds[i].cols}, read_rows(memory(), at(pass.embeds[i]), what.c_str())});
+                }
+            },
+            progress);
     }
 };
 
@@ -45,27 +97,20 @@ std::shared_ptr<T5Text> T5Text::load(std::shared_ptr<Device> device, const std::
     return text;
 }
 
-Tensor T5Text::encode(std::span<const int32_t> ids) {
-    check_ids(ids, impl->model.config.vocab_size, kMaxTokens);
-    if (impl->bias_tokens != ids.size()) {
-        impl->bias = impl->model.position_bias(static_cast<int64_t>(ids.size()));
-        impl->bias_tokens = ids.size();
+std::vector<Tensor> T5Text::encode(std::span<const std::vector<int32_t>> captions, const EngineProgress& engine_progress) {
+    const Progress progress = internal_progress(engine_progress);
+    for (size_t i = 0; i < captions.size(); ++i) check_ids(captions[i], impl->model.config.vocab_size, kMaxTokens, "caption " + std::to_string(i) + ": ");
+    std::vector<Tensor> results;
+    while (results.size() < captions.size()) {
+        progress.check();
+        const size_t first = results.size(), tokens = captions[first].size();
+        impl->place_beside(static_cast<int64_t>(tokens));
+        size_t count = 1;
+        while (count < impl->together && first + count < captions.size() && captions[first + count].size() == tokens) ++count;
+        impl->run(captions.subspan(first, count), first, results, progress);
+        progress(static_cast<double>(results.size()), static_cast<double>(captions.size()), "encode captions");
     }
-    Program program;
-    UnitStream stream(program);
-    const Sym input = program.persistent(static_cast<int64_t>(ids.size()), 1, "ids", DType::i32);
-    const Sym last = impl->model.encode(program, stream, input, impl->bias.data());
-    const PlacedUnits& placed = impl->place_beside(program.plan().arena_bytes + packed_bytes(impl->bias.size() * sizeof(float)));
-    stream.connect(placed);
-    Constants constants(impl->memory(), {&placed.constants()});
-    constants.add(impl->bias);
-    constants.place();
-    program.read_from(constants);
-    Tensor out{{last.rows, last.cols}, {}};
-    run_once(
-        *impl->device, program, [&](const Program::Resolver& at) { write_view(impl->memory(), at(input), ids.data()); },
-        [&](const Program::Resolver& at) { out.data = read_rows(impl->memory(), at(last), "T5 text encoder"); });
-    return out;
+    return results;
 }
 
 } // namespace atelier

@@ -44,7 +44,7 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
     uint64_t tables = 0;
     int64_t latents = 0;
     for (const FluxShape& shape : shapes) {
-        tables += RopeTable::bytes(dims, shape.tokens());
+        tables += FluxTables::bytes(dims, shape.tokens());
         latents = std::max(latents, shape.image_tokens() * dims.in_channels);
     }
     return tables + 3 * static_cast<uint64_t>(latents) * sizeof(float);
@@ -52,10 +52,10 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
 
 uint64_t spare_host_bytes() { return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / 2; }
 
-MemoryPlan::Choice summary(const MemoryChoice& choice) {
+MemoryPlan::Choice summary(const MemoryChoice& choice, int64_t together) {
     const auto keeping = [&](BlockKeep keep) { return std::count(choice.keep.begin(), choice.keep.end(), keep); };
     const auto set = [](const std::vector<bool>& blocks) { return std::count(blocks.begin(), blocks.end(), true); };
-    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), set(choice.parked), set(choice.resident), choice.modulation_resident};
+    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), set(choice.parked), set(choice.resident), choice.modulation_resident, together};
 }
 
 MemoryPlan::Time summary(const StepTime& t) {

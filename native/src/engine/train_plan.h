@@ -18,7 +18,7 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
 // The share of this machine's memory that fetched weights and parked tensors may take, page-locked.
 uint64_t spare_host_bytes();
 
-MemoryPlan::Choice summary(const MemoryChoice& choice);
+MemoryPlan::Choice summary(const MemoryChoice& choice, int64_t together);
 MemoryPlan::Time summary(const StepTime& time);
 
 } // namespace atelier

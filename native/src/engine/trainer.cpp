@@ -10,13 +10,17 @@
 #include "training/step_costs.h"
 #include <algorithm>
 #include <cmath>
+#include <deque>
 
 namespace atelier {
 namespace {
 
 LrSchedule schedule_of(const TrainOptions& o) { return {o.lr_schedule, o.warmup_steps, o.total_steps, o.lr_cycles, o.lr_power, o.lr}; }
 
-bool same(const FluxShape& a, const Trainer::Shape& b) { return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens; }
+template <class A>
+bool same_shape(const A& a, const Trainer::Shape& b) {
+    return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens;
+}
 
 // f(index into (channels, 2 grid_h, 2 grid_w), view's element) for every element of the packed latents (tokens, 4 channels).
 template <class F>
@@ -29,6 +33,12 @@ void for_each_packed(const FluxShape& shape, int64_t channels, std::span<float> 
     }
 }
 
+// The random numbers of one micro-step.
+struct Draw {
+    uint64_t seed, micro, sample_id;
+    PhiloxStream stream(RandomUse use) const { return {seed, use, micro, sample_id}; }
+};
+
 } // namespace
 
 struct Trainer::Impl {
@@ -38,17 +48,21 @@ struct Trainer::Impl {
     LrSchedule schedule;
     LoraBank bank;
     MemoryChoice choice;
+    int64_t together = 1;
     MemoryPlan::Time time; // of a card's micro-step
-    std::vector<std::unique_ptr<MicroProgram>> programs; // one a shape
+    std::deque<FluxTables> tables;                       // one a shape
+    std::vector<std::unique_ptr<MicroProgram>> programs; // of every shape the largest group first
     std::vector<float> sigmas;
     uint64_t arena_bytes = 0, host_bytes = 0, parked_bytes = 0;
     int64_t latent_count = 0; // of the largest shape
 
     std::shared_ptr<const PlacedUnits> weights;
+    std::unique_ptr<Constants> constants; // the weights and all tables
     std::unique_ptr<Arena> arena;
     std::unique_ptr<HostArena> parked;
     std::vector<float> eps, noise, packed; // (16, H/8, W/8) of the largest shape: no allocation in a step
-    const MicroProgram* last = nullptr;
+    Sym last; // prediction of the last sample,
+    const MicroProgram* last_program = nullptr; // and the program that made it
     uint64_t high_water = 0;
     int64_t step = 0, micro = 0, accumulated = 0;
     bool broken = false; // a micro-step ended half-way: gradients are neither the old nor the new ones
@@ -62,9 +76,13 @@ struct Trainer::Impl {
         bank.bind(layers);
         choose(layers, kinds);
         for (const FluxShape& kind : kinds) {
-            programs.push_back(std::make_unique<MicroProgram>(layers, kind, options.accumulation, choice, flux.ops().activations()));
-            arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
-            parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());
+            tables.emplace_back(dims, kind.text_tokens, kind.grid_h, kind.grid_w);
+            for (const int64_t size : group_sizes(together)) {
+                const MicroProgramOptions of{size, options.accumulation, choice.keep, flux.ops().activations(), choice.parked};
+                programs.push_back(std::make_unique<MicroProgram>(layers, kind, tables.back(), of));
+                arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
+                parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());
+            }
             latent_count = std::max(latent_count, kind.image_tokens() * dims.in_channels);
         }
         sigmas = training_sigmas(o.num_train_timesteps, o.dynamic_shifting, o.shift);
@@ -82,15 +100,33 @@ struct Trainer::Impl {
             choice = choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
             return;
         }
-        const PlannedMemory planned = plan_memory(planner_task({layers, kinds, options.accumulation, budget, fixed_bytes(), profile(), spare_host_bytes()}));
-        choice = planned.choice;
-        if (card) time = summary(planned.time);
+        const StepPlan planned = plan_step({layers, kinds, options.accumulation, budget, fixed_bytes(), profile(), spare_host_bytes()});
+        choice = planned.memory.choice;
+        together = planned.together;
+        if (card) time = summary(planned.memory.time);
     }
 
-    MicroProgram* find(const Shape& shape) const {
-        for (const auto& p : programs)
-            if (same(p->shape, shape)) return p.get();
-        return nullptr;
+    void check(const Sample& sample) const {
+        const FluxDims& dims = flux.dims();
+        const Shape& shape = sample.shape;
+        require(std::any_of(programs.begin(), programs.end(), [&](const auto& p) { return same_shape(p->shape, shape); }), ErrorCode::invalid_argument, "a sample of ", shape.grid_h,
+                " by ", shape.grid_w, " tokens with ", shape.text_tokens, " text tokens was not in the plan; plan with every shape that the data set has");
+        const int64_t count = shape.grid_h * shape.grid_w * dims.in_channels;
+        check_input(sample.mean, count, "mean");
+        check_input(sample.logvar, count, "logvar");
+        check_input(sample.prompt_embeds, shape.text_tokens * dims.joint_dim, "prompt_embeds");
+        check_input(sample.pooled, dims.pooled_dim, "pooled");
+        if (sample.eps) check_input(*sample.eps, count, "eps");
+        if (sample.noise) check_input(*sample.noise, count, "noise");
+        require(!sample.timestep_index || (*sample.timestep_index >= 0 && *sample.timestep_index < options.num_train_timesteps), ErrorCode::invalid_argument, "timestep index ",
+                sample.timestep_index.value_or(0), ": expected 0 to ", options.num_train_timesteps - 1);
+    }
+
+    // The largest that the first of the samples fill with one shape.
+    const MicroProgram& program_for(std::span<const Sample> samples) const {
+        const Shape& shape = samples.front().shape;
+        const auto others = std::find_if(samples.begin(), samples.end(), [&](const Sample& s) { return !same_shape(s.shape, shape); });
+        return **std::find_if(programs.begin(), programs.end(), [&](const auto& p) { return same_shape(p->shape, shape) && p->together() <= others - samples.begin(); });
     }
 
     MemoryPlan plan() const {
@@ -101,7 +137,7 @@ struct Trainer::Impl {
         plan.workspace_bytes = flux.ops().workspace_bytes();
         plan.context_bytes = profile().context_bytes;
         plan.parked_bytes = parked_bytes;
-        plan.choice = summary(choice);
+        plan.choice = summary(choice, together);
         plan.time = time;
         return plan;
     }
@@ -111,75 +147,82 @@ struct Trainer::Impl {
         arena = std::make_unique<Arena>(flux.memory(), arena_bytes);
         if (parked_bytes) parked = std::make_unique<HostArena>(flux.memory(), parked_bytes);
         for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
-        for (const auto& p : programs) p->place(flux.memory(), *weights, parked ? parked->data() : nullptr);
+        constants = std::make_unique<Constants>(flux.memory(), std::vector{&weights->constants()});
+        for (const FluxTables& t : tables) t.add_to(*constants);
+        constants->place();
+        for (const auto& p : programs) p->connect(*weights, *constants, parked ? parked->data() : nullptr);
     }
 
     void require_whole() const {
         require(!broken, ErrorCode::invalid_argument, "an earlier micro-step was cancelled or failed half-way; load a training state before going on");
     }
 
-    std::span<const float> given_or_drawn(const std::optional<std::span<const float>>& given, RandomUse use, const Sample& sample, int64_t count, std::vector<float>& room,
-                                          const char* what) const {
-        if (given) {
-            check_input(*given, count, what);
-            return *given;
-        }
+    std::span<const float> given_or_drawn(const std::optional<std::span<const float>>& given, PhiloxStream stream, int64_t count, std::vector<float>& room) const {
+        if (given) return *given;
         const std::span<float> drawn(room.data(), static_cast<size_t>(count));
-        PhiloxStream(options.seed, use, static_cast<uint64_t>(micro), sample.sample_id).normal(0, drawn);
+        stream.normal(0, drawn);
         return drawn;
     }
 
-    void write_inputs(const MicroProgram& p, const Program::Resolver& at, const Sample& sample, float sigma) {
-        const int64_t count = p.shape.image_tokens() * flux.dims().in_channels;
-        check_input(sample.mean, count, "mean");
-        check_input(sample.logvar, count, "logvar");
-        check_input(sample.prompt_embeds, p.shape.text_tokens * flux.dims().joint_dim, "prompt_embeds");
-        check_input(sample.pooled, flux.dims().pooled_dim, "pooled");
-        const auto posterior = given_or_drawn(sample.eps, RandomUse::posterior, sample, count, eps, "eps");
-        const auto flow = given_or_drawn(sample.noise, RandomUse::flow_noise, sample, count, noise, "noise");
+    void write_inputs(const FluxShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at, const Sample& sample, const Draw& draw, float sigma) {
+        const int64_t count = shape.image_tokens() * flux.dims().in_channels;
+        const auto posterior = given_or_drawn(sample.eps, draw.stream(RandomUse::posterior), count, eps);
+        const auto flow = given_or_drawn(sample.noise, draw.stream(RandomUse::flow_noise), count, noise);
         Memory& memory = flux.memory();
-        for_each_packed(p.shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) {
+        for_each_packed(shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) {
             const size_t k = static_cast<size_t>(i);
             value = (sample.mean[k] + std::exp(0.5f * sample.logvar[k]) * posterior[k] - options.vae_shift) * options.vae_scaling;
         });
-        write_view(memory, at(p.latents), packed.data());
-        for_each_packed(p.shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
-        write_view(memory, at(p.noise), packed.data());
-        write_view(memory, at(p.prompt), sample.prompt_embeds.data());
-        p.conditioning.fill(memory, at, 0, sigma, options.guidance, sample.pooled);
+        write_view(memory, at(to.latents), packed.data());
+        for_each_packed(shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
+        write_view(memory, at(to.noise), packed.data());
+        write_view(memory, at(to.prompt), sample.prompt_embeds.data());
+        to.conditioning.fill(memory, at, 0, sigma, options.guidance, sample.pooled);
         const float weight = static_cast<float>(loss_weight(options.weighting, sigma));
-        write_view(memory, at(p.sigma), &sigma);
-        write_view(memory, at(p.weight), &weight);
+        write_view(memory, at(to.sigma), &sigma);
+        write_view(memory, at(to.weight), &weight);
     }
 
-    MicroResult micro_step(const Sample& sample, const EngineProgress& progress) {
+    std::vector<MicroResult> micro_steps(std::span<const Sample> samples, const EngineProgress& progress) {
         require_whole();
-        const MicroProgram* p = find(sample.shape);
-        require(p != nullptr, ErrorCode::invalid_argument, "a sample of ", sample.shape.grid_h, " by ", sample.shape.grid_w, " tokens with ", sample.shape.text_tokens,
-                " text tokens was not in the plan; plan with every shape that the data set has");
-        require(accumulated < options.accumulation, ErrorCode::invalid_argument, accumulated, " micro-steps are accumulated: optimizer_step comes next");
-        MicroResult result;
-        result.timestep_index =
-            sample.timestep_index ? *sample.timestep_index
-                                  : draw_timestep(options, PhiloxStream(options.seed, RandomUse::timestep, static_cast<uint64_t>(micro), sample.sample_id));
-        require(result.timestep_index >= 0 && result.timestep_index < options.num_train_timesteps, ErrorCode::invalid_argument, "timestep index ", result.timestep_index,
-                ": expected 0 to ", options.num_train_timesteps - 1);
-        result.sigma = sigmas[static_cast<size_t>(result.timestep_index)];
+        const auto count = static_cast<int64_t>(samples.size());
+        require(count > 0, ErrorCode::invalid_argument, "no samples given; micro_steps takes at least one");
+        require(accumulated + count <= options.accumulation, ErrorCode::invalid_argument, accumulated, " micro-steps are accumulated and ", count, " more were given, of ",
+                options.accumulation, " an optimizer step: optimizer_step comes between");
+        for (const Sample& sample : samples) check(sample);
+        std::vector<MicroResult> results;
+        while (!samples.empty()) {
+            const MicroProgram& p = program_for(samples);
+            const auto group = samples.first(static_cast<size_t>(p.together()));
+            run(p, group, progress, results);
+            samples = samples.subspan(group.size());
+        }
+        return results;
+    }
 
-        const Program::Resolver at = p->program.resolver(arena->data());
+    void run(const MicroProgram& p, std::span<const Sample> group, const EngineProgress& progress, std::vector<MicroResult>& results) {
+        const Program::Resolver at = p.program.resolver(arena->data());
         const std::lock_guard lock(flux.device->impl->busy);
-        last = nullptr;
-        write_inputs(*p, at, sample, result.sigma);
+        last_program = nullptr;
+        const size_t first = results.size();
+        for (size_t i = 0; i < group.size(); ++i) {
+            const Draw draw{options.seed, static_cast<uint64_t>(micro) + i, group[i].sample_id};
+            MicroResult& result = results.emplace_back();
+            result.timestep_index = group[i].timestep_index ? *group[i].timestep_index : draw_timestep(options, draw.stream(RandomUse::timestep));
+            result.sigma = sigmas[static_cast<size_t>(result.timestep_index)];
+            write_inputs(p.shape, p.samples[i], at, group[i], draw, result.sigma);
+        }
         broken = true;
-        high_water = std::max(high_water, p->program.run(flux.ops(), arena->data(), internal_progress(progress)));
-        result.loss = values_of(flux.memory(), at(p->loss)).front();
-        require(std::isfinite(result.loss), ErrorCode::internal, "the loss is not finite at micro-step ", micro,
-                "; lower the learning rate, or look for weights or latents that are out of range");
+        high_water = std::max(high_water, p.program.run(flux.ops(), arena->data(), internal_progress(progress)));
+        for (size_t i = 0; i < group.size(); ++i, ++micro, ++accumulated) {
+            const double loss = values_of(flux.memory(), at(p.samples[i].loss)).front();
+            require(std::isfinite(loss), ErrorCode::internal, "the loss is not finite at micro-step ", micro,
+                    "; lower the learning rate, or look for weights or latents that are out of range");
+            results[first + i].loss = loss;
+        }
         broken = false;
-        last = p;
-        ++micro;
-        ++accumulated;
-        return result;
+        last_program = &p;
+        last = p.samples[group.size() - 1].prediction;
     }
 
     StepResult optimizer_step() {
@@ -219,7 +262,7 @@ Trainer::~Trainer() = default;
 
 MemoryPlan Trainer::memory_plan() const { return impl->plan(); }
 uint64_t Trainer::arena_high_water() const { return impl->high_water; }
-Trainer::MicroResult Trainer::micro_step(const Sample& sample, const EngineProgress& progress) { return impl->micro_step(sample, progress); }
+std::vector<Trainer::MicroResult> Trainer::micro_steps(std::span<const Sample> samples, const EngineProgress& progress) { return impl->micro_steps(samples, progress); }
 Trainer::StepResult Trainer::optimizer_step() { return impl->optimizer_step(); }
 TensorMap Trainer::gradients() const { return impl->bank.gradients(); }
 Adapter Trainer::adapter() const { return impl->bank.adapter(); }
@@ -231,8 +274,8 @@ void Trainer::set_adapter(const Adapter& adapter) {
 }
 
 Tensor Trainer::last_prediction() const {
-    require(impl->last != nullptr, ErrorCode::invalid_argument, "last_prediction before a micro-step");
-    return read_tensor(impl->flux.memory(), impl->last->program.resolver(impl->arena->data())(impl->last->prediction));
+    require(impl->last_program != nullptr, ErrorCode::invalid_argument, "last_prediction before a micro-step");
+    return read_tensor(impl->flux.memory(), impl->last_program->program.resolver(impl->arena->data())(impl->last));
 }
 
 std::vector<std::byte> Trainer::save_state() const {
@@ -249,7 +292,7 @@ void Trainer::load_state(std::span<const std::byte> bytes) {
     impl->micro = counters.micro;
     impl->accumulated = 0;
     impl->broken = false;
-    impl->last = nullptr;
+    impl->last_program = nullptr;
     const std::lock_guard lock(impl->flux.device->impl->busy);
     await_parking(impl->flux.memory()); // a run that ended half-way may have left some of it under way
     impl->bank.set_state(state);

@@ -29,10 +29,44 @@ Tensor pixels_to_planes(const std::vector<float>& pixels, int64_t stride, int64_
 struct Vae::Impl {
     std::shared_ptr<Device> device;
     vae::Autoencoder model;
-    PlacedUnits placed;
+    UnitPacks packs;
+    std::unique_ptr<PlacedUnits> placed;
 
-    Impl(std::shared_ptr<Device> on, vae::Autoencoder loaded) : device(std::move(on)), model(std::move(loaded)), placed(memory(), model.packs(), {}) {}
+    Impl(std::shared_ptr<Device> on, vae::Autoencoder loaded) : device(std::move(on)), model(std::move(loaded)), packs(model.packs()) {}
     Memory& memory() const { return device->impl->ops->memory(); }
+    // On the device from the first use on: a plan asks for sizes before there is room.
+    const Constants& constants() {
+        if (!placed) placed = std::make_unique<PlacedUnits>(memory(), packs, std::vector<bool>());
+        return placed->constants();
+    }
+
+    // The first op reads the input and the last writes the output, so that both are temporary like all between.
+    struct Recorded {
+        Program program;
+        Sym input;
+        vae::Picture output;
+    };
+    void record_encode(Recorded& r, int64_t height, int64_t width) const {
+        r.input = r.program.temp(height * width, model.config.in_channels, "image");
+        r.output = model.encode(r.program, {r.input, height, width}, device->impl->ops->activations());
+    }
+    void record_decode(Recorded& r, int64_t h, int64_t w) const {
+        r.input = r.program.temp(h * w, model.config.latent_channels, "latents");
+        r.output = model.decode(r.program, {r.input, h, w}, device->impl->ops->activations());
+    }
+    // input: (C, H·W) planes. Returns the output's pixels.
+    std::vector<float> run(Recorded& r, std::span<const float> input, const char* what) {
+        r.program.read_from(constants());
+        std::vector<float> pixels;
+        run_once(
+            *device, r.program, [&](const Program::Resolver& at) { write_view(memory(), at(r.input), planes_to_pixels(input, r.input.cols).data()); },
+            [&](const Program::Resolver& at) { pixels = read_rows(memory(), at(r.output.pixels), what); });
+        return pixels;
+    }
+    void check_picture(const char* what, int64_t height, int64_t width, int64_t factor) const {
+        require(height > 0 && width > 0 && height % factor == 0 && width % factor == 0 && height <= kMaxSide && width <= kMaxSide, ErrorCode::invalid_argument, what,
+                " of ", height, "x", width, ": sides must be multiples of ", factor, ", at most ", kMaxSide);
+    }
 };
 
 Vae::Vae() = default;
@@ -49,26 +83,25 @@ std::shared_ptr<Vae> Vae::load(std::shared_ptr<Device> device, const std::string
 float Vae::scaling_factor() const { return impl->model.config.scaling_factor; }
 float Vae::shift_factor() const { return impl->model.config.shift_factor; }
 
+uint64_t Vae::weight_bytes() const { return PlacedUnits::device_bytes(impl->packs, {}); }
+
+uint64_t Vae::decode_bytes(int64_t height, int64_t width) const {
+    const int64_t factor = impl->model.config.spatial_factor();
+    impl->check_picture("picture", height, width, factor);
+    Impl::Recorded r;
+    impl->record_decode(r, height / factor, width / factor);
+    return r.program.plan().arena_bytes;
+}
+
 Vae::Posterior Vae::encode(std::span<const float> image, int64_t height, int64_t width) {
     const VaeConfig& c = impl->model.config;
-    const int64_t factor = c.spatial_factor();
-    require(height > 0 && width > 0 && height % factor == 0 && width % factor == 0 && height <= kMaxSide && width <= kMaxSide, ErrorCode::invalid_argument,
-            "image of ", height, "x", width, ": sides must be multiples of ", factor, ", at most ", kMaxSide);
+    impl->check_picture("image", height, width, c.spatial_factor());
     check_input(image, c.in_channels * height * width, "image");
-    Program program;
-    program.read_from(impl->placed.constants());
-    const Sym input = program.persistent(height * width, c.in_channels, "image");
-    const vae::Picture moments = impl->model.encode(program, {input, height, width});
-    const Sym output = program.persistent(moments.pixels.rows, moments.pixels.cols, "moments");
-    program.emit("copy", {moments.pixels, output}, [from = moments.pixels, output](Ops& ops, const Program::Resolver& at) { ops.copy(at(from), at(output)); });
-    Posterior posterior;
-    run_once(
-        *impl->device, program, [&](const Program::Resolver& at) { write_view(impl->memory(), at(input), planes_to_pixels(image, c.in_channels).data()); },
-        [&](const Program::Resolver& at) {
-            const std::vector<float> pixels = read_rows(impl->memory(), at(output), "vae encode");
-            posterior.mean = pixels_to_planes(pixels, 2 * c.latent_channels, 0, c.latent_channels, moments.height, moments.width);
-            posterior.logvar = pixels_to_planes(pixels, 2 * c.latent_channels, c.latent_channels, c.latent_channels, moments.height, moments.width);
-        });
+    Impl::Recorded r;
+    impl->record_encode(r, height, width);
+    const std::vector<float> pixels = impl->run(r, image, "vae encode");
+    const auto half = [&](int64_t first) { return pixels_to_planes(pixels, 2 * c.latent_channels, first, c.latent_channels, r.output.height, r.output.width); };
+    Posterior posterior{half(0), half(c.latent_channels)};
     for (float& v : posterior.logvar.data) v = std::clamp(v, -30.0f, 20.0f);
     return posterior;
 }
@@ -78,26 +111,15 @@ Tensor Vae::decode(std::span<const float> latents, int64_t h, int64_t w) {
     require(h > 0 && w > 0 && h * c.spatial_factor() <= kMaxSide && w * c.spatial_factor() <= kMaxSide, ErrorCode::invalid_argument, "latents of ", h, "x", w,
             ": sides must lie in 1 to ", kMaxSide / c.spatial_factor());
     check_input(latents, c.latent_channels * h * w, "latents");
-    Program program;
-    program.read_from(impl->placed.constants());
-    const Sym input = program.persistent(h * w, c.latent_channels, "latents");
-    const vae::Picture image = impl->model.decode(program, {input, h, w});
-    const Sym output = program.persistent(image.pixels.rows, image.pixels.cols, "image");
-    program.emit("copy", {image.pixels, output}, [from = image.pixels, output](Ops& ops, const Program::Resolver& at) { ops.copy(at(from), at(output)); });
-    Tensor result;
-    run_once(
-        *impl->device, program, [&](const Program::Resolver& at) { write_view(impl->memory(), at(input), planes_to_pixels(latents, c.latent_channels).data()); },
-        [&](const Program::Resolver& at) {
-            result = pixels_to_planes(read_rows(impl->memory(), at(output), "vae decode"), c.out_channels, 0, c.out_channels, image.height, image.width);
-        });
-    return result;
+    Impl::Recorded r;
+    impl->record_decode(r, h, w);
+    return pixels_to_planes(impl->run(r, latents, "vae decode"), c.out_channels, 0, c.out_channels, r.output.height, r.output.width);
 }
 
 Tensor Vae::decode_packed(const Tensor& packed, int64_t height, int64_t width) {
     const VaeConfig& c = impl->model.config;
     const int64_t factor = 2 * c.spatial_factor(), channels = c.latent_channels;
-    require(height > 0 && width > 0 && height % factor == 0 && width % factor == 0 && height <= kMaxSide && width <= kMaxSide, ErrorCode::invalid_argument,
-            "picture of ", height, "x", width, ": sides must be multiples of ", factor, ", at most ", kMaxSide);
+    impl->check_picture("picture", height, width, factor);
     const int64_t rows = height / factor, columns = width / factor, h = 2 * rows, w = 2 * columns;
     require(packed.shape == std::vector<int64_t>{rows * columns, 4 * channels}, ErrorCode::invalid_argument, "packed latents of a ", height, "x", width,
             " picture must have shape (", rows * columns, ", ", 4 * channels, ")");

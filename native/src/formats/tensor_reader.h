@@ -29,6 +29,13 @@ public:
         return {};
     }
 
+    // The same of a convolution: shape[0] rows.
+    Weight kernel(const std::string& name, const Shape& shape) {
+        if (!listing_) return source_.dense(name, shape);
+        specs_.push_back({name, shape});
+        return {};
+    }
+
 private:
     TensorReader(const WeightSource& source, bool listing) : source_(source), listing_(listing) {}
     const WeightSource& source_;

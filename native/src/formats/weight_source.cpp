@@ -9,6 +9,8 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 #include <unordered_map>
 
 namespace atelier {
@@ -255,16 +257,21 @@ const std::byte* WeightSource::aligned(const TensorView& t) const {
 }
 
 Weight WeightSource::weight(const std::string& name, int64_t rows, int64_t cols) const {
+    if (!prequantized(name)) return dense(name, {rows, cols});
     Weight w;
     w.rows = rows;
     w.cols = cols;
-    if (prequantized(name)) {
-        w.format = WeightFormat::nf4;
-        w.nf4 = nf4(name, rows, cols);
-        return w;
-    }
-    const TensorView& t = require(name, {rows, cols});
+    w.format = WeightFormat::nf4;
+    w.nf4 = nf4(name, rows, cols);
+    return w;
+}
+
+Weight WeightSource::dense(const std::string& name, const Shape& shape) const {
+    const TensorView& t = require(name, shape);
     check_finite(t);
+    Weight w;
+    w.rows = shape[0];
+    w.cols = std::accumulate(shape.begin() + 1, shape.end(), int64_t{1}, std::multiplies<>());
     w.format = t.dtype == DType::f32 ? WeightFormat::f32 : t.dtype == DType::bf16 ? WeightFormat::bf16 : WeightFormat::f16;
     w.dense = aligned(t);
     return w;

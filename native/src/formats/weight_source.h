@@ -37,6 +37,8 @@ public:
                     bool release = true) const;
     // The stored bytes as a matrix (f32, f16, bf16, or NF4 when pre-quantised), pointing into the mapping: valid as long as this object or a copy.
     Weight weight(const std::string& name, int64_t rows, int64_t cols) const;
+    // The same of a tensor of any shape that is not quantised: shape[0] rows of all that follows.
+    Weight dense(const std::string& name, const Shape& shape) const;
 
     bool prequantized(const std::string& name) const;               // stored as NF4 by bitsandbytes
     bool any_prequantized() const;

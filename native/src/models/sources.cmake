@@ -7,6 +7,7 @@ target_sources(atelier PRIVATE
   src/models/flux/inputs.cpp
   src/models/flux/layers.cpp
   src/models/flux/network.cpp
+  src/models/flux/pass.cpp
   src/models/flux/rope.cpp
   src/models/flux/single_block.cpp
   src/models/flux/weight_cache.cpp

@@ -6,9 +6,10 @@
 // allocates: scratch is a View the caller emitted, or the backend's own fixed workspace (workspace_bytes()).
 //
 // Types. A View is f32 unless said otherwise. Where activations() is bf16, activations and their gradients (tokens x features: x, y, pre, dy,
-// dx, q, k, v, o, dout, dq, dk, dv, branch, r, dr) may be bf16 instead in FLUX's blocks, elementwise ops, linears, low-rank products and
-// attention. One op's are of one type, except that linear and linear_dx may read one and write the other. Rows of modulation, statistics,
-// tables, low-rank matrices, latents, the loss, optimizer states, encoders and the autoencoder are always f32. Sums are fp32 everywhere.
+// dx, q, k, v, o, dout, dq, dk, dv, branch, r, dr; pixels x channels) may be bf16 instead in FLUX's blocks, elementwise ops, linears, low-rank
+// products, attention, convolutions and group norm. One op's are of one type, except that linear, linear_dx and conv2d may read one and write
+// the other. Rows of modulation, statistics, tables, low-rank matrices, latents, the loss, optimizer states and text encoders are always f32.
+// Sums are fp32 everywhere.
 #pragma once
 #include "ops/memory.h"
 #include "quant/weight.h"
@@ -77,7 +78,8 @@ struct AttentionBwdArgs {
 struct Conv2dArgs {
     View x;                       // (H*W, Cin), channels last
     int64_t height = 0, width = 0;
-    const float* weight = nullptr; // (Cout, kh, kw, Cin): repacked from (Cout, Cin, kh, kw) at load
+    bool upsampled = false;       // x is (H/2*W/2, Cin), and each of its pixels is read as two by two: nearest neighbour without the large matrix
+    Weight weight;                // (Cout, kh·kw·Cin), not quantised: repacked from (Cout, Cin, kh, kw) at load
     const float* bias = nullptr;
     int64_t kernel = 3, stride = 1;
     int64_t pad_top = 1, pad_left = 1, pad_bottom = 1, pad_right = 1;
@@ -134,7 +136,6 @@ public:
     virtual void layer_norm(const View& x, const float* weight, const float* bias, float eps, const View& y) = 0;
     virtual void rms_norm(const View& x, const float* weight, float eps, const View& y) = 0;
     virtual void group_norm(const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation then, const View& y) = 0;
-    virtual void upsample_nearest2x(const View& x, int64_t height, int64_t width, const View& y) = 0; // channels last
     virtual void embedding(const View& ids /* i32 (n,1) */, const Weight& table, const View& y) = 0;
 
     // -- elementwise ---------------------------------------------------------------------------------------------

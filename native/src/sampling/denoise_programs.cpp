@@ -6,7 +6,7 @@ namespace atelier {
 DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, DType activations)
     : dims_(layers.dims), shape_(shape), steps_(steps), table_cols_(ModulationLayout(layers.dims).cols()),
       table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) / Program::kAlignment * Program::kAlignment),
-      rope_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps) {
+      tables_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps) {
     Program& first = conditioning_.list;
     all_rows_ = first.external(steps, table_cols_, "modulation of all steps");
     emit_alive(first, "inputs", inputs_.all());
@@ -17,12 +17,14 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
     Program& second = step_.list;
     NetworkOptions options;
     options.activations = activations;
-    network_ = std::make_unique<FluxNetwork>(second, step_.stream, layers, shape, rope_, options);
+    network_ = std::make_unique<FluxNetwork>(second, layers, shape, tables_, options);
     row_ = second.external(1, table_cols_, "modulation");
     latents_ = second.persistent(shape.image_tokens(), layers.dims.in_channels, "latents");
     prompt_ = second.persistent(shape.text_tokens, layers.dims.joint_dim, "prompt_embeds");
     step_.stream.start();
-    const Sym velocity = network_->forward(latents_, prompt_, row_);
+    network_->begin(latents_, prompt_, row_);
+    FluxNetwork* const networks[] = {network_.get()};
+    const Sym velocity = emit_forward(second, step_.stream, layers, networks, {}).front();
     second.emit("euler_step", {latents_, velocity}, [x = latents_, velocity, sigmas = &sigmas_](Ops& ops, const Program::Resolver& at) {
         ops.euler_step(at(x), at(velocity), sigmas->now, sigmas->next, at(x));
     });
@@ -30,11 +32,11 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
 }
 
 void DenoisePrograms::connect(Memory& memory, const PlacedUnits& weights, const Constants& own) {
-    tables_ = std::make_unique<Constants>(memory, std::vector{&own, &weights.constants()});
-    network_->add_constants(*tables_);
-    tables_->place();
+    constants_ = std::make_unique<Constants>(memory, std::vector{&own, &weights.constants()});
+    tables_.add_to(*constants_);
+    constants_->place();
     for (Planned* part : {&conditioning_, &step_}) {
-        part->list.read_from(*tables_);
+        part->list.read_from(*constants_);
         part->stream.connect(weights);
     }
 }

@@ -2,6 +2,7 @@
 // one denoising step, run once a sigma.
 #pragma once
 #include "models/flux/inputs.h"
+#include "models/flux/pass.h"
 #include "ops/placed_units.h"
 #include <memory>
 
@@ -23,7 +24,7 @@ public:
     uint64_t run(Ops& ops, std::byte* memory, const Input& input, std::span<float> latents, const Progress& progress);
 
     uint64_t bytes() const { return table_bytes_ + std::max(conditioning_.program.arena_bytes, step_.program.arena_bytes); }
-    uint64_t host_bytes() const { return RopeTable::bytes(dims_, shape_.tokens()); }
+    uint64_t host_bytes() const { return FluxTables::bytes(dims_, shape_.tokens()); }
     const FluxShape& shape() const { return shape_; }
     int64_t steps() const { return steps_; }
 
@@ -41,11 +42,11 @@ private:
     FluxShape shape_;
     int64_t steps_, table_cols_;
     uint64_t table_bytes_;
-    RopeTable rope_;
+    FluxTables tables_;
     Sigmas sigmas_; // of the step under way, read by the recorded Euler step
     Planned conditioning_, step_;
     ConditioningInputs inputs_;
-    std::unique_ptr<Constants> tables_;
+    std::unique_ptr<Constants> constants_;
     std::unique_ptr<FluxNetwork> network_;
     Sym all_rows_, row_;      // the modulation table as the two programs see it
     Sym latents_, prompt_;

@@ -4,22 +4,20 @@
 namespace atelier {
 namespace {
 
-NetworkOptions network_options(const MemoryChoice& choice, Parking& parking, DType activations) {
+NetworkOptions network_options(const MicroProgramOptions& options, Parking& parking) {
     NetworkOptions network;
     network.training = true;
-    network.keep = choice.keep;
-    network.parked = choice.parked;
-    if (std::find(choice.parked.begin(), choice.parked.end(), true) != choice.parked.end()) network.parking = &parking;
-    network.activations = activations;
+    network.keep = options.keep;
+    network.parked = options.parked;
+    if (std::find(options.parked.begin(), options.parked.end(), true) != options.parked.end()) network.parking = &parking;
+    network.activations = options.activations;
     return network;
 }
 
 } // namespace
 
-MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t accumulation, const MemoryChoice& choice, DType activations)
-    : shape(s), rope(layers.dims, s.text_tokens, s.grid_h, s.grid_w), stream(program), parking(program),
-      network(program, stream, layers, s, rope, network_options(choice, parking, activations)),
-      conditioning(program, layers.dims, 1) {
+MicroProgram::Sample::Sample(Program& program, const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const NetworkOptions& options)
+    : network(program, layers, shape, tables, options), conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");
     noise = program.temp(I, C, "noise");
@@ -28,35 +26,49 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, int64_t
     weight = program.temp(1, 1, "loss weight");
     emit_alive(program, "inputs", conditioning.all());
     emit_alive(program, "inputs", {latents, noise, prompt, sigma, weight});
+}
+
+MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, const FluxTables& tables, const MicroProgramOptions& options)
+    : shape(s), stream(program), parking(program) {
+    for (int64_t i = 0; i < options.together; ++i) samples.emplace_back(program, layers, shape, tables, network_options(options, parking));
+    const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
 
     stream.start();
-    const Sym table = program.temp(1, ModulationLayout(layers.dims).cols(), "modulation");
-    ConditioningTape tape = emit_embedding(program, layers, conditioning.time, conditioning.guidance, conditioning.pooled);
-    const Sym noisy = program.temp(I, C, "noisy latents");
-    program.emit("flow_noise", {latents, noise, sigma, noisy},
-                 [x = latents, n = noise, s = sigma, noisy](Ops& ops, const Program::Resolver& at) { ops.flow_noise(at(x), at(n), at(s), at(noisy)); });
-    prediction = network.forward(noisy, prompt, table, &tape);
+    std::vector<FluxNetwork*> networks;
+    std::vector<ConditioningTape> conditioning;
+    for (Sample& sample : samples) {
+        const Sym table = program.temp(1, ModulationLayout(layers.dims).cols(), "modulation"), noisy = program.temp(I, C, "noisy latents");
+        conditioning.push_back(emit_embedding(program, layers, sample.conditioning.time, sample.conditioning.guidance, sample.conditioning.pooled, table));
+        program.emit("flow_noise", {sample.latents, sample.noise, sample.sigma, noisy},
+                     [x = sample.latents, n = sample.noise, s = sample.sigma, noisy](Ops& ops, const Program::Resolver& at) { ops.flow_noise(at(x), at(n), at(s), at(noisy)); });
+        sample.network.begin(noisy, sample.prompt, table);
+        networks.push_back(&sample.network);
+    }
+    const std::vector<Sym> predictions = emit_forward(program, stream, layers, networks, conditioning);
 
-    loss = program.temp(1, 1, "loss");
-    const Sym dprediction = program.temp(I, C, "dprediction");
-    const float share = 1.0f / static_cast<float>(accumulation);
-    program.emit("flow_loss", {prediction, latents, noise, weight, loss, dprediction},
-                 [p = prediction, x = latents, n = noise, w = weight, l = loss, dprediction, share](Ops& ops, const Program::Resolver& at) {
-                     ops.flow_loss(at(p), at(x), at(n), at(w), share, at(l), at(dprediction));
-                 });
-    network.backward(dprediction);
-    if (network.dtable()) emit_conditioning_bwd(program, stream, layers, tape, network.dtable());
-    emit_alive(program, "outputs", {prediction, loss});
+    std::vector<Sym> dpredictions, dtables;
+    const float share = 1.0f / static_cast<float>(options.accumulation);
+    for (size_t i = 0; i < samples.size(); ++i) {
+        Sample& sample = samples[i];
+        sample.prediction = predictions[i];
+        sample.loss = program.temp(1, 1, "loss");
+        const Sym dprediction = dpredictions.emplace_back(program.temp(I, C, "dprediction"));
+        program.emit("flow_loss", {sample.prediction, sample.latents, sample.noise, sample.weight, sample.loss, dprediction},
+                     [p = sample.prediction, x = sample.latents, n = sample.noise, w = sample.weight, l = sample.loss, dprediction, share](Ops& ops, const Program::Resolver& at) {
+                         ops.flow_loss(at(p), at(x), at(n), at(w), share, at(l), at(dprediction));
+                     });
+        dtables.push_back(sample.network.dtable());
+    }
+    emit_backward(stream, layers, networks, dpredictions);
+    if (dtables.front()) emit_conditioning_bwd(program, stream, layers, conditioning, dtables);
+    for (const Sample& sample : samples) emit_alive(program, "outputs", {sample.prediction, sample.loss});
     program.plan();
 }
 
-void MicroProgram::place(Memory& memory, const PlacedUnits& weights, std::byte* parked) {
+void MicroProgram::connect(const PlacedUnits& weights, const Constants& constants, std::byte* parked) {
     stream.connect(weights);
     parking.connect(parked);
-    tables = std::make_unique<Constants>(memory, std::vector{&weights.constants()});
-    network.add_constants(*tables);
-    tables->place();
-    program.read_from(*tables);
+    program.read_from(constants);
 }
 
 } // namespace atelier

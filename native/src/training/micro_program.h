@@ -1,32 +1,55 @@
-// One micro-step as a recorded program for one picture shape: noise the latents, predict, measure, and carry the gradient back to the
-// low-rank branches.
+// Micro-steps of one picture shape as a recorded program: noise each sample's latents, predict, measure, and carry the gradient back to the
+// low-rank branches. Several samples pass the blocks together, each as if it were alone.
 #pragma once
 #include "models/flux/inputs.h"
+#include "models/flux/pass.h"
 #include "ops/placed_units.h"
-#include <memory>
+#include <deque>
 
 namespace atelier {
 
-struct MicroProgram {
-    // `layers`: with the trained branches bound; they and the weights must outlive the program. The loss counts for 1/accumulation.
-    // Of `choice` only what is kept, and where, is read.
-    MicroProgram(const FluxLayers& layers, const FluxShape& shape, int64_t accumulation, const MemoryChoice& choice, DType activations);
+inline constexpr int64_t kMostTogether = 8; // beyond it what is fetched costs nothing any more
 
-    // Puts what the program reads where its ops can; once, before the first run. parked: parking.host_bytes() of Memory::reserve_host.
-    void place(Memory& memory, const PlacedUnits& weights, std::byte* parked);
+// The group sizes that programs are made for, so that any number of samples can be run: a power of two, its half, … 1.
+inline std::vector<int64_t> group_sizes(int64_t together) {
+    std::vector<int64_t> sizes;
+    for (; together > 0; together /= 2) sizes.push_back(together);
+    return sizes;
+}
+
+struct MicroProgramOptions {
+    int64_t together = 1;        // samples
+    int64_t accumulation = 1;    // the loss of each counts for 1/accumulation
+    std::vector<BlockKeep> keep; // of every sample
+    DType activations = DType::f32;
+    std::vector<bool> parked;    // MemoryChoice's, or empty
+};
+
+struct MicroProgram {
+    // `layers`: with the trained branches bound; they, the weights and `tables`, of this shape, must outlive the program.
+    MicroProgram(const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const MicroProgramOptions& options);
+
+    // Where the ops find the weights and, in `constants`, these and the tables; parked: parking.host_bytes() of Memory::reserve_host. Before the
+    // first run.
+    void connect(const PlacedUnits& weights, const Constants& constants, std::byte* parked);
+
+    struct Sample {
+        Sample(Program& program, const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const NetworkOptions& options);
+        FluxNetwork network;
+        ConditioningInputs conditioning;
+        Sym latents, noise;   // (I, C) packed
+        Sym prompt;           // (T, joint_dim)
+        Sym sigma, weight;    // (1, 1): noise level, the loss's weight
+        Sym prediction, loss; // (I, C), (1, 1): readable after the run
+    };
+
+    int64_t together() const { return static_cast<int64_t>(samples.size()); }
 
     FluxShape shape;
-    RopeTable rope;
     Program program;
     UnitStream stream;
     Parking parking;
-    FluxNetwork network;
-    ConditioningInputs conditioning;
-    Sym latents, noise;   // (I, C) packed
-    Sym prompt;           // (T, joint_dim)
-    Sym sigma, weight;    // (1, 1): noise level, the loss's weight
-    Sym prediction, loss; // (I, C), (1, 1): readable after the run
-    std::unique_ptr<Constants> tables;
+    std::deque<Sample> samples;
 };
 
 } // namespace atelier

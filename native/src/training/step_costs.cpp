@@ -1,4 +1,5 @@
 #include "training/step_costs.h"
+#include "base/error.h"
 #include "training/micro_program.h"
 #include <algorithm>
 #include <set>
@@ -98,30 +99,64 @@ StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const Dev
     return costs;
 }
 
-PlannerTask planner_task(const StepPlanRequest& request) {
+PlannerTask planner_task(const StepPlanRequest& request, int64_t together) {
     const auto by_tokens = [](const FluxShape& a, const FluxShape& b) { return a.tokens() < b.tokens(); };
     StepCosts costs = step_costs(request.layers, *std::max_element(request.shapes.begin(), request.shapes.end(), by_tokens), request.profile);
+    const auto samples = static_cast<double>(together);
+    for (BlockCost& block : costs.blocks) {
+        block.forward_ms *= samples;
+        block.backward_ms *= samples;
+        for (double& ms : block.again_ms) ms *= samples;
+        for (uint64_t& bytes : block.kept_bytes) bytes *= static_cast<uint64_t>(together);
+    }
     PlannerTask task;
     task.budget_bytes = request.budget_bytes;
     task.fixed_bytes = request.fixed_bytes + costs.other_bytes;
     task.modulation_bytes = costs.modulation_bytes;
     task.modulation_slot_bytes = costs.modulation_slot_bytes;
-    task.modulation_ms = costs.modulation_ms;
+    task.modulation_ms = costs.modulation_ms * samples;
     task.blocks = std::move(costs.blocks);
     task.host_copy = request.profile.host_copy;
     task.host_bytes = request.host_bytes;
-    task.program_bytes = [layers = request.layers, shapes = request.shapes, accumulation = request.accumulation,
-                          activations = request.profile.activations](const MemoryChoice& choice) {
+    MicroProgramOptions options;
+    options.accumulation = request.accumulation;
+    options.activations = request.profile.activations;
+    task.program_bytes = [layers = request.layers, shapes = request.shapes, options, together](const MemoryChoice& choice) mutable {
+        options.keep = choice.keep;
+        options.parked = choice.parked;
         std::set<std::pair<int64_t, int64_t>> seen; // the arena depends on the tokens alone, not on how they lie
         ProgramBytes most;
-        for (const FluxShape& shape : shapes)
-            if (seen.emplace(shape.image_tokens(), shape.text_tokens).second) {
-                MicroProgram micro(layers, shape, accumulation, choice, activations);
+        for (const FluxShape& shape : shapes) {
+            if (!seen.emplace(shape.image_tokens(), shape.text_tokens).second) continue;
+            const FluxTables tables(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w);
+            for (const int64_t samples : group_sizes(together)) {
+                options.together = samples;
+                MicroProgram micro(layers, shape, tables, options);
                 most = {std::max(most.arena, micro.program.plan().arena_bytes), std::max(most.parked, micro.parking.host_bytes())};
             }
+        }
         return most;
     };
     return task;
+}
+
+StepPlan plan_step(const StepPlanRequest& request) {
+    StepPlan best{plan_memory(planner_task(request)), 1};
+    const auto fetches = [](const StepTime& t) { return t.forward_transfer_ms + t.backward_transfer_ms > 0; };
+    for (int64_t together = 2; together <= std::min(request.accumulation, kMostTogether) && fetches(best.memory.time); together *= 2) {
+        StepPlan next;
+        try {
+            next = {plan_memory(planner_task(request, together)), together};
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::resource_exhausted) throw;
+            break;
+        }
+        StepTime& t = next.memory.time;
+        for (double* ms : {&t.forward_ms, &t.backward_ms, &t.again_ms, &t.forward_transfer_ms, &t.backward_transfer_ms, &t.park_ms}) *ms /= static_cast<double>(together);
+        if (t.total_ms() >= best.memory.time.total_ms()) break;
+        best = std::move(next);
+    }
+    return best;
 }
 
 } // namespace atelier

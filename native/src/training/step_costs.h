@@ -16,7 +16,7 @@ struct StepCosts {
 // `layers`: with the trained branches bound.
 StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile);
 
-// The choice for programs of all `shapes`, with times of the largest; task.fixed_bytes: all that is neither weights nor arena.
+// The choice for programs of all `shapes`, with times of the largest; fixed_bytes: all that is neither weights nor arena.
 struct StepPlanRequest {
     const FluxLayers& layers;
     std::vector<FluxShape> shapes;
@@ -25,6 +25,15 @@ struct StepPlanRequest {
     const DeviceProfile& profile;
     uint64_t host_bytes = 0; // PlannerTask's
 };
-PlannerTask planner_task(const StepPlanRequest& request);
+// With `together` samples passing the blocks at once; task.fixed_bytes has the weights of neither blocks nor modulation too.
+PlannerTask planner_task(const StepPlanRequest& request, int64_t together = 1);
+
+struct StepPlan {
+    PlannedMemory memory; // time: of one micro-step, a share of the pass
+    int64_t together = 1;
+};
+// The fastest within the budget. Samples pass the blocks together where fetching would otherwise be what a step waits for. resource_exhausted,
+// naming the smallest budget that works.
+StepPlan plan_step(const StepPlanRequest& request);
 
 } // namespace atelier

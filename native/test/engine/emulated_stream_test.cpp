@@ -38,20 +38,28 @@ TrainOptions options(uint64_t budget, std::vector<std::string> targets = {"to_q"
     return o;
 }
 
-// The state after two optimizer steps.
+// The state after two optimizer steps of two samples.
 std::vector<std::byte> train(Trainer& trainer, const FluxDims& dims) {
-    for (unsigned i = 0; i < 4; ++i) {
-        const auto mean = drawn(4 * kRows * kColumns * dims.in_channels / 4, 10 + i), logvar = drawn(static_cast<int64_t>(mean.size()), 20 + i, 0.1f);
-        const auto prompt = drawn(kText * dims.joint_dim, 30 + i), pooled = drawn(dims.pooled_dim, 40 + i);
-        Trainer::Sample sample;
-        sample.mean = mean;
-        sample.logvar = logvar;
-        sample.shape = kShape;
-        sample.prompt_embeds = prompt;
-        sample.pooled = pooled;
-        sample.sample_id = i;
-        trainer.micro_step(sample);
-        if (i % 2) trainer.optimizer_step();
+    for (unsigned step = 0; step < 2; ++step) {
+        std::vector<std::vector<float>> values;
+        for (unsigned i = 2 * step; i < 2 * step + 2; ++i) {
+            values.push_back(drawn(kRows * kColumns * dims.in_channels, 10 + i));
+            values.push_back(drawn(kRows * kColumns * dims.in_channels, 20 + i, 0.1f));
+            values.push_back(drawn(kText * dims.joint_dim, 30 + i));
+            values.push_back(drawn(dims.pooled_dim, 40 + i));
+        }
+        std::vector<Trainer::Sample> samples;
+        for (size_t i = 0; i < values.size(); i += 4) {
+            Trainer::Sample& sample = samples.emplace_back();
+            sample.mean = values[i];
+            sample.logvar = values[i + 1];
+            sample.shape = kShape;
+            sample.prompt_embeds = values[i + 2];
+            sample.pooled = values[i + 3];
+            sample.sample_id = 2 * step + i / 4;
+        }
+        trainer.micro_steps(samples);
+        trainer.optimizer_step();
     }
     return trainer.save_state();
 }
@@ -147,6 +155,28 @@ TEST_CASE("training: every budget computes the bits of an unlimited one, in the 
     }
 }
 
+TEST_CASE("training: where copying is slow, samples pass the blocks together and compute the bits of samples alone") {
+    const auto model = load(card());
+    std::vector<std::byte> state;
+    {
+        Trainer unlimited(model, options(0), {kShape});
+        REQUIRE(unlimited.memory_plan().choice.together == 1); // nothing is fetched
+        state = train(unlimited, model->dims());
+    }
+    const auto slow = load(card(1e3));
+    for (const emulated::Copies copies : {emulated::Copies::late, emulated::Copies::early}) {
+        const Copying guard(copies);
+        const TrainOptions o = options(smallest_budget(*slow, options(0)) + 40'000);
+        Trainer trainer(slow, o, {kShape});
+        const MemoryPlan plan = trainer.memory_plan();
+        CHECK(plan.choice.together == 2);
+        CHECK(plan.choice.resident < 5);
+        CHECK(plan.total_bytes() <= o.memory_budget);
+        CHECK(train(trainer, slow->dims()) == state);
+        CHECK(trainer.arena_high_water() == plan.arena_bytes);
+    }
+}
+
 TEST_CASE("training: what is reserved on the card is what the plan says") {
     const auto device = card();
     Memory& memory = device->impl->ops->memory();
@@ -224,31 +254,113 @@ TEST_CASE("pictures: a small budget draws the same, and two samplers share what 
     CHECK(memory.free_bytes() == once);
 }
 
-TEST_CASE("T5: layers that are fetched give the same embeds, and a longer text makes room for itself") {
+TEST_CASE("pictures: a budget leaves room to decode beside the weights that stay") {
+    const auto device = card();
+    Memory& memory = device->impl->ops->memory();
+    const auto vae = Vae::load(device, fixtures_dir() + "/model/vae");
+    const uint64_t empty = memory.free_bytes();
+    const auto model = load(device);
+    const std::vector<float> text = drawn(kText * model->dims().joint_dim, 2), vector = drawn(model->dims().pooled_dim, 3);
+    Sampler::Request request;
+    request.height = 16 * kRows;
+    request.width = 16 * kColumns;
+    request.steps = 1;
+    request.prompt_embeds = text;
+    request.pooled = vector;
+    Sampler sampler(model, {});
+    const MemoryPlan alone = sampler.plan(request);
+    request.decode_bytes = vae->decode_bytes(request.height, request.width);
+    REQUIRE(request.decode_bytes > alone.arena_bytes + 50'000);
+    request.memory_budget = alone.total_bytes() + 50'000; // too little for decoding beside all weights
+    const MemoryPlan plan = sampler.plan(request);
+    CHECK(plan.arena_bytes == request.decode_bytes);
+    CHECK(plan.weight_bytes < alone.weight_bytes);
+    CHECK(plan.total_bytes() <= request.memory_budget);
+    CHECK(memory.free_bytes() == empty); // nothing is placed for a plan, of the autoencoder neither
+
+    const Tensor packed = sampler.generate(request);
+    const uint64_t drawn_with = empty - memory.free_bytes();
+    CHECK(drawn_with <= plan.weight_bytes + plan.state_bytes + 1024); // the emulator rounds reservations up
+    vae->decode_packed(packed, request.height, request.width);
+    const uint64_t vae_weights = empty - memory.free_bytes() - drawn_with;
+    CHECK(vae_weights >= vae->weight_bytes());
+    CHECK(vae_weights <= vae->weight_bytes() + 1024);
+}
+
+TEST_CASE("T5: layers that are fetched give the same embeds, once for captions that fit beside them together") {
     const auto device = card();
     const DeepT5 deep;
     const std::string& dir = deep.dir;
-    const std::vector<int32_t> ids = {3, 17, 5, 9, 1}, more = {3, 17, 5, 9, 4, 4, 8, 1};
+    using Captions = std::vector<std::vector<int32_t>>;
+    const Captions captions = {{3, 17, 5, 9, 1}, {8, 2, 2, 11, 1}, {6, 5, 4, 3, 1}}, longer = {{3, 17, 5, 9, 4, 4, 8, 1}};
+    const auto values = [](const std::vector<Tensor>& tensors) {
+        std::vector<std::vector<float>> all;
+        for (const Tensor& t : tensors) all.push_back(t.data);
+        return all;
+    };
     const auto whole = T5Text::load(device, dir);
-    const Tensor expected = whole->encode(ids), longer = whole->encode(more);
-    uint64_t smallest = 0;
-    try {
-        T5Text::load(device, dir, {}, 1)->encode(more);
+    const auto expected = values(whole->encode(captions)), expected_longer = values(whole->encode(longer));
+    for (size_t i = 0; i < captions.size(); ++i) CHECK(values(whole->encode(Captions{captions[i]})).front() == expected[i]);
+
+    const auto least = [&](const Captions& of) { // of the layers, beside what runs
+        try {
+            T5Text::load(device, dir, {}, 1)->encode(of);
+        } catch (const Error& e) {
+            const std::string text = e.what(), before = "weights need at least ";
+            return std::stoull(text.substr(text.find(before) + before.size()));
+        }
         FAIL("encoded within one byte");
-    } catch (const Error& e) {
-        const std::string text = e.what(), before = "weights need at least ";
-        smallest = std::stoull(text.substr(text.find(before) + before.size()));
-    }
+        return 0ull;
+    };
+    const uint64_t slots = least(captions), layers = slots / 2 * static_cast<uint64_t>(DeepT5::kLayers), reserved = device->impl->ops->workspace_bytes();
+    const auto works = [&](uint64_t budget) {
+        try {
+            T5Text::load(device, dir, {}, budget)->encode(Captions{captions[0]});
+            return true;
+        } catch (const Error&) {
+            return false;
+        }
+    };
+    uint64_t smallest = reserved + slots; // that one caption passes within; beside two slots lie the token table and what runs
+    while (!works(smallest)) smallest += 512;
+
+    const auto fetched = [&](T5Text& t5, const Captions& of) {
+        const uint64_t before = emulated::copied_to_device();
+        t5.encode(of);
+        return emulated::copied_to_device() - before;
+    };
     for (const emulated::Copies copies : {emulated::Copies::late, emulated::Copies::early}) {
         const Copying guard(copies);
-        // Beside the two slots lie the token table and what runs, 310 to 320 KB; a layer has 164.
-        const auto small = T5Text::load(device, dir, {}, device->impl->ops->workspace_bytes() + smallest + 330'000);
-        CHECK(small->encode(ids).data == expected.data);
-        CHECK(small->encode(more).data == longer.data);
-        const uint64_t placed = emulated::copied_to_device();
-        CHECK(small->encode(ids).data == expected.data);
-        CHECK(emulated::copied_to_device() - placed > smallest); // more than the two slots' size, for every text
+        for (const bool roomy : {false, true}) {
+            CAPTURE(roomy);
+            const auto small = T5Text::load(device, dir, {}, smallest + (roomy ? 10'000 : 0)); // a caption of 5 tokens takes 1408 bytes
+            CHECK(values(small->encode(captions)) == expected);
+            const uint64_t one = fetched(*small, {captions[0]}), three = fetched(*small, captions);
+            CHECK(one > layers - slots); // what is in the slots is not fetched again
+            if (roomy) CHECK(three < one + slots / 2);
+            else CHECK(three > 2 * one + slots / 2);
+        }
+        // A longer caption makes room for itself, and may stand between others.
+        const auto small = T5Text::load(device, dir, {}, smallest + 10'000);
+        small->encode(captions);
+        CHECK(values(small->encode(longer)) == expected_longer);
+        CHECK(values(small->encode(Captions{captions[0], longer[0], captions[1]})) == std::vector{expected[0], expected_longer[0], expected[1]});
     }
+}
+
+TEST_CASE("T5: a cancelled batch ends between ops, progress counts captions") {
+    const auto t5 = T5Text::load(card(), fixtures_dir() + "/model/text_encoder_2");
+    const std::vector<std::vector<int32_t>> captions(3, {3, 17, 1});
+    std::atomic<bool> cancelled = false;
+    std::vector<double> done;
+    EngineProgress progress{[&](double at, double total, const char*) {
+                                CHECK(total == 3);
+                                done.push_back(at);
+                                cancelled = at == 2;
+                            },
+                            &cancelled};
+    CHECK_THROWS_WITH_AS(t5->encode(captions, progress), doctest::Contains("cancelled"), Error);
+    CHECK(done == std::vector<double>{1, 2});
 }
 
 TEST_CASE("fetches bring what the program reads, and no more") {

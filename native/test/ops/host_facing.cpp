@@ -142,8 +142,8 @@ public:
     void conv2d(const Conv2dArgs& given) override {
         call([&](Call& c) {
             Conv2dArgs t = given;
-            t.weight = c.in(t.weight, t.y.cols * t.kernel * t.kernel * t.x.cols), t.bias = c.in(t.bias, t.y.cols);
-            t.x = c.in(t.x), t.residual = c.in(t.residual), t.y = c.out(t.y);
+            t.weight = c.in(t.weight), t.bias = c.in(t.bias, t.y.cols);
+            t.x = c.activation(t.x), t.residual = c.activation(t.residual), t.y = c.activation_out(t.y);
             inner_->conv2d(t);
         });
     }
@@ -187,10 +187,7 @@ public:
         call([&](Call& c) { inner_->rms_norm(c.in(x), c.in(weight, x.cols), eps, c.out(y)); });
     }
     void group_norm(const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation then, const View& y) override {
-        call([&](Call& c) { inner_->group_norm(c.in(x), c.in(weight, x.cols), c.in(bias, x.cols), groups, eps, then, c.out(y)); });
-    }
-    void upsample_nearest2x(const View& x, int64_t height, int64_t width, const View& y) override {
-        call([&](Call& c) { inner_->upsample_nearest2x(c.in(x), height, width, c.out(y)); });
+        call([&](Call& c) { inner_->group_norm(c.activation(x), c.in(weight, x.cols), c.in(bias, x.cols), groups, eps, then, c.activation_out(y)); });
     }
     void embedding(const View& ids, const Weight& table, const View& y) override {
         call([&](Call& c) { inner_->embedding(c.in(ids), c.in(table), c.out(y)); });

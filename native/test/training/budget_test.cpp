@@ -129,7 +129,7 @@ TEST_CASE("card: FLUX.1-dev without a card or weights, in well under two seconds
         before = plan.time.total_ms;
         MESSAGE(gib, " GiB: ", plan.time.total_ms, " ms, ", static_cast<double>(plan.total_bytes()) / 1e9, " GB; keep input ", plan.choice.keep_input, ", attention ",
                 plan.choice.keep_attention, ", all ", plan.choice.keep_all, "; parked ", plan.choice.parked, "; resident ", plan.choice.resident,
-                std::string(plan.choice.modulation_resident ? ", modulation too" : ""));
+                std::string(plan.choice.modulation_resident ? ", modulation too" : ""), "; ", plan.choice.together, " together");
     }
     CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < 12); // six plans, on a busy machine
     const MemoryPlan rich = plan_on_card(flux_dev(24 * kGiB));
@@ -170,6 +170,11 @@ TEST_CASE("card: streaming decides the time where the bus is slow") {
     const MemoryPlan quick = plan_on_card(run);
     CHECK(quick.time.forward_fetch_ms > quick.time.forward_ms);
     CHECK(quick.time.total_ms > quick.time.forward_ms + quick.time.backward_ms);
+    CHECK(quick.choice.together == 4); // of one accumulation, so that a fetch serves them all
+    run.options.accumulation = 1;
+    const MemoryPlan alone = plan_on_card(run);
+    CHECK(alone.choice.together == 1);
+    CHECK(alone.time.total_ms > 2 * quick.time.total_ms);
     run.card = "voodoo2";
     CHECK_THROWS_WITH_AS(plan_on_card(run), doctest::Contains("4090, 3090"), Error);
     run = flux_dev(kGiB);

@@ -1,4 +1,5 @@
-// What a block keeps for backward changes the memory and never a bit: every uniform choice and random mixtures against keeping all.
+// What a block keeps for backward, and how many samples pass the blocks together, changes the memory and never a bit: every uniform choice and random
+// mixtures against keeping all, groups against samples one by one.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "engine/flux_transformer.h"
 #include "training/lora_bank.h"
@@ -22,11 +23,12 @@ const std::vector<std::vector<std::string>> kTargets = {
     {"single_transformer_blocks.2.proj_out"},                                           // the last block's last linear alone
 };
 
+constexpr int kSamples = 4;
+
 struct Outcome {
-    float loss;
-    std::vector<float> gradients;
+    std::vector<float> losses, gradients;
     uint64_t arena;
-    bool operator==(const Outcome& other) const { return loss == other.loss && gradients == other.gradients; }
+    bool operator==(const Outcome& other) const { return losses == other.losses && gradients == other.gradients; }
 };
 
 class Fixture {
@@ -43,31 +45,43 @@ public:
 
     size_t blocks() const { return static_cast<size_t>(model->dims().num_layers + model->dims().num_single_layers); }
 
-    Outcome run(const std::vector<BlockKeep>& keep, const std::vector<bool>& parked = {}) const {
+    // `count` samples, `together` at a time.
+    Outcome run(const std::vector<BlockKeep>& keep, int count = 1, int together = 1, const std::vector<bool>& parked = {}) const {
         FluxLayers layers = model->impl->weights.layers();
         bank->bind(layers);
-        MicroProgram micro(layers, {6, 4, 17}, 2, {keep, {}, true, parked}, DType::f32);
+        Memory& memory = model->impl->memory();
+        const FluxTables tables(layers.dims, 17, 6, 4);
+        MicroProgram micro(layers, {6, 4, 17}, tables, {together, 2, keep, DType::f32, parked});
         const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), true));
+        Constants constants(memory, {&weights->constants()});
+        tables.add_to(constants);
+        constants.place();
         std::vector<std::byte> parking(micro.parking.host_bytes(), std::byte{0xff});
         CHECK(parking.empty() == parked.empty());
-        micro.place(model->impl->memory(), *weights, parking.data());
-        Arena arena(model->impl->memory(), micro.program.plan().arena_bytes);
-        std::fill_n(arena.data(), micro.program.plan().arena_bytes, std::byte{0xff}); // NaN: whoever reads what was not made is found out
+        micro.connect(*weights, constants, parking.data());
+        Arena arena(memory, micro.program.plan().arena_bytes);
         const Program::Resolver at = micro.program.resolver(arena.data());
         std::mt19937 random(5);
         std::normal_distribution<float> normal;
-        for (const Sym& input : {micro.latents, micro.noise, micro.prompt}) {
-            const View view = at(input);
-            std::generate_n(view.f32(), view.size(), [&] { return normal(random); });
-        }
-        const std::vector<float> pooled(static_cast<size_t>(model->dims().pooled_dim), 0.3f);
-        micro.conditioning.fill(model->impl->memory(), at, 0, 0.6f, 3.5f, pooled);
-        *at(micro.sigma).f32() = 0.6f;
-        *at(micro.weight).f32() = 1;
         Ops& ops = model->impl->ops();
         bank->clear_gradients(ops);
-        CHECK(micro.program.run(ops, arena.data()) == micro.program.plan().arena_bytes);
-        Outcome outcome{*at(micro.loss).f32(), {}, micro.program.plan().arena_bytes};
+        Outcome outcome{{}, {}, micro.program.plan().arena_bytes};
+        for (int pass = 0; pass < count / together; ++pass) {
+            std::fill_n(arena.data(), micro.program.plan().arena_bytes, std::byte{0xff}); // NaN: whoever reads what was not made is found out
+            for (const MicroProgram::Sample& sample : micro.samples) {
+                for (const Sym& input : {sample.latents, sample.noise, sample.prompt}) {
+                    const View view = at(input);
+                    std::generate_n(view.f32(), view.size(), [&] { return normal(random); });
+                }
+                const float sigma = std::uniform_real_distribution(0.2f, 0.9f)(random);
+                const std::vector<float> pooled(static_cast<size_t>(model->dims().pooled_dim), 0.5f * sigma);
+                sample.conditioning.fill(memory, at, 0, sigma, 3.5f, pooled);
+                *at(sample.sigma).f32() = sigma;
+                *at(sample.weight).f32() = 1;
+            }
+            CHECK(micro.program.run(ops, arena.data()) == micro.program.plan().arena_bytes);
+            for (const MicroProgram::Sample& sample : micro.samples) outcome.losses.push_back(*at(sample.loss).f32());
+        }
         for (const auto& [name, gradient] : bank->gradients()) outcome.gradients.insert(outcome.gradients.end(), gradient.data.begin(), gradient.data.end());
         return outcome;
     }
@@ -87,7 +101,7 @@ TEST_CASE("keep: every choice gives the same loss and gradients, bit for bit") {
             CAPTURE(targets.front());
             const Fixture fixture(quant, targets);
             const Outcome all = fixture.run(std::vector(fixture.blocks(), BlockKeep::all));
-            REQUIRE(std::isfinite(all.loss));
+            REQUIRE(std::isfinite(all.losses.front()));
             REQUIRE(std::any_of(all.gradients.begin(), all.gradients.end(), [](float v) { return v != 0; }));
             REQUIRE(std::all_of(all.gradients.begin(), all.gradients.end(), [](float v) { return std::isfinite(v); }));
             CHECK(fixture.run(std::vector(fixture.blocks(), BlockKeep::attention)) == all);
@@ -101,7 +115,7 @@ TEST_CASE("keep: every choice gives the same loss and gradients, bit for bit") {
                 for (size_t i = 0; i < keep.size(); ++i) parked[i] = random() % 2;
                 parked.back() = true; // planners do not, but it would be right
                 keep.back() = BlockKeep::all;
-                CHECK(fixture.run(keep, parked) == all);
+                CHECK(fixture.run(keep, 1, 1, parked) == all);
             }
         }
 }
@@ -112,4 +126,26 @@ TEST_CASE("keep: each level takes more memory than the one before") {
     for (const BlockKeep keep : {BlockKeep::input, BlockKeep::attention, BlockKeep::all}) arenas[static_cast<size_t>(keep)] = fixture.run(std::vector(fixture.blocks(), keep)).arena;
     CHECK(arenas[0] < arenas[1]);
     CHECK(arenas[1] < arenas[2]);
+}
+
+TEST_CASE("together: samples that pass the blocks at once have the losses and gradients of samples one by one, bit for bit") {
+    std::vector<std::vector<std::string>> targets = kTargets;
+    targets.push_back({"time_text_embed.text_embedder.linear_1", "norm1.linear", "x_embedder", "proj_out"}); // gradients that go below the blocks
+    for (const auto& t : targets) {
+        CAPTURE(t.front());
+        const Fixture fixture(BaseQuant::nf4, t);
+        std::vector<BlockKeep> keep(fixture.blocks());
+        for (size_t i = 0; i < keep.size(); ++i) keep[i] = static_cast<BlockKeep>(i % 3);
+        const Outcome alone = fixture.run(keep, kSamples);
+        REQUIRE(std::all_of(alone.gradients.begin(), alone.gradients.end(), [](float v) { return std::isfinite(v); }));
+        REQUIRE(alone.losses[0] != alone.losses[1]);
+        for (const int together : {2, 4}) {
+            const Outcome group = fixture.run(keep, kSamples, together);
+            CHECK(group == alone);
+            CHECK(group.arena > alone.arena);
+            std::vector<bool> parked(keep.size());
+            for (size_t i = 0; i < keep.size(); ++i) parked[i] = keep[i] != BlockKeep::input;
+            CHECK(fixture.run(keep, kSamples, together, parked) == alone);
+        }
+    }
 }

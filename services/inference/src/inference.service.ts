@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
-import { drawPicture, encodePicture, ModelHost, PromptSource, weightFileBytes, type PictureFormat, type PromptEmbeds } from '@atelier/drawing';
+import { drawPicture, encodePicture, ModelHost, PromptSource, type PictureFormat, type PromptEmbeds } from '@atelier/drawing';
 import { LOGGER, ServiceStatus, throughOutage, type Logger } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
@@ -92,12 +92,12 @@ export class InferenceService {
       const image = await this.models.use(async (models) => {
         const { scheduler } = models.checkpoint;
         const sampler = await this.samplers.get(models, adapters, work.fused);
-        const vae = await weightFileBytes(models.checkpoint, 'vae');
-        const memoryBudget = Math.max(1, this.memory.bytes - vae);
-        const plan = await sampler.plan({ ...request, ...prompt, scheduler, memoryBudget }, { signal });
-        if (!(await this.memory.cover(plan.totalBytes + vae, signal))) return undefined;
+        const vae = await models.vae();
+        const memoryBudget = Math.max(1, this.memory.bytes - vae.weightBytes);
+        const plan = await sampler.plan({ ...request, ...prompt, scheduler, memoryBudget, decodeBytes: vae.decodeBytes(work.height, work.width) }, { signal });
+        if (!(await this.memory.cover(plan.totalBytes + vae.weightBytes, signal))) return undefined;
         const stopTimer = this.metrics.pictureSeconds.startTimer();
-        const drawn = await drawPicture(sampler, await models.vae(), { ...request, scheduler, memoryBudget, prompt, onStep, signal });
+        const drawn = await drawPicture(sampler, vae, { ...request, scheduler, memoryBudget, prompt, onStep, signal });
         stopTimer();
         return drawn;
       });

@@ -21,6 +21,8 @@ export class LatentsConfig {
   readonly compute: string;
   /** On the CPU; 0: one a core. */
   readonly threads: number;
+  /** Whether it is a card that computes. */
+  readonly card: boolean;
   /** Whose ledger memory is leased from. */
   readonly device: string;
   /** What the device has in all, bytes. None: no lease is taken. */
@@ -35,6 +37,7 @@ export class LatentsConfig {
     this.threads = given.ATELIER_THREADS;
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.device = given.ATELIER_DEVICE ?? memory.name;
+    this.card = memory.card;
     this.deviceBytes = given.ATELIER_DEVICE_MIB !== undefined ? Math.floor(given.ATELIER_DEVICE_MIB * MIB) : memory.card ? memory.bytes : undefined;
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
   }

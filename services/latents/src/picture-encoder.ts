@@ -8,10 +8,10 @@ import { LatentsConfig } from './latents.config';
 
 /** Before drawing (0), behind training (10), which holds its memory while it works. */
 const PRIORITY = 5;
-/** Weights are held as float32; checkpoints mostly have them in 16 bits. */
-const WEIGHT_FACTOR = 2;
-/** Measured on a small VAE: the encoder's peak is 3 to 4 buffers of its first level's channels (128 in FLUX.1) at the picture's size, float32. */
+/** The encoder's plan is 3 matrices of its first level's channels (128 in FLUX.1) at the picture's size, of float32, on a card of bf16; and a quarter more. */
 const WORKING_BYTES_PER_PIXEL = 4 * 128 * 4;
+/** What a card's driver and the engine's workspace take, as in the engine's plans. */
+const CARD_BYTES = 550e6;
 
 export interface Posterior {
   /** (16, H/8, W/8). */
@@ -25,11 +25,13 @@ export interface Posterior {
 export class PictureEncoder implements OnApplicationShutdown {
   private readonly host: ModelHost;
   private readonly lease?: BatchLease;
+  private readonly card: boolean;
   /** Of what is loaded: asked for again when it has been let go, since the files may be others by then. */
   private known?: Promise<Fingerprints>;
 
   constructor(mesh: Mesh, config: LatentsConfig, @Inject(LOGGER) logger: Logger) {
     const { model, compute, threads, idleMs, device, deviceBytes } = config;
+    this.card = config.card;
     this.host = new ModelHost({ model, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device'), onFreed: () => this.freed() });
     if (deviceBytes === undefined) return;
     this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY }, () => void this.host.release());
@@ -71,6 +73,7 @@ export class PictureEncoder implements OnApplicationShutdown {
 
   private async bytesFor(pixels: number): Promise<number> {
     const checkpoint = await this.host.checkpoint();
-    return WEIGHT_FACTOR * (await weightFileBytes(checkpoint, 'vae')) + WORKING_BYTES_PER_PIXEL * pixels;
+    const weights = await weightFileBytes(checkpoint, 'vae');
+    return weights + (this.card ? CARD_BYTES + (WORKING_BYTES_PER_PIXEL / 2) * pixels : WORKING_BYTES_PER_PIXEL * pixels);
   }
 }

@@ -3,6 +3,8 @@ import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
 
 const MIB = 2 ** 20;
+/** What the engine takes through T5's layers at once at most. */
+const MOST_TOGETHER = 16;
 
 const settings = z.object({
   ATELIER_MODEL: z.string({ error: 'the folder of a checkpoint in the diffusers layout' }).min(1),
@@ -10,6 +12,7 @@ const settings = z.object({
   ATELIER_THREADS: z.coerce.number().int().min(0).max(1024).default(0),
   ATELIER_DEVICE: z.string().min(1).optional(),
   ATELIER_DEVICE_MIB: z.coerce.number().positive().optional(),
+  ATELIER_PROMPTS_TOGETHER: z.coerce.number().int().min(1).max(MOST_TOGETHER).optional(),
   ATELIER_IDLE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
 });
 
@@ -27,6 +30,8 @@ export class PromptsConfig {
   readonly device: string;
   /** What the device has in all, bytes. None: no lease is taken. */
   readonly deviceBytes?: number;
+  /** Captions taken from the queue, and encoded, at once. On the CPU one after another takes as long, and loses less where the service is killed. */
+  readonly together: number;
   /** How long unused encoders stay loaded, and their lease held. */
   readonly idleMs: number;
 
@@ -39,6 +44,7 @@ export class PromptsConfig {
     this.card = memory.card;
     this.device = given.ATELIER_DEVICE ?? memory.name;
     this.deviceBytes = given.ATELIER_DEVICE_MIB !== undefined ? Math.floor(given.ATELIER_DEVICE_MIB * MIB) : memory.card ? memory.bytes : undefined;
+    this.together = given.ATELIER_PROMPTS_TOGETHER ?? (memory.card ? MOST_TOGETHER : 1);
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
   }
 }

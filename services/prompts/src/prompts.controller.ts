@@ -1,14 +1,19 @@
 import { Controller } from '@nestjs/common';
 import { PromptsWork, subjects } from '@atelier/contracts';
 import { deadLetter, done, isPermanent, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { PromptsConfig } from './prompts.config';
 import { PromptsService } from './prompts.service';
 
 @Controller()
 export class PromptsController {
-  constructor(private readonly service: PromptsService) {}
+  readonly together: number;
+
+  constructor(private readonly service: PromptsService, { together }: PromptsConfig) {
+    this.together = together;
+  }
 
   /** A caption that cannot be encoded is given up at once where another try would end the same way, else after the capped tries. */
-  @WorkHandler(subjects.work.prompts, PromptsWork, { onExhausted: 'giveUp' })
+  @WorkHandler(subjects.work.prompts, PromptsWork, { concurrency: 'together', onExhausted: 'giveUp' })
   async encode(work: PromptsWork, { lastDelivery, signal }: Pick<WorkContext, 'lastDelivery' | 'signal'>): Promise<Outcome> {
     try {
       await this.service.encode(work, signal);

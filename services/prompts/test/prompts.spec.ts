@@ -29,11 +29,11 @@ function expectNear(found: Float32Array, wanted: Float32Array): void {
 }
 
 describe('a caption', () => {
-  it('becomes the T5 sequence and CLIP pooled vector that transformers computes, the tricky ones too', async () => {
+  it.each(['1', '8'])('becomes the T5 sequence and CLIP pooled vector that transformers computes, the tricky ones too, %s at a time', async (together) => {
     const prompts = (JSON.parse(golden('tokens.json').toString()) as { prompt: string }[]).map(({ prompt }) => prompt);
     const all = await Promise.all(prompts.map((prompt) => harness.caption(prompt, { maxLength: 48 })));
-    await harness.startService();
     await harness.ask(...all);
+    await harness.startService({ ATELIER_PROMPTS_TOGETHER: together });
     await harness.settled();
 
     const { clip_pooled: clip, t5_embeds: t5 } = decodeTensors(golden('text.safetensors'));
@@ -45,9 +45,11 @@ describe('a caption', () => {
       expectNear(promptEmbeds.data, rowOf(t5!, row));
       expectNear(pooled.data, rowOf(clip!, row));
     }
-    const [{ encodeReady }] = await harness.events();
-    expect(encodeReady).toMatchObject({ key: all[0]!.key, kind: 'prompts', name: 'cat.png' });
-    expect(encodeReady!.seconds).toBeGreaterThan(0);
+    const ready = (await harness.events()).map(({ encodeReady }) => encodeReady!);
+    expect(ready[0]).toMatchObject({ key: all[0]!.key, kind: 'prompts', name: 'cat.png' });
+    expect(ready.map(({ key }) => key).sort()).toEqual(all.map(({ key }) => key).sort());
+    for (const { seconds } of ready) expect(seconds).toBeGreaterThan(0);
+    expect(await harness.statusDetail()).toBe('13 encoded, 0 there already, 0 failed');
   });
 
   it('is kept as one safetensors message: prompt_embeds and pooled, float32', async () => {

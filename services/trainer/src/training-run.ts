@@ -137,9 +137,12 @@ export class TrainingRun {
     const accumulation = this.options.accumulation ?? 1;
     const waited = this.flow.waited;
     let loss = 0;
-    for (let micro = 0; micro < accumulation; micro++) {
-      const sample = micro === 0 && first ? first : await this.flow.next();
-      loss += (await trainer.microStep(sample, { signal: this.ended })).loss / accumulation;
+    const waiting = first ? [first] : [];
+    for (let done = 0; done < accumulation; ) {
+      const samples = waiting.splice(0);
+      while (samples.length < Math.min(trainer.memoryPlan.choice.together, accumulation - done)) samples.push(await this.flow.next());
+      for (const result of await trainer.microSteps(samples, { signal: this.ended })) loss += result.loss / accumulation;
+      done += samples.length;
     }
     const result = await trainer.optimizerStep({ signal: this.ended });
     this.workshop.metrics.waitSeconds.inc(this.flow.waited - waited);

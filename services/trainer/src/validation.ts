@@ -30,15 +30,18 @@ export class Validation {
     for (const prompt of run.options?.validationPrompts ?? []) await this.prompts.get(checkpoint, prompt, signal).catch(() => undefined);
   }
 
-  /** What drawing takes beside the training plan, at most: arena, workspace and the sampler's own state. Bytes. */
-  async extraBytes({ checkpoint }: Pick<Models, 'checkpoint'>, transformer: FluxTransformer, run: Pick<Run, 'options'>, { gridH, gridW, textTokens }: Shape): Promise<number> {
+  /** What drawing takes beside the training plan, at most: arena (denoising's or decoding's), workspace, the sampler's own state, the VAE's weights. Bytes. */
+  async extraBytes({ checkpoint, ...models }: Pick<Models, 'checkpoint' | 'vae'>, transformer: FluxTransformer, run: Pick<Run, 'options'>, { gridH, gridW, textTokens }: Shape): Promise<number> {
     if (!validates(run)) return 0;
+    const vae = await models.vae();
     const sampler = await transformer.createSampler();
     try {
       const { jointDim, pooledDim } = transformer.dims;
+      const width = gridW * TOKEN_PIXELS, height = gridH * TOKEN_PIXELS;
       const plan: MemoryPlan = await sampler.plan({
-        width: gridW * TOKEN_PIXELS,
-        height: gridH * TOKEN_PIXELS,
+        width,
+        height,
+        decodeBytes: vae.decodeBytes(height, width),
         steps: run.options?.validationSteps || 1,
         guidance: GUIDANCE,
         seed: 0,
@@ -46,7 +49,7 @@ export class Validation {
         pooled: { shape: [pooledDim], data: new Float32Array(pooledDim) },
         scheduler: checkpoint.scheduler,
       });
-      return plan.arenaBytes + plan.workspaceBytes + plan.stateBytes;
+      return plan.arenaBytes + plan.workspaceBytes + plan.stateBytes + vae.weightBytes;
     } finally {
       await sampler.dispose();
     }

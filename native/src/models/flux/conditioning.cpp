@@ -42,8 +42,9 @@ bool embedders_trained(const FluxLayers& layers) {
     return trained(layers.time) || trained(layers.text) || (layers.dims.guidance && trained(layers.guidance));
 }
 
-ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled) {
+ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
     ConditioningTape tape;
+    tape.table = table;
     const int64_t rows = time.rows, d = layers.width();
     tape.embedding = program.temp(rows, d, "embedding");
     tape.activated = program.temp(rows, d, "embedding activated");
@@ -59,40 +60,49 @@ ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, cons
     return tape;
 }
 
-void emit_modulation(Program& program, UnitStream& stream, const FluxLayers& layers, ConditioningTape& tape, size_t end, const Sym& table) {
+void emit_modulation(Program& program, UnitStream& stream, const FluxLayers& layers, std::span<ConditioningTape> samples, size_t end) {
     size_t index = 0;
     for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
         const size_t i = index++;
-        if (i < tape.xa.size() || i >= end) return;
-        stream.use(modulation_unit(layers.dims, i), [&] { tape.xa.push_back(emit_linear(program, linear, tape.activated, table.col_range(column, width))); });
+        if (i < samples.front().xa.size() || i >= end) return;
+        stream.use(modulation_unit(layers.dims, i), [&] {
+            for (ConditioningTape& tape : samples) tape.xa.push_back(emit_linear(program, linear, tape.activated, tape.table.col_range(column, width)));
+        });
     });
 }
 
 ConditioningTape emit_conditioning(Program& program, UnitStream& stream, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
-    ConditioningTape tape = emit_embedding(program, layers, time, guidance, pooled);
-    emit_modulation(program, stream, layers, tape, modulation_units(layers.dims) + 1, table);
+    ConditioningTape tape = emit_embedding(program, layers, time, guidance, pooled, table);
+    emit_modulation(program, stream, layers, {&tape, 1}, modulation_units(layers.dims) + 1);
     return tape;
 }
 
-void emit_conditioning_bwd(Program& program, UnitStream& stream, const FluxLayers& layers, const ConditioningTape& tape, const Sym& dtable) {
+void emit_conditioning_bwd(Program& program, UnitStream& stream, const FluxLayers& layers, std::span<const ConditioningTape> samples, std::span<const Sym> dtables) {
     const bool below = embedders_trained(layers);
-    const Sym d = below ? program.temp(dtable.rows, layers.width(), "dembedding") : Sym{};
+    std::vector<Sym> d(samples.size());
+    if (below)
+        for (Sym& gradient : d) gradient = program.temp(1, layers.width(), "dembedding");
     bool accumulate = false;
     size_t index = 0;
     for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
-        const size_t unit = modulation_unit(layers.dims, index);
-        const Sym xa = tape.xa[index++], dy = dtable.col_range(column, width);
-        if (!below) return emit_linear_bwd(program, linear, tape.activated, xa, dy, d);
-        stream.use(unit, [&] { emit_linear_bwd(program, linear, tape.activated, xa, dy, d, accumulate); });
+        const size_t i = index++;
+        const auto emit = [&] {
+            for (size_t s = 0; s < samples.size(); ++s)
+                emit_linear_bwd(program, linear, samples[s].activated, samples[s].xa[i], dtables[s].col_range(column, width), d[s], accumulate);
+        };
+        below ? stream.use(modulation_unit(layers.dims, i), emit) : emit(); // gradients of low-rank branches alone read no weight
         accumulate = true;
     });
     if (!below) return;
-    program.emit("silu_bwd", {d, tape.embedding}, [=, x = tape.embedding](Ops& ops, const Program::Resolver& at) {
-        ops.activation_bwd(at(d), at(x), Activation::silu, at(d));
-    });
-    emit_mlp_bwd(program, layers.time, tape.time, d);
-    if (layers.dims.guidance) emit_mlp_bwd(program, layers.guidance, tape.guidance, d);
-    emit_mlp_bwd(program, layers.text, tape.text, d);
+    for (size_t s = 0; s < samples.size(); ++s) {
+        const ConditioningTape& tape = samples[s];
+        program.emit("silu_bwd", {d[s], tape.embedding}, [d = d[s], x = tape.embedding](Ops& ops, const Program::Resolver& at) {
+            ops.activation_bwd(at(d), at(x), Activation::silu, at(d));
+        });
+        emit_mlp_bwd(program, layers.time, tape.time, d[s]);
+        if (layers.dims.guidance) emit_mlp_bwd(program, layers.guidance, tape.guidance, d[s]);
+        emit_mlp_bwd(program, layers.text, tape.text, d[s]);
+    }
 }
 
 } // namespace atelier

@@ -1,6 +1,5 @@
 #include "models/flux/network.h"
 #include "base/error.h"
-#include "models/flux/weight_units.h"
 #include <algorithm>
 #include <cmath>
 
@@ -40,18 +39,14 @@ int64_t lowest_trained_block(const FluxLayers& layers) {
     return block;
 }
 
-FluxNetwork::FluxNetwork(Program& program, UnitStream& stream, const FluxLayers& layers, const FluxShape& shape, const RopeTable& rope, const NetworkOptions& options)
-    : program_(program), stream_(stream), layers_(layers), shape_(shape), cos_(rope.cos()), sin_(rope.sin()), options_(options), d_(layers.width()), hidden_(kMlpRatio * layers.width()),
-      at_(layers.dims), zeros_(static_cast<size_t>(layers.width()), 0.0f) {
+FluxNetwork::FluxNetwork(Program& program, const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const NetworkOptions& options)
+    : program_(program), layers_(layers), shape_(shape), cos_(tables.rope.cos()), sin_(tables.rope.sin()),
+      no_modulation_{const_cast<float*>(tables.zeros.data()), 1, layers.width(), layers.width(), DType::f32}, options_(options), d_(layers.width()), hidden_(kMlpRatio * layers.width()),
+      at_(layers.dims) {
     require(cos_.rows == shape.tokens(), ErrorCode::internal, "rotary table of ", cos_.rows, " tokens for ", shape.tokens());
     require(!options.training || static_cast<int64_t>(options.keep.size()) == at_.doubles + at_.singles, ErrorCode::internal, "what to keep of ", options.keep.size(), " blocks for ",
             at_.doubles + at_.singles);
     find_trained();
-}
-
-void FluxNetwork::add_constants(Constants& constants) const {
-    for (const View& table : {cos_, sin_}) constants.add(table.data, static_cast<uint64_t>(table.size()) * sizeof(float));
-    constants.add(zeros_);
 }
 
 void FluxNetwork::find_trained() {
@@ -77,66 +72,61 @@ bool FluxNetwork::below_single(int64_t block) const {
     return index > lowest_ || (index == 0 && (below_img_ || below_txt_));
 }
 
-Sym FluxNetwork::forward(const Sym& latents, const Sym& prompt, const Sym& table, ConditioningTape* conditioning) {
-    const int64_t S = shape_.tokens(), T = shape_.text_tokens, I = shape_.image_tokens(), blocks = at_.doubles + at_.singles;
+void FluxNetwork::begin(const Sym& latents, const Sym& prompt, const Sym& table) {
+    const int64_t S = shape_.tokens(), T = shape_.text_tokens, I = shape_.image_tokens();
     latents_ = latents;
     prompt_ = prompt;
     table_ = table;
-    Sym h = temp(S, d_, "hidden");
-    xa_latents_ = emit_linear(program_, layers_.x_embedder, latents, h.row_range(T, I));
-    xa_prompt_ = emit_linear(program_, layers_.context_embedder, prompt, h.row_range(0, T));
-
-    parked_.resize(static_cast<size_t>(blocks));
+    hidden_state_ = temp(S, d_, "hidden");
+    xa_latents_ = emit_linear(program_, layers_.x_embedder, latents, hidden_state_.row_range(T, I));
+    xa_prompt_ = emit_linear(program_, layers_.context_embedder, prompt, hidden_state_.row_range(0, T));
+    parked_.resize(static_cast<size_t>(blocks()));
     double_tapes_.resize(static_cast<size_t>(at_.doubles));
     single_tapes_.resize(static_cast<size_t>(at_.singles));
-    for (int64_t b = 0; b < blocks; ++b) {
-        const bool tape = options_.training && b >= lowest_;
-        const Emit emit = tape && keep(b) != BlockKeep::input ? Emit::output_and_tape : Emit::output;
-        const Sym out = tape || options_.capture ? temp(S, d_, "hidden") : h;
-        inputs_.push_back(h);
-        if (conditioning) emit_modulation(program_, stream_, layers_, *conditioning, modulation_end(layers_.dims, b), table);
-        stream_.use(block_unit(layers_.dims, b), [&] {
-            step();
-            if (b < at_.doubles)
-                leave(b, double_tapes_[static_cast<size_t>(b)] = double_forward(b, h, out, emit));
-            else
-                leave(b, single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, h, out, emit));
-        });
-        h = out;
-        if (options_.capture) captured_.push_back(h);
-    }
-    last_ = h;
-    if (conditioning) emit_modulation(program_, stream_, layers_, *conditioning, modulation_units(layers_.dims) + 1, table);
+}
+
+void FluxNetwork::forward_block(int64_t b) {
+    const bool tape = options_.training && b >= lowest_;
+    const Emit emit = tape && keep(b) != BlockKeep::input ? Emit::output_and_tape : Emit::output;
+    const Sym in = hidden_state_, out = tape || options_.capture ? temp(shape_.tokens(), d_, "hidden") : in;
+    inputs_.push_back(in);
+    step();
+    if (b < at_.doubles)
+        leave(b, double_tapes_[static_cast<size_t>(b)] = double_forward(b, in, out, emit));
+    else
+        leave(b, single_tapes_[static_cast<size_t>(b - at_.doubles)] = single_forward(b - at_.doubles, in, out, emit));
+    hidden_state_ = out;
+    if (options_.capture) captured_.push_back(out);
+}
+
+Sym FluxNetwork::end() {
+    const int64_t T = shape_.text_tokens, I = shape_.image_tokens();
     head_input_ = temp(I, d_, "head input");
-    modulate(h.row_range(T, I), at_.out_at(), kHeadShift, kHeadScale, head_input_);
+    modulate(hidden_state_.row_range(T, I), at_.out_at(), kHeadShift, kHeadScale, head_input_);
     const Sym prediction = exact(I, layers_.dims.out_channels, "prediction");
     xa_head_ = emit_linear(program_, layers_.proj_out, head_input_, prediction);
     return prediction;
 }
 
-void FluxNetwork::backward(const Sym& dprediction) {
-    const int64_t S = shape_.tokens(), T = shape_.text_tokens, I = shape_.image_tokens(), blocks = at_.doubles + at_.singles;
+void FluxNetwork::begin_backward(const Sym& dprediction) {
     if (dtable_) zero(dtable_);
-    const Sym dh = temp(S, d_, "dhidden");
-    head_backward(dprediction, dh);
-    for (int64_t b = blocks - 1; b >= lowest_; --b) {
-        const bool again = keep(b) == BlockKeep::input;
-        const Sym in = inputs_[static_cast<size_t>(b)];
-        stream_.use(block_unit(layers_.dims, b), [&] {
-            step();
-            if (b < at_.doubles) {
-                DoubleTape& tape = double_tapes_[static_cast<size_t>(b)];
-                bring_back(b, tape);
-                double_backward(b, again ? double_forward(b, in, {}, Emit::tape) : tape, dh);
-            } else {
-                SingleTape& tape = single_tapes_[static_cast<size_t>(b - at_.doubles)];
-                bring_back(b, tape);
-                single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Emit::tape) : tape, dh);
-            }
-        });
+    dhidden_ = temp(shape_.tokens(), d_, "dhidden");
+    head_backward(dprediction);
+}
+
+void FluxNetwork::backward_block(int64_t b) {
+    const bool again = keep(b) == BlockKeep::input;
+    const Sym in = inputs_[static_cast<size_t>(b)];
+    step();
+    if (b < at_.doubles) {
+        DoubleTape& tape = double_tapes_[static_cast<size_t>(b)];
+        bring_back(b, tape);
+        double_backward(b, again ? double_forward(b, in, {}, Emit::tape) : tape, dhidden_);
+    } else {
+        SingleTape& tape = single_tapes_[static_cast<size_t>(b - at_.doubles)];
+        bring_back(b, tape);
+        single_backward(b - at_.doubles, again ? single_forward(b - at_.doubles, in, {}, Emit::tape) : tape, dhidden_);
     }
-    if (below_img_) emit_linear_bwd(program_, layers_.x_embedder, latents_, xa_latents_, dh.row_range(T, I), {});
-    if (below_txt_) emit_linear_bwd(program_, layers_.context_embedder, prompt_, xa_prompt_, dh.row_range(0, T), {});
 }
 
 template <class Tape>
@@ -155,16 +145,22 @@ void FluxNetwork::bring_back(int64_t index, Tape& tape) {
     for (Sym* s : kept(tape)) *s = matrices[next++];
 }
 
-void FluxNetwork::head_backward(const Sym& dprediction, const Sym& dh) {
-    const int64_t T = shape_.text_tokens, I = shape_.image_tokens(), blocks = at_.doubles + at_.singles;
-    const bool below = lowest_ < blocks || below_img_, table_gradient = static_cast<bool>(dmodulation(at_.out_at(), 0));
+void FluxNetwork::end_backward() {
+    const int64_t T = shape_.text_tokens, I = shape_.image_tokens();
+    if (below_img_) emit_linear_bwd(program_, layers_.x_embedder, latents_, xa_latents_, dhidden_.row_range(T, I), {});
+    if (below_txt_) emit_linear_bwd(program_, layers_.context_embedder, prompt_, xa_prompt_, dhidden_.row_range(0, T), {});
+}
+
+void FluxNetwork::head_backward(const Sym& dprediction) {
+    const int64_t T = shape_.text_tokens, I = shape_.image_tokens();
+    const bool below = lowest_ < blocks() || below_img_, table_gradient = static_cast<bool>(dmodulation(at_.out_at(), 0));
     const Sym dnormed = below || table_gradient ? temp(I, d_, "dmodulated") : Sym{};
     emit_linear_bwd(program_, layers_.proj_out, head_input_, xa_head_, dprediction, dnormed);
     if (!dnormed) return;
-    const Sym x = last_.row_range(T, I), again = temp(I, d_, "modulated"), stats = exact(I, 2, "stats");
+    const Sym x = hidden_state_.row_range(T, I), again = temp(I, d_, "modulated"), stats = exact(I, 2, "stats");
     modulate(x, at_.out_at(), kHeadShift, kHeadScale, again, stats);
-    if (below) zero(dh);
-    modulate_bwd(dnormed, x, at_.out_at(), kHeadShift, kHeadScale, stats, table_gradient, below ? dh.row_range(T, I) : Sym{});
+    if (below) zero(dhidden_);
+    modulate_bwd(dnormed, x, at_.out_at(), kHeadShift, kHeadScale, stats, table_gradient, below ? dhidden_.row_range(T, I) : Sym{});
 }
 
 // -- single ops ----------------------------------------------------------------------------------------------------------------------
@@ -186,8 +182,7 @@ void FluxNetwork::modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int6
                                const Sym& dx) {
     if (table_gradient) {
         const Sym dshift = dmodulation(column, shift_part), dscale = dmodulation(column, scale_part), normal = temp(x.rows, d_, "normalised");
-        const View none{zeros_.data(), 1, d_, d_, DType::f32};
-        program_.emit("normalise", {x, normal}, [=](Ops& ops, const Program::Resolver& at) {
+        program_.emit("normalise", {x, normal}, [=, none = no_modulation_](Ops& ops, const Program::Resolver& at) {
             ops.gated_norm_modulate(at(x), View{}, View{}, at(none), at(none), kEps, View{}, at(normal), View{});
         });
         program_.emit("dmodulation", {dy, normal, dshift, dscale}, [=](Ops& ops, const Program::Resolver& at) {

@@ -7,11 +7,12 @@
 // just before its backward, so that every choice computes the same bits.
 #pragma once
 #include "models/flux/emit.h"
-#include "models/flux/rope.h"
+#include "models/flux/tables.h"
 #include "planning/memory_choice.h"
 #include "tensor/parking.h"
 #include "tensor/unit_stream.h"
 #include <array>
+#include <span>
 
 namespace atelier {
 
@@ -40,16 +41,17 @@ struct ConditioningTape {
     };
     Mlp time, guidance, text;
     Sym embedding, activated;  // the sum of the three; after SiLU, the input of every modulation linear
+    Sym table;                 // (rows, ModulationLayout::cols)
     std::vector<Sym> xa;       // of the modulation linears, in for_each_modulation's order
 };
 
 // Rows are independent: one for a training step, one per denoising step for a picture. guidance is null without guidance embedding.
-ConditioningTape emit_embedding(Program&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled);
-// The next modulation linears' columns of the table, in for_each_modulation's order, up to `end` of them in all.
-void emit_modulation(Program&, UnitStream&, const FluxLayers&, ConditioningTape&, size_t end, const Sym& table);
+ConditioningTape emit_embedding(Program&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table);
+// The next modulation linears' columns of the tables, in for_each_modulation's order, up to `end` of them in all; for several samples linear by linear.
+void emit_modulation(Program&, UnitStream&, const FluxLayers&, std::span<ConditioningTape> samples, size_t end);
 ConditioningTape emit_conditioning(Program&, UnitStream&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table); // both, whole
-// dtable: gradient of the table (1, cols); only columns of trained linears are read, or all when an embedder is trained.
-void emit_conditioning_bwd(Program&, UnitStream&, const FluxLayers&, const ConditioningTape&, const Sym& dtable);
+// dtables: one a sample, gradients of the tables (1, cols); only columns of trained linears are read, or all when an embedder is trained.
+void emit_conditioning_bwd(Program&, UnitStream&, const FluxLayers&, std::span<const ConditioningTape> samples, std::span<const Sym> dtables);
 
 // f(linear, column, width) for every modulation linear.
 template <class F>
@@ -94,21 +96,26 @@ struct NetworkOptions {
     DType activations = DType::f32; // Ops::activations: of matrices of tokens x features inside the network, and their gradients
 };
 
+// One sample's way through the blocks, in the parts that several samples take in turn (models/flux/pass.h).
 class FluxNetwork {
 public:
-    // `rope` and `stream`, whose units are weight_units', must outlive the program.
-    FluxNetwork(Program&, UnitStream& stream, const FluxLayers&, const FluxShape&, const RopeTable& rope, const NetworkOptions&);
+    // `tables`, of this shape, must outlive the program.
+    FluxNetwork(Program&, const FluxLayers&, const FluxShape&, const FluxTables& tables, const NetworkOptions&);
 
-    // latents (I, in_channels), prompt (T, joint_dim), table (1, ModulationLayout::cols) -> (I, out_channels). With a tape the table is filled here,
-    // each block's columns just before it, so that modulation weights that are fetched arrive beside the blocks; else it is full.
-    Sym forward(const Sym& latents, const Sym& prompt, const Sym& table, ConditioningTape* conditioning = nullptr);
-    // After forward.
-    void backward(const Sym& dprediction);
+    // latents (I, in_channels), prompt (T, joint_dim), table (1, ModulationLayout::cols)
+    void begin(const Sym& latents, const Sym& prompt, const Sym& table);
+    // Doubles before singles, in order. The block's columns of the table are filled by then, norm_out's before end().
+    void forward_block(int64_t block);
+    Sym end(); // the prediction (I, out_channels)
+    // After end(). Blocks in falling order, down to lowest().
+    void begin_backward(const Sym& dprediction);
+    void backward_block(int64_t block);
+    void end_backward();
+
+    int64_t blocks() const { return at_.doubles + at_.singles; }
+    int64_t lowest() const { return lowest_; } // lowest_trained_block
     // Gradient of the table (1, cols), filled by backward; null unless a modulation linear or an embedder is trained.
     const Sym& dtable() const { return dtable_; }
-
-    // What the program reads beside the layers: rotary tables and zeros.
-    void add_constants(Constants& constants) const;
 
     const std::vector<Sym>& captured() const { return captured_; } // per block the joint output (T + I, d)
 
@@ -131,7 +138,7 @@ private:
     void qkv_backward(const Side&, const SideTape&, const DoubleTape&, const Sym& dq, const Sym& dk, const Sym& dv, const Sym& dout);
     SingleTape single_forward(int64_t block, const Sym& in, const Sym& out, Emit);
     void single_backward(int64_t block, const SingleTape&, const Sym& dout);
-    void head_backward(const Sym& dprediction, const Sym& dh);
+    void head_backward(const Sym& dprediction);
 
     Sym modulation(int64_t column, int64_t part) const; // row `part` of d values of the linear at `column`
     Sym dmodulation(int64_t column, int64_t part) const;
@@ -164,10 +171,9 @@ private:
     void bring_back(int64_t index, Tape& tape);
 
     Program& program_;
-    UnitStream& stream_;
     const FluxLayers layers_;
     const FluxShape shape_;
-    const View cos_, sin_;
+    const View cos_, sin_, no_modulation_;
     const NetworkOptions options_;
     const int64_t d_, hidden_;
     const ModulationLayout at_;
@@ -177,13 +183,14 @@ private:
 
     Sym table_, dtable_, latents_, prompt_;
     Sym xa_latents_, xa_prompt_, xa_head_;
-    Sym last_, head_input_;       // the last block's output; proj_out's input
+    Sym hidden_state_;            // the last block's output so far
+    Sym dhidden_;                 // backward: its gradient, in place from block to block
+    Sym head_input_;              // proj_out's input
     std::vector<Sym> inputs_;     // of every block: all that BlockKeep::input keeps
     std::vector<DoubleTape> double_tapes_;
     std::vector<SingleTape> single_tapes_;
     std::vector<size_t> parked_;  // by block: the item of options_.parking
     std::vector<Sym> captured_;
-    std::vector<float> zeros_;        // (d): a modulation that changes nothing
 };
 
 } // namespace atelier

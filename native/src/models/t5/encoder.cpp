@@ -66,32 +66,37 @@ UnitPacks Encoder::packs() const {
     return packs;
 }
 
-Sym Encoder::encode(Program& program, UnitStream& stream, const Sym& ids, const float* bias) const {
-    const int64_t rows = ids.rows, d = config.d_model, inner = config.num_heads * config.d_kv;
-    const Sym x = program.temp(rows, d, "x"), normed = program.temp(rows, d, "normed"), q = program.temp(rows, inner, "q"), k = program.temp(rows, inner, "k"),
-              v = program.temp(rows, inner, "v"), mixed = program.temp(rows, inner, "mixed");
+std::vector<Sym> Encoder::encode(Program& program, UnitStream& stream, const std::vector<Sym>& ids, const float* bias) const {
+    std::vector<Sym> states;
+    for (const Sym& caption : ids) states.push_back(program.persistent(caption.rows, config.d_model, "embeds"));
     stream.start();
-    emit_embedding(program, tokens, ids, x);
+    for (size_t i = 0; i < ids.size(); ++i) emit_embedding(program, tokens, ids[i], states[i]);
     for (size_t i = 0; i < layers.size(); ++i)
-        stream.use(i, [&, &layer = layers[i]] {
-            emit_rms_norm(program, layer.norm1, config.layer_norm_eps, x, normed);
-            emit_dense(program, layer.q, normed, q);
-            emit_dense(program, layer.k, normed, k);
-            emit_dense(program, layer.v, normed, v);
-            emit_attention(program, config.num_heads, 1, false, bias, q, k, v, mixed);
-            emit_dense(program, layer.out, mixed, normed);
-            emit_add(program, x, normed, x);
-            emit_rms_norm(program, layer.norm2, config.layer_norm_eps, x, normed);
-            const Sym gate = program.temp(rows, config.d_ff, "gate"), up = program.temp(rows, config.d_ff, "up");
-            emit_dense(program, layer.gate, normed, gate, Activation::gelu_tanh);
-            emit_dense(program, layer.up, normed, up);
-            program.emit("mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
-            emit_dense(program, layer.down, gate, normed);
-            emit_add(program, x, normed, x);
+        stream.use(i, [&] {
+            for (const Sym& x : states) emit_layer(program, layers[i], x, bias);
         });
-    const Sym last = program.persistent(rows, d, "embeds");
-    emit_rms_norm(program, final_norm, config.layer_norm_eps, x, last);
-    return last;
+    for (const Sym& x : states) emit_rms_norm(program, final_norm, config.layer_norm_eps, x, x);
+    return states;
+}
+
+void Encoder::emit_layer(Program& program, const Layer& layer, const Sym& x, const float* bias) const {
+    const auto matrix = [&](int64_t cols, const char* name) { return program.temp(x.rows, cols, name); };
+    const int64_t inner = config.num_heads * config.d_kv;
+    const Sym normed = matrix(config.d_model, "normed"), q = matrix(inner, "q"), k = matrix(inner, "k"), v = matrix(inner, "v"), mixed = matrix(inner, "mixed");
+    emit_rms_norm(program, layer.norm1, config.layer_norm_eps, x, normed);
+    emit_dense(program, layer.q, normed, q);
+    emit_dense(program, layer.k, normed, k);
+    emit_dense(program, layer.v, normed, v);
+    emit_attention(program, config.num_heads, 1, false, bias, q, k, v, mixed);
+    emit_dense(program, layer.out, mixed, normed);
+    emit_add(program, x, normed, x);
+    emit_rms_norm(program, layer.norm2, config.layer_norm_eps, x, normed);
+    const Sym gate = matrix(config.d_ff, "gate"), up = matrix(config.d_ff, "up");
+    emit_dense(program, layer.gate, normed, gate, Activation::gelu_tanh);
+    emit_dense(program, layer.up, normed, up);
+    program.emit("mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
+    emit_dense(program, layer.down, gate, normed);
+    emit_add(program, x, normed, x);
 }
 
 } // namespace atelier::t5

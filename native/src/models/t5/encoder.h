@@ -20,8 +20,9 @@ struct Encoder {
 
     // (num_heads, S, S) for emit_attention
     std::vector<float> position_bias(int64_t tokens) const;
-    // ids: i32 (S, 1). Returns (S, d_model). `bias` as above must outlive the program.
-    Sym encode(Program& program, UnitStream& stream, const Sym& ids, const float* bias) const;
+    // ids: i32 (S, 1) of each caption, all of one length. Returns (S, d_model) of each, by the ops that it would take alone; a layer's weights are used
+    // once, for all of them. `bias` as above must outlive the program.
+    std::vector<Sym> encode(Program& program, UnitStream& stream, const std::vector<Sym>& ids, const float* bias) const;
 
     UnitPacks packs() const; // everything that encode() reads but `bias`; a unit a layer
 
@@ -33,6 +34,7 @@ struct Encoder {
 
 private:
     void read(TensorReader&, const std::string& tokens_name);
+    void emit_layer(Program&, const Layer&, const Sym& x, const float* bias) const; // x in place
     WeightSource source_;
 };
 

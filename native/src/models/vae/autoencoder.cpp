@@ -57,19 +57,19 @@ UnitPacks Autoencoder::packs() const {
     return packs;
 }
 
-Picture Autoencoder::encode(Program& program, const Picture& image) const {
-    Emitter emit(program, config.norm_num_groups);
+Picture Autoencoder::encode(Program& program, const Picture& image, DType activations) const {
+    Emitter emit(program, config.norm_num_groups, activations);
     Picture h = emit.conv(encoder_in, image);
     for (const DownBlock& block : down) {
         for (const Resnet& resnet : block.resnets) h = emit.resnet(resnet, h);
         if (block.downsample.out) h = emit.downsample(block.downsample, h);
     }
     h = emit.out(encoder_norm, encoder_out, emit.middle(encoder_middle, h));
-    return quant.out ? emit.conv(quant, h) : h;
+    return quant.out ? emit.last(quant, h) : h;
 }
 
-Picture Autoencoder::decode(Program& program, const Picture& latents) const {
-    Emitter emit(program, config.norm_num_groups);
+Picture Autoencoder::decode(Program& program, const Picture& latents, DType activations) const {
+    Emitter emit(program, config.norm_num_groups, activations);
     Picture h = emit.conv(decoder_in, post_quant.out ? emit.conv(post_quant, latents) : latents);
     h = emit.middle(decoder_middle, h);
     for (const UpBlock& block : up) {

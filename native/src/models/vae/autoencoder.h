@@ -15,14 +15,14 @@ struct UpBlock {
     Conv upsample; // out == 0 in the last block
 };
 
-// Norms work in place where their input is not needed again: a Picture given to these is used up.
+// What is given and what comes out is f32, what lies between of the type `activations`. Norms work in place where their input is not needed again.
 struct Autoencoder {
     Autoencoder(const VaeConfig& config, const WeightSource& source);
 
     // (H·W, in_channels) -> (H·W/64, 2·latent_channels): means, then log-variances, not clamped
-    Picture encode(Program& program, const Picture& image) const;
+    Picture encode(Program& program, const Picture& image, DType activations) const;
     // (h·w, latent_channels) -> (64·h·w, out_channels)
-    Picture decode(Program& program, const Picture& latents) const;
+    Picture decode(Program& program, const Picture& latents, DType activations) const;
 
     UnitPacks packs() const; // everything that both read, in no units
 

@@ -6,23 +6,31 @@ namespace {
 
 constexpr float kEps = 1e-6f;
 
-std::vector<float> channels_last(const std::vector<float>& w, int64_t out, int64_t in, int64_t taps) {
-    std::vector<float> packed(w.size());
-    for (int64_t o = 0; o < out; ++o)
+template <class T>
+void channels_last(const Weight& w, int64_t in, int64_t taps, void* packed) {
+    const T* from = static_cast<const T*>(w.dense);
+    for (int64_t o = 0; o < w.rows; ++o)
         for (int64_t i = 0; i < in; ++i)
-            for (int64_t t = 0; t < taps; ++t) packed[static_cast<size_t>((o * taps + t) * in + i)] = w[static_cast<size_t>((o * in + i) * taps + t)];
-    return packed;
+            for (int64_t t = 0; t < taps; ++t) static_cast<T*>(packed)[(o * taps + t) * in + i] = *from++;
 }
 
 } // namespace
 
 Conv read_conv(TensorReader& reader, const std::string& path, int64_t out, int64_t in, int64_t kernel) {
-    Conv c{in, out, kernel, {}, {}};
-    const std::vector<float> w = reader.values(path + ".weight", {out, in, kernel, kernel});
-    if (!w.empty()) c.weight = channels_last(w, out, in, kernel * kernel);
+    Conv c;
+    c.in = in;
+    c.out = out;
+    c.kernel = kernel;
+    if (const Weight w = reader.kernel(path + ".weight", {out, in, kernel, kernel}); w.dense) {
+        c.format = w.format;
+        c.values.resize(static_cast<size_t>(weight_bytes(w)));
+        w.format == WeightFormat::f32 ? channels_last<float>(w, in, kernel * kernel, c.values.data()) : channels_last<uint16_t>(w, in, kernel * kernel, c.values.data());
+    }
     c.bias = reader.values(path + ".bias", {out});
     return c;
 }
+
+Weight Conv::weight() const { return {format, out, kernel * kernel * in, values.data(), {}}; }
 
 Resnet read_resnet(TensorReader& reader, const std::string& path, int64_t in, int64_t out) {
     Resnet r;
@@ -51,7 +59,7 @@ Middle read_middle(TensorReader& reader, const std::string& path, int64_t channe
 }
 
 void pack(ConstantPack& into, const Conv& conv) {
-    into.add(conv.weight);
+    if (conv.out) into.add(conv.weight());
     into.add(conv.bias);
 }
 
@@ -68,22 +76,24 @@ void pack(ConstantPack& into, const Middle& m) {
     for (const DenseLayer* dense : {&m.attention.q, &m.attention.k, &m.attention.v, &m.attention.out}) atelier::pack(into, *dense);
 }
 
-Picture Emitter::strided(const Conv& c, const Picture& x, int64_t stride, int64_t pad_before, int64_t pad_after, const Sym& residual) {
+Picture Emitter::emit(const Conv& c, const Picture& x, const Steps& steps, const Sym& residual, DType type) {
+    const int64_t scale = steps.upsampled ? 2 : 1, height = scale * x.height, width = scale * x.width, pads = steps.pad_before + steps.pad_after;
     Picture y;
-    y.height = (x.height + pad_before + pad_after - c.kernel) / stride + 1;
-    y.width = (x.width + pad_before + pad_after - c.kernel) / stride + 1;
-    y.pixels = program_.temp(y.height * y.width, c.out, "conv");
-    program_.emit("conv2d", {x.pixels, residual, y.pixels}, [=, conv = &c, y = y.pixels](Ops& ops, const Program::Resolver& at) {
+    y.height = (height + pads - c.kernel) / steps.stride + 1;
+    y.width = (width + pads - c.kernel) / steps.stride + 1;
+    y.pixels = program_.temp(y.height * y.width, c.out, "conv", type);
+    program_.emit("conv2d", {x.pixels, residual, y.pixels}, [=, conv = &c, x = x.pixels, y = y.pixels](Ops& ops, const Program::Resolver& at) {
         Conv2dArgs args;
-        args.x = at(x.pixels);
-        args.height = x.height;
-        args.width = x.width;
-        args.weight = at(conv->weight.data());
+        args.x = at(x);
+        args.height = height;
+        args.width = width;
+        args.upsampled = steps.upsampled;
+        args.weight = at(conv->weight());
         args.bias = at(conv->bias.data());
         args.kernel = conv->kernel;
-        args.stride = stride;
-        args.pad_top = args.pad_left = pad_before;
-        args.pad_bottom = args.pad_right = pad_after;
+        args.stride = steps.stride;
+        args.pad_top = args.pad_left = steps.pad_before;
+        args.pad_bottom = args.pad_right = steps.pad_after;
         args.residual = at(residual);
         args.y = at(y);
         ops.conv2d(args);
@@ -91,17 +101,10 @@ Picture Emitter::strided(const Conv& c, const Picture& x, int64_t stride, int64_
     return y;
 }
 
-Picture Emitter::conv(const Conv& c, const Picture& x, const Sym& residual) { return strided(c, x, 1, c.kernel / 2, c.kernel / 2, residual); }
-
-Picture Emitter::downsample(const Conv& c, const Picture& x) { return strided(c, x, 2, 0, 1, {}); }
-
-Picture Emitter::upsample(const Conv& c, const Picture& x) {
-    const Picture large{program_.temp(4 * x.height * x.width, x.pixels.cols, "upsampled"), 2 * x.height, 2 * x.width};
-    program_.emit("upsample_nearest2x", {x.pixels, large.pixels}, [=](Ops& ops, const Program::Resolver& at) {
-        ops.upsample_nearest2x(at(x.pixels), x.height, x.width, at(large.pixels));
-    });
-    return conv(c, large);
-}
+Picture Emitter::conv(const Conv& c, const Picture& x, const Sym& residual) { return emit(c, x, {1, c.kernel / 2, c.kernel / 2}, residual, activations_); }
+Picture Emitter::last(const Conv& c, const Picture& x) { return emit(c, x, {1, c.kernel / 2, c.kernel / 2}, {}, DType::f32); }
+Picture Emitter::downsample(const Conv& c, const Picture& x) { return emit(c, x, {2, 0, 1}, {}, activations_); }
+Picture Emitter::upsample(const Conv& c, const Picture& x) { return emit(c, x, {1, c.kernel / 2, c.kernel / 2, true}, {}, activations_); }
 
 void Emitter::norm(const NormLayer& layer, Activation then, const Sym& x, const Sym& y) {
     program_.emit("group_norm", {x, y}, [=, groups = groups_, w = layer.weight.data(), b = layer.bias.data()](Ops& ops, const Program::Resolver& at) {
@@ -112,7 +115,7 @@ void Emitter::norm(const NormLayer& layer, Activation then, const Sym& x, const 
 Picture Emitter::resnet(const Resnet& r, const Picture& x) {
     // With a shortcut x is not needed after it, so the first norm works in place: at full size that saves the widest matrix of all.
     const Sym residual = r.shortcut.out ? conv(r.shortcut, x).pixels : x.pixels;
-    const Sym normed = r.shortcut.out ? x.pixels : program_.temp(x.pixels.rows, x.pixels.cols, "norm1");
+    const Sym normed = r.shortcut.out ? x.pixels : program_.temp(x.pixels.rows, x.pixels.cols, "norm1", activations_);
     norm(r.norm1, Activation::silu, x.pixels, normed);
     const Picture h = conv(r.conv1, {normed, x.height, x.width});
     norm(r.norm2, Activation::silu, h.pixels, h.pixels);
@@ -121,7 +124,7 @@ Picture Emitter::resnet(const Resnet& r, const Picture& x) {
 
 Picture Emitter::attention(const Attention& a, const Picture& x) {
     const int64_t rows = x.pixels.rows, channels = x.pixels.cols;
-    const auto matrix = [&](const char* name) { return program_.temp(rows, channels, name); };
+    const auto matrix = [&](const char* name) { return program_.temp(rows, channels, name, activations_); };
     const Sym normed = matrix("normed"), q = matrix("q"), k = matrix("k"), v = matrix("v"), mixed = matrix("mixed"), y = matrix("attended");
     norm(a.norm, Activation::none, x.pixels, normed);
     emit_dense(program_, a.q, normed, q);
@@ -141,7 +144,7 @@ Picture Emitter::middle(const Middle& m, const Picture& x) {
 
 Picture Emitter::out(const NormLayer& n, const Conv& c, const Picture& x) {
     norm(n, Activation::silu, x.pixels, x.pixels);
-    return conv(c, x);
+    return last(c, x);
 }
 
 } // namespace atelier::vae

@@ -6,8 +6,11 @@ namespace atelier::vae {
 
 struct Conv {
     int64_t in = 0, out = 0, kernel = 3;
-    std::vector<float> weight; // (out, kernel, kernel, in), repacked from (out, in, kernel, kernel)
+    WeightFormat format = WeightFormat::f32; // the checkpoint's
+    std::vector<std::byte> values;           // (out, kernel, kernel, in), repacked from (out, in, kernel, kernel)
     std::vector<float> bias;
+
+    Weight weight() const; // a view of `values`
 };
 
 struct Resnet { // x + conv2(silu(norm2(conv1(silu(norm1(x)))))), x through a 1x1 convolution where the channels change
@@ -41,11 +44,12 @@ void pack(ConstantPack&, const Conv&);
 void pack(ConstantPack&, const Resnet&);
 void pack(ConstantPack&, const Middle&);
 
-// Emits the layers' ops into one program.
+// Emits the layers' ops into one program. Pictures between them are of the type `activations`; what `out` and `last` give is f32.
 class Emitter {
 public:
-    Emitter(Program& program, int64_t groups) : program_(program), groups_(groups) {}
+    Emitter(Program& program, int64_t groups, DType activations) : program_(program), groups_(groups), activations_(activations) {}
 
+    Picture last(const Conv&, const Picture& x);
     Picture conv(const Conv&, const Picture& x, const Sym& residual = {});
     Picture downsample(const Conv&, const Picture& x); // one row below and one column to the right of zeros, stride 2
     Picture upsample(const Conv&, const Picture& x);   // nearest neighbour, twice the size, then the convolution
@@ -55,11 +59,16 @@ public:
 
 private:
     Picture attention(const Attention&, const Picture& x);
-    Picture strided(const Conv&, const Picture& x, int64_t stride, int64_t pad_before, int64_t pad_after, const Sym& residual);
+    struct Steps {
+        int64_t stride = 1, pad_before = 0, pad_after = 0;
+        bool upsampled = false;
+    };
+    Picture emit(const Conv&, const Picture& x, const Steps&, const Sym& residual, DType type);
     void norm(const NormLayer&, Activation then, const Sym& x, const Sym& y);
 
     Program& program_;
     int64_t groups_;
+    DType activations_;
 };
 
 } // namespace atelier::vae

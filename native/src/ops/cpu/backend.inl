@@ -162,14 +162,6 @@ public:
         pool_.for_each(groups, [&](int64_t g, int) { normalise_group(x, weight, bias, g * width, width, eps, then, y); });
     }
 
-    void upsample_nearest2x(const View& x, int64_t height, int64_t width, const View& y) override {
-        rows(y, [&](int64_t i) {
-            const int64_t oy = i / (2 * width), ox = i % (2 * width);
-            (void)height;
-            std::memcpy(y.row(i), x.row(oy / 2 * width + ox / 2), static_cast<size_t>(x.cols) * 4);
-        });
-    }
-
     void embedding(const View& ids, const Weight& table, const View& y) override {
         for (int64_t i = 0; i < ids.rows; ++i) widen(table, static_cast<const int32_t*>(ids.data)[i * ids.ld], 0, table.cols, y.row(i));
     }

@@ -11,7 +11,8 @@ inline void gather(const Conv2dArgs& t, int64_t out_width, int64_t p0, int64_t r
             const int64_t tap = (k0 + k) / cin, c = (k0 + k) % cin;
             const int64_t count = lesser(cin - c, depth - k);
             const int64_t iy = oy * t.stride + tap / t.kernel - t.pad_top, ix = ox * t.stride + tap % t.kernel - t.pad_left;
-            if (iy >= 0 && iy < t.height && ix >= 0 && ix < t.width) std::memcpy(to + k, t.x.row(iy * t.width + ix) + c, static_cast<size_t>(count) * 4);
+            const int64_t pixel = t.upsampled ? iy / 2 * (t.width / 2) + ix / 2 : iy * t.width + ix;
+            if (iy >= 0 && iy < t.height && ix >= 0 && ix < t.width) std::memcpy(to + k, t.x.row(pixel) + c, static_cast<size_t>(count) * 4);
             else std::memset(to + k, 0, static_cast<size_t>(count) * 4);
             k += count;
         }
@@ -21,10 +22,7 @@ inline void gather(const Conv2dArgs& t, int64_t out_width, int64_t p0, int64_t r
 inline void convolve(ThreadPool& pool, float* workspace, int64_t stride, const Conv2dArgs& t) {
     const int64_t out_width = (t.width + t.pad_left + t.pad_right - t.kernel) / t.stride + 1;
     const int64_t M = t.y.rows, N = t.y.cols, K = t.kernel * t.kernel * t.x.cols;
-    Segment segment{nullptr, 0, 0, K, {}, true};
-    segment.w.rows = N;
-    segment.w.cols = K;
-    segment.w.dense = t.weight;
+    Segment segment{nullptr, 0, 0, K, t.weight, true};
     Epilogue epilogue;
     epilogue.bias = t.bias;
     epilogue.residual = t.residual.f32();

@@ -63,7 +63,6 @@ public:
     void group_norm(const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation then, const View& y) override {
         kernels::group_norm(stream(), x, weight, bias, groups, eps, then, y, room_.partials, room_.stats);
     }
-    void upsample_nearest2x(const View& x, int64_t, int64_t width, const View& y) override { kernels::upsample_nearest2x(stream(), x, width, y); }
     void embedding(const View& ids, const Weight& table, const View& y) override { kernels::embedding(stream(), ids, table, y); }
 
     void copy(const View& x, const View& y) override { kernels::copy(stream(), x, y); }

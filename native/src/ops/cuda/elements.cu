@@ -57,13 +57,6 @@ __global__ void map_kernel(F f, Rows<T> out, Rows<In>... in) {
     if (at.col < out.cols / W) put<T, W>(out.row(at.row) + W * at.col, f, load<W>(in.row(at.row) + W * at.col)...);
 }
 
-__global__ void upsample_kernel(View x, int64_t width, View y) {
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
-    if (at.col >= y.cols) return;
-    const int64_t oy = at.row / (2 * width), ox = at.row % (2 * width);
-    y.row(at.row)[at.col] = x.row(oy / 2 * width + ox / 2)[at.col];
-}
-
 template <class T, int W, class F, class... In>
 void run_map(cudaStream_t stream, const F& f, const Rows<T>& out, const Rows<In>&... in) {
     launch(stream, maps::element_blocks(out.rows, out.cols / W, kThreads), kThreads, 0, map_kernel<T, W, F, In...>, f, out, in...);
@@ -109,10 +102,6 @@ void flow_noise(cudaStream_t s, const View& latents, const View& noise, const Vi
 void euler_step(cudaStream_t s, const View& latents, const View& velocity, float dt, const View& out) {
     only_f32("euler_step", {latents});
     map(s, "euler_step", Euler{dt}, out, latents, velocity);
-}
-void upsample_nearest2x(cudaStream_t s, const View& x, int64_t width, const View& y) {
-    only_f32("upsample_nearest2x", {x, y});
-    launch(s, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, upsample_kernel, x, width, y);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

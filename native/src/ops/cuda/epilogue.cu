@@ -46,13 +46,15 @@ __global__ void dx_kernel(Rows<float> sum, Rows<float> dxa, Rows<float> a, bool 
     store(dx.row(at.row) + col, low);
 }
 
-__global__ void conv_kernel(View y, const float* bias, View residual) {
-    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
-    if (at.col >= y.cols) return;
-    float v = y.row(at.row)[at.col];
-    if (bias) v += bias[at.col];
-    if (residual) v += residual.row(at.row)[at.col];
-    y.row(at.row)[at.col] = v;
+template <class T, int W>
+__global__ void conv_kernel(Rows<float> sum, const float* bias, Rows<T> residual, Rows<T> y) {
+    const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols / W, kThreads);
+    const int64_t col = W * at.col;
+    if (col >= y.cols) return;
+    Pack<W> v = load<W>(sum.row(at.row) + col);
+    const Pack<W> biases = bias ? load<W>(bias + col) : Pack<W>{}, more = residual ? load<W>(residual.row(at.row) + col) : Pack<W>{};
+    for (int k = 0; k < W; ++k) v[k] = v[k] + biases[k] + more[k];
+    store(y.row(at.row) + col, v);
 }
 
 } // namespace
@@ -74,8 +76,11 @@ void finish_dx(cudaStream_t stream, const View& sum, const View& dxa, const View
     });
 }
 
-void finish_conv(cudaStream_t stream, const View& y, const float* bias, const View& residual) {
-    if (bias || residual) launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, conv_kernel, y, bias, residual);
+void finish_conv(cudaStream_t stream, const View& sum, const float* bias, const View& residual, const View& y) {
+    const View biases{const_cast<float*>(bias), 1, y.cols, y.cols};
+    with_type_and_width(one_type("conv2d", {residual, y}), wide({sum, residual, y}) && wide({biases}), [&]<class T, int W>() {
+        launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, conv_kernel<T, W>, Rows<float>(sum), bias, Rows<T>(residual), Rows<T>(y));
+    });
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -14,13 +14,14 @@ constexpr size_t kRoom = kThreads / kWarp * sizeof(double);
 // -- arithmetic ------------------------------------------------------------------------------------------------------------------------
 
 // partials[group · runs + run]: the sum over that run's pixels; with `centred` of squares around stats[group].mean
-__global__ void group_sums_kernel(View x, int64_t width, int64_t runs, const float* stats, bool centred, double* partials) {
+template <class T>
+__global__ void group_sums_kernel(Rows<T> x, int64_t width, int64_t runs, const float* stats, bool centred, double* partials) {
     const int64_t group = blockIdx.x / runs;
     const maps::Run run = maps::run_of(blockIdx.x % runs, runs, x.rows);
     const float mean = centred ? stats[2 * group] : 0.0f;
     double sum = 0;
     for (int64_t i = run.begin * width + threadIdx.x; i < run.end * width; i += kThreads) {
-        const float d = x.row(i / width)[group * width + i % width] - mean;
+        const float d = widened(x.row(i / width)[group * width + i % width]) - mean;
         sum += centred ? static_cast<double>(d) * d : static_cast<double>(d);
     }
     sum = block_sum(sum, reinterpret_cast<double*>(shared_bytes()));
@@ -36,11 +37,13 @@ __global__ void group_stats_kernel(const double* partials, int64_t groups, int64
     stats[2 * group + centred] = static_cast<float>(centred ? 1.0 / sqrt(sum / elements + eps) : sum / elements);
 }
 
-__global__ void group_apply_kernel(View x, const float* weight, const float* bias, int64_t width, const float* stats, Activation then, View y) {
+template <class T>
+__global__ void group_apply_kernel(Rows<T> x, const float* weight, const float* bias, int64_t width, const float* stats, Activation then, Rows<T> y) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
     if (at.col >= y.cols) return;
     const int64_t group = at.col / width;
-    y.row(at.row)[at.col] = activate(then, normalised(x.row(at.row)[at.col], stats[2 * group], stats[2 * group + 1]) * weight[at.col] + bias[at.col]);
+    const float normal = normalised(widened(x.row(at.row)[at.col]), stats[2 * group], stats[2 * group + 1]);
+    y.row(at.row)[at.col] = narrowed<T>(activate(then, normal * weight[at.col] + bias[at.col]));
 }
 
 } // namespace
@@ -49,14 +52,16 @@ __global__ void group_apply_kernel(View x, const float* weight, const float* bia
 
 void group_norm(cudaStream_t stream, const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation then, const View& y, double* partials,
                 float* stats) {
-    only_f32("group_norm", {x, y});
     require(groups > 0 && groups <= kMostGroups && x.cols % groups == 0, ErrorCode::unsupported, "CUDA: ", x.cols, " channels in ", groups, " groups; at most ", kMostGroups);
     const int64_t width = x.cols / groups, most = kPartials / groups, wanted = maps::pieces(x.rows * width, 4 * kThreads), runs = wanted < most ? wanted : most;
-    for (const bool centred : {false, true}) {
-        launch(stream, groups * runs, kThreads, kRoom, group_sums_kernel, x, width, runs, stats, centred, partials);
-        launch(stream, maps::element_blocks(1, groups, kThreads), kThreads, 0, group_stats_kernel, partials, groups, runs, static_cast<double>(x.rows * width), eps, centred, stats);
-    }
-    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, group_apply_kernel, x, weight, bias, width, stats, then, y);
+    with_type(one_type("group_norm", {x, y}), [&]<class T>() {
+        for (const bool centred : {false, true}) {
+            launch(stream, groups * runs, kThreads, kRoom, group_sums_kernel<T>, Rows<T>(x), width, runs, stats, centred, partials);
+            launch(stream, maps::element_blocks(1, groups, kThreads), kThreads, 0, group_stats_kernel, partials, groups, runs, static_cast<double>(x.rows * width), eps,
+                   centred, stats);
+        }
+        launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, group_apply_kernel<T>, Rows<T>(x), weight, bias, width, stats, then, Rows<T>(y));
+    });
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

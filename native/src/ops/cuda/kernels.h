@@ -26,7 +26,6 @@ void add(cudaStream_t, const View& x, const View& y, const View& out);
 void mul(cudaStream_t, const View& x, const View& y, const View& out);
 void flow_noise(cudaStream_t, const View& latents, const View& noise, const View& sigma, const View& noisy);
 void euler_step(cudaStream_t, const View& latents, const View& velocity, float dt, const View& out);
-void upsample_nearest2x(cudaStream_t, const View& x, int64_t width, const View& y);
 
 // sums.cu: partial sums in double, in an order that depends on the shape alone
 constexpr int64_t kPartials = 1024; // doubles that `partials` holds
@@ -75,7 +74,7 @@ void embedding(cudaStream_t, const View& ids, const Weight& table, const View& y
 // v = sum + bias + scale · xa · bᵀ, rounded to y's type; pre = v; y = activation(v). bias, xa and b, pre may be null.
 void finish_linear(cudaStream_t, const View& sum, const float* bias, const View& xa, const View& b, float scale, Activation, const View& y, const View& pre);
 void finish_dx(cudaStream_t, const View& sum, const View& dxa, const View& a, bool accumulate, const View& dx); // dx (+)= sum + dxa · a
-void finish_conv(cudaStream_t, const View& y, const float* bias, const View& residual);                   // y += bias + residual, both may be null
+void finish_conv(cudaStream_t, const View& sum, const float* bias, const View& residual, const View& y);   // y = sum + bias + residual, both may be null
 
 // group_norm.cu. partials: kPartials doubles; stats: (groups, 2) floats
 constexpr int64_t kMostGroups = kPartials / 8;

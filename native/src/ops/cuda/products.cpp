@@ -157,19 +157,22 @@ void Products::linear_dx(cudaStream_t stream, const LinearDxArgs& t) {
 
 // Patches of a run of pixels are gathered just before they are multiplied; the whole matrix of patches never exists.
 void Products::conv2d(cudaStream_t stream, const Conv2dArgs& t) {
-    only_f32("conv2d", {t.x, t.residual, t.y});
+    one_type("conv2d", {t.x});
     const int64_t out_width = (t.width + t.pad_left + t.pad_right - t.kernel) / t.stride + 1;
-    const Weight weight{WeightFormat::f32, t.y.cols, t.kernel * t.kernel * t.x.cols, t.weight, {}};
-    const Way way{SlabOf::rows};
-    const int64_t ld = padded(weight.cols);
-    in_runs(weight.rows, slab_size(weight, way), [&](int64_t first, int64_t count) {
-        const Operand w = slab(stream, weight, way, first, count);
-        in_runs(t.y.rows, chunk_rows(2 * ld), [&](int64_t pixel, int64_t pixels) {
+    const bool follows = t.bias || t.residual;
+    const Way way{SlabOf::rows, DType::bf16, follows && one_type("conv2d", {t.y, t.residual}) == DType::bf16};
+    const int64_t ld = padded(t.weight.cols), each = slab_size(t.weight, way), sum_bytes = way.aside ? padded(each) * static_cast<int64_t>(sizeof(float)) : 0;
+    const int64_t chunk = chunk_rows(2 * ld + sum_bytes);
+    float* const sums = reinterpret_cast<float*>(room_.rows + chunk * ld); // behind the patches
+    in_runs(t.weight.rows, each, [&](int64_t first, int64_t count) {
+        const Operand w = slab(stream, t.weight, way, first, count);
+        in_runs(t.y.rows, chunk, [&](int64_t pixel, int64_t pixels) {
             gather_patches(stream, t, out_width, pixel, pixels, room_.rows, ld);
-            product_->multiply(stream, {pixels, count, ld, room_.rows, ld, w.data, w.ld, true, t.y.row(pixel) + first, t.y.ld, false});
+            const View y = part(t.y, pixel, pixels, first, count), sum = way.aside ? View{sums, pixels, count, padded(count)} : y;
+            multiply(stream, way, t.weight.cols, {pixel, pixels, first, count, {room_.rows, ld}, w, sum}, sum, false);
+            if (follows) finish_conv(stream, sum, t.bias ? t.bias + first : nullptr, part(t.residual, pixel, pixels, first, count), y);
         });
     });
-    finish_conv(stream, t.y, t.bias, t.residual);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -36,13 +36,15 @@ __global__ void weight_kernel(Weight w, WeightPart part, uint16_t* out, int64_t 
     out[at.row * ld + at.col] = at.col < part.cols ? float_to_bf16(element(w, Nf4Codes{}, part.row + at.row, part.col + at.col)) : uint16_t{0};
 }
 
-__global__ void patches_kernel(Conv2dArgs t, int64_t out_width, int64_t first, uint16_t* out, int64_t ld) {
+template <class T>
+__global__ void patches_kernel(Rows<T> x, Conv2dArgs t, int64_t out_width, int64_t first, uint16_t* out, int64_t ld) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
     if (at.col >= ld) return;
     float v = 0;
-    if (at.col < t.kernel * t.kernel * t.x.cols) {
-        const maps::Tap tap = maps::conv_tap(first + at.row, at.col, out_width, t.x.cols, t.kernel, t.stride, t.pad_top, t.pad_left);
-        if (tap.y >= 0 && tap.y < t.height && tap.x >= 0 && tap.x < t.width) v = t.x.row(tap.y * t.width + tap.x)[tap.channel];
+    if (at.col < t.kernel * t.kernel * x.cols) {
+        const maps::Tap tap = maps::conv_tap(first + at.row, at.col, out_width, x.cols, t.kernel, t.stride, t.pad_top, t.pad_left);
+        const int half = t.upsampled; // two by two pixels read one
+        if (tap.y >= 0 && tap.y < t.height && tap.x >= 0 && tap.x < t.width) v = widened(x.row((tap.y >> half) * (t.width >> half) + (tap.x >> half))[tap.channel]);
     }
     out[at.row * ld + at.col] = float_to_bf16(v);
 }
@@ -67,7 +69,9 @@ void narrow_weight(cudaStream_t stream, const Weight& w, const WeightPart& part,
 }
 
 void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width, int64_t first, int64_t pixels, uint16_t* out, int64_t ld) {
-    launch(stream, maps::element_blocks(pixels, ld, kThreads), kThreads, 0, patches_kernel, t, out_width, first, out, ld);
+    with_type(t.x.dtype, [&]<class T>() {
+        launch(stream, maps::element_blocks(pixels, ld, kThreads), kThreads, 0, patches_kernel<T>, Rows<T>(t.x), t, out_width, first, out, ld);
+    });
 }
 
 void embedding(cudaStream_t stream, const View& ids, const Weight& table, const View& y) {
