@@ -146,7 +146,8 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
     group("choice", {{"keepInput", static_cast<double>(c.keep_input)},
                      {"keepAttention", static_cast<double>(c.keep_attention)},
                      {"keepAll", static_cast<double>(c.keep_all)},
-                     {"resident", static_cast<double>(c.resident)}})
+                     {"resident", static_cast<double>(c.resident)},
+                     {"widened", static_cast<double>(c.widened)}})
         .Set("modulationResident", Napi::Boolean::New(env, c.modulation_resident));
     const MemoryPlan::Time& t = plan.time;
     group("time", {{"totalMs", t.total_ms},

@@ -22,7 +22,7 @@ export function cardLines({ choice, time }: MemoryPlan, options: ITrainOptions, 
   return [
     'what the memory is spent on',
     `  kept for backward      ${[[choice.keepAll, 'all'], [choice.keepAttention, 'attention'], [choice.keepInput, 'the input alone']].map(([count, what]) => `${what} of ${count}`).join(', ')} blocks`,
-    `  weights                ${choice.resident} of ${blocks} blocks stay on the card${choice.resident < blocks ? ', the others are fetched for each use' : ''}; modulation ${choice.modulationResident ? 'stays' : 'is fetched'}`,
+    `  weights                ${choice.resident} of ${blocks} blocks stay on the card${choice.resident < blocks ? ', the others are fetched for each use' : ''}${choice.widened ? `, ${choice.widened} of them widened to bf16` : ''}; modulation ${choice.modulationResident ? 'stays' : 'is fetched'}`,
     `time by a model of the ${card}'s published rates, not measured`,
     `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
     `  fetching beside it     ${milliseconds(time.forwardFetchMs)} in forward, ${milliseconds(time.backwardFetchMs)} in backward`,
@@ -40,6 +40,7 @@ export function cardObject({ choice, time, contextBytes }: MemoryPlan, options: 
     keep_attention: choice.keepAttention,
     keep_all: choice.keepAll,
     resident_blocks: choice.resident,
+    widened_blocks: choice.widened,
     blocks: blocksOf(choice),
     modulation_resident: choice.modulationResident,
     predicted: {

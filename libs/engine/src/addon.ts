@@ -95,6 +95,8 @@ export interface MemoryChoice {
   keepAll: number;
   /** Blocks whose weights stay on the device; the others' are fetched for each use. */
   resident: number;
+  /** Of the resident blocks: those whose NF4 weights are kept as the bf16 that products take. */
+  widened: number;
   modulationResident: boolean;
 }
 

@@ -148,6 +148,7 @@ struct MemoryPlan {
         int64_t keep_input = 0, keep_attention = 0, keep_all = 0; // blocks by what they keep for backward
         int64_t resident = 0;                                     // blocks whose weights stay on the device; the others' are fetched for each use
         bool modulation_resident = true;
+        int64_t widened = 0; // of the resident blocks: NF4 weights are kept as the bf16 that products take
     } choice;
     // A micro-step of the largest shape by the rates of a card's profile: a model, never measured. All zero on the CPU.
     struct Time {

@@ -52,7 +52,7 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
 MemoryPlan::Choice summary(const MemoryChoice& choice) {
     const auto keeping = [&](BlockKeep keep) { return std::count(choice.keep.begin(), choice.keep.end(), keep); };
     return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), std::count(choice.resident.begin(), choice.resident.end(), true),
-            choice.modulation_resident};
+            choice.modulation_resident, std::count(choice.widened.begin(), choice.widened.end(), true)};
 }
 
 MemoryPlan::Time summary(const StepTime& t) {

@@ -94,7 +94,7 @@ struct Trainer::Impl {
     MemoryPlan plan() const {
         MemoryPlan plan;
         plan.arena_bytes = arena_bytes;
-        plan.weight_bytes = PlacedUnits::device_bytes(flux.packs, resident_units(flux.dims(), choice));
+        plan.weight_bytes = PlacedUnits::device_bytes(flux.packs, unit_residence(flux.dims(), choice));
         plan.state_bytes = bank.bytes() + host_bytes;
         plan.workspace_bytes = flux.ops().workspace_bytes();
         plan.context_bytes = profile().context_bytes;
@@ -104,7 +104,7 @@ struct Trainer::Impl {
     }
 
     void reserve() {
-        weights = model->impl->place(resident_units(flux.dims(), choice));
+        weights = model->impl->place(unit_residence(flux.dims(), choice));
         arena = std::make_unique<Arena>(flux.memory(), arena_bytes);
         for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
         for (const auto& p : programs) p->place(flux.memory(), *weights);

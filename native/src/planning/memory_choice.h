@@ -17,6 +17,9 @@ struct MemoryChoice {
     std::vector<BlockKeep> keep;   // double blocks, then single blocks
     std::vector<bool> resident;    // the same order: weights stay on the device; else they are fetched before each use
     bool modulation_resident = true; // the modulation linears of all blocks, which only forward needs
+    std::vector<bool> widened = {};  // the same order, resident blocks alone: NF4 weights are kept as the bf16 that products take; empty: none
+
+    bool widens(size_t block) const { return !widened.empty() && widened[block]; }
 };
 
 // Weights resident, and with `recompute` block inputs alone. The last block keeps all even then: its backward follows its forward at once.
