@@ -119,6 +119,7 @@ TEST_CASE("training: every budget computes the bits of an unlimited one, in the 
             CHECK(plan.choice.resident == 5);
             CHECK(plan.choice.modulation_resident);
             CHECK(plan.choice.keep_all == 5);
+            CHECK(plan.choice.widened == 5); // the others widen what they multiply: equal states show equal bits
             most = plan.total_bytes();
             state = train(unlimited, model->dims());
         }
