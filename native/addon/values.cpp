@@ -149,6 +149,7 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
                      {"keepAll", static_cast<double>(c.keep_all)},
                      {"parked", static_cast<double>(c.parked)},
                      {"resident", static_cast<double>(c.resident)},
+                     {"widened", static_cast<double>(c.widened)},
                      {"together", static_cast<double>(c.together)}})
         .Set("modulationResident", Napi::Boolean::New(env, c.modulation_resident));
     const MemoryPlan::Time& t = plan.time;

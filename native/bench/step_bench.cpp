@@ -186,10 +186,11 @@ struct Bench {
         }
         const auto mb = [](uint64_t bytes) { return static_cast<double>(bytes) / 1048576; };
         std::printf("%s, \"budget\": %llu, \"runs\": %d, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, \"planned_mb\": %.1f, \"arena_mb\": %.1f, "
-                    "\"weights_mb\": %.1f, \"keep_all\": %lld, \"resident\": %lld, \"together\": %lld%s, \"last_loss\": %.5f}\n",
+                    "\"weights_mb\": %.1f, \"keep_all\": %lld, \"parked\": %lld, \"resident\": %lld, \"widened\": %lld, \"together\": %lld%s, \"last_loss\": %.5f}\n",
                     head().c_str(), static_cast<unsigned long long>(budget), o.runs, median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"),
                     mb(plan.total_bytes()), mb(plan.arena_bytes), mb(plan.weight_bytes), static_cast<long long>(plan.choice.keep_all),
-                    static_cast<long long>(plan.choice.resident), static_cast<long long>(plan.choice.together), card.field().c_str(), loss);
+                    static_cast<long long>(plan.choice.parked), static_cast<long long>(plan.choice.resident), static_cast<long long>(plan.choice.widened),
+                    static_cast<long long>(plan.choice.together), card.field().c_str(), loss);
     }
 
     void infer() const {

@@ -99,6 +99,8 @@ export interface MemoryChoice {
   parked: number;
   /** Blocks whose weights stay on the device; the others' are fetched for each use. */
   resident: number;
+  /** Of the resident blocks: those whose NF4 weights are kept as the bf16 that products take. */
+  widened: number;
   modulationResident: boolean;
   /** Samples of one shape that pass the blocks at once: what is fetched is fetched once for all of them. */
   together: number;

@@ -150,6 +150,7 @@ struct MemoryPlan {
         int64_t parked = 0;                                       // of the last two, those whose kept tensors wait in host memory
         int64_t resident = 0;                                     // blocks whose weights stay on the device; the others' are fetched for each use
         bool modulation_resident = true;
+        int64_t widened = 0; // of the resident blocks: NF4 weights are kept as the bf16 that products take
         int64_t together = 0; // samples of one shape that pass the blocks at once in micro_steps; what is fetched is fetched once for all of them
     } choice;
     // A micro-step of the largest shape by the rates of a card's profile: a model, never measured. All zero on the CPU.

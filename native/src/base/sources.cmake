@@ -1,6 +1,7 @@
 target_sources(atelier PRIVATE
   src/base/atomic_file.cpp
   src/base/error.cpp
+  src/base/machine_memory.cpp
   src/base/mapped_file.cpp
   src/base/thread_pool.cpp
 )

@@ -57,6 +57,7 @@ std::shared_ptr<Device> Device::of(std::unique_ptr<Impl> impl) {
     std::shared_ptr<Device> device(new Device);
     device->impl = std::move(impl);
     device->impl->profile.activations = device->impl->ops->activations();
+    device->impl->profile.widens = device->impl->ops->widener() != nullptr;
     return device;
 }
 

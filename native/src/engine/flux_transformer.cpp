@@ -12,11 +12,12 @@ FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w) : device(
     for_each_linear(weights.layers(), [&](const std::string& path, const Linear&, int64_t in, int64_t out) { modules.push_back({path, in, out}); });
 }
 
-std::shared_ptr<const PlacedUnits> FluxTransformer::Impl::place(const std::vector<bool>& resident) {
+std::shared_ptr<const PlacedUnits> FluxTransformer::Impl::place(const std::vector<Residence>& residence) {
     const std::lock_guard lock(placing_);
-    if (placed_ && placed_->resident() == resident) return placed_;
+    if (placed_ && placed_->residence() == residence) return placed_;
     placed_.reset(); // before more is reserved
-    return placed_ = std::make_shared<PlacedUnits>(memory(), packs, resident);
+    const std::lock_guard busy(device->impl->busy); // weights are widened over the workspace
+    return placed_ = std::make_shared<PlacedUnits>(memory(), packs, residence, ops().widener());
 }
 
 uint64_t FluxTransformer::Impl::free_bytes() const {
@@ -24,10 +25,10 @@ uint64_t FluxTransformer::Impl::free_bytes() const {
     return usable_bytes(memory()) + (placed_.use_count() == 1 ? placed_->device_bytes() : 0);
 }
 
-std::vector<bool> FluxTransformer::Impl::residence_beside(uint64_t other_bytes, uint64_t budget) const {
+std::vector<Residence> FluxTransformer::Impl::residence_beside(uint64_t other_bytes, uint64_t budget) const {
     if (!budget) {
         const std::lock_guard lock(placing_);
-        if (placed_) return placed_->resident();
+        if (placed_) return placed_->residence();
     }
     const uint64_t available = budget ? budget : free_bytes();
     return PlacedUnits::residence_within(memory(), packs, available - std::min(available, other_bytes), "the transformer's weights");

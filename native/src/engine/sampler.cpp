@@ -58,7 +58,7 @@ struct Sampler::Impl {
     }
 
     // Which weights stay on the device: with a budget, of what it leaves beside what is reserved already.
-    std::vector<bool> residence(const Request& r) const {
+    std::vector<Residence> residence(const Request& r) const {
         const uint64_t reserved = flux().ops().workspace_bytes() + flux().device->impl->profile.context_bytes + adapted.bytes();
         const uint64_t left = r.memory_budget - std::min(r.memory_budget, reserved);
         const uint64_t arena = std::max(programs->bytes(), r.decode_bytes); // one is given back before the other is reserved

@@ -45,11 +45,11 @@ struct T5Text::Impl {
         const uint64_t reserved = device->impl->ops->workspace_bytes() + device->impl->profile.context_bytes;
         const uint64_t available = budget ? budget - std::min(budget, reserved) : usable_bytes(memory());
         const auto pass_bytes = [&](size_t captions) { return Pass(model, captions, tokens, nullptr).program.plan().arena_bytes + bias_bytes(tokens); };
-        const auto fits = [&](size_t captions, bool resident) {
-            return pass_bytes(captions) + PlacedUnits::device_bytes(packs, std::vector(packs.units.size(), resident)) <= available;
+        const auto fits = [&](size_t captions, Residence residence) {
+            return pass_bytes(captions) + PlacedUnits::device_bytes(packs, std::vector(packs.units.size(), residence)) <= available;
         };
-        together = memory().on_host() || fits(1, true) ? 1 : kMostTogether;
-        while (together > 1 && !fits(together, false)) --together;
+        together = memory().on_host() || fits(1, Residence::resident) ? 1 : kMostTogether;
+        while (together > 1 && !fits(together, Residence::fetched)) --together;
         const uint64_t beside = pass_bytes(together);
         placed = std::make_unique<PlacedUnits>(memory(), packs,
                                                PlacedUnits::residence_within(memory(), packs, available - std::min(available, beside), "the T5 encoder's weights"));

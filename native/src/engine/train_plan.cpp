@@ -1,9 +1,9 @@
 #include "engine/train_plan.h"
 #include "base/error.h"
+#include "base/machine_memory.h"
 #include "training/schedules.h"
 #include <algorithm>
 #include <cmath>
-#include <unistd.h>
 
 namespace atelier {
 
@@ -50,12 +50,13 @@ uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>
     return tables + 3 * static_cast<uint64_t>(latents) * sizeof(float);
 }
 
-uint64_t spare_host_bytes() { return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) / 2; }
+uint64_t spare_host_bytes() { return machine_memory() / 2; }
 
 MemoryPlan::Choice summary(const MemoryChoice& choice, int64_t together) {
     const auto keeping = [&](BlockKeep keep) { return std::count(choice.keep.begin(), choice.keep.end(), keep); };
     const auto set = [](const std::vector<bool>& blocks) { return std::count(blocks.begin(), blocks.end(), true); };
-    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), set(choice.parked), set(choice.resident), choice.modulation_resident, together};
+    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), set(choice.parked), set(choice.resident), choice.modulation_resident,
+            set(choice.widened), together};
 }
 
 MemoryPlan::Time summary(const StepTime& t) {

@@ -15,7 +15,7 @@ std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<T
 // What training holds beside arena, weights and adapter: rotary tables, and one sample's latents and noise.
 uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>& shapes);
 
-// The share of this machine's memory that fetched weights and parked tensors may take, page-locked.
+// The share of the memory this process may have that fetched weights and parked tensors may take, page-locked.
 uint64_t spare_host_bytes();
 
 MemoryPlan::Choice summary(const MemoryChoice& choice, int64_t together);

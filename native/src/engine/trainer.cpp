@@ -132,7 +132,7 @@ struct Trainer::Impl {
     MemoryPlan plan() const {
         MemoryPlan plan;
         plan.arena_bytes = arena_bytes;
-        plan.weight_bytes = PlacedUnits::device_bytes(flux.packs, resident_units(flux.dims(), choice));
+        plan.weight_bytes = PlacedUnits::device_bytes(flux.packs, unit_residence(flux.dims(), choice));
         plan.state_bytes = bank.bytes() + host_bytes;
         plan.workspace_bytes = flux.ops().workspace_bytes();
         plan.context_bytes = profile().context_bytes;
@@ -143,7 +143,7 @@ struct Trainer::Impl {
     }
 
     void reserve() {
-        weights = model->impl->place(resident_units(flux.dims(), choice));
+        weights = model->impl->place(unit_residence(flux.dims(), choice));
         arena = std::make_unique<Arena>(flux.memory(), arena_bytes);
         if (parked_bytes) parked = std::make_unique<HostArena>(flux.memory(), parked_bytes);
         for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));

@@ -36,7 +36,7 @@ struct Vae::Impl {
     Memory& memory() const { return device->impl->ops->memory(); }
     // On the device from the first use on: a plan asks for sizes before there is room.
     const Constants& constants() {
-        if (!placed) placed = std::make_unique<PlacedUnits>(memory(), packs, std::vector<bool>());
+        if (!placed) placed = std::make_unique<PlacedUnits>(memory(), packs, std::vector<Residence>());
         return placed->constants();
     }
 

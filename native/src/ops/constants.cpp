@@ -34,15 +34,27 @@ uint64_t packed_bytes(const Weight& weight) {
 
 std::span<const float> ConstantPack::shared_code() { return signed_dynamic_map().values; }
 
-void ConstantPack::add(const void* host, uint64_t bytes) {
-    if (!host || !bytes) return;
-    const auto [it, fresh] = ranges_.try_emplace(static_cast<const std::byte*>(host), Range{bytes, bytes_});
+void ConstantPack::add(const void* host, uint64_t bytes) { add(host, bytes, false); }
+
+bool ConstantPack::add(const void* host, uint64_t bytes, bool nf4) {
+    if (!host || !bytes) return false;
+    const auto [it, fresh] = ranges_.try_emplace(static_cast<const std::byte*>(host), Range{bytes, bytes_, nf4});
     if (fresh) bytes_ += packed_bytes(bytes);
     else require(it->second.bytes == bytes, ErrorCode::internal, "one constant of two sizes: ", it->second.bytes, " and ", bytes, " bytes");
+    return fresh;
 }
 
 void ConstantPack::add(const Weight& w) {
-    for_each_part(w, [&](const void* host, uint64_t bytes) { add(host, bytes); });
+    const bool nf4 = w.format == WeightFormat::nf4;
+    bool fresh = false;
+    for_each_part(w, [&](const void* host, uint64_t bytes) { fresh |= add(host, bytes, nf4); });
+    if (nf4 && fresh) nf4_.push_back(w);
+}
+
+uint64_t ConstantPack::widened_bytes() const {
+    uint64_t sum = 0;
+    for_each_widened([&](const std::byte*, uint64_t bytes, uint64_t) { sum += packed_bytes(bytes); }, [&](const Weight& w, uint64_t) { sum += atelier::widened_bytes(w); });
+    return sum;
 }
 
 Constants::~Constants() {
@@ -76,6 +88,19 @@ void Constants::put(const ConstantPack& pack, const std::byte* device) {
     });
 }
 
+void Constants::put_widened(const ConstantPack& pack, const std::byte* device) {
+    const auto once = [](bool fresh) { require(fresh, ErrorCode::internal, "a constant is in two places of the device"); };
+    pack.for_each_widened([&](const std::byte* host, uint64_t bytes, uint64_t offset) { once(ranges_.try_emplace(host, Range{bytes, device + offset}).second); },
+                          [&](const Weight& w, uint64_t offset) { once(widened_.try_emplace(w.nf4.packed, device + offset).second); });
+}
+
+const std::byte* Constants::find_widened(const uint8_t* packed) const {
+    if (const auto it = widened_.find(packed); it != widened_.end()) return it->second;
+    for (const Constants* level : below_)
+        if (const std::byte* found = level->find_widened(packed)) return found;
+    return nullptr;
+}
+
 const std::byte* Constants::find(const std::byte* host) const {
     const auto after = ranges_.upper_bound(host);
     if (after != ranges_.begin()) {
@@ -100,6 +125,8 @@ View Constants::at(View host) const {
 }
 
 Weight Constants::at(Weight w) const {
+    if (w.format == WeightFormat::nf4)
+        if (const std::byte* dense = find_widened(w.nf4.packed)) return {WeightFormat::bf16, w.rows, w.cols, dense, {}};
     w.dense = at(w.dense);
     w.nf4.packed = static_cast<const uint8_t*>(at(static_cast<const void*>(w.nf4.packed)));
     w.nf4.absmax = at(w.nf4.absmax);

@@ -12,6 +12,7 @@
 // Sums are fp32 everywhere.
 #pragma once
 #include "ops/memory.h"
+#include "ops/widener.h"
 #include "quant/weight.h"
 #include "tensor/view.h"
 #include <cstdint>
@@ -102,6 +103,9 @@ public:
     virtual uint64_t workspace_bytes() const = 0; // fixed at construction, counted in every plan
     virtual Memory& memory() = 0;                 // where Views point
     virtual DType activations() const { return DType::f32; } // what models should give their large matrices and those matrices' gradients
+
+    // Null where NF4 weights are never widened. A linear gives the same bits for what it makes of a weight as for the weight itself.
+    virtual Widener* widener() { return nullptr; }
 
     // -- matrix products -------------------------------------------------------------------------------------------
     virtual void linear(const LinearArgs&) = 0;

@@ -1,7 +1,9 @@
-// A model's constants on a device in units (a block's weights, say): some stay there, the others live in page-locked host memory and pass
+// A model's constants on a device in units (a block's weights, say): some stay there, NF4 weights widened or not, the others live in page-locked host memory and pass
 // through a ring of slots while programs run.
 #pragma once
 #include "ops/constants.h"
+#include "ops/widener.h"
+#include "planning/residence.h"
 #include "planning/stream_schedule.h"
 #include "tensor/arena.h"
 #include <functional>
@@ -17,24 +19,24 @@ struct UnitPacks {
 
 class PlacedUnits {
 public:
-    // resident: by unit; the others take the slots of their kind in turn. `packs` is not needed later. Where ops read host memory nothing is copied and every unit
-    // is resident. resource_exhausted if it does not fit.
-    PlacedUnits(Memory& memory, const UnitPacks& packs, std::vector<bool> resident);
+    // residence: by unit; fetched ones take the slots of their kind in turn. `packs` is not needed later. Where ops read host memory nothing is copied
+    // and every unit is resident. widener: of the same backend, where a unit is to be widened. resource_exhausted if it does not fit.
+    PlacedUnits(Memory& memory, const UnitPacks& packs, std::vector<Residence> residence, Widener* widener = nullptr);
     PlacedUnits(const PlacedUnits&) = delete;
     PlacedUnits& operator=(const PlacedUnits&) = delete;
 
     // As many units as fit into `bytes` with all that is reserved for them; all where ops read host memory. resource_exhausted, saying what `what`
     // needs.
-    static std::vector<bool> residence_within(const Memory& memory, const UnitPacks& packs, uint64_t bytes, const char* what);
+    static std::vector<Residence> residence_within(const Memory& memory, const UnitPacks& packs, uint64_t bytes, const char* what);
     // Bytes that the constructor reserves on a device.
-    static uint64_t device_bytes(const UnitPacks& packs, const std::vector<bool>& resident);
+    static uint64_t device_bytes(const UnitPacks& packs, const std::vector<Residence>& residence);
     uint64_t device_bytes() const { return device_bytes_; } // 0 on the host
 
     const Constants& constants() const { return constants_; } // of a streamed unit: its place in its slot
-    const std::vector<bool>& resident() const { return resident_; }
-    int slot(size_t unit) const { return streamed_[unit].slot; } // -1: resident
+    const std::vector<Residence>& residence() const { return residence_; }
+    int slot(size_t unit) const { return streamed_[unit].slot; } // -1: not fetched
 
-    // Brings a unit that is not resident to its slot, beside the ops. Ops that are issued after await() see it; of a resident one they do always.
+    // Brings a unit that is not resident to its slot, beside the ops. Ops that are issued after await() see it; of another they do always.
     void fetch(size_t unit) const;
     void await(size_t unit) const {
         if (slot(unit) >= 0) memory_.await(slot(unit));
@@ -49,7 +51,7 @@ private:
 
     Memory& memory_;
     Constants constants_;
-    std::vector<bool> resident_;
+    std::vector<Residence> residence_;
     std::vector<Streamed> streamed_; // by unit
     std::unique_ptr<Arena> device_;
     std::unique_ptr<std::byte, std::function<void(std::byte*)>> host_; // page-locked: what fetches read

@@ -17,7 +17,7 @@ endif()
 # The CUDA backend. The tests compile these for the CPU too.
 set(ATELIER_CUDA_KERNELS adamw dequant elements epilogue flash_attention fp8 group_norm lora plain_attention row_product rows staging sums)
 list(TRANSFORM ATELIER_CUDA_KERNELS REPLACE "(.+)" "src/ops/cuda/\\1.cu")
-set(ATELIER_CUDA_BACKEND backend cublaslt_library cublaslt_product cuda_memory matrix_product products workspace)
+set(ATELIER_CUDA_BACKEND backend cublaslt_library cublaslt_product cuda_memory matrix_product nf4_widener products workspace)
 list(TRANSFORM ATELIER_CUDA_BACKEND REPLACE "(.+)" "src/ops/cuda/\\1.cpp")
 if(ATELIER_WITH_CUDA)
   set(card src/ops/cuda/cublaslt_api_check.cpp src/ops/cuda/cuda_ops.cpp)

@@ -16,6 +16,7 @@ DeviceProfile card(const char* name, double tflops, double terabytes, double hos
     p.memory = terabytes * 1e9 * memory;
     p.host_copy = host * 1e6;
     p.activations = DType::bf16;
+    p.widens = true;
     p.context_bytes = 450'000'000;
     p.workspace_bytes = 103'689'472; // of ops/cuda/workspace.h: a slab of weights, rows, cuBLASLt's own
     return p;

@@ -16,6 +16,7 @@ struct DeviceProfile {
     double memory = 0;            // bytes/ms of the device's memory
     double host_copy = 0;         // bytes/ms from host memory; 0: the device computes in host memory, weights need no copy
     DType activations = DType::f32; // Ops::activations
+    bool widens = false;          // whether Ops::widener is there
     uint64_t context_bytes = 0;   // what the driver takes before anything is reserved
     uint64_t workspace_bytes = 0; // Ops::workspace_bytes
 };

@@ -21,6 +21,9 @@ struct MemoryChoice {
     std::vector<bool> parked;        // the same order, or empty for none: what is kept beyond the block's input waits in host memory
 
     bool parks(size_t block) const { return block < parked.size() && parked[block]; }
+    std::vector<bool> widened = {};  // the same order, resident blocks alone: NF4 weights are kept as the bf16 that products take; empty: none
+
+    bool widens(size_t block) const { return !widened.empty() && widened[block]; }
 };
 
 // Weights resident, and with `recompute` block inputs alone. The last block keeps all even then: its backward follows its forward at once.

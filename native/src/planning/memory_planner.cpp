@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "planning/residence.h"
 #include "planning/stream_schedule.h"
+#include "planning/widening.h"
 #include <algorithm>
 #include <functional>
 #include <limits>
@@ -247,7 +248,7 @@ uint64_t device_weight_bytes(const PlannerTask& task, const MemoryChoice& choice
     uint64_t resident = choice.modulation_resident ? task.modulation_bytes : kStreamSlots * task.modulation_slot_bytes, slot = 0;
     for (size_t i = 0; i < task.blocks.size(); ++i) {
         if (choice.resident[i])
-            resident += task.blocks[i].weight_bytes;
+            resident += choice.widens(i) ? task.blocks[i].widened_bytes : task.blocks[i].weight_bytes;
         else
             slot = std::max(slot, task.blocks[i].weight_bytes);
     }
@@ -268,6 +269,10 @@ StepTime step_time(const PlannerTask& task, const MemoryChoice& choice) {
             time.park_ms += transfer;
             time.backward_transfer_ms += transfer;
         }
+        if (choice.widens(i)) {
+            time.forward_ms -= block.widen_ms;
+            if (block.backward_ms > 0) time.backward_ms -= block.widen_ms;
+        }
         if (choice.resident[i]) continue;
         const double transfer = static_cast<double>(block.weight_bytes) / task.host_copy;
         time.forward_transfer_ms += transfer;
@@ -276,6 +281,6 @@ StepTime step_time(const PlannerTask& task, const MemoryChoice& choice) {
     return time;
 }
 
-PlannedMemory plan_memory(const PlannerTask& task) { return Search(task).run(); }
+PlannedMemory plan_memory(const PlannerTask& task) { return with_widened(task, Search(task).run()); }
 
 } // namespace atelier

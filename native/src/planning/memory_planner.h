@@ -13,6 +13,9 @@ struct BlockCost {
     // By BlockKeep: what backward makes again, and what forward keeps beyond the block's input.
     std::array<double, 3> again_ms{};
     std::array<uint64_t, 3> kept_bytes{};
+    // Instead of weight_bytes, with the weights kept widened, and what that saves of each pass over them; 0: they never are.
+    uint64_t widened_bytes = 0;
+    double widen_ms = 0;
 };
 
 // What a step's program reserves: on the device, and of page-locked host memory for what is parked.

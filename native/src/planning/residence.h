@@ -1,10 +1,22 @@
-// Which units of weights stay on a device and which are fetched for each use.
+// Which units of weights stay on a device, and how, and which are fetched for each use.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace atelier {
+
+enum class Residence : uint8_t {
+    fetched,
+    resident,
+    widened, // resident, with NF4 weights as the bf16 that products take: larger, and no product has to widen them
+};
+
+inline std::vector<Residence> residences(const std::vector<bool>& resident) {
+    std::vector<Residence> all;
+    for (const bool stays : resident) all.push_back(stays ? Residence::resident : Residence::fetched);
+    return all;
+}
 
 // By unit, all resident but `count` of the candidates: evenly spread, so that each fetch has resident units to run beside.
 std::vector<bool> fetching(size_t count, const std::vector<size_t>& candidates, size_t units);

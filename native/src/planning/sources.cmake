@@ -4,4 +4,5 @@ target_sources(atelier PRIVATE
   src/planning/placement.cpp
   src/planning/residence.cpp
   src/planning/stream_schedule.cpp
+  src/planning/widening.cpp
 )

@@ -25,18 +25,28 @@ struct Costing {
         double ms = 0;
         for (const Linear* l : linears) {
             const double count = static_cast<double>(l->w.rows) * static_cast<double>(l->w.cols);
-            ms += 2 * count * static_cast<double>(rows) / profile.matrix;
-            if (l->w.format == WeightFormat::nf4) ms += (static_cast<double>(weight_bytes(l->w)) + kWidened * count) / profile.memory;
+            ms += 2 * count * static_cast<double>(rows) / profile.matrix + widening(*l);
         }
         return ms;
     }
+    double widening(const Linear& l) const {
+        if (l.w.format != WeightFormat::nf4) return 0;
+        return (static_cast<double>(weight_bytes(l.w)) + kWidened * static_cast<double>(l.w.rows) * static_cast<double>(l.w.cols)) / profile.memory;
+    }
 };
 
-uint64_t bytes_of(std::initializer_list<const Linear*> linears) {
-    uint64_t sum = 0;
-    for (const Linear* l : linears) sum += linear_bytes(*l);
-    return sum;
-}
+// Of a block's linears, with their weights kept as they are and widened.
+struct WeightSizes {
+    uint64_t bytes = 0, widened = 0;
+    double widen_ms = 0;
+    void add(const Costing& c, std::initializer_list<const Linear*> linears) {
+        for (const Linear* l : linears) {
+            bytes += linear_bytes(*l);
+            widened += widened_linear_bytes(*l);
+            widen_ms += c.widening(*l);
+        }
+    }
+};
 
 // linears: the time of one pass over all of them, over those that a tape made again runs, and over the MLP's first.
 BlockCost block_cost(const Costing& c, double linears, double tape, double mlp_first, uint64_t attention_kept, uint64_t all_kept) {
@@ -63,23 +73,28 @@ StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const Dev
         costs.modulation_slot_bytes = std::max(costs.modulation_slot_bytes, linear_bytes(norm));
         costs.modulation_ms += static_cast<double>(weight_bytes(norm.w)) / profile.memory; // one row: as slow as its weight is read
     };
-    const auto add = [&](BlockCost block, uint64_t weight_bytes) {
+    const auto add = [&](BlockCost block, const WeightSizes& weights) {
         if (costs.blocks.size() < lowest) { // forward alone
             block.backward_ms = 0;
             block.again_ms = {};
             block.kept_bytes = {};
         }
-        block.weight_bytes = weight_bytes;
+        block.weight_bytes = weights.bytes;
+        if (profile.widens && weights.widen_ms > 0) {
+            block.widened_bytes = weights.widened;
+            block.widen_ms = weights.widen_ms;
+        }
         costs.blocks.push_back(block);
     };
     for (const DoubleBlock& b : layers.doubles) {
         double linears = 0, tape = 0, mlp_first = 0;
-        uint64_t weights = 0, gates = 0;
+        uint64_t gates = 0;
+        WeightSizes weights;
         for (const auto& [side, rows] : {std::pair{&b.img, I}, std::pair{&b.txt, T}}) {
             linears += c.pass({&side->q, &side->k, &side->v, &side->out, &side->up, &side->down}, rows);
             tape += c.pass({&side->q, &side->k, &side->v, &side->out, &side->up}, rows);
             mlp_first += c.pass({&side->up}, rows);
-            weights += bytes_of({&side->q, &side->k, &side->v, &side->out, &side->up, &side->down});
+            weights.add(c, {&side->q, &side->k, &side->v, &side->out, &side->up, &side->down});
             if (conditioning || side->norm.trained()) gates += 2 * u * static_cast<uint64_t>(rows) / static_cast<uint64_t>(S); // its two branches
             modulation(side->norm);
         }
@@ -88,8 +103,10 @@ StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const Dev
     for (const SingleBlock& b : layers.singles) {
         const uint64_t gates = conditioning || b.norm.trained() ? u : 0;
         modulation(b.norm);
+        WeightSizes weights;
+        weights.add(c, {&b.q, &b.k, &b.v, &b.mlp, &b.out});
         add(block_cost(c, c.pass({&b.q, &b.k, &b.v, &b.mlp, &b.out}, S), c.pass({&b.q, &b.k, &b.v, &b.mlp}, S), c.pass({&b.mlp}, S), 4 * u + lse + gates, 4 * u + lse + gates + mlp),
-            bytes_of({&b.q, &b.k, &b.v, &b.mlp, &b.out}));
+            weights);
     }
     uint64_t all = 0;
     for_each_linear(layers, [&](const std::string&, const Linear& linear, int64_t, int64_t) { all += linear_bytes(linear); });
@@ -106,6 +123,7 @@ PlannerTask planner_task(const StepPlanRequest& request, int64_t together) {
     for (BlockCost& block : costs.blocks) {
         block.forward_ms *= samples;
         block.backward_ms *= samples;
+        block.widen_ms *= samples;
         for (double& ms : block.again_ms) ms *= samples;
         for (uint64_t& bytes : block.kept_bytes) bytes *= static_cast<uint64_t>(together);
     }

@@ -130,6 +130,7 @@ TEST_CASE("training: every budget computes the bits of an unlimited one, in the 
             CHECK(plan.choice.resident == 5);
             CHECK(plan.choice.modulation_resident);
             CHECK(plan.choice.keep_all == 5);
+            CHECK(plan.choice.widened == 5); // the others widen what they multiply: equal states show equal bits
             most = plan.total_bytes();
             state = train(unlimited, model->dims());
         }
@@ -201,9 +202,9 @@ TEST_CASE("what the planner counts for weights is what their packs take") {
             MemoryChoice choice = choice_without_budget(5, true);
             for (size_t i = 0; i < 5; ++i) choice.resident[i] = mask >> i & 1;
             choice.modulation_resident = mask >> 5;
-            CHECK(device_weight_bytes(task, choice) + task.fixed_bytes == PlacedUnits::device_bytes(model->impl->packs, resident_units(model->dims(), choice)));
+            CHECK(device_weight_bytes(task, choice) + task.fixed_bytes == PlacedUnits::device_bytes(model->impl->packs, unit_residence(model->dims(), choice)));
         }
-        CHECK(model->weight_bytes() == PlacedUnits::device_bytes(model->impl->packs, std::vector(model->impl->packs.units.size(), true)));
+        CHECK(model->weight_bytes() == PlacedUnits::device_bytes(model->impl->packs, std::vector(model->impl->packs.units.size(), Residence::resident)));
     }
 }
 
@@ -233,7 +234,7 @@ TEST_CASE("pictures: a small budget draws the same, and two samplers share what 
         return std::pair(sampler.generate(request).data, plan);
     };
     const UnitPacks packs = weight_units(load(device)->impl->weights.layers());
-    const uint64_t least = PlacedUnits::device_bytes(packs, std::vector(packs.units.size(), false));
+    const uint64_t least = PlacedUnits::device_bytes(packs, std::vector(packs.units.size(), Residence::fetched));
     for (const bool fused : {false, true}) {
         const auto [expected, whole] = draw(load(device), 0, fused);
         CHECK(whole.weight_bytes == load(device)->weight_bytes());
@@ -367,8 +368,8 @@ TEST_CASE("fetches bring what the program reads, and no more") {
     const auto device = card();
     const auto model = load(device);
     Trainer trainer(model, options(smallest_budget(*model, options(0))), {kShape});
-    const PlacedUnits& placed = *model->impl->place(resident_units(model->dims(), {{}, std::vector(5, false), false}));
-    CHECK(std::count(placed.resident().begin(), placed.resident().end(), true) == 0);
+    const PlacedUnits& placed = *model->impl->place(unit_residence(model->dims(), {{}, std::vector(5, false), false}));
+    CHECK(std::count(placed.residence().begin(), placed.residence().end(), Residence::fetched) == static_cast<long>(placed.residence().size()));
     const uint64_t before = emulated::copied_to_device();
     train(trainer, model->dims());
     uint64_t modulation = 0, blocks = 0, most = 0;

@@ -195,3 +195,29 @@ TEST_CASE("planner: what is parked takes the host's memory and both directions o
             CHECK(parks(plan_memory(task).choice) == (host_copy > 1e3 && host == 1000));
         }
 }
+
+TEST_CASE("planner: what is left goes to widened weights, the last use of memory and never beyond the budget") {
+    PlannerTask task = small_task(4, 1e6);
+    for (BlockCost& block : task.blocks) {
+        block.widened_bytes = 4 * block.weight_bytes;
+        block.widen_ms = 0.5;
+    }
+    const MemoryChoice rich{std::vector(5, BlockKeep::all), std::vector(5, true), true};
+    const uint64_t all_kept = task.fixed_bytes + task.program_bytes(rich).arena + device_weight_bytes(task, rich);
+    uint64_t dearest = 0;
+    for (const BlockCost& block : task.blocks) dearest = std::max(dearest, 3 * block.weight_bytes);
+    int64_t before = 0;
+    for (uint64_t budget = 160 * kMiB; budget <= 600 * kMiB; budget += 8 * kMiB) {
+        task.budget_bytes = budget;
+        const PlannedMemory plan = plan_memory(task);
+        const int64_t widened = std::count(plan.choice.widened.begin(), plan.choice.widened.end(), true);
+        CHECK(plan.total_bytes <= budget);
+        CHECK(plan.total_bytes == task.fixed_bytes + plan.arena_bytes + device_weight_bytes(task, plan.choice));
+        CHECK(plan.time.total_ms() == step_time(task, plan.choice).total_ms());
+        if (budget < all_kept) CHECK(widened == 0);
+        if (widened < 5 && budget >= all_kept) CHECK(budget - plan.total_bytes < dearest);
+        CHECK(widened >= before);
+        before = widened;
+    }
+    CHECK(before == 5);
+}

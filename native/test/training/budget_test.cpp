@@ -1,9 +1,13 @@
 // Training within a memory budget: what is planned is what is reserved, whatever is chosen computes the same bits, and FLUX.1-dev's plans on
 // cards keep to the arithmetic of a paper model.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "base/machine_memory.h"
 #include "training/support.h"
 #include <chrono>
 #include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
 
 using namespace atelier;
 using namespace atelier::test;
@@ -205,4 +209,22 @@ TEST_CASE("card: kept tensors that wait in host memory make a small card nearly 
                 c.keep_attention, ", all ", c.keep_all, "; parked ", c.parked, " in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB; resident ", c.resident, "; ",
                 parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms, " ms of fetching in backward; without ", without.time.total_ms);
     }
+}
+
+TEST_CASE("host memory: a container's limit counts, not the machine it runs on") {
+    const std::filesystem::path dir = std::filesystem::temp_directory_path() / ("atelier-groups-" + std::to_string(getpid()));
+    std::filesystem::create_directories(dir / "memory");
+    const uint64_t machine = machine_memory((dir / "none").string());
+    CHECK(machine > kGiB / 4);
+    const auto limited = [&](const char* file, const char* text) {
+        std::ofstream(dir / file) << text;
+        const uint64_t bytes = machine_memory(dir.string());
+        std::filesystem::remove(dir / file);
+        return bytes;
+    };
+    CHECK(limited("memory.max", "104857600\n") == 104857600);
+    CHECK(limited("memory.max", "max\n") == machine);
+    CHECK(limited("memory/memory.limit_in_bytes", "104857600\n") == 104857600);
+    CHECK(limited("memory/memory.limit_in_bytes", "9223372036854771712\n") == machine);
+    std::filesystem::remove_all(dir);
 }

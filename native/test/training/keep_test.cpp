@@ -52,7 +52,7 @@ public:
         Memory& memory = model->impl->memory();
         const FluxTables tables(layers.dims, 17, 6, 4);
         MicroProgram micro(layers, {6, 4, 17}, tables, {together, 2, keep, DType::f32, parked});
-        const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), true));
+        const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), Residence::resident));
         Constants constants(memory, {&weights->constants()});
         tables.add_to(constants);
         constants.place();

@@ -26,7 +26,9 @@ struct Linear {
 };
 
 // Of the weight and its bias, as they are packed for a device.
-inline uint64_t linear_bytes(const Linear& linear) { return packed_bytes(linear.w) + packed_bytes(static_cast<uint64_t>(linear.w.rows) * sizeof(float)); }
+inline uint64_t bias_bytes(const Linear& linear) { return packed_bytes(static_cast<uint64_t>(linear.w.rows) * sizeof(float)); }
+inline uint64_t linear_bytes(const Linear& linear) { return packed_bytes(linear.w) + bias_bytes(linear); }
+inline uint64_t widened_linear_bytes(const Linear& linear) { return bias_bytes(linear) + (linear.w.format == WeightFormat::nf4 ? widened_bytes(linear.w) : packed_bytes(linear.w)); }
 
 // One stream of a double block. `norm` is the modulation linear: shift, scale, gate for attention, then the same for the MLP.
 struct DoubleSide {

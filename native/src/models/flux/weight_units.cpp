@@ -30,10 +30,11 @@ UnitPacks weight_units(const FluxLayers& layers) {
     return packs;
 }
 
-std::vector<bool> resident_units(const FluxDims& dims, const MemoryChoice& choice) {
-    std::vector<bool> resident(modulation_units(dims), choice.modulation_resident);
-    resident.insert(resident.end(), choice.resident.begin(), choice.resident.end());
-    return resident;
+std::vector<Residence> unit_residence(const FluxDims& dims, const MemoryChoice& choice) {
+    std::vector<Residence> units(modulation_units(dims), choice.modulation_resident ? Residence::resident : Residence::fetched);
+    for (size_t i = 0; i < choice.resident.size(); ++i)
+        units.push_back(choice.widens(i) ? Residence::widened : choice.resident[i] ? Residence::resident : Residence::fetched);
+    return units;
 }
 
 } // namespace atelier

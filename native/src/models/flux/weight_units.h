@@ -19,6 +19,6 @@ inline size_t modulation_end(const FluxDims& dims, int64_t block) { return stati
 inline size_t block_unit(const FluxDims& dims, int64_t block) { return modulation_units(dims) + static_cast<size_t>(block); }
 
 // By unit.
-std::vector<bool> resident_units(const FluxDims& dims, const MemoryChoice& choice);
+std::vector<Residence> unit_residence(const FluxDims& dims, const MemoryChoice& choice);
 
 } // namespace atelier

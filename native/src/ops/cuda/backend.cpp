@@ -1,5 +1,6 @@
 #include "ops/cuda/backend.h"
 #include "ops/cuda/attention.h"
+#include "ops/cuda/nf4_widener.h"
 #include "ops/cuda/products.h"
 #include <algorithm>
 #include <cmath>
@@ -14,13 +15,15 @@ class CudaOps final : public Ops {
 public:
     CudaOps(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, bool fp8, const MakeProduct& make_product)
         : name_(name), activations_(activations), memory_(device),
-          room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_, fp8) {}
+          room_(memory_, sizes), products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_, fp8), fp8_(fp8), widener_(memory_, room_) {}
 
     const char* name() const override { return name_.c_str(); }
     int threads() const override { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
     uint64_t workspace_bytes() const override { return room_.bytes(); }
     Memory& memory() override { return memory_; }
     DType activations() const override { return activations_; }
+    // fp8 products read the NF4 values themselves, and so does the product of a few rows of fp32.
+    Widener* widener() override { return fp8_ || activations_ != DType::bf16 ? nullptr : &widener_; }
 
     void linear(const LinearArgs& t) override { products_.linear(stream(), t); }
     void linear_dx(const LinearDxArgs& t) override { products_.linear_dx(stream(), t); }
@@ -101,6 +104,8 @@ private:
     CudaMemory memory_;
     Workspace room_;
     Products products_;
+    bool fp8_;
+    Nf4Widener widener_;
 };
 
 } // namespace

@@ -74,6 +74,14 @@ Key key_of(const Product& p) {
     return {p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.b_rows_are_columns, p.type, p.c_type, aligned ? kAlignment : static_cast<uint32_t>(dtype_size(p.c_type))};
 }
 
+// The same with the rows of b side by side: a weight that was widened beforehand is read in place, one that is widened for its product lies in a slab,
+// and both are to be summed in the same order.
+Key with_packed_b(Key key) {
+    const int64_t width = key.b_rows_are_columns ? key.k : key.n;
+    key.ldb = (width + kRowGranule - 1) / kRowGranule * kRowGranule;
+    return key;
+}
+
 // The library reads column by column, where our matrices are their own transposes: it computes cᵀ (n, m) = op(b)ᵀ (n, k) · aᵀ (k, m), with b first.
 struct Plan {
     explicit Plan(const Key& s)
@@ -116,14 +124,15 @@ public:
     }
 
 private:
-    // Leaves in the plan the first algorithm that runs: the fastest by the library's estimate. A refused one has launched nothing. Else the
-    // last reason.
+    // Leaves in the plan the first algorithm that runs: the fastest by the library's estimate, which is asked for b's rows side by side. A refused one
+    // has launched nothing. Else the last reason.
     lt::Status first_run(cudaStream_t stream, const Product& p, const Key& key, Plan& plan) {
         constexpr int kAsked = 8;
         lt::Candidate candidates[kAsked] = {};
         int given = 0;
         const Owned<lt::Preference> preference = preferences(key);
-        lt::Status status = lt::library().candidates(context_.get(), plan.operation.get(), plan.b.get(), plan.a.get(), plan.c.get(), plan.c.get(), preference.get(),
+        const Plan asked(with_packed_b(key));
+        lt::Status status = lt::library().candidates(context_.get(), plan.operation.get(), asked.b.get(), asked.a.get(), asked.c.get(), asked.c.get(), preference.get(),
                                                      kAsked, candidates, &given);
         if (status == lt::Status::success) status = lt::Status::not_supported;
         for (int i = 0; i < given; ++i) {

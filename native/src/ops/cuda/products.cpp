@@ -39,10 +39,10 @@ bool Products::takes_fp8(const View& x, const Weight& w, const View& result) con
            on_16_bytes(result.data) && result.ld * static_cast<int64_t>(dtype_size(result.dtype)) % kGranuleBytes == 0;
 }
 
+// The same for a weight that needs no slab: products of a weight that was widened beforehand have the shapes, and so the bits, of those of its NF4 form.
 int64_t Products::slab_size(const Weight& w, const Way& way) const {
     const bool rows = way.of == SlabOf::rows, fp8 = way.type == DType::f8_e4m3;
     const int64_t whole = rows ? w.rows : w.cols, length = padded(rows ? w.cols : w.rows);
-    if (!fp8 && in_place(w)) return whole;
     const int64_t granule = !rows ? Nf4Data::kBlock : fp8 ? kFp8Granule : kRowGranule, room = room_.sizes().weight_elements * (fp8 ? 2 : 1);
     const int64_t fit = room / length / granule * granule;
     require(fit > 0, ErrorCode::unsupported, "CUDA: a weight of ", w.rows, " x ", w.cols, ": ", granule, rows ? " of its rows" : " of its columns",
