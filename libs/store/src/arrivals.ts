@@ -38,11 +38,20 @@ export class TensorArrivals {
   }
 
   /** The tensor set's bytes as soon as they are there, or that they will not come. Rejects with the signal's reason. */
-  async get(kind: TensorKind, key: string, signal?: AbortSignal): Promise<Uint8Array | EncodeRefused> {
+  get(kind: TensorKind, key: string, signal?: AbortSignal): Promise<Uint8Array | EncodeRefused> {
+    return this.when(() => this.tensors.get(kind, key), kind, key, signal);
+  }
+
+  /** The same without the bytes: that they are there. */
+  settled(kind: TensorKind, key: string, signal?: AbortSignal): Promise<true | EncodeRefused> {
+    return this.when(async () => (await this.tensors.has(kind, key)) || null, kind, key, signal);
+  }
+
+  private async when<T>(look: () => Promise<T | null>, kind: TensorKind, key: string, signal?: AbortSignal): Promise<T | EncodeRefused> {
     for (;;) {
       signal?.throwIfAborted();
-      const bytes = await throughOutage(() => this.tensors.get(kind, key), { signal });
-      if (bytes) return bytes;
+      const found = await throughOutage(look, { signal });
+      if (found !== null) return found;
       const reason = this.refused.get(`${kind}.${key}`);
       if (reason !== undefined) return new EncodeRefused(reason);
       this.listen(kind);

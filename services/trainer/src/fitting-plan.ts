@@ -11,7 +11,8 @@ export interface FittingPlan {
  */
 export async function fittingPlan(transformer: Pick<FluxTransformer, 'planTraining'>, options: PartialTrainOptions, shapes: readonly Shape[], room: number, call?: Call): Promise<FittingPlan> {
   const plan = await transformer.planTraining(options, shapes, call);
-  if (plan.totalBytes <= room) return { options, plan };
+  // A card is planned within what is free on it now; the trainer shall not take more of it when it is made than was leased.
+  if (plan.totalBytes <= room) return { options: plan.contextBytes > 0 ? { ...options, memoryBudget: plan.totalBytes } : options, plan };
   const within = { ...options, memoryBudget: Math.max(1, Math.floor(room)) };
   try {
     return { options: within, plan: await transformer.planTraining(within, shapes, call) };

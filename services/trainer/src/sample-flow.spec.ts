@@ -9,7 +9,7 @@ import { SampleSource } from './sample-source';
 const never = new AbortController().signal;
 
 function flowOf(count: number, fetch: SampleFlowOptions['fetch'], more: Partial<SampleFlowOptions> = {}): SampleFlow {
-  return new SampleFlow({ order: new SampleOrder(count, 5), fetch, depth: 4, onBadSample: 'skip', onSkip: async () => undefined, ended: never, stopping: never, ...more });
+  return new SampleFlow({ order: new SampleOrder(count, 5), fetch, settled: async () => undefined, depth: 4, onBadSample: 'skip', onSkip: async () => undefined, ended: never, stopping: never, ...more });
 }
 
 const pause = (ms = 0): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -18,6 +18,9 @@ describe('samples', () => {
   /** Tensor sets whose every value is the number in their key, which come in a disorder of their own. */
   class Jumbled {
     asked = 0;
+    async settled(): Promise<true> {
+      return true;
+    }
     async get(kind: TensorKind, key: string): Promise<Uint8Array> {
       await pause((this.asked++ * 7) % 5);
       const fill = (shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b)).fill(Number(key.split('-')[1])) });

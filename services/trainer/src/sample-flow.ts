@@ -10,6 +10,8 @@ const STOP_PATIENCE_MS = 5000;
 export interface SampleFlowOptions {
   order: SampleOrder;
   fetch: (index: number, signal: AbortSignal) => Promise<Sample | EncodeRefused>;
+  /** Resolves when nothing of a sample is under way in the encoders any more. */
+  settled: (index: number, signal: AbortSignal) => Promise<void>;
   /** Samples fetched ahead. */
   depth: number;
   /** Where an earlier try of the run had come to. */
@@ -51,6 +53,22 @@ export class SampleFlow {
       }
     } finally {
       this.waited += (Date.now() - started) / 1000;
+    }
+  }
+
+  /** Waits until the encoders are done with every sample; rejects when one of the signals came first. */
+  async settled(): Promise<void> {
+    const over = new AbortController();
+    const { order, settled } = this.options;
+    const all = async (): Promise<void> => {
+      for (let index = 0; index < order.count; index++) if (!this.skipped.has(index)) await settled(index, over.signal);
+    };
+    const waiting = all();
+    try {
+      await this.unlessInterrupted(waiting);
+    } finally {
+      over.abort();
+      waiting.catch(() => undefined);
     }
   }
 

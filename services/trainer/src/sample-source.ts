@@ -12,7 +12,7 @@ const LATENT_PIXELS = 8;
 export class SampleSource {
   constructor(
     private readonly samples: readonly ISample[],
-    private readonly arrivals: Pick<TensorArrivals, 'get'>,
+    private readonly arrivals: Pick<TensorArrivals, 'get' | 'settled'>,
   ) {}
 
   /**
@@ -36,6 +36,12 @@ export class SampleSource {
       shape: { gridH: height! / TOKEN_PIXELS, gridW: width! / TOKEN_PIXELS, textTokens: promptEmbeds.shape[0]! },
       sampleId: index,
     };
+  }
+
+  /** Waits until both tensor sets are there, or one will not come. */
+  async settled(index: number, signal: AbortSignal): Promise<void> {
+    const { latentsKey, promptsKey } = this.samples[index]!;
+    if ((await this.arrivals.settled('latents', latentsKey ?? '', signal)) === true) await this.arrivals.settled('prompts', promptsKey ?? '', signal);
   }
 
   /** Once one is refused, the other is not waited for. */

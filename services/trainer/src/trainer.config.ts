@@ -34,6 +34,8 @@ export class TrainerConfig {
   /** Whose ledger the memory is leased from, and what it has in all, bytes. */
   readonly device: string;
   readonly deviceBytes: number;
+  /** Whether the encoders lease from it too. */
+  readonly deviceShared: boolean;
   /** How long an unused model stays loaded. */
   readonly idleMs: number;
   /** Samples fetched ahead of the one being trained on: with that one, all that is ever held. */
@@ -49,6 +51,7 @@ export class TrainerConfig {
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.device = given.ATELIER_DEVICE ?? memory.name;
     this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? memory.bytes : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
+    this.deviceShared = memory.card || given.ATELIER_DEVICE_MIB !== undefined;
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
     this.prefetch = given.ATELIER_TRAINER_PREFETCH;
   }

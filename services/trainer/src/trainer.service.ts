@@ -106,6 +106,7 @@ export class TrainerService {
     return new SampleFlow({
       order: new SampleOrder(samples.length, run.options?.seed ?? 0),
       fetch: (index, signal) => source.get(index, signal),
+      settled: (index, signal) => source.settled(index, signal),
       depth: this.config.prefetch,
       position: saved?.position,
       skipped: saved?.skipped,

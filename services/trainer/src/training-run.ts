@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ISample, Run } from '@atelier/contracts';
 import type { Models } from '@atelier/drawing';
 import type { BaseQuant, FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
@@ -13,6 +14,9 @@ import { StepReport } from './step-report';
 import type { TrainMetrics } from './train.metrics';
 import type { TrainingState, TrainingStates } from './training-states';
 import type { Validation } from './validation';
+
+/** How long a run that has its samples waits for the embeds of its validation prompts: without one it loses a picture. */
+const PROMPTS_MS = 120_000;
 
 /** What a run trains with and writes to. */
 export interface Workshop {
@@ -62,16 +66,21 @@ export class TrainingRun {
     const over = new AbortController();
     const preparing = this.workshop.validation.prepare(this.models, this.run, AbortSignal.any([either, over.signal]));
     try {
-      return await this.trainOnceThere(quant, baseFingerprint, either);
+      return await this.trainOnceThere(quant, baseFingerprint, either, preparing);
     } finally {
       over.abort();
       await preparing;
     }
   }
 
-  private async trainOnceThere(quant: BaseQuant, baseFingerprint: string, either: AbortSignal): Promise<'finished' | 'put down'> {
-    // The device is taken only when training can start: not before the first sample is there.
+  private async trainOnceThere(quant: BaseQuant, baseFingerprint: string, either: AbortSignal, preparing: Promise<void>): Promise<'finished' | 'put down'> {
+    // The device is taken only when training can start: not before the first sample is there. On a card a plan takes all that there is, and a run that
+    // held it while it waited for samples would keep their encoders from ever making them.
     const first = await this.flow.next();
+    if (this.workshop.memory.shared) {
+      await this.flow.settled();
+      await Promise.race([preparing, sleep(PROMPTS_MS, undefined, { signal: either, ref: false })]).catch(() => undefined);
+    }
     const transformer = await this.models.transformer(quant);
     const shapes = shapesOf(this.samples, first.shape.textTokens);
     const picture = this.pictureShape(first);

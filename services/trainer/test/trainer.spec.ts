@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
 import { Manifest, MemoryPlan, PlanRequest, promptsKey, RunState, streams, subjects } from '@atelier/contracts';
 import { Adapter } from '@atelier/engine';
+import { acquireLease } from '@atelier/lease';
 import { callRpc, consumerName, publishEvent, workPolicies } from '@atelier/mesh';
 import { tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
@@ -247,6 +248,26 @@ describe('the plan', () => {
     await harness.startRun('r2', 'd', keep);
     expect((await harness.over('r2')).plan).toEqual(plan);
     expect((await harness.adapterBytes('r2')).equals(await harness.adapterBytes('r1'))).toBe(true);
+  });
+
+  it('takes a device that the encoders share only when they are done with the run', async () => {
+    await harness.startService();
+    const room = Math.ceil(Number((await ask(64)).totalBytes));
+    await harness.stopService();
+    await harness.startService({ ATELIER_DEVICE_MIB: `${room / 1024 ** 2}` });
+    await harness.startRun('r1', await harness.dataset('d', 4, { encoded: false }), { totalSteps: 8 });
+    const ready = async (i: number): Promise<void> => {
+      await harness.encode('d', i);
+      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), { encodeReady: { key: `d-l${i}`, kind: 'latents' } });
+    };
+    for (const i of [0, 1, 2]) await ready(i);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    // An encoder with one picture still to do gets the memory that it needs, less urgent though it is than training.
+    const lease = await acquireLease(harness.test.mesh, { device: 'cpu', capacity: room, bytes: room, owner: 'an encoder', priority: 5, signal: AbortSignal.timeout(5000) });
+    expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);
+    await ready(3);
+    await lease.release();
+    expect(await harness.over('r1')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 8 });
   });
 
   it('of what cannot be trained is refused with the reason', async () => {
