@@ -192,9 +192,10 @@ struct Bench {
             card.look();
         }
         const auto mb = [](uint64_t bytes) { return static_cast<double>(bytes) / 1048576; };
-        std::printf("%s, \"budget\": %llu, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, \"planned_mb\": %.1f, \"arena_mb\": %.1f, "
-                    "\"weights_mb\": %.1f, \"keep_all\": %lld, \"parked\": %lld, \"resident\": %lld, \"widened\": %lld, \"together\": %lld%s, \"last_loss\": %.5f}\n",
-                    head().c_str(), static_cast<unsigned long long>(budget), o.runs, static_cast<double>(o.accumulation) * useful_tflop(true), median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"),
+        std::printf("%s, \"budget\": %llu, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, "
+                    "\"planned_mb\": %.1f, \"arena_mb\": %.1f, \"weights_mb\": %.1f, \"keep_all\": %lld, \"parked\": %lld, \"resident\": %lld, \"widened\": %lld, \"together\": %lld%s, \"last_loss\": %.5f}\n",
+                    head().c_str(), static_cast<unsigned long long>(budget), o.runs, static_cast<double>(o.accumulation) * useful_tflop(true),
+                    median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"),
                     mb(plan.total_bytes()), mb(plan.arena_bytes), mb(plan.weight_bytes), static_cast<long long>(plan.choice.keep_all),
                     static_cast<long long>(plan.choice.parked), static_cast<long long>(plan.choice.resident), static_cast<long long>(plan.choice.widened),
                     static_cast<long long>(plan.choice.together), card.field().c_str(), loss);
@@ -218,8 +219,9 @@ struct Bench {
             card.look();
         }
         // As the peer's figure: a whole call, conditioning included.
-        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f%s}\n", head().c_str(),
-                    static_cast<long>(o.infer_steps), o.runs, static_cast<double>(o.infer_steps) * useful_tflop(false), median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), card.field().c_str());
+        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f%s}\n",
+                    head().c_str(), static_cast<long>(o.infer_steps), o.runs, static_cast<double>(o.infer_steps) * useful_tflop(false), median(wall),
+                    *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), card.field().c_str());
     }
 
     void startup() const {
