@@ -38,8 +38,7 @@ struct Sampler::Impl {
     DenoisePrograms& programs_for(const Request& r) {
         const FluxShape shape = shape_of(r, flux().dims());
         require(r.steps > 0 && r.steps <= 10000, ErrorCode::invalid_argument, r.steps, " steps: expected 1 to 10000");
-        if (!programs || !same(programs->shape(), shape) || programs->steps() != r.steps)
-            {
+        if (!programs || !same(programs->shape(), shape) || programs->steps() != r.steps) {
             programs = std::make_unique<DenoisePrograms>(adapted.layers(), shape, r.steps, flux().ops().activations());
             weights.reset();
         }

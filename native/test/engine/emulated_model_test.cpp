@@ -81,16 +81,8 @@ TEST_CASE("training steps: losses, gradients, states that resume") {
         Outcome outcome;
         const auto step = [&](Trainer& by) {
             for (unsigned i = 0; i < 2; ++i) {
-                Trainer::Sample sample;
-                const auto mean = drawn(4 * 4 * kRows * kColumns * model->dims().in_channels / 16, 10 + i), logvar = drawn(static_cast<int64_t>(mean.size()), 20 + i, 0.1f);
-                const auto prompt = drawn(kText * model->dims().joint_dim, 30 + i), pooled = drawn(model->dims().pooled_dim, 40 + i);
-                sample.mean = mean;
-                sample.logvar = logvar;
-                sample.shape = shape;
-                sample.prompt_embeds = prompt;
-                sample.pooled = pooled;
-                sample.sample_id = i;
-                outcome.losses.push_back(static_cast<float>(by.micro_step(sample).loss));
+                const DrawnSample drawn(model->dims(), shape, i);
+                outcome.losses.push_back(static_cast<float>(by.micro_step(drawn.sample).loss));
             }
             const std::vector<float> gradients = flat(by.gradients());
             by.optimizer_step();

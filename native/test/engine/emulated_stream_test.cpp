@@ -41,24 +41,8 @@ TrainOptions options(uint64_t budget, std::vector<std::string> targets = {"to_q"
 // The state after two optimizer steps of two samples.
 std::vector<std::byte> train(Trainer& trainer, const FluxDims& dims) {
     for (unsigned step = 0; step < 2; ++step) {
-        std::vector<std::vector<float>> values;
-        for (unsigned i = 2 * step; i < 2 * step + 2; ++i) {
-            values.push_back(drawn(kRows * kColumns * dims.in_channels, 10 + i));
-            values.push_back(drawn(kRows * kColumns * dims.in_channels, 20 + i, 0.1f));
-            values.push_back(drawn(kText * dims.joint_dim, 30 + i));
-            values.push_back(drawn(dims.pooled_dim, 40 + i));
-        }
-        std::vector<Trainer::Sample> samples;
-        for (size_t i = 0; i < values.size(); i += 4) {
-            Trainer::Sample& sample = samples.emplace_back();
-            sample.mean = values[i];
-            sample.logvar = values[i + 1];
-            sample.shape = kShape;
-            sample.prompt_embeds = values[i + 2];
-            sample.pooled = values[i + 3];
-            sample.sample_id = 2 * step + i / 4;
-        }
-        trainer.micro_steps(samples);
+        const DrawnSample first(dims, kShape, 2 * step), second(dims, kShape, 2 * step + 1);
+        trainer.micro_steps(std::vector{first.sample, second.sample});
         trainer.optimizer_step();
     }
     return trainer.save_state();
