@@ -14,6 +14,8 @@ export interface EncodeJob {
  */
 export class Encodings {
   private readonly tensors: TensorStore;
+  /** By key, the last that was asked for it and is not done. */
+  private readonly underWay = new Map<string, Promise<unknown>>();
 
   constructor(
     private readonly mesh: Mesh,
@@ -23,10 +25,25 @@ export class Encodings {
   }
 
   /**
-   * Makes and keeps the set, unless it is there already. Either way `events.<kind>.<key>.ready` says that it is there (with 0 seconds where
-   * nothing was made): the service may have been killed after it stored the set and before it said so.
+   * Makes and keeps the set, unless it is there already: asked for twice at once, the second waits for the first. Either way
+   * `events.<kind>.<key>.ready` says that it is there (with 0 seconds where nothing was made): the service may have been killed after it stored
+   * the set and before it said so.
    */
-  async once({ key, name }: EncodeJob, make: () => Promise<Uint8Array>): Promise<'encoded' | 'cached'> {
+  async once(job: EncodeJob, make: () => Promise<Uint8Array>): Promise<'encoded' | 'cached'> {
+    const before = this.underWay.get(job.key);
+    const after = (async () => {
+      await before?.catch(() => undefined); // it failed: this one tries itself
+      return this.ensure(job, make);
+    })();
+    this.underWay.set(job.key, after);
+    try {
+      return await after;
+    } finally {
+      if (this.underWay.get(job.key) === after) this.underWay.delete(job.key);
+    }
+  }
+
+  private async ensure({ key, name }: EncodeJob, make: () => Promise<Uint8Array>): Promise<'encoded' | 'cached'> {
     const cached = await this.tensors.has(this.kind, key);
     const started = Date.now();
     if (!cached) await this.tensors.put(this.kind, key, await make());

@@ -61,12 +61,12 @@ describe('a caption', () => {
     expect([...tensors].map(([name, { dtype, shape }]) => [name, dtype, shape])).toEqual([['pooled', 'F32', [32]], ['prompt_embeds', 'F32', [512, 64]]]);
   });
 
-  it('is encoded once, ever, however it is written: composed and decomposed are one text', async () => {
+  it.each(['1', '8'])('is encoded once, ever, however it is written: composed and decomposed are one text, %s at a time', async (together) => {
     const composed = await harness.caption('caf\u00e9');
     const decomposed = await harness.caption('cafe\u0301');
     expect(decomposed.key).toBe(composed.key);
-    await harness.startService();
     await harness.ask(decomposed, composed, composed);
+    await harness.startService({ ATELIER_PROMPTS_TOGETHER: together });
     await harness.settled();
     expect((await harness.events()).map(({ encodeReady }) => encodeReady!.seconds! > 0)).toEqual([true, false, false]);
     expect((await harness.test.mesh.jsm.streams.info(streams.TENSORS)).state.last_seq).toBe(1);
