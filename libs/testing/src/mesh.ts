@@ -15,9 +15,9 @@ export interface TestMesh {
 }
 
 /** A real nats-server of the test's own, on a free port with a store of its own, provisioned. Docker where there is no binary. */
-export async function startTestMesh(): Promise<TestMesh> {
+export async function startTestMesh({ maxFileStore }: { maxFileStore?: number } = {}): Promise<TestMesh> {
   const storeDir = mkdtempSync(join(tmpdir(), 'atelier-nats-'));
-  let server = await startServer(storeDir);
+  let server = await startServer(storeDir, maxFileStore);
   const { url } = server;
   const mesh = await Mesh.connect({ url, name: 'test' });
   await provisionMesh(mesh);
@@ -27,7 +27,7 @@ export async function startTestMesh(): Promise<TestMesh> {
     storeDir,
     async restartNats() {
       await server.kill();
-      server = await startNatsServer({ storeDir, port: Number(new URL(url).port) });
+      server = await startNatsServer({ storeDir, port: Number(new URL(url).port), maxFileStore });
     },
     async stop() {
       await mesh.close();
@@ -37,8 +37,8 @@ export async function startTestMesh(): Promise<TestMesh> {
   };
 }
 
-async function startServer(storeDir: string): Promise<NatsServer> {
-  if (spawnSync('nats-server', ['--version']).status === 0) return startNatsServer({ storeDir });
+async function startServer(storeDir: string, maxFileStore?: number): Promise<NatsServer> {
+  if (spawnSync('nats-server', ['--version']).status === 0) return startNatsServer({ storeDir, maxFileStore });
   // No binary: an image, where there is Docker. Loaded only then, since it looks for Docker when it loads.
   const { GenericContainer, Wait } = await import('testcontainers');
   const container = await new GenericContainer('nats:2.10-alpine').withCommand(['-js', '--max_payload', '9437184']).withExposedPorts(4222).withWaitStrategy(Wait.forLogMessage('Server is ready')).start();
