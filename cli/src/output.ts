@@ -42,7 +42,9 @@ function asAtelierError(error: unknown): AtelierError {
   const { code, path, message, syscall } = error as NodeJS.ErrnoException;
   if (ERROR_CODES.includes(code as ErrorCode)) return new AtelierError(code as ErrorCode, message);
   if (code === 'ENOSPC') return new AtelierError('RESOURCE_EXHAUSTED', `the disk is full${path ? ` at ${path}` : ''}: make room, then try again`);
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: permission denied. Choose a place this user may use`);
+  if (code === 'EMFILE' || code === 'ENFILE') return new AtelierError('RESOURCE_EXHAUSTED', `no file handles are left${syscall ? ` for ${syscall}` : ''}: raise their number (ulimit -n), or end what holds so many`);
+  if (code === 'EROFS') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: its file system is read-only. Choose a place that can be written`);
+  if (code === 'EACCES' || code === 'EPERM') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: permission denied. Choose a place this user may use`);
   if (code === 'ENOENT' && path) return new AtelierError('INVALID_ARGUMENT', `${path} does not exist`);
   return new AtelierError('INTERNAL', message ?? String(error));
 }

@@ -1,4 +1,4 @@
-import { runStatus, toDate, trainOptionsJson } from '@atelier/client';
+import { runStatus, toDate, trainOptionsJson, waitsFor } from '@atelier/client';
 import type { Run } from '@atelier/contracts';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
@@ -42,11 +42,13 @@ function list(context: Context): Promise<void> {
 function show(context: Context, _flags: object, key: string): Promise<void> {
   const { out } = context;
   return withClient(context, {}, async (client) => {
-    const run = await client.run(key);
-    out.object(view(run));
+    const [run, store] = await Promise.all([client.run(key), client.store().catch(() => undefined)]);
+    const waiting = waitsFor(run, store);
+    out.object({ ...view(run), waits_for: waiting || null });
     out.line(`run        ${run.id}`);
     out.line(`adapter    ${run.name}`);
     out.line(`status     ${runStatus(run.state)}${run.error ? `: ${run.error}` : ''}`);
+    if (waiting) out.line(`waits for  room: ${waiting}`);
     out.line(`step       ${run.step} of ${run.options?.totalSteps ?? '?'}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`);
     if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
     if (run.plan) out.line(`memory     ${bytes(Number(run.plan.totalBytes ?? 0))}`);

@@ -1,5 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { AtelierError } from '@atelier/contracts';
 import { isLocked } from './lock';
 
 /** What is running on a data folder, as others on this machine find it. */
@@ -23,8 +25,16 @@ export class DataFolder {
     this.state = join(path, 'up.json');
   }
 
+  /** Makes it, and sees that it can be written: what starts on it would each fail with a riddle of its own. */
   create(): void {
-    mkdirSync(this.logs, { recursive: true });
+    const trial = join(this.nats, 'trial');
+    try {
+      for (const folder of [this.logs, this.nats]) mkdirSync(folder, { recursive: true });
+      writeFileSync(trial, 'can this folder be written?');
+    } catch (error) {
+      throw unusable(this.path, error as NodeJS.ErrnoException);
+    }
+    rmSync(trial, { force: true });
   }
 
   announce(running: Running): void {
@@ -43,5 +53,30 @@ export class DataFolder {
     } catch {
       return undefined;
     }
+  }
+}
+
+const OTHER_FOLDER = 'or choose another folder with --data or ATELIER_DATA';
+
+function unusable(path: string, { code, message }: NodeJS.ErrnoException): AtelierError {
+  const refuse = (why: string, errorCode: 'FAILED_PRECONDITION' | 'RESOURCE_EXHAUSTED' = 'FAILED_PRECONDITION'): AtelierError =>
+    new AtelierError(errorCode, `the data folder ${path} cannot be used: ${why}`);
+  switch (code) {
+    case 'EROFS':
+      return refuse(`its file system is read-only. Mount it for writing, ${OTHER_FOLDER}`);
+    case 'EACCES':
+    case 'EPERM':
+      return refuse(`user ${userInfo().username} may not write there. Make it that user's (chown), ${OTHER_FOLDER}`);
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return refuse(`its disk is full. Free space there, ${OTHER_FOLDER}`, 'RESOURCE_EXHAUSTED');
+    case 'EMFILE':
+    case 'ENFILE':
+      return refuse('no file handles are left. Raise their number (ulimit -n), or end what holds so many', 'RESOURCE_EXHAUSTED');
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return refuse(`a part of that path is a file. Take it away, ${OTHER_FOLDER}`);
+    default:
+      return refuse(`${message}. Mend that, ${OTHER_FOLDER}`);
   }
 }

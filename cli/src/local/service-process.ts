@@ -54,14 +54,18 @@ export class ServiceProcess {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => log.write(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => log.write(text));
     this.exited = new Promise((resolve) => {
+      let over = false;
+      const end = (how: string): void => {
+        if (over) return;
+        over = true;
+        resolve();
+        if (!this.stopping) this.restart(how, Date.now() - born);
+      };
       child.once('error', (error) => {
         log.write(`${error.message}\n`);
-        resolve();
+        if (child.pid === undefined) end(error.message); // it was never there, for want of memory or of handles: nothing else will tell
       });
-      child.once('close', (code, signal) => {
-        resolve();
-        if (!this.stopping) this.restart(signal ?? `code ${code}`, Date.now() - born);
-      });
+      child.once('close', (code, signal) => end(signal ?? `code ${code}`));
     });
   }
 

@@ -21,7 +21,7 @@ export async function adapterFile(connection: Connection, name: string): Promise
   return connection.blobs.stream(buckets.blobs.adapters, blob);
 }
 
-/** Takes in a LoRA made elsewhere (diffusers or kohya keys). A name that is taken is refused unless `replace` says otherwise. */
+/** Takes in a LoRA made elsewhere (diffusers or kohya keys). A name that is taken is refused unless `replace` says otherwise. Throws StoreFull. */
 export async function importAdapter(
   connection: Connection,
   name: string,
@@ -34,6 +34,7 @@ export async function importAdapter(
   if (existing && !replace) {
     throw new AtelierError('ALREADY_EXISTS', `there is already an adapter named ${name}: choose another name, or ask to replace it`);
   }
+  await connection.mesh.room.require(bytes.byteLength, 'new work');
   const blob = `${name}.safetensors`;
   const info = AdapterInfo.create({ name, blob, size: bytes.byteLength, rank, alpha, createdAt: timestamp() });
   await connection.blobs.put(buckets.blobs.adapters, blob, bytes);

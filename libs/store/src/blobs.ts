@@ -1,7 +1,7 @@
 import { AtelierError, type BlobBucket } from '@atelier/contracts';
-import type { Mesh } from '@atelier/mesh';
-import type { ObjectStore } from 'nats';
-import { Readable } from 'node:stream';
+import { isStoreFull, orStoreFull, type Mesh, type Purpose } from '@atelier/mesh';
+import type { JetStreamClient, ObjectStore } from 'nats';
+import { pipeline, Readable, Transform } from 'node:stream';
 
 export interface BlobInfo {
   name: string;
@@ -12,14 +12,20 @@ export interface BlobInfo {
 /** Larger things in JetStream's object stores: chunked and digested by the client, replaced whole. */
 export class BlobStore {
   private readonly open = new Map<string, Promise<ObjectStore>>();
+  private readonly js: JetStreamClient;
 
-  constructor(private readonly mesh: Mesh) {}
+  constructor(private readonly mesh: Mesh) {
+    this.js = heard(mesh.js);
+  }
 
-  /** On disk when it resolves; an older object of that name is there until then. */
-  async put(bucket: BlobBucket, name: string, data: Uint8Array | Readable, metadata: Record<string, string> = {}): Promise<void> {
+  /** On disk when it resolves; an older object of that name is there until then. Throws StoreFull, as soon as that is known. */
+  async put(bucket: BlobBucket, name: string, data: Uint8Array | Readable, metadata: Record<string, string> = {}, purpose: Purpose = 'accepted work'): Promise<void> {
     const store = await this.bucket(bucket);
-    const stream = data instanceof Uint8Array ? oneChunk(data) : (Readable.toWeb(data) as ReadableStream<Uint8Array>);
-    await store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 });
+    const { room } = this.mesh;
+    const roomFor = (bytes: number): Promise<void> => room.require(bytes, purpose);
+    if (data instanceof Uint8Array) await roomFor(data.byteLength);
+    const stream = data instanceof Uint8Array ? oneChunk(data) : (Readable.toWeb(pipeline(data, measured(roomFor), () => undefined)) as ReadableStream<Uint8Array>);
+    await orStoreFull(() => store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 }));
   }
 
   async get(bucket: BlobBucket, name: string): Promise<Uint8Array> {
@@ -46,8 +52,19 @@ export class BlobStore {
     return (await this.info(bucket, name)) !== null;
   }
 
+  /** In a full store, too, which has no room for the note of it: the entry goes before its chunks, as it would with one. */
   async delete(bucket: BlobBucket, name: string): Promise<void> {
-    if (await this.has(bucket, name)) await (await this.bucket(bucket)).delete(name);
+    if (!(await this.has(bucket, name))) return;
+    const store = await this.bucket(bucket);
+    try {
+      await store.delete(name);
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      const info = await store.info(name);
+      const purge = (filter: string): Promise<unknown> => this.mesh.jsm.streams.purge(`OBJ_${bucket}`, { filter });
+      await purge(`$O.${bucket}.M.${Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_')}`);
+      if (info) await purge(`$O.${bucket}.C.${info.nuid}`);
+    }
   }
 
   async list(bucket: BlobBucket): Promise<BlobInfo[]> {
@@ -57,7 +74,7 @@ export class BlobStore {
 
   private bucket(name: string): Promise<ObjectStore> {
     let store = this.open.get(name);
-    if (!store) this.open.set(name, (store = this.mesh.js.views.os(name)));
+    if (!store) this.open.set(name, (store = this.js.views.os(name)));
     store.catch(() => this.open.delete(name));
     return store;
   }
@@ -70,4 +87,26 @@ function oneChunk(data: Uint8Array): ReadableStream<Uint8Array> {
       controller.close();
     },
   });
+}
+
+/** The stream as it is, until there is no room for what comes next. */
+function measured(roomFor: (bytes: number) => Promise<void>): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      roomFor(chunk.length).then(() => done(null, chunk), done);
+    },
+  });
+}
+
+/**
+ * The client of JetStream, but a publish that fails is heard by someone. The object store looks at its publishes only when its source has
+ * ended; one that is refused while the source is slow would be a rejection that nobody handles, which ends the process.
+ */
+function heard(js: JetStreamClient): JetStreamClient {
+  const publish: JetStreamClient['publish'] = (...given) => {
+    const published = js.publish(...given);
+    published.catch(() => undefined);
+    return published;
+  };
+  return Object.create(js, { publish: { value: publish } }) as JetStreamClient;
 }

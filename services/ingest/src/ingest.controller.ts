@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { IngestWork, subjects } from '@atelier/contracts';
-import { deadLetter, done, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { deadLetter, done, isStoreFull, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
 import { DatasetRefused } from './dataset-refused';
 import { IngestService } from './ingest.service';
 
@@ -15,7 +15,7 @@ export class IngestController {
       return done;
     } catch (error) {
       if (error instanceof DatasetRefused) return deadLetter(error.message, work.datasetId);
-      if (!lastDelivery) throw error;
+      if (isStoreFull(error) || !lastDelivery) throw error; // a full store is waited for, and no fault of the work
       return this.giveUp(work, `could not be read in several tries: ${(error as Error).message}`);
     }
   }

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { PromptsWork, subjects } from '@atelier/contracts';
-import { deadLetter, done, isPermanent, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { deadLetter, done, isPermanent, isStoreFull, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
 import { PromptsConfig } from './prompts.config';
 import { PromptsService } from './prompts.service';
 
@@ -20,6 +20,7 @@ export class PromptsController {
       return done;
     } catch (error) {
       if (signal.aborted) return retryLater(0, 'the service is being stopped');
+      if (isStoreFull(error)) throw error; // waited for, and no fault of the work
       if (!isPermanent(error) && !lastDelivery) throw error;
       return this.giveUp(work, (error as Error).message);
     }

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { subjects, TrainWork } from '@atelier/contracts';
-import { deadLetter, done, isPermanent, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { deadLetter, done, isPermanent, isStoreFull, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
 import { TrainerService } from './trainer.service';
 
 @Controller()
@@ -13,6 +13,7 @@ export class TrainController {
       const ending = await this.service.train(work, signal);
       return ending === 'over' ? done : retryLater(0, 'the service stops');
     } catch (error) {
+      if (isStoreFull(error)) throw error; // waited for, and no fault of the work
       if (!isPermanent(error) && !lastDelivery) throw error;
       return this.giveUp(work, isPermanent(error) ? error.message : `given up after several tries: ${(error as Error).message}`);
     }

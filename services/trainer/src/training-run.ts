@@ -3,7 +3,7 @@ import type { ISample, Run } from '@atelier/contracts';
 import type { Models } from '@atelier/drawing';
 import type { BaseQuant, FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
-import { throughOutage } from '@atelier/mesh';
+import { isStoreFull, throughOutage } from '@atelier/mesh';
 import type { AdapterShelf } from './adapter-shelf';
 import type { DeviceMemory } from './device-memory';
 import { engineOptions, quantOf, shapeOf, shapesOf } from './engine-options';
@@ -26,6 +26,8 @@ export interface Workshop {
   shelf: AdapterShelf;
   validation: Validation;
   metrics: TrainMetrics;
+  /** The state of a step could not be kept; that of `savedStep` is. */
+  unsaved: (runId: string, step: number, savedStep: number, reason: string) => void;
 }
 
 /** One try of one run: from its first sample to its adapter, or to where the service was asked to stop. */
@@ -168,12 +170,20 @@ export class TrainingRun {
     }
   }
 
-  /** Nothing where no step was taken since: a first sample that waits is then asked for again. */
+  /**
+   * Nothing where no step was taken since: a first sample that waits is then asked for again. In a full store the earlier state stays, and the
+   * run goes on: saving is tried again when it is due, and nothing but a stop before then costs the steps in between.
+   */
   private async save(trainer: Trainer): Promise<void> {
     if (trainer.step === this.savedStep) return;
     const engine = await trainer.saveState();
-    await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position: this.flow.position, skipped: [...this.flow.skipped] });
-    this.savedStep = trainer.step;
+    try {
+      await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position: this.flow.position, skipped: [...this.flow.skipped] });
+      this.savedStep = trainer.step;
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      this.workshop.unsaved(this.run.id, trainer.step, this.savedStep, (error as Error).message);
+    }
   }
 
   private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {
