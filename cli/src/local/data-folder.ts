@@ -1,6 +1,6 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AtelierError } from '@atelier/contracts';
 import { isLocked } from './lock';
 
@@ -29,7 +29,7 @@ export class DataFolder {
   create(): void {
     const trial = join(this.nats, 'trial');
     try {
-      for (const folder of [this.logs, this.nats]) mkdirSync(folder, { recursive: true });
+      for (const folder of [this.logs, this.nats]) makeFolder(folder);
       writeFileSync(trial, 'can this folder be written?');
     } catch (error) {
       throw unusable(this.path, error as NodeJS.ErrnoException);
@@ -53,6 +53,17 @@ export class DataFolder {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** As mkdir -p. Node's own says ENOENT where the file system is read-only. */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error; // else someone else was as quick
   }
 }
 
