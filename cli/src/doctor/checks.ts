@@ -122,7 +122,10 @@ async function checkMesh(settings: Settings): Promise<Finding> {
   try {
     const states = await client.status();
     const store = await client.store();
-    if (isFull(store)) return { state: 'fail', text: `${url}: the store is full: ${describeStore(store)}. Free space on its disk, or delete what is no longer needed` };
+    if (isFull(store)) {
+      const remedy = 'Free space on its disk, or delete what is no longer needed';
+      return { state: 'fail', text: `${url}: the store is full: ${describeStore(store)}. ${remedy}` };
+    }
     const absent = states.filter(({ ready }) => !ready).map(({ service, running, detail }) => `${service} (${running ? detail || 'not ready' : 'not running'})`);
     return absent.length > 0 ? { state: 'warn', text: `${url}: ${absent.join(', ')}` } : { state: 'ok', text: `${url}: all services are ready` };
   } finally {

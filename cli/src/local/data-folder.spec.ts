@@ -23,14 +23,20 @@ describe('a data folder', () => {
 
   test('under a file is refused by name, reason and remedy', () => {
     writeFileSync(join(folder, 'file'), '');
-    expect(() => create(join(folder, 'file', 'data'))).toThrow(new RegExp(`^the data folder ${folder}/file/data cannot be used: a part of that path is a file\\. Take it away, or choose another folder with --data`));
+    expect(() => create(join(folder, 'file', 'data'))).toThrow(
+      new RegExp(
+        `^the data folder ${folder}/file/data cannot be used: a part of that path is a file\\. Take it away, or choose another folder with --data`,
+      ),
+    );
   });
 
   test('of another user is refused by name, reason and remedy', () => {
     chmodSync(folder, 0o555);
     if (isRoot) process.seteuid!(NOBODY);
     try {
-      expect(() => create()).toThrow(/cannot be used: user \S+ may not write there\. Make it that user's \(chown\), or choose another folder/);
+      expect(() => create()).toThrow(
+        /cannot be used: user \S+ may not write there\. Make it that user's \(chown\), or choose another folder/,
+      );
     } finally {
       if (isRoot) process.seteuid!(0);
       chmodSync(folder, 0o755);
@@ -39,7 +45,10 @@ describe('a data folder', () => {
 
   (isRoot ? test : test.skip)('that is read-only, or full, is refused by name, reason and remedy', () => {
     const mount = (options: string): Buffer => execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder]);
-    for (const [options, reason] of [['ro', /its file system is read-only\. Mount it for writing/], ['size=4k,nr_inodes=2', /its disk is full\. Free space there/]] as const) {
+    for (const [options, reason] of [
+      ['ro', /its file system is read-only\. Mount it for writing/],
+      ['size=4k,nr_inodes=2', /its disk is full\. Free space there/],
+    ] as const) {
       mount(options);
       try {
         expect(() => create()).toThrow(reason);

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AtelierError } from '@atelier/contracts';
+import { isOutOfHandles, NO_HANDLES } from '../no-handles';
 import { isLocked } from './lock';
 
 /** What is running on a data folder, as others on this machine find it. */
@@ -69,9 +70,11 @@ function makeFolder(path: string): void {
 
 const OTHER_FOLDER = 'or choose another folder with --data or ATELIER_DATA';
 
-function unusable(path: string, { code, message }: NodeJS.ErrnoException): AtelierError {
+function unusable(path: string, error: NodeJS.ErrnoException): AtelierError {
+  const { code, message } = error;
   const refuse = (why: string, errorCode: 'FAILED_PRECONDITION' | 'RESOURCE_EXHAUSTED' = 'FAILED_PRECONDITION'): AtelierError =>
     new AtelierError(errorCode, `the data folder ${path} cannot be used: ${why}`);
+  if (isOutOfHandles(error)) return refuse(NO_HANDLES, 'RESOURCE_EXHAUSTED');
   switch (code) {
     case 'EROFS':
       return refuse(`its file system is read-only. Mount it for writing, ${OTHER_FOLDER}`);
@@ -81,9 +84,6 @@ function unusable(path: string, { code, message }: NodeJS.ErrnoException): Ateli
     case 'ENOSPC':
     case 'EDQUOT':
       return refuse(`its disk is full. Free space there, ${OTHER_FOLDER}`, 'RESOURCE_EXHAUSTED');
-    case 'EMFILE':
-    case 'ENFILE':
-      return refuse('no file handles are left. Raise their number (ulimit -n), or end what holds so many', 'RESOURCE_EXHAUSTED');
     case 'ENOTDIR':
     case 'EEXIST':
       return refuse(`a part of that path is a file. Take it away, ${OTHER_FOLDER}`);

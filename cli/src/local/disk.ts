@@ -27,16 +27,16 @@ export function diskOf(folder: string): Disk {
 export const marginOf = (total: number): number => Math.max(SMALLEST_MARGIN, Math.floor(reserveOf(total) / 4));
 
 /**
- * max_file_store of a store that holds so many bytes: those, and what is free but for the margin. Never less than what its streams reserve,
- * or nats-server would not serve them again.
+ * max_file_store of a store that holds so many bytes: those, and what is free but for the margin. Never less than what
+ * its streams reserve, or nats-server would not serve them again.
  */
 export function storeLimit({ total, free }: Disk, used: number, reserved: number): number {
   return Math.max(reserved + MiB, used + free - marginOf(total));
 }
 
 /**
- * Room that is kept in a file, to be given up when nothing else is left: nats-server writes a little before it starts, and without it even
- * reading would have to wait until someone frees space.
+ * Room that is kept in a file, to be given up when nothing else is left: nats-server writes a little before it starts,
+ * and without it even reading would have to wait until someone frees space.
  */
 export class SpareRoom {
   private readonly path: string;
@@ -48,7 +48,8 @@ export class SpareRoom {
   /** Where there is room for it, and it is not there. */
   keep(disk: Disk): void {
     if (this.bytes > 0 || disk.free < marginOf(disk.total)) return;
-    writeFileSync(`${this.path}.new`, Buffer.alloc(SPARE, 'spare room. ')); // not zeros, which some file systems store as nothing
+    // not zeros, which some file systems store as nothing
+    writeFileSync(`${this.path}.new`, Buffer.alloc(SPARE, 'spare room. '));
     renameSync(`${this.path}.new`, this.path);
   }
 
@@ -66,17 +67,25 @@ export class SpareRoom {
 export function usedBy(folder: string): number {
   return entriesOf(folder).reduce((sum, entry) => {
     const path = join(folder, entry.name);
-    return sum + (entry.isDirectory() ? usedBy(path) : (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * BLOCK);
+    return (
+      sum + (entry.isDirectory() ? usedBy(path) : (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * BLOCK)
+    );
   }, 0);
 }
 
-/** What the streams of a store have had set aside for them (max_bytes), by the description that nats-server keeps of each. */
+/**
+ * What the streams of a store have had set aside for them (max_bytes), by the description that nats-server keeps of
+ * each.
+ */
 export function reservedBy(store: string): number {
   let sum = 0;
   for (const account of entriesOf(join(store, 'jetstream'))) {
     for (const stream of entriesOf(join(store, 'jetstream', account.name, 'streams'))) {
       try {
-        const description = readFileSync(join(store, 'jetstream', account.name, 'streams', stream.name, 'meta.inf'), 'utf8');
+        const description = readFileSync(
+          join(store, 'jetstream', account.name, 'streams', stream.name, 'meta.inf'),
+          'utf8',
+        );
         sum += Math.max(0, (JSON.parse(description) as { max_bytes?: number }).max_bytes ?? 0);
       } catch {
         sum = Math.max(sum, RESERVED_BEFORE);

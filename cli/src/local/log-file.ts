@@ -3,8 +3,8 @@ import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
 const ROTATE_BYTES = 16 * 1024 * 1024;
 
 /**
- * A log that is appended to, with the one before it beside it: never more than twice its size. A disk that is full costs what could not be
- * written; once there is room, the log goes on.
+ * A log that is appended to, with the one before it beside it: never more than twice its size. A disk that is full
+ * costs what could not be written; once there is room, the log goes on.
  */
 export class LogFile {
   private fd?: number;

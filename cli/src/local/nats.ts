@@ -19,7 +19,10 @@ export interface LocalNatsOptions {
   log?: LogFile;
 }
 
-/** nats-server on a store of its own, started again on the same port and store when it ends unasked. Its limit is the disk's. */
+/**
+ * nats-server on a store of its own, started again on the same port and store when it ends unasked. Its limit is the
+ * disk's.
+ */
 export class LocalNats {
   private readonly ending = new AbortController();
   private watching: Promise<void> = Promise.resolve();
@@ -51,7 +54,9 @@ export class LocalNats {
     return nats;
   }
 
-  /** Ends the server, or kills it, and starts it anew, with the limit that the disk has for a store of so many bytes. */
+  /**
+   * Ends the server, or kills it, and starts it anew, with the limit that the disk has for a store of so many bytes.
+   */
   async restart(used: number | undefined, how: 'restart' | 'kill'): Promise<void> {
     this.used = used ?? this.used;
     this.restarting = true;
@@ -71,11 +76,20 @@ export class LocalNats {
     await this.server!.kill();
   }
 
-  private launch(port: number): Promise<NatsServer> {
-    const { store, options: { log } } = this;
+  private async launch(port: number): Promise<NatsServer> {
+    const { store } = this;
+    const { log } = this.options;
     mkdirSync(store, { recursive: true });
-    this.limit = storeLimit(diskOf(store), this.used ?? usedBy(join(store, 'jetstream')), reservedBy(store));
-    return startNatsServer({ storeDir: store, port, maxFileStore: this.limit, onLog: (text) => log?.write(text), signal: this.ending.signal });
+    const used = this.used ?? usedBy(join(store, 'jetstream'));
+    this.used = undefined; // known for the restart that was asked for, and no later one
+    this.limit = storeLimit(diskOf(store), used, reservedBy(store));
+    return startNatsServer({
+      storeDir: store,
+      port,
+      maxFileStore: this.limit,
+      onLog: (text) => log?.write(text),
+      signal: this.ending.signal,
+    });
   }
 
   private async watch(server: NatsServer): Promise<void> {
@@ -108,7 +122,8 @@ export async function endLeftover(store: string): Promise<void> {
     if (!pid) continue;
     if (commandOf(pid).includes(store)) {
       process.kill(pid, 'SIGTERM');
-      for (const deadline = Date.now() + LEFTOVER_MS; commandOf(pid).includes(store) && Date.now() < deadline; ) await sleep(50);
+      for (const deadline = Date.now() + LEFTOVER_MS; commandOf(pid).includes(store) && Date.now() < deadline;)
+        await sleep(50);
       if (commandOf(pid).includes(store)) process.kill(pid, 'SIGKILL');
     }
     rmSync(join(store, file), { force: true });
@@ -131,7 +146,10 @@ function commandOf(pid: number): string {
     if (process.platform === 'linux') return '';
   }
   try {
-    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return execFileSync('ps', ['-o', 'command=', '-p', String(pid)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
   } catch {
     return '';
   }

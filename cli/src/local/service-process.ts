@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { isOutOfHandles, NO_HANDLES } from '../no-handles';
 import type { ServiceLog } from './service-log';
 
 const FIRST_DELAY_MS = 500;
@@ -62,8 +63,10 @@ export class ServiceProcess {
         if (!this.stopping) this.restart(how, Date.now() - born);
       };
       child.once('error', (error) => {
-        log.write(`${error.message}\n`);
-        if (child.pid === undefined) end(error.message); // it was never there, for want of memory or of handles: nothing else will tell
+        const why = isOutOfHandles(error) ? NO_HANDLES : error.message;
+        log.write(`${why}\n`);
+        // it was never there, for want of memory or of handles: nothing else will tell
+        if (child.pid === undefined) end(why);
       });
       child.once('close', (code, signal) => end(signal ?? `code ${code}`));
     });

@@ -10,7 +10,14 @@ const disk = (free: number) => ({ total, free: free * MiB });
 /** A server that was started on the disk when it had so much free and held so much. */
 function situation(free: number, used: number, more: Partial<Situation> = {}): Situation {
   const wanted = storeLimit(disk(free), used * MiB, 0);
-  return { disk: disk(free), store: { used: used * MiB, counted: used * MiB }, limit: wanted, wanted, spare: 0, ...more };
+  return {
+    disk: disk(free),
+    store: { used: used * MiB, counted: used * MiB },
+    limit: wanted,
+    wanted,
+    spare: 0,
+    ...more,
+  };
 }
 
 describe('the limit of a store', () => {
@@ -35,8 +42,12 @@ describe('nats-server is started anew', () => {
   test('when others have taken the disk, so that it takes nothing more', () => {
     const before = situation(100, 80);
     const wanted = storeLimit(disk(3), 80 * MiB, 0);
-    expect(decide({ ...before, disk: disk(3), wanted })).toMatchObject({ act: 'restart', why: expect.stringContaining('all but full') });
-    expect(decide({ ...before, disk: disk(3), wanted, limit: wanted })).toBeUndefined(); // it takes nothing more already
+    expect(decide({ ...before, disk: disk(3), wanted })).toMatchObject({
+      act: 'restart',
+      why: expect.stringContaining('all but full'),
+    });
+    // it takes nothing more already
+    expect(decide({ ...before, disk: disk(3), wanted, limit: wanted })).toBeUndefined();
   });
 
   test('when there is room again, or when it counts what was purged long ago', () => {
@@ -51,8 +62,13 @@ describe('nats-server is started anew', () => {
     expect(decide(trouble('JetStream gave no answer in 3000 ms', 5000))).toBeUndefined();
     expect(decide(trouble('JetStream gave no answer in 3000 ms', 15_000))).toMatchObject({ act: 'kill' });
     expect(decide(trouble('jetstream not enabled for account', 0))).toMatchObject({ act: 'kill' });
-    expect(decide(situation(0, 80, { trouble: { what: '503', ms: 0 } }))).toMatchObject({ act: 'wait', why: expect.stringContaining('once there is room') });
-    expect(decide(situation(0, 80, { trouble: { what: '503', ms: 0 }, spare: 4 * MiB }))).toMatchObject({ act: 'kill' });
+    expect(decide(situation(0, 80, { trouble: { what: '503', ms: 0 } }))).toMatchObject({
+      act: 'wait',
+      why: expect.stringContaining('once there is room'),
+    });
+    expect(decide(situation(0, 80, { trouble: { what: '503', ms: 0 }, spare: 4 * MiB }))).toMatchObject({
+      act: 'kill',
+    });
   });
 
   test('not when the process itself is stopped: that passes by itself, or is another affair', () => {

@@ -11,8 +11,9 @@ const ANSWER_MS = 3000;
 const SETTLE_MS = 10_000;
 
 /**
- * Looks after the disk under nats-server, which cannot: tells every service what room there is, has nats-server refuse what would not fit
- * before the disk is full, and brings it back by itself when it has come to harm or there is room again.
+ * Looks after the disk under nats-server, which cannot: tells every service what room there is, has nats-server refuse
+ * what would not fit before the disk is full, and brings it back by itself when it has come to harm or there is room
+ * again.
  */
 export class StoreKeeper {
   private readonly ending = new AbortController();
@@ -61,7 +62,12 @@ export class StoreKeeper {
   }
 
   private reply({ total, free }: Disk): { path: string; freeBytes: number; limitBytes: number; reserveBytes: number } {
-    return { path: this.nats.store, freeBytes: Math.max(0, free - marginOf(total)), limitBytes: this.nats.limit, reserveBytes: reserveOf(total) };
+    return {
+      path: this.nats.store,
+      freeBytes: Math.max(0, free - marginOf(total)),
+      limitBytes: this.nats.limit,
+      reserveBytes: reserveOf(total),
+    };
   }
 
   private async watch(): Promise<void> {
@@ -82,7 +88,14 @@ export class StoreKeeper {
     }
     if (Date.now() - this.restartedAt < SETTLE_MS) return;
     const wanted = storeLimit(disk, this.store?.used ?? 0, reservedBy(this.nats.store));
-    const decision = decide({ disk, store: this.store, limit: this.nats.limit, wanted, trouble, spare: this.spare.bytes });
+    const decision = decide({
+      disk,
+      store: this.store,
+      limit: this.nats.limit,
+      wanted,
+      trouble,
+      spare: this.spare.bytes,
+    });
     if (!decision) return void (this.told = undefined);
     this.tell(decision.why);
     if (decision.act === 'wait') return;
@@ -121,7 +134,10 @@ export class StoreKeeper {
     const state: StoreState = { path, limit, reserve, room: Math.max(0, Math.min(limit - counted, freeBytes)) };
     if (!this.full && isFull(state)) {
       this.full = true;
-      this.say(`the store is full: ${describeStore(state)}. Uploads, imports, runs and drawings are refused until there is room: free space on that disk, or delete what is no longer needed`);
+      this.say(
+        `the store is full: ${describeStore(state)}. Uploads, imports, runs and drawings are refused until there is ` +
+          'room: free space on that disk, or delete what is no longer needed',
+      );
     } else if (this.full && state.room > reserve * 1.1) {
       this.full = false;
       this.say(`there is room in the store again: ${describeStore(state)}`);

@@ -21,7 +21,10 @@ export async function adapterFile(connection: Connection, name: string): Promise
   return connection.blobs.stream(buckets.blobs.adapters, blob);
 }
 
-/** Takes in a LoRA made elsewhere (diffusers or kohya keys). A name that is taken is refused unless `replace` says otherwise. Throws StoreFull. */
+/**
+ * Takes in a LoRA made elsewhere (diffusers or kohya keys). A name that is taken is refused unless `replace` says
+ * otherwise. Throws StoreFull.
+ */
 export async function importAdapter(
   connection: Connection,
   name: string,

@@ -23,7 +23,9 @@ export type DatasetInput = z.input<typeof datasetSchema>;
 
 export interface DatasetRequest extends DatasetInput {
   files: AsyncIterable<UploadFile> | Iterable<UploadFile>;
-  /** How much is about to come, where that is known: what the store has no room for is refused before any of it is sent. */
+  /**
+   * How much is about to come, where that is known: what the store has no room for is refused before any of it is sent.
+   */
   bytes?: number;
 }
 
@@ -34,7 +36,9 @@ export function checkDataset(input: unknown): z.output<typeof datasetSchema> {
   return parsed.data;
 }
 
-/** Stores the files, then the data set, then the work; it resolves only when all three are on disk. Throws StoreFull. */
+/**
+ * Stores the files, then the data set, then the work; it resolves only when all three are on disk. Throws StoreFull.
+ */
 export async function createDataset(
   connection: Connection,
   { files, bytes = 0, ...input }: DatasetRequest,

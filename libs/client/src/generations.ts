@@ -30,7 +30,10 @@ export type GenerateRequest = z.input<typeof generateSchema>;
 /** A picture as it is, which no format makes larger by much. */
 const BYTES_PER_PIXEL = 3;
 
-/** Queues pictures to be drawn; it resolves when the request is on disk. Without a seed one is drawn and told. Throws StoreFull. */
+/**
+ * Queues pictures to be drawn; it resolves when the request is on disk. Without a seed one is drawn and told. Throws
+ * StoreFull.
+ */
 export async function generate(connection: Connection, request: GenerateRequest): Promise<Generation> {
   const parsed = generateSchema.safeParse(request);
   if (!parsed.success) throw invalidArgument('request', parsed.error);

@@ -21,7 +21,10 @@ export function isRunOver({ state }: { state?: RunState | null }): boolean {
   return state === RunState.RUN_STATE_FINISHED || state === RunState.RUN_STATE_FAILED || state === RunState.RUN_STATE_CANCELLED;
 }
 
-/** Why a run that is not over does not come on just now, in words for people; empty where nothing is known to hold it up. */
+/**
+ * Why a run that is not over does not come on just now, in words for people; empty where nothing is known to hold it
+ * up.
+ */
 export function waitsFor(run: { state?: RunState | null }, store: StoreState | undefined): string {
   if (!store || !isFull(store) || isRunOver(run)) return '';
   return `the store is full: ${describeStore(store)}. The run keeps its state and goes on when there is room`;

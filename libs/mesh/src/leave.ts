@@ -5,15 +5,23 @@ import { within } from './within';
 
 const LOOK_MS = 1500;
 const ANSWER_MS = 1500;
-/** So long in a row has it to be so. A nats-server that is being restarted is back sooner; a step ends, and its state goes into the reserve. */
+/**
+ * So long in a row has it to be so. A nats-server that is being restarted is back sooner; a step ends, and its state
+ * goes into the reserve.
+ */
 const DEAF_MS = 10_000;
 const FULL_MS = 40_000;
 
 /**
- * Waits for work in hand to come to its end, as long as that can come. Who waits for a mesh that does not answer, or that takes nothing more,
- * would wait until killed: its connection is closed after a while, which ends every question, and what was in hand comes again later.
+ * Waits for work in hand to come to its end, as long as that can come. Who waits for a mesh that does not answer, or
+ * that takes nothing more, would wait until killed: its connection is closed after a while, which ends every question,
+ * and what was in hand comes again later.
  */
-export async function closeWhenDeaf(mesh: Mesh, inHand: Promise<unknown>, onClose: (reason: string) => void): Promise<void> {
+export async function closeWhenDeaf(
+  mesh: Mesh,
+  inHand: Promise<unknown>,
+  onClose: (reason: string) => void,
+): Promise<void> {
   let over = false;
   const ended = inHand.finally(() => (over = true));
   const watch = async (): Promise<void> => {

@@ -8,7 +8,10 @@ export interface NatsServer {
   url: string;
   /** Resolves when the process is gone, with how it ended. */
   readonly ended: Promise<string>;
-  /** Lets it write what it has to disk and ends it; one that does not end by then (out of disk, 2.9 hangs for ever) is killed. */
+  /**
+   * Lets it write what it has to disk and ends it; one that does not end by then (out of disk, 2.9 hangs for ever) is
+   * killed.
+   */
   stop(): Promise<void>;
   /** SIGKILL: for tests of what survives. */
   kill(): Promise<void>;
@@ -42,7 +45,13 @@ const WITHOUT_LIMIT = 1024 ** 4;
 
 /** Starts nats-server with JetStream on local disk and waits until it answers. */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
-  const { storeDir, binary = process.env['ATELIER_NATS_SERVER'] ?? 'nats-server', onLog, stopMs = STOP_MS, signal } = options;
+  const {
+    storeDir,
+    binary = process.env['ATELIER_NATS_SERVER'] ?? 'nats-server',
+    onLog,
+    stopMs = STOP_MS,
+    signal,
+  } = options;
   const config = writeConfig(options);
   const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   let log = '';
@@ -53,8 +62,16 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
     onLog?.(data.toString());
   });
   const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it is not installed (Debian: apt-get install nats-server)' : error.message));
-    child.once('exit', (code, signal) => resolve(`it ended with ${signal ?? code}: ${log.trim().split('\n').slice(-3).join(' | ')}`));
+    child.once('error', (error) =>
+      resolve(
+        (error as NodeJS.ErrnoException).code === 'ENOENT'
+          ? 'it is not installed (Debian: apt-get install nats-server)'
+          : error.message,
+      ),
+    );
+    child.once('exit', (code, signal) =>
+      resolve(`it ended with ${signal ?? code}: ${log.trim().split('\n').slice(-3).join(' | ')}`),
+    );
   });
   let over: string | undefined;
   void ended.then((why) => (over = why));
@@ -62,11 +79,15 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   while (!address && over === undefined && !signal?.aborted && Date.now() < deadline) await sleep(20);
   if (!address) {
     if (over === undefined) child.kill('SIGKILL');
-    throw new AtelierError('UNAVAILABLE', `nats-server did not start: ${over ?? (signal?.aborted ? 'it was called off' : `no answer in ${STARTUP_MS / 1000} s`)}`);
+    throw new AtelierError(
+      'UNAVAILABLE',
+      `nats-server did not start: ${over ?? (signal?.aborted ? 'it was called off' : `no answer in ${STARTUP_MS / 1000} s`)}`,
+    );
   }
   // By its name others find the process; it is written a moment after, where there is room for it.
   const ports = join(storeDir, `nats-server_${child.pid}.ports`);
-  for (const until = Date.now() + PORTS_MS; !existsSync(ports) && over === undefined && Date.now() < until; ) await sleep(5);
+  for (const until = Date.now() + PORTS_MS; !existsSync(ports) && over === undefined && Date.now() < until;)
+    await sleep(5);
   child.unref();
   (child.stderr as unknown as { unref(): void }).unref();
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -76,24 +97,42 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   return { url: `nats://${address}`, ended, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
-function writeConfig({ storeDir, port = 0, host = '127.0.0.1', maxFileStore = WITHOUT_LIMIT }: NatsServerOptions): string {
+function writeConfig({
+  storeDir,
+  port = 0,
+  host = '127.0.0.1',
+  maxFileStore = WITHOUT_LIMIT,
+}: NatsServerOptions): string {
   const config = join(storeDir, 'nats-server.conf');
   try {
     mkdirSync(storeDir, { recursive: true });
-    writeFileSync(config, [
-      `listen: "${host}:${port === 0 ? -1 : port}"`,
-      `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
-      'max_pending: 256MB',
-      `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB }`,
-      `ports_file_dir: "${storeDir}"`,
-    ].join('\n'));
+    writeFileSync(
+      config,
+      [
+        `listen: "${host}:${port === 0 ? -1 : port}"`,
+        `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
+        'max_pending: 256MB',
+        `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB }`,
+        `ports_file_dir: "${storeDir}"`,
+      ].join('\n'),
+    );
     return config;
   } catch (error) {
-    throw new AtelierError('UNAVAILABLE', `nats-server did not start: ${(error as Error).message}`, {}, { cause: error });
+    throw new AtelierError(
+      'UNAVAILABLE',
+      `nats-server did not start: ${(error as Error).message}`,
+      {},
+      { cause: error },
+    );
   }
 }
 
-async function endWithin(child: ChildProcess, signal: NodeJS.Signals, ended: Promise<string>, ms: number): Promise<void> {
+async function endWithin(
+  child: ChildProcess,
+  signal: NodeJS.Signals,
+  ended: Promise<string>,
+  ms: number,
+): Promise<void> {
   child.kill(signal);
   const hard = setTimeout(() => child.kill('SIGKILL'), ms);
   await ended.finally(() => clearTimeout(hard));

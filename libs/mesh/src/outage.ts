@@ -16,10 +16,14 @@ const FULL_PAUSE_MS = 2000;
 
 /**
  * For long jobs, which a restart of nats-server should not cost: does what is asked of the mesh again until it answers. Only for what may
- * be done twice. Errors that are not the mesh's, refusals by JetStream itself, and a connection that we closed are passed on at once. A full
- * store is waited for without an end, since a person has to make room: the work is kept, and losing it would make none.
+ * be done twice. Errors that are not the mesh's, refusals by JetStream itself, and a connection that we closed are
+ * passed on at once. A full store is waited for without an end, since a person has to make room: the work is kept, and
+ * losing it would make none.
  */
-export async function throughOutage<T>(ask: () => Promise<T>, { signal, patienceMs = 120_000, full = 'wait' }: OutageOptions = {}): Promise<T> {
+export async function throughOutage<T>(
+  ask: () => Promise<T>,
+  { signal, patienceMs = 120_000, full = 'wait' }: OutageOptions = {},
+): Promise<T> {
   const deadline = Date.now() + patienceMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
@@ -38,7 +42,8 @@ export async function throughOutage<T>(ask: () => Promise<T>, { signal, patience
 }
 
 async function pauseFor(ms: number, signal?: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => signal?.throwIfAborted()); // the sleep's own error would hide the signal's reason
+  // the sleep's own error would hide the signal's reason
+  await sleep(ms, undefined, { signal }).catch(() => signal?.throwIfAborted());
 }
 
 function isOutage(error: unknown): boolean {

@@ -22,7 +22,10 @@ function messageHeaders(schema: string, msgId?: string): MsgHdrs {
 
 const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ?? 'Message'}`;
 
-/** Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message. Throws StoreFull. */
+/**
+ * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message.
+ * Throws StoreFull.
+ */
 export async function publishWork<I, T>(mesh: Mesh, subject: string, type: MessageType<I, T>, message: I, options: { msgId: string }): Promise<void> {
   const h = messageHeaders(schemaOf(type as { name?: string }), options.msgId);
   await orStoreFull(() => mesh.js.publish(subject, type.encode(message).finish(), { headers: h }));

@@ -28,7 +28,8 @@ export function statusController(name: string, version: string): Type {
     async answer(): Promise<IStatusReply> {
       const store = await within(STORE_MS, 'the store', this.mesh.room.look()).catch(() => undefined);
       const full = store && isFull(store) ? `the store is full: ${describeStore(store)}` : '';
-      return { service: name, version, ready: this.status.ready, detail: [this.status.detail, full].filter(Boolean).join('; ') };
+      const detail = [this.status.detail, full].filter(Boolean).join('; ');
+      return { service: name, version, ready: this.status.ready, detail };
     }
   }
   return StatusController;

@@ -1,25 +1,36 @@
 import { AtelierError } from '@atelier/contracts';
 import { NatsError } from 'nats';
 
-/** JetStream's own words for "there is no room": its server's limit, its account's limit, a limit that a stream would ask for. */
+/**
+ * JetStream's own words for "there is no room": its server's limit, its account's limit, a limit that a stream would
+ * ask for.
+ */
 const FULL: ReadonlySet<number> = new Set([10023, 10002, 10047]);
 /** "The stream could not store it", whose description says why. */
 const STORE_FAILED = 10077;
 const MARK = { store: 'full' };
 
-/** No room for what was to be written. It passes: nothing is wrong with the work, and what was written before is there. */
+/**
+ * No room for what was to be written. It passes: nothing is wrong with the work, and what was written before is there.
+ */
 export class StoreFull extends AtelierError {
   constructor(message: string, details: Record<string, string> = {}, options?: ErrorOptions) {
     super('RESOURCE_EXHAUSTED', message, { ...MARK, ...details }, options);
   }
 }
 
-/** Also of an error that came over a call, where only its code and details travel, and of what nats-server says itself. */
+/**
+ * Also of an error that came over a call, where only its code and details travel, and of what nats-server says itself.
+ */
 export function isStoreFull(error: unknown): boolean {
-  if (error instanceof AtelierError) return error.code === 'RESOURCE_EXHAUSTED' && error.details['store'] === MARK.store;
+  if (error instanceof AtelierError)
+    return error.code === 'RESOURCE_EXHAUSTED' && error.details['store'] === MARK.store;
   if (!(error instanceof NatsError) || error.api_error === undefined) return false;
   const { err_code: code, description } = error.api_error;
-  return (code !== undefined && FULL.has(code)) || (code === STORE_FAILED && /no space left|maximum bytes/i.test(description));
+  return (
+    (code !== undefined && FULL.has(code)) ||
+    (code === STORE_FAILED && /no space left|maximum bytes/i.test(description))
+  );
 }
 
 /** A write whose refusal for lack of room comes as StoreFull, with what to do. */

@@ -16,7 +16,10 @@ export interface StoreState {
   reserve: number;
 }
 
-/** Who writes decides how much must be left: states and results of accepted work may go into the reserve, new work may not. */
+/**
+ * Who writes decides how much must be left: states and results of accepted work may go into the reserve, new work may
+ * not.
+ */
 export type Purpose = 'new work' | 'accepted work';
 
 const LARGEST_RESERVE = 2 * 1024 ** 3;
@@ -40,8 +43,9 @@ export function describeStore({ path, room, limit, reserve }: StoreState): strin
 }
 
 /**
- * Knows before a write whether there is room for it. JetStream tells what is used, and the limit where the account has one; whoever started
- * nats-server ("atelier up") tells what its disk has. Where neither is known nothing is refused here, and nats-server's own refusal counts.
+ * Knows before a write whether there is room for it. JetStream tells what is used, and the limit where the account has
+ * one; whoever started nats-server ("atelier up") tells what its disk has. Where neither is known nothing is refused
+ * here, and nats-server's own refusal counts.
  */
 export class StoreRoom {
   private last?: { state: Promise<StoreState>; at: number };
@@ -59,14 +63,18 @@ export class StoreRoom {
     return this.last!.state;
   }
 
-  /** Throws StoreFull, with the numbers, where writing so many bytes would leave less than what is kept from this purpose. */
+  /**
+   * Throws StoreFull, with the numbers, where writing so many bytes would leave less than what is kept from this
+   * purpose.
+   */
   async require(bytes: number, purpose: Purpose): Promise<void> {
     // Whoever has accepted work may try its write where nobody can say: nats-server's own answer to that counts.
     const look = (fresh: boolean): Promise<StoreState | undefined> => {
       const asked = fresh ? this.ask() : this.look();
       return purpose === 'new work' ? asked : asked.catch(() => undefined);
     };
-    const fits = ({ room, reserve }: StoreState): boolean => bytes <= room - this.taken - (purpose === 'new work' ? reserve : reserve / LAST_SHARE);
+    const fits = ({ room, reserve }: StoreState): boolean =>
+      bytes <= room - this.taken - (purpose === 'new work' ? reserve : reserve / LAST_SHARE);
     let state = await look(false);
     if (state && !fits(state)) state = await look(true);
     if (state && !fits(state)) throw refusal(state, bytes);
@@ -92,7 +100,10 @@ export class StoreRoom {
   }
 
   private async measure(): Promise<StoreState> {
-    const [{ storage, limits }, keeper] = await Promise.all([within(ANSWER_MS, 'JetStream', this.jsm.getAccountInfo()), this.keeper()]);
+    const [{ storage, limits }, keeper] = await Promise.all([
+      within(ANSWER_MS, 'JetStream', this.jsm.getAccountInfo()),
+      this.keeper(),
+    ]);
     const limit = keeper ? keeper.limitBytes : limits.max_storage > 0 ? limits.max_storage : Infinity;
     const free = keeper?.freeBytes ?? Infinity;
     return {
@@ -107,7 +118,9 @@ export class StoreRoom {
   private async keeper(): Promise<StoreReply | undefined> {
     try {
       const asked = StoreRequest.encode({}).finish();
-      return StoreReply.decode((await this.nc.request(subjects.rpc('store', 'room'), asked, { timeout: ANSWER_MS })).data);
+      return StoreReply.decode(
+        (await this.nc.request(subjects.rpc('store', 'room'), asked, { timeout: ANSWER_MS })).data,
+      );
     } catch (error) {
       if (error instanceof NatsError && error.code === ErrorCode.NoResponders) return undefined;
       throw error;
@@ -118,8 +131,16 @@ export class StoreRoom {
 function refusal(state: StoreState, bytes: number): StoreFull {
   const { path, room, limit, reserve } = state;
   const needed = bytes > 0 ? `; ${mebibytes(bytes)} are needed` : '';
-  const numbers = { free_bytes: String(room), needed_bytes: String(bytes), reserve_bytes: String(reserve), ...(Number.isFinite(limit) && { limit_bytes: String(limit) }) };
-  return new StoreFull(`the store is full: ${describeStore(state)}${needed}. ${REMEDY}`, { ...numbers, ...(path && { path }) });
+  const numbers = {
+    free_bytes: String(room),
+    needed_bytes: String(bytes),
+    reserve_bytes: String(reserve),
+    ...(Number.isFinite(limit) && { limit_bytes: String(limit) }),
+  };
+  return new StoreFull(`the store is full: ${describeStore(state)}${needed}. ${REMEDY}`, {
+    ...numbers,
+    ...(path && { path }),
+  });
 }
 
 const mebibytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(bytes < 1024 ** 3 ? 1 : 0)} MiB`;

@@ -1,8 +1,8 @@
 import { AtelierError } from '@atelier/contracts';
 
 /**
- * The answer, or UNAVAILABLE: for questions that the client would keep for twenty seconds or for ever, such as a round trip to a
- * server that is stopped. What comes later is dropped.
+ * The answer, or UNAVAILABLE: for questions that the client would keep for twenty seconds or for ever, such as a round
+ * trip to a server that is stopped. What comes later is dropped.
  */
 export async function within<T>(ms: number, what: string, asked: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -63,14 +63,15 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
     for (const { subject, type, concurrency, handle, onExhausted } of this.handlers()) {
       const waiting = this.throughFullStore(subject, handle);
       const onOutcome = (outcome: Outcome, took: number): void => seconds.observe({ subject, outcome: outcome.kind }, took);
-      this.running.push(runWorker(this.mesh, { subject, type, concurrency, signal: this.stop.signal, logger: this.logger, onExhausted, onOutcome }, waiting));
+      const options = { subject, type, concurrency, signal: this.stop.signal, logger: this.logger, onExhausted, onOutcome };
+      this.running.push(runWorker(this.mesh, options, waiting));
       this.logger.info({ subject, concurrency }, 'taking work');
     }
   }
 
   /**
-   * A full store is nobody's fault: the message stays in hand, its lease renewed, and is handled again once there is room, so that none of its
-   * tries is used up however long that takes.
+   * A full store is nobody's fault: the message stays in hand, its lease renewed, and is handled again once there is
+   * room, so that none of its tries is used up however long that takes.
    */
   private throughFullStore(subject: string, handle: Handle): Handle {
     return async (message, context) => {
@@ -112,7 +113,9 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
 
   async onApplicationShutdown(): Promise<void> {
     this.stop.abort();
-    await closeWhenDeaf(this.mesh, Promise.allSettled(this.running), (reason) => this.logger.warn({ reason }, 'stops without the mesh: what is in hand comes again'));
+    await closeWhenDeaf(this.mesh, Promise.allSettled(this.running), (reason) =>
+      this.logger.warn({ reason }, 'stops without the mesh: what is in hand comes again'),
+    );
     this.running = [];
   }
 }

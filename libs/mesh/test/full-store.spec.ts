@@ -1,7 +1,18 @@
 import 'reflect-metadata';
 import { Controller, Module } from '@nestjs/common';
 import { LatentsWork, streams, subjects } from '@atelier/contracts';
-import { done, publishWork, retryLater, startService, StoreFull, throughOutage, WorkHandler, workPolicies, type Outcome, type RunningService } from '@atelier/mesh';
+import {
+  done,
+  publishWork,
+  retryLater,
+  startService,
+  StoreFull,
+  throughOutage,
+  WorkHandler,
+  workPolicies,
+  type Outcome,
+  type RunningService,
+} from '@atelier/mesh';
 import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 import { readdirSync } from 'node:fs';
 
@@ -35,20 +46,27 @@ describe('a worker', () => {
   });
   const ask = () => publishWork(test_.mesh, subjects.work.latents, LatentsWork, { key: 'k' }, { msgId: 'k' });
 
-  test('whose store is full tries again when there is room, as often as it takes, and uses up none of the work\'s tries', async () => {
+  test("whose store is full tries again when there is room, as often as it takes, and uses up none of the work's tries", async () => {
     const times = workPolicies[subjects.work.latents]!.maxDeliver + 1;
     act = async () => {
       if (deliveries.length <= times) throw new StoreFull('the store is full');
       return done;
     };
     await ask();
-    await waitFor('the work to be done', async () => (await test_.mesh.jsm.streams.info(streams.WORK)).state.messages === 0, 40_000);
+    await waitFor(
+      'the work to be done',
+      async () => (await test_.mesh.jsm.streams.info(streams.WORK)).state.messages === 0,
+      40_000,
+    );
     expect(deliveries).toEqual(Array.from({ length: times + 1 }, () => 1));
     expect((await test_.mesh.jsm.streams.info(streams.DEAD)).state.messages).toBe(0);
   });
 
   test('that waits for a nats-server that does not answer ends all the same when it is asked to', async () => {
-    act = () => throughOutage(async () => void (await service.mesh.js.publish('events.x', Buffer.alloc(1), { timeout: 1000 }))).then(() => retryLater(0, 'stops'));
+    act = () =>
+      throughOutage(
+        async () => void (await service.mesh.js.publish('events.x', Buffer.alloc(1), { timeout: 1000 })),
+      ).then(() => retryLater(0, 'stops'));
     const pid = Number(/\d+/.exec(readdirSync(test_.storeDir).find((name) => name.endsWith('.ports'))!)![0]);
     const original = act;
     act = async (signal) => {

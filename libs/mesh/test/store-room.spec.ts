@@ -52,7 +52,9 @@ describe('the room of a store', () => {
   afterEach(() => test_.stop());
 
   const keeper = (reply: { freeBytes: number; limitBytes: number; reserveBytes: number }): void => {
-    test_.mesh.nc.subscribe(subjects.rpc('store', 'room'), { callback: (_error, message) => void message.respond(StoreReply.encode({ path: '/data/nats', ...reply }).finish()) });
+    test_.mesh.nc.subscribe(subjects.rpc('store', 'room'), {
+      callback: (_error, message) => void message.respond(StoreReply.encode({ path: '/data/nats', ...reply }).finish()),
+    });
   };
 
   test('is not known where nobody tells, and then nothing is refused', async () => {
@@ -65,8 +67,18 @@ describe('the room of a store', () => {
     const { room } = test_.mesh;
     await room.require(60 * MiB, 'new work');
     const error = await room.require(61 * MiB, 'new work').catch((reason: StoreFull) => reason);
-    expect(error).toMatchObject({ code: 'RESOURCE_EXHAUSTED', details: { free_bytes: String(100 * MiB), needed_bytes: String(61 * MiB), limit_bytes: String(1000 * MiB), path: '/data/nats' } });
-    expect((error as Error).message).toMatch(/^the store is full: 100\.0 MiB of 1000\.0 MiB may still be written to \/data\/nats, and 40\.0 MiB are kept for work under way; 61\.0 MiB are needed\. Free space/);
+    expect(error).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      details: {
+        free_bytes: String(100 * MiB),
+        needed_bytes: String(61 * MiB),
+        limit_bytes: String(1000 * MiB),
+        path: '/data/nats',
+      },
+    });
+    expect((error as Error).message).toMatch(
+      /^the store is full: 100\.0 MiB of 1000\.0 MiB may still be written to \/data\/nats, and 40\.0 MiB are kept for work under way; 61\.0 MiB are needed\. Free space/,
+    );
     await room.require(90 * MiB, 'accepted work');
     await expect(room.require(91 * MiB, 'accepted work')).rejects.toThrow('the store is full');
   });
@@ -77,7 +89,10 @@ describe('the room of a store', () => {
     process.kill(pid, 'SIGSTOP');
     try {
       const asked = Date.now();
-      expect(await meshHealth(test_.mesh)).toMatchObject({ connected: false, reason: expect.stringContaining('no answer') });
+      expect(await meshHealth(test_.mesh)).toMatchObject({
+        connected: false,
+        reason: expect.stringContaining('no answer'),
+      });
       expect(Date.now() - asked).toBeLessThan(2000);
     } finally {
       process.kill(pid, 'SIGCONT');

@@ -18,14 +18,28 @@ export class BlobStore {
     this.js = heard(mesh.js);
   }
 
-  /** On disk when it resolves; an older object of that name is there until then. Throws StoreFull, as soon as that is known. */
-  async put(bucket: BlobBucket, name: string, data: Uint8Array | Readable, metadata: Record<string, string> = {}, purpose: Purpose = 'accepted work'): Promise<void> {
+  /**
+   * On disk when it resolves; an older object of that name is there until then. Throws StoreFull, as soon as that is
+   * known.
+   */
+  async put(
+    bucket: BlobBucket,
+    name: string,
+    data: Uint8Array | Readable,
+    metadata: Record<string, string> = {},
+    purpose: Purpose = 'accepted work',
+  ): Promise<void> {
     const store = await this.bucket(bucket);
     const { room } = this.mesh;
     const roomFor = (bytes: number): Promise<void> => room.require(bytes, purpose);
     if (data instanceof Uint8Array) await roomFor(data.byteLength);
-    const stream = data instanceof Uint8Array ? oneChunk(data) : (Readable.toWeb(pipeline(data, measured(roomFor), () => undefined)) as ReadableStream<Uint8Array>);
-    await orStoreFull(() => store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 }));
+    const stream =
+      data instanceof Uint8Array
+        ? oneChunk(data)
+        : (Readable.toWeb(pipeline(data, measured(roomFor), () => undefined)) as ReadableStream<Uint8Array>);
+    await orStoreFull(() =>
+      store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 }),
+    );
   }
 
   async get(bucket: BlobBucket, name: string): Promise<Uint8Array> {
@@ -39,7 +53,10 @@ export class BlobStore {
     const found = await (await this.bucket(bucket)).get(name);
     if (!found) throw new AtelierError('NOT_FOUND', `there is no ${JSON.stringify(name)} in ${bucket}`);
     const readable = Readable.fromWeb(found.data as never);
-    found.error.then((error) => error && readable.destroy(error), () => undefined);
+    found.error.then(
+      (error) => error && readable.destroy(error),
+      () => undefined,
+    );
     return readable;
   }
 
@@ -52,7 +69,9 @@ export class BlobStore {
     return (await this.info(bucket, name)) !== null;
   }
 
-  /** In a full store, too, which has no room for the note of it: the entry goes before its chunks, as it would with one. */
+  /**
+   * In a full store, too, which has no room for the note of it: the entry goes before its chunks, as it would with one.
+   */
   async delete(bucket: BlobBucket, name: string): Promise<void> {
     if (!(await this.has(bucket, name))) return;
     const store = await this.bucket(bucket);
@@ -69,7 +88,9 @@ export class BlobStore {
 
   async list(bucket: BlobBucket): Promise<BlobInfo[]> {
     const all = await (await this.bucket(bucket)).list();
-    return all.filter((info) => !info.deleted).map((info) => ({ name: info.name, size: info.size, metadata: info.metadata ?? {} }));
+    return all
+      .filter((info) => !info.deleted)
+      .map((info) => ({ name: info.name, size: info.size, metadata: info.metadata ?? {} }));
   }
 
   private bucket(name: string): Promise<ObjectStore> {
@@ -99,8 +120,9 @@ function measured(roomFor: (bytes: number) => Promise<void>): Transform {
 }
 
 /**
- * The client of JetStream, but a publish that fails is heard by someone. The object store looks at its publishes only when its source has
- * ended; one that is refused while the source is slow would be a rejection that nobody handles, which ends the process.
+ * The client of JetStream, but a publish that fails is heard by someone. The object store looks at its publishes only
+ * when its source has ended; one that is refused while the source is slow would be a rejection that nobody handles,
+ * which ends the process.
  */
 function heard(js: JetStreamClient): JetStreamClient {
   const publish: JetStreamClient['publish'] = (...given) => {

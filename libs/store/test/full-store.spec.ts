@@ -27,7 +27,8 @@ describe('a store at its limit', () => {
       runs.create('r2', Run.create({ id: 'r2' })),
       runs.update('r1', (run) => ({ ...run, step: 1 }) as Run),
     ];
-    for (const write of await Promise.allSettled(writes)) expect(write.status === 'rejected' && isStoreFull(write.reason)).toBe(true);
+    for (const write of await Promise.allSettled(writes))
+      expect(write.status === 'rejected' && isStoreFull(write.reason)).toBe(true);
   });
 
   test('what is in it is read', async () => {

@@ -58,7 +58,10 @@ function body(message: string, type: string, code: string, param: string | null 
   return { error: { message, type, param, code } };
 }
 
-/** A status of its own (RFC 4918): nothing is wrong with the request, and 429 would have clients try again by themselves. */
+/**
+ * A status of its own (RFC 4918): nothing is wrong with the request, and 429 would have clients try again by
+ * themselves.
+ */
 function insufficientStorage({ message, details }: AtelierError): ErrorBody {
   const { store: _mark, ...numbers } = details;
   const answer = body(message, 'server_error', 'insufficient_storage');
@@ -66,7 +69,10 @@ function insufficientStorage({ message, details }: AtelierError): ErrorBody {
   return answer;
 }
 
-/** The mesh is away or comes back just now; an answer of JetStream about the request itself carries an api_error below 500. */
+/**
+ * The mesh is away or comes back just now; an answer of JetStream about the request itself carries an api_error below
+ * 500.
+ */
 function isOutage(error: unknown): boolean {
   if (!(error instanceof Error) || error.name !== 'NatsError' || isStoreFull(error)) return false;
   const { api_error: said } = error as { api_error?: { code: number } };

@@ -93,7 +93,8 @@ export class TrainerService {
     this.status.detail = `${saved ? `goes on with ${run.name} at step ${saved.step}` : `trains ${run.name}`} (run ${run.id})`;
     this.logger.info({ runId: run.id, name: run.name, samples: manifest.samples.length, step: saved?.step ?? 0 }, 'training');
     try {
-      const workshop = { memory: this.memory, runs: this.runs, states: this.states, shelf: this.shelf, validation: this.validation, metrics: this.metrics, unsaved: this.unsaved };
+      const { memory, runs, states, shelf, validation, metrics, unsaved } = this;
+      const workshop = { memory, runs, states, shelf, validation, metrics, unsaved };
       return await new TrainingRun(workshop, models, run, manifest.samples, flow, saved, ended, stopping).train();
     } finally {
       await flow.close();
@@ -102,7 +103,10 @@ export class TrainerService {
   }
 
   private readonly unsaved = (runId: string, step: number, savedStep: number, reason: string): void =>
-    this.logger.warn({ runId, step, savedStep, reason }, 'the training state is not saved: the run trains on, and would go on from the one before');
+    this.logger.warn(
+      { runId, step, savedStep, reason },
+      'the training state is not saved: the run trains on, and would go on from the one before',
+    );
 
   private flow(run: Run, { samples }: Manifest, arrivals: TensorArrivals, saved: TrainingState | undefined, ended: AbortSignal, stopping: AbortSignal): SampleFlow {
     const source = new SampleSource(samples, arrivals);

@@ -171,14 +171,16 @@ export class TrainingRun {
   }
 
   /**
-   * Nothing where no step was taken since: a first sample that waits is then asked for again. In a full store the earlier state stays, and the
-   * run goes on: saving is tried again when it is due, and nothing but a stop before then costs the steps in between.
+   * Nothing where no step was taken since: a first sample that waits is then asked for again. In a full store the
+   * earlier state stays, and the run goes on: saving is tried again when it is due, and nothing but a stop before then
+   * costs the steps in between.
    */
   private async save(trainer: Trainer): Promise<void> {
     if (trainer.step === this.savedStep) return;
     const engine = await trainer.saveState();
     try {
-      await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position: this.flow.position, skipped: [...this.flow.skipped] });
+      const { position, skipped } = this.flow;
+      await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position, skipped: [...skipped] });
       this.savedStep = trainer.step;
     } catch (error) {
       if (!isStoreFull(error)) throw error;

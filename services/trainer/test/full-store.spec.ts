@@ -11,8 +11,11 @@ let harness: Harness;
 let freeBytes = 1000 * MiB;
 beforeAll(async () => {
   harness = await Harness.start();
-  const reply = () => StoreReply.encode({ path: '/data/nats', freeBytes, limitBytes: 1e12, reserveBytes: 40 * MiB }).finish();
-  harness.test.mesh.nc.subscribe(subjects.rpc('store', 'room'), { callback: (_error, message) => void message.respond(reply()) });
+  const reply = () =>
+    StoreReply.encode({ path: '/data/nats', freeBytes, limitBytes: 1e12, reserveBytes: 40 * MiB }).finish();
+  harness.test.mesh.nc.subscribe(subjects.rpc('store', 'room'), {
+    callback: (_error, message) => void message.respond(reply()),
+  });
   await harness.dataset('d', 3);
   await harness.startRun('undisturbed', 'd', OPTIONS);
   await harness.startService();
@@ -20,7 +23,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => harness.stop());
 
-const status = async (): Promise<string> => (await callRpc(harness.test.mesh, ['trainer', 'status'], StatusRequest, {}, StatusReply)).detail;
+const status = async (): Promise<string> =>
+  (await callRpc(harness.test.mesh, ['trainer', 'status'], StatusRequest, {}, StatusReply)).detail;
 
 /** A run that is trained to its end, but for its adapter, which has no room. */
 async function trained(id: string): Promise<void> {
@@ -32,12 +36,19 @@ async function trained(id: string): Promise<void> {
 
 test('a run that finds the store full says so, waits with what it has, and comes to the same adapter when there is room', async () => {
   await trained('waits');
-  expect(await harness.blobs.info('checkpoints', 'waits')).toBeNull(); // not one of its states found room, and it trained on
-  expect(await status()).toMatch(/^trains adapter-waits \(run waits\); the store is full: 5\.0 MiB of .* may still be written to \/data\/nats, and 40\.0 MiB are kept/);
+  // not one of its states found room, and it trained on
+  expect(await harness.blobs.info('checkpoints', 'waits')).toBeNull();
+  expect(await status()).toMatch(
+    /^trains adapter-waits \(run waits\); the store is full: 5\.0 MiB of .* may still be written to \/data\/nats, and 40\.0 MiB are kept/,
+  );
   expect((await harness.run('waits')).state).toBe(RunState.RUN_STATE_TRAINING);
 
   freeBytes = 1000 * MiB;
-  expect(await harness.over('waits')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: OPTIONS.totalSteps, error: '' });
+  expect(await harness.over('waits')).toMatchObject({
+    state: RunState.RUN_STATE_FINISHED,
+    step: OPTIONS.totalSteps,
+    error: '',
+  });
   expect((await harness.adapterBytes('waits')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
   expect((await harness.test.mesh.jsm.streams.info(streams.DEAD)).state.messages).toBe(0);
 }, 60_000);
@@ -53,7 +64,12 @@ test('a trainer that is asked to stop while its store is full ends within its gr
 
   freeBytes = 1000 * MiB;
   await harness.startService();
-  await waitFor('the run to be taken up', async () => (await harness.run('stopped')).state !== RunState.RUN_STATE_TRAINING || (await harness.events('stopped', 'step')).length > 0);
+  await waitFor(
+    'the run to be taken up',
+    async () =>
+      (await harness.run('stopped')).state !== RunState.RUN_STATE_TRAINING ||
+      (await harness.events('stopped', 'step')).length > 0,
+  );
   expect(await harness.over('stopped', 60_000)).toMatchObject({ state: RunState.RUN_STATE_FINISHED });
   expect((await harness.adapterBytes('stopped')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
 }, 120_000);

@@ -9,7 +9,9 @@ import { Operation } from '../openapi/operation';
 import { Public } from '../token.guard';
 
 const store = z.strictObject({
-  state: z.enum(['ok', 'full', 'unknown']).describe('full: uploads, imports, runs and drawings are refused (507); reading goes on.'),
+  state: z
+    .enum(['ok', 'full', 'unknown'])
+    .describe('full: uploads, imports, runs and drawings are refused (507); reading goes on.'),
   room_bytes: z.int().nullable().describe('What may still be written.'),
   reserve_bytes: z.int().nullable().describe('How much of it is kept for work under way.'),
 });
@@ -42,7 +44,10 @@ export class PagesController {
   async getHealth(@Res({ passthrough: true }) response: Response): Promise<z.output<typeof health>> {
     const { connected, reason, store: found } = await meshHealth(this.mesh);
     if (!connected) response.status(503);
-    return { status: connected ? 'ok' : 'unavailable', nats: connected ? 'connected' : 'disconnected', reason: reason || null, store: viewStore(found) };
+    const state = connected
+      ? ({ status: 'ok', nats: 'connected' } as const)
+      : ({ status: 'unavailable', nats: 'disconnected' } as const);
+    return { ...state, reason: reason || null, store: viewStore(found) };
   }
 
   @Get('metrics')
