@@ -1,11 +1,15 @@
-// Keeps the arrows of the layout: services, cli → libs → contracts; engine → native/addon → native/include → native/src. Also: no path of
-// someone's machine in a tracked file.
+// Keeps the arrows of the layout: services, cli → libs → contracts; engine → native/addon → native/include → native/src, and there the floors of
+// native/src/floors.txt. Also: no path of someone's machine in a tracked file.
+// check-boundaries.mjs [--count] [--root DIR]   --count: figures alone, exit code 0
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { checkNative } from './native-boundaries.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const { values: options } = parseArgs({ options: { count: { type: 'boolean', default: false }, root: { type: 'string' } } });
+const root = options.root ?? join(dirname(fileURLToPath(import.meta.url)), '..');
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: root, encoding: 'utf8', maxBuffer: 64 << 20 }).split('\n').filter(Boolean);
 const problems = [];
 
@@ -32,7 +36,6 @@ for (const file of files) {
     continue; // deleted, not committed yet
   }
   if (file.endsWith('.ts')) checkTypeScript(file, text);
-  if (/^native\/(src|addon|include|test|bench)\/.*\.(cpp|h|inl|cu)$/.test(file)) checkNative(file, text);
   const machine = text.match(/(^|[\s"'(=])(\/home\/\w+|\/work\/\w+)/m);
   if (machine && file !== 'tools/check-boundaries.mjs') problems.push(`${file}: names ${machine[2]}, a path of one machine`);
 }
@@ -53,14 +56,11 @@ function checkTypeScript(file, text) {
   }
 }
 
-function checkNative(file, text) {
-  const layer = file.split('/')[1];
-  for (const [, target] of text.matchAll(/^\s*#include\s*["<]([^">]+)[">]/gm)) {
-    if (layer === 'addon' && /^(base|tensor|ops|quant|formats|models|training|sampling|planning)\//.test(target)) problems.push(`${file}: includes ${target}; the addon sees native/include only`);
-    if (layer === 'src' && /napi|node_api/.test(target)) problems.push(`${file}: includes ${target}; the engine does not know Node`);
-    if (layer === 'src' && /nlohmann/.test(target) && !file.startsWith('native/src/formats/')) problems.push(`${file}: includes ${target}; JSON belongs to formats`);
-    if (layer === 'include' && !/^(atelier\/|[a-z_]+$)/.test(target)) problems.push(`${file}: includes ${target}; the public header stands alone`);
-  }
+const native = checkNative(root, files);
+problems.push(...native.problems);
+if (options.count) {
+  console.log(native.counts);
+  process.exit(0);
 }
 
 for (const problem of problems) console.error(`boundary: ${problem}`);

@@ -1,9 +1,9 @@
 #include "atelier/engine.h"
 #include "base/error.h"
 #include "engine/one_shot.h"
+#include "memory/arena.h"
+#include "memory/transfer.h"
 #include "ops/cpu/cpu_ops.h"
-#include "tensor/arena.h"
-#include "tensor/transfer.h"
 #include "training/adam_state.h"
 
 namespace atelier {

@@ -1,7 +1,7 @@
 #include "training/lora_bank.h"
 #include "base/error.h"
-#include "tensor/transfer.h"
-#include "training/philox.h"
+#include "base/philox.h"
+#include "memory/transfer.h"
 #include <algorithm>
 #include <cmath>
 #include <set>

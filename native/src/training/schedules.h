@@ -1,7 +1,7 @@
 // Learning-rate schedules, timestep densities and loss weights of diffusers' training scripts (optimization.py, training_utils.py).
 #pragma once
 #include "atelier/engine.h"
-#include "training/philox.h"
+#include "base/philox.h"
 #include <string>
 #include <vector>
 

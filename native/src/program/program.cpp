@@ -1,6 +1,6 @@
-#include "tensor/program.h"
-#include "ops/constants.h"
-#include "planning/placement.h"
+#include "program/program.h"
+#include "memory/constants.h"
+#include "program/placement.h"
 #include <algorithm>
 
 namespace atelier {

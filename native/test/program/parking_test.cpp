@@ -1,11 +1,11 @@
 // Parking by itself: matrices that wait in host memory, on the emulated card, whose copies happen as late as the waits allow or as early as they are issued.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/error.h"
+#include "memory/arena.h"
+#include "memory/transfer.h"
 #include "ops/emulated_cuda.h"
 #include "ops/emulator/device_memory.h"
-#include "tensor/arena.h"
-#include "tensor/parking.h"
-#include "tensor/transfer.h"
+#include "program/parking.h"
 #include <doctest/doctest.h>
 
 using namespace atelier;

@@ -1,4 +1,4 @@
-#include "ops/placed_units.h"
+#include "memory/placed_units.h"
 #include "base/error.h"
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 // What a backend does for NF4 weights that are kept on its device as its products take them.
 #pragma once
-#include "quant/weight.h"
+#include "tensor/weight.h"
 
 namespace atelier {
 

@@ -1,6 +1,6 @@
 // The memory a program runs in: bytes of a backend's memory, reserved once. On the host, pages appear as they are touched.
 #pragma once
-#include "ops/memory.h"
+#include "memory/memory.h"
 #include <cstddef>
 #include <utility>
 

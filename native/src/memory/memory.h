@@ -1,5 +1,5 @@
 // The memory a backend's Views point into: the host's own on the CPU, the card's on CUDA. Whoever fills inputs or reads outputs goes through
-// here, so that no code above ops/ knows which it is.
+// here, so that no code above knows which it is.
 #pragma once
 #include <cstdint>
 #include <memory>

@@ -1,11 +1,11 @@
 // A model's constants on a device in units (a block's weights, say): some stay there, NF4 weights widened or not, the others live in page-locked host memory and pass
 // through a ring of slots while programs run.
 #pragma once
-#include "ops/constants.h"
-#include "ops/widener.h"
-#include "planning/residence.h"
-#include "planning/stream_schedule.h"
-#include "tensor/arena.h"
+#include "memory/arena.h"
+#include "memory/constants.h"
+#include "memory/residence.h"
+#include "memory/stream_schedule.h"
+#include "memory/widener.h"
 #include <functional>
 #include <memory>
 

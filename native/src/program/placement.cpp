@@ -1,4 +1,4 @@
-#include "planning/placement.h"
+#include "program/placement.h"
 #include <algorithm>
 #include <numeric>
 

@@ -1,6 +1,6 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "planning/placement.h"
-#include "tensor/program.h"
+#include "program/placement.h"
+#include "program/program.h"
 #include <doctest/doctest.h>
 #include <random>
 

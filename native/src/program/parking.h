@@ -1,8 +1,8 @@
 // Kept tensors that spend the time until they are read again in host memory. Recorded with a program's ops as what leaves and what comes back; when
 // the transfers run follows from the order: beside the steps in between, with at most two items on their way in each direction.
 #pragma once
-#include "ops/memory.h"
-#include "tensor/program.h"
+#include "memory/memory.h"
+#include "program/program.h"
 
 namespace atelier {
 

@@ -1,7 +1,7 @@
-#include "tensor/parking.h"
+#include "program/parking.h"
 #include "base/error.h"
+#include "memory/stream_schedule.h"
 #include "ops/ops.h"
-#include "planning/stream_schedule.h"
 #include <algorithm>
 
 namespace atelier {

@@ -6,8 +6,8 @@
 // for backward is simply one that a later op reads, and recompute is emitting the forward ops once more.
 #pragma once
 #include "base/progress.h"
-#include "quant/weight.h"
 #include "tensor/view.h"
+#include "tensor/weight.h"
 #include <functional>
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
-#include "planning/residence.h"
+#include "memory/residence.h"
 #include "base/error.h"
-#include "planning/stream_schedule.h"
+#include "memory/stream_schedule.h"
 #include <algorithm>
 #include <numeric>
 

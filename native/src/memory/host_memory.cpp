@@ -1,6 +1,6 @@
 // The host's memory as a backend's. A transfer is a copy that is done at once: on the CPU there is nothing to hide it behind.
 #include "base/error.h"
-#include "ops/memory.h"
+#include "memory/memory.h"
 #include <cstdlib>
 #include <cstring>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "planning/stream_schedule.h"
+#include "memory/stream_schedule.h"
 #include <algorithm>
 #include <map>
 

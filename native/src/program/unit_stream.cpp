@@ -1,6 +1,6 @@
-#include "tensor/unit_stream.h"
+#include "program/unit_stream.h"
 #include "base/error.h"
-#include "planning/stream_schedule.h"
+#include "memory/stream_schedule.h"
 
 namespace atelier {
 

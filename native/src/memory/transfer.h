@@ -1,7 +1,7 @@
 // Matrices between the host and where Views point.
 #pragma once
 #include "base/half.h"
-#include "ops/memory.h"
+#include "memory/memory.h"
 #include "tensor/view.h"
 #include <algorithm>
 #include <vector>

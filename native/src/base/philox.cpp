@@ -1,4 +1,4 @@
-#include "training/philox.h"
+#include "base/philox.h"
 #include "base/error.h"
 #include <cmath>
 #include <numbers>

@@ -1,4 +1,4 @@
-#include "ops/constants.h"
+#include "memory/constants.h"
 #include "base/error.h"
 #include "quant/dynamic_map.h"
 

@@ -1,9 +1,9 @@
 // Values that never change while programs read them: weights, biases, tables. They are made and kept on the host; ops read them where their
 // backend's memory is. On the host that is the same place and nothing is copied.
 #pragma once
-#include "ops/memory.h"
-#include "quant/weight.h"
+#include "memory/memory.h"
 #include "tensor/view.h"
+#include "tensor/weight.h"
 #include <map>
 #include <span>
 #include <vector>
