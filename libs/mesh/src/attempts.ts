@@ -5,14 +5,18 @@ import type { Mesh } from './mesh';
 import { throughOutage } from './outage';
 import { consumerName } from './provision';
 
-/** How long one question to the bucket may take, and how long it is asked again while the mesh is away: a service that stops waits for it. */
+/**
+ * How long one question to the bucket may take, and how long it is asked again while the mesh is away: a service that
+ * stops waits for it.
+ */
 const ANSWER_MS = 3000;
 const PATIENCE_MS = 5000;
 
 /**
- * Counts the attempts at a message whose work got no further: those are what gives it up, not its deliveries, of which a service that is
- * stopped, or a nats-server that is started again, costs one as well. A message that ends at its first delivery is never written down; one that comes
- * again without a word from whoever had it first was, as far as anybody knows, what that one died over.
+ * Counts the attempts at a message whose work got no further: those are what gives it up, not its deliveries, of which
+ * a service that is stopped, or a nats-server that is started again, costs one as well. A message that ends at its
+ * first delivery is never written down; one that comes again without a word from whoever had it first was, as far as
+ * anybody knows, what that one died over.
  */
 export class Attempts {
   private opened?: Promise<KV>;
@@ -27,10 +31,10 @@ export class Attempts {
   /** Counts this delivery before anything is done about it: should its service die now, nobody else could. */
   async begin(message: JsMsg): Promise<Attempt> {
     const key = keyOf(message);
-    if (message.info.deliveryCount === 1) return new Attempt(this, key, 1, this.most);
+    if (message.info.deliveryCount === 1) return new Attempt(this, key, 1, this.most, false);
     let before = 0;
     await this.change(key, (count = 1) => Math.min((before = count) + 1, this.most));
-    return new Attempt(this, key, before + 1, this.most);
+    return new Attempt(this, key, before + 1, this.most, true);
   }
 
   /** Notes of a message that was taken and not begun that this delivery is no attempt. */
@@ -72,22 +76,27 @@ export class Attempt {
   /** Whether those before were as many as there may be: then nothing is tried any more. */
   readonly exhausted: boolean;
   private standing: Standing;
-  private written: boolean;
   private writing: Promise<void> = Promise.resolve();
 
-  /** @param number of attempts since the work last got further, this one among them */
+  /**
+   * @param number of attempts since the work last got further, this one among them
+   * @param written whether there is a note of the message, which has to go with it
+   */
   constructor(
     private readonly attempts: Attempts,
     private readonly key: string,
     readonly number: number,
     most: number,
+    private written: boolean,
   ) {
     this.exhausted = number > most;
     this.standing = { count: Math.min(number, most), counts: !this.exhausted };
-    this.written = number > 1;
   }
 
-  /** The work got further, and what is kept need not be done again: what came to nothing before counts no more, nor does this attempt. */
+  /**
+   * The work got further, and what is kept need not be done again: what came to nothing before counts no more, nor does
+   * this attempt.
+   */
   async progress(): Promise<void> {
     if (this.standing.count === 0 || this.exhausted) return this.writing;
     return this.note('that the work got further', { count: 0, counts: false }, () => 0);
@@ -96,7 +105,9 @@ export class Attempt {
   /** Whatever comes of this attempt is not the work's fault: its service is asked to stop, or the mesh was away. */
   async excuse(): Promise<void> {
     if (!this.standing.counts) return this.writing;
-    return this.note('that an attempt does not count', { count: this.standing.count - 1, counts: false }, (count = 1) => Math.max(0, count - 1));
+    return this.note('that an attempt does not count', { count: this.standing.count - 1, counts: false }, (count = 1) =>
+      Math.max(0, count - 1),
+    );
   }
 
   /** The message has left the queue. What cannot be removed goes by itself after a while. */
@@ -105,7 +116,10 @@ export class Attempt {
     if (this.written) await this.attempts.forget(this.key).catch(() => undefined);
   }
 
-  /** One note after the other. One that cannot be written leaves the count too high, which is no reason to stop the work; the next may be. */
+  /**
+   * One note after the other. One that cannot be written leaves the count too high, which is no reason to stop the
+   * work; the next may be.
+   */
   private note(what: string, standing: Standing, mutate: (count: number | undefined) => number): Promise<void> {
     const before = this.standing;
     this.standing = standing;

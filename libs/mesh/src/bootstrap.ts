@@ -80,8 +80,8 @@ export async function bootstrapService(module: Type | DynamicModule | (() => Typ
 const STARTING_MS = 5000;
 
 /**
- * Starts something and stops it at the first SIGTERM or SIGINT, also at one that comes while it starts: it may have taken work by then. A second
- * signal ends the process at once.
+ * Starts something and stops it at the first SIGTERM or SIGINT, also at one that comes while it starts: it may have
+ * taken work by then. A second signal ends the process at once.
  */
 export async function runUntilSignal(start: () => Promise<{ stop(): Promise<void> }>, name: string): Promise<void> {
   let asked: () => void = () => undefined;

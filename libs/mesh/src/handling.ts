@@ -38,7 +38,8 @@ export class Handling<I, T> {
     const started = Date.now();
     const { attempt, message } = this;
     const { signal, logger, onOutcome } = this.options;
-    // Noted when the signal comes, not when the work is put down: a service that outstays its grace is killed before that, and was stopped all the same.
+    // Noted when the signal comes, not when the work is put down: a service that outstays its grace is killed before
+    // that, and was stopped all the same.
     const excuse = (): void => void attempt.excuse();
     const heartbeat = setInterval(() => {
       message.working();
@@ -51,7 +52,10 @@ export class Handling<I, T> {
       await this.settle(outcome);
     } catch (error) {
       // Unsettled, it comes back after ackWait: twice done is done.
-      logger?.warn({ subject: message.subject, error: (error as Error).message }, 'could not settle a message; it will come again');
+      logger?.warn(
+        { subject: message.subject, error: (error as Error).message },
+        'could not settle a message; it will come again',
+      );
     } finally {
       clearInterval(heartbeat);
       signal.removeEventListener('abort', excuse);
@@ -59,7 +63,10 @@ export class Handling<I, T> {
     onOutcome?.(outcome, (Date.now() - started) / 1000);
   }
 
-  /** Whether the mesh was away since the message came: then it may have been delivered to another by now, though nobody died over it. */
+  /**
+   * Whether the mesh was away since the message came: then it may have been delivered to another by now, though nobody
+   * died over it.
+   */
   private get interrupted(): boolean {
     return this.mesh.interruptions !== this.interruptions;
   }
@@ -72,18 +79,33 @@ export class Handling<I, T> {
     } catch (error) {
       return deadLetter(`it is no message of ${message.subject}: ${(error as Error).message}`);
     }
-    if (attempt.exhausted) return this.giveUp(work, `the service died while handling it, ${policy.maxAttempts} times in a row without getting further`);
+    if (attempt.exhausted) {
+      const times = `${policy.maxAttempts} times in a row without getting further`;
+      return this.giveUp(work, `the service died while handling it, ${times}`);
+    }
     try {
-      const context = { working: () => message.working(), attempt: attempt.number, progress: () => attempt.progress(), signal: options.signal };
+      const context = {
+        working: () => message.working(),
+        attempt: attempt.number,
+        progress: () => attempt.progress(),
+        signal: options.signal,
+      };
       const outcome = await this.handler(work, context);
       return outcome.kind === 'retry' ? await this.again(work, outcome.reason, outcome.delayMs) : outcome;
     } catch (error) {
-      options.logger?.error({ subject: message.subject, attempt: attempt.number, error: (error as Error).stack }, 'handler failed');
-      return this.again(work, (error as Error).message, Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt.number - 1)), error);
+      options.logger?.error(
+        { subject: message.subject, attempt: attempt.number, error: (error as Error).stack },
+        'handler failed',
+      );
+      const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt.number - 1));
+      return this.again(work, (error as Error).message, delayMs, error);
     }
   }
 
-  /** Of work that is not done: once more, unless its attempts are used up. A service that stops gives it back, and an outage is not its fault. */
+  /**
+   * Of work that is not done: once more, unless its attempts are used up. A service that stops gives it back, and an
+   * outage is not its fault.
+   */
   private async again(work: T, reason: string, delayMs: number, error?: unknown): Promise<Outcome> {
     const { attempt, options, policy } = this;
     if (options.signal.aborted) {
@@ -104,7 +126,10 @@ export class Handling<I, T> {
     } catch (error) {
       // Whoever waits for the result is to be told: later, where only the mesh is away.
       if (isFromOutage(error, this.interrupted)) return retryLater(AWAY_RETRY_MS, reason);
-      this.options.logger?.error({ subject: this.message.subject, error: (error as Error).stack }, 'could not give work up in order');
+      this.options.logger?.error(
+        { subject: this.message.subject, error: (error as Error).stack },
+        'could not give work up in order',
+      );
       return deadLetter(reason);
     }
   }
@@ -123,10 +148,14 @@ export class Handling<I, T> {
     h.set(names.messageId, `dead.${info.stream}.${seq}`);
     const letter = { subject, reason, deliveries: info.deliveryCount, name };
     await this.patiently(() => this.mesh.js.publish(subjects.dead(subject), data, { headers: h }));
-    await this.patiently(() => publishEvent(this.mesh, subjects.event('dead', String(seq), 'letter'), { deadLetter: letter }, { msgId: `letter.${seq}` }));
+    const told = subjects.event('dead', String(seq), 'letter');
+    await this.patiently(() => publishEvent(this.mesh, told, { deadLetter: letter }, { msgId: `letter.${seq}` }));
   }
 
-  /** What is done leaves the queue though nats-server was away when it was done, and is not done again. (The client's own ackAck can be asked only once.) */
+  /**
+   * What is done leaves the queue though nats-server was away when it was done, and is not done again. (The client's
+   * own ackAck can be asked only once.)
+   */
   private async confirmed(): Promise<void> {
     const { reply } = this.message as JsMsg & { reply: string };
     await this.patiently(() => this.mesh.nc.request(reply, '+ACK', { timeout: CONFIRM_MS }));

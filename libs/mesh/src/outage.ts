@@ -28,8 +28,9 @@ export async function throughOutage<T>(ask: () => Promise<T>, { signal, patience
 }
 
 /**
- * Whether an error came of the mesh being away, and not of what was asked: itself, or what it was made from. An answer that came too late says so only
- * where the connection was lost meanwhile: a process that is busy with one file for long hears no answers either.
+ * Whether an error came of the mesh being away, and not of what was asked: itself, or what it was made from. An answer
+ * that came too late says so only where the connection was lost meanwhile: a process that is busy with one file for
+ * long hears no answers either.
  */
 export function isFromOutage(error: unknown, interrupted: boolean): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {

@@ -5,7 +5,10 @@ import type { Mesh } from './mesh';
 
 const MINUTE = 60_000;
 
-/** What each work subject allows: how long a handler may be silent, how many attempts in a row may come to nothing (attempts.ts says which count). */
+/**
+ * What each work subject allows: how long a handler may be silent, how many attempts in a row may come to nothing
+ * (attempts.ts says which count).
+ */
 export interface WorkPolicy {
   ackWaitMs: number;
   maxAttempts: number;

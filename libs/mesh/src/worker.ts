@@ -12,9 +12,15 @@ import type { MessageType } from './publish';
 export interface WorkContext {
   /** Renews the message's lease now; it is also renewed by itself while the handler runs. */
   working(): void;
-  /** Of those since the work last got further, this one among them: 1 at the first, and again after a service that was only stopped. */
+  /**
+   * Of those since the work last got further, this one among them: 1 at the first, and again after a service that was
+   * only stopped.
+   */
   readonly attempt: number;
-  /** To be called when something is kept that need not be done again: the attempts that came to nothing before it count no more. */
+  /**
+   * To be called when something is kept that need not be done again: the attempts that came to nothing before it count
+   * no more.
+   */
   progress(): Promise<void>;
   /** Raised when the service is asked to stop: put down what you do where it can go on, and return retryLater(0, …). */
   readonly signal: AbortSignal;
@@ -30,8 +36,8 @@ export interface WorkerOptions<I, T> {
   signal: AbortSignal;
   logger?: Logger;
   /**
-   * What to say of a message whose attempts are used up: its handler threw at the last one, or its service died at each. Whoever waits for its
-   * result is to be told here. Default: a dead letter with the reason.
+   * What to say of a message whose attempts are used up: its handler threw at the last one, or its service died at
+   * each. Whoever waits for its result is to be told here. Default: a dead letter with the reason.
    */
   onExhausted?: (message: T, reason: string) => Promise<Outcome>;
   /** Called after each message: for metrics. */
@@ -61,7 +67,8 @@ export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, 
       const attempt = await attempts.begin(message);
       const task = new Handling(mesh, message, attempt, options, handler).run().finally(() => inHand.delete(task));
       inHand.add(task);
-      // What comes again may be what the service died over: whatever was in hand beside it has one attempt less, so nothing more is taken until it is over.
+      // What comes again may be what the service died over: whatever was in hand beside it has one attempt less, so
+      // nothing more is taken until it is over.
       if (attempt.number > 1) await task;
     } catch (error) {
       consumer = undefined;
@@ -75,7 +82,8 @@ export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, 
 
 /**
  * One message, asked for only now that a hand is free: a message that is fetched ahead has its lease running while nobody works on it,
- * comes again elsewhere, as if somebody had died over it. (The client's `consume` always fetches ahead.) Null after a while, or at the signal.
+ * comes again elsewhere, as if somebody had died over it. (The client's `consume` always fetches ahead.) Null after a
+ * while, or at the signal.
  */
 async function takeOne(consumer: Consumer, attempts: Attempts, signal: AbortSignal): Promise<JsMsg | null> {
   const next = consumer.next({ expires: 5_000 });

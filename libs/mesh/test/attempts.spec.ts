@@ -1,5 +1,14 @@
 import { AttemptCount, IngestWork, streams, subjects } from '@atelier/contracts';
-import { Attempts, consumerName, done, publishWork, retryLater, runWorker, type WorkContext, type WorkHandler } from '@atelier/mesh';
+import {
+  Attempts,
+  consumerName,
+  done,
+  publishWork,
+  retryLater,
+  runWorker,
+  type WorkContext,
+  type WorkHandler,
+} from '@atelier/mesh';
 import { dieOver, startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 import { ErrorCode, NatsError, type JsMsg } from 'nats';
 
@@ -17,7 +26,8 @@ afterEach(async () => {
 });
 
 const subject = subjects.work.ingest;
-const work = (id: string): Promise<void> => publishWork(test.mesh, subject, IngestWork, { datasetId: id }, { msgId: id });
+const work = (id: string): Promise<void> =>
+  publishWork(test.mesh, subject, IngestWork, { datasetId: id }, { msgId: id });
 const left = async (): Promise<number> => (await test.mesh.jsm.streams.info(streams.WORK)).state.messages;
 const notes = async (): Promise<number> => (await test.mesh.jsm.streams.info('KV_attempts')).state.last_seq;
 /** Attempts that are noted of the first message. */
@@ -38,7 +48,9 @@ function worker(handler: WorkHandler<IngestWork>): (typeof workers)[number] {
 }
 
 /** What it is handed the work as, while nothing comes of it. */
-async function takenAs(handler: (context: WorkContext) => ReturnType<WorkHandler<IngestWork>>): Promise<[number, (typeof workers)[number]]> {
+async function takenAs(
+  handler: (context: WorkContext) => ReturnType<WorkHandler<IngestWork>>,
+): Promise<[number, (typeof workers)[number]]> {
   let attempt = 0;
   const started = worker(async (_message, context) => {
     attempt = context.attempt;
@@ -48,7 +60,8 @@ async function takenAs(handler: (context: WorkContext) => ReturnType<WorkHandler
   return [attempt, started];
 }
 
-const raised = (signal: AbortSignal): Promise<void> => new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+const raised = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
 
 describe('attempts at work', () => {
   it('that ends at its first delivery leave no trace', async () => {
@@ -77,7 +90,9 @@ describe('attempts at work', () => {
   it('of services that were stopped do not hide those that came to nothing', async () => {
     await work('a');
     await dieOver(test.mesh, subject, MOST - 1);
-    const [attempt, started] = await takenAs(({ signal }) => raised(signal).then(() => retryLater(0, 'the service stops')));
+    const [attempt, started] = await takenAs(({ signal }) =>
+      raised(signal).then(() => retryLater(0, 'the service stops')),
+    );
     expect(attempt).toBe(MOST);
     await stopped(started);
     const [next] = await takenAs(() => Promise.reject(new Error('it is broken')));
@@ -93,7 +108,8 @@ describe('attempts at work', () => {
     const attempts: number[] = [];
     worker(async (_message, context) => {
       attempts.push(context.attempt);
-      if (attempts.length === 1) throw new Error('could not be stored', { cause: NatsError.errorForCode(ErrorCode.NoResponders) });
+      if (attempts.length === 1)
+        throw new Error('could not be stored', { cause: NatsError.errorForCode(ErrorCode.NoResponders) });
       return done;
     });
     await waitFor('an empty queue', async () => (await left()) === 0);
@@ -139,7 +155,10 @@ describe('attempts at work', () => {
 
   it('of messages that come after the signal are none', async () => {
     const idle = worker(async () => done);
-    await waitFor('the request for work', async () => (await test.mesh.jsm.consumers.info(streams.WORK, consumerName(subject))).num_waiting === 1);
+    await waitFor(
+      'the request for work',
+      async () => (await test.mesh.jsm.consumers.info(streams.WORK, consumerName(subject))).num_waiting === 1,
+    );
     await stopped(idle);
     await work('late');
     await waitFor('it to be put back', async () => (await notes()) === 1);
@@ -162,7 +181,12 @@ describe('attempts at work', () => {
   /** Asked before the client is back, a question waits for an answer that never comes. */
   async function restarted(): Promise<void> {
     await test.restartNats();
-    await waitFor('the mesh', () => test.mesh.nc.rtt().then(() => true, () => false));
+    await waitFor('the mesh', () =>
+      test.mesh.nc.rtt().then(
+        () => true,
+        () => false,
+      ),
+    );
   }
 
   /** The next message, back in the queue at once. */

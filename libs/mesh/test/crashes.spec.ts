@@ -22,8 +22,14 @@ afterEach(async () => {
 const deadLetters = async (): Promise<number> => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages;
 const queued = async (): Promise<number> => (await test.mesh.jsm.streams.info(streams.WORK)).state.messages;
 
-function start(what: string): { said: () => string; ended: Promise<unknown>; signal: (signal: NodeJS.Signals) => void } {
-  const child = spawn(process.execPath, [join(__dirname, 'worker-process.cjs'), what, test.url], { stdio: ['ignore', 'pipe', 'inherit'] });
+function start(what: string): {
+  said: () => string;
+  ended: Promise<unknown>;
+  signal: (signal: NodeJS.Signals) => void;
+} {
+  const child = spawn(process.execPath, [join(__dirname, 'worker-process.cjs'), what, test.url], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   running.add(child.pid!);
   let said = '';
   child.stdout.on('data', (data: Buffer) => (said += data.toString()));
@@ -45,15 +51,20 @@ describe('work whose service is killed', () => {
     const next = start('end');
     await waitFor('an empty queue', async () => (await queued()) === 0);
     expect(next.said().trim()).toBe('given up d1');
-    const letter = await test.mesh.jsm.streams.getMessage(streams.DEAD, { last_by_subj: subjects.dead(subjects.work.ingest) });
-    expect(letter.header.get('atelier-reason')).toBe('the service died while handling it, 3 times in a row without getting further');
+    const letter = await test.mesh.jsm.streams.getMessage(streams.DEAD, {
+      last_by_subj: subjects.dead(subjects.work.ingest),
+    });
+    expect(letter.header.get('atelier-reason')).toBe(
+      'the service died while handling it, 3 times in a row without getting further',
+    );
     next.signal('SIGKILL');
     await next.ended;
   });
 
   it('more often than that is not given up when it gets further in between', async () => {
     const said = [];
-    for (const what of ['die', 'die', 'get further and die', 'die', 'get further and die', 'die', 'die']) said.push(await dead(what));
+    for (const what of ['die', 'die', 'get further and die', 'die', 'get further and die', 'die', 'die'])
+      said.push(await dead(what));
     expect(said).toEqual(['begun 1', 'begun 2', 'begun 3', 'begun 1', 'begun 2', 'begun 1', 'begun 2']);
     const last = start('end');
     await waitFor('an empty queue', async () => (await queued()) === 0);

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-/** A process whose start takes so long, sent a signal when it has begun, as soon as the handler of signals may be there. */
+/**
+ * A process whose start takes so long, sent a signal when it has begun, as soon as the handler of signals may be there.
+ */
 async function signalled(startMs: number, signal: NodeJS.Signals): Promise<{ code: number | null; said: string }> {
   const script = `
     const { runUntilSignal } = require('@atelier/mesh');

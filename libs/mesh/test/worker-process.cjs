@@ -1,5 +1,6 @@
-// A service that does one thing to the next ingest work, for crashes.spec.ts: node worker-process.cjs <what it does> <url of nats-server>.
-// It says "begun N" when it is handed the work as attempt N. Built packages: what is tested of them is in the spec's own process too.
+// A service that does one thing to the next ingest work, for crashes.spec.ts: node worker-process.cjs <what it does>
+// <url of nats-server>. It says "begun N" when it is handed the work as attempt N. Built packages: what is tested of
+// them is in the spec's own process too.
 const { IngestWork, subjects } = require('@atelier/contracts');
 const { deadLetter, done, Mesh, runWorker, workPolicies } = require('@atelier/mesh');
 

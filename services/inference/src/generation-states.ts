@@ -41,13 +41,13 @@ export class GenerationStates {
 
   /** One of its pictures is stored: the attempts until now count no more. */
   async pictureStored(id: string): Promise<void> {
-    await this.note(id, (generation) => (generation.attempts === 0 ? null : Generation.create({ ...generation, attempts: 0 })));
+    await this.note(id, (drawing) => (drawing.attempts === 0 ? null : Generation.create({ ...drawing, attempts: 0 })));
   }
 
   /** It is put down because its service is asked to stop: that is no attempt. */
   async preempted(id: string): Promise<void> {
-    const putDown = (generation: Generation): Generation =>
-      Generation.create({ ...generation, attempts: Math.max(0, generation.attempts - 1), preemptions: generation.preemptions + 1 });
+    const putDown = ({ attempts, preemptions, ...rest }: Generation): Generation =>
+      Generation.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
     await this.note(id, putDown, { patienceMs: STOPPING_PATIENCE_MS });
   }
 
@@ -80,7 +80,11 @@ export class GenerationStates {
   }
 
   /** A drawing that is over stays as it ended. */
-  private note(id: string, mutate: (generation: Generation) => Generation | null, options?: OutageOptions): Promise<Generation> {
-    return throughOutage(() => this.store.update(id, (generation) => (isOver(generation) ? null : mutate(generation))), options);
+  private note(
+    id: string,
+    mutate: (drawing: Generation) => Generation | null,
+    options?: OutageOptions,
+  ): Promise<Generation> {
+    return throughOutage(() => this.store.update(id, (now) => (isOver(now) ? null : mutate(now))), options);
   }
 }

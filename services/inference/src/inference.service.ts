@@ -41,7 +41,8 @@ export class InferenceService {
     }
     const watch = this.states.watch(id);
     try {
-      const images = await this.draw(id, generation.work as GenerateWork, { ...context, signal: AbortSignal.any([watch.met, context.signal]) });
+      const signal = AbortSignal.any([watch.met, context.signal]);
+      const images = await this.draw(id, generation.work as GenerateWork, { ...context, signal });
       await this.states.finished(id, images);
       return 'over';
     } catch (error) {

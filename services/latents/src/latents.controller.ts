@@ -7,7 +7,10 @@ import { LatentsService } from './latents.service';
 export class LatentsController {
   constructor(private readonly service: LatentsService) {}
 
-  /** A picture that cannot be encoded is given up at once where another try would end the same way, else when its attempts are used up. */
+  /**
+   * A picture that cannot be encoded is given up at once where another try would end the same way, else when its
+   * attempts are used up.
+   */
   @WorkHandler(subjects.work.latents, LatentsWork, { onExhausted: 'giveUp' })
   async encode(work: LatentsWork, { signal }: Pick<WorkContext, 'signal'>): Promise<Outcome> {
     try {

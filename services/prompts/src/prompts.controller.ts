@@ -12,7 +12,10 @@ export class PromptsController {
     this.together = together;
   }
 
-  /** A caption that cannot be encoded is given up at once where another try would end the same way, else when its attempts are used up. */
+  /**
+   * A caption that cannot be encoded is given up at once where another try would end the same way, else when its
+   * attempts are used up.
+   */
   @WorkHandler(subjects.work.prompts, PromptsWork, { concurrency: 'together', onExhausted: 'giveUp' })
   async encode(work: PromptsWork, { signal }: Pick<WorkContext, 'signal'>): Promise<Outcome> {
     try {

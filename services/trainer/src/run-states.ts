@@ -46,7 +46,8 @@ export class RunStates {
 
   /** It is put down because its trainer is asked to stop: that is no attempt, and is told. */
   async preempted(id: string): Promise<void> {
-    const putDown = (run: Run): Run => Run.create({ ...run, attempts: Math.max(0, run.attempts - 1), preemptions: run.preemptions + 1 });
+    const putDown = ({ attempts, preemptions, ...rest }: Run): Run =>
+      Run.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
     const run = await this.change(id, putDown, { patienceMs: STOPPING_PATIENCE_MS });
     if (!isOver(run)) await this.tellState(run, `preempted.${id}.${run.preemptions}`);
   }
@@ -90,7 +91,10 @@ export class RunStates {
     await this.end(id, { state: RunState.RUN_STATE_CANCELLED });
   }
 
-  /** Says where the run stands, or how it ended once more: who ended it may have died before saying it. Said twice, it is one event. */
+  /**
+   * Says where the run stands, or how it ended once more: who ended it may have died before saying it. Said twice, it
+   * is one event.
+   */
   async tellState({ id, state, error, preemptions }: Run, msgId = `state.${id}.${state}`): Promise<void> {
     await this.tell(id, 'state', { runState: { runId: id, state, error, preemptions } }, msgId);
   }

@@ -1,5 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AtelierError, buckets, Manifest, RunState, type IMemoryPlan, type PlanRequest, type Run, type TrainWork } from '@atelier/contracts';
+import {
+  AtelierError,
+  buckets,
+  Manifest,
+  RunState,
+  type IMemoryPlan,
+  type PlanRequest,
+  type Run,
+  type TrainWork,
+} from '@atelier/contracts';
 import { ModelHost, type Models } from '@atelier/drawing';
 import { LOGGER, Mesh, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
 import { BlobStore, TensorArrivals } from '@atelier/store';
@@ -41,7 +50,8 @@ export class TrainerService {
   ) {}
 
   /**
-   * Trains a run to its end, from where an earlier attempt had come to. Delivered twice, also at once, it comes to the same adapter.
+   * Trains a run to its end, from where an earlier attempt had come to. Delivered twice, also at once, it comes to the
+   * same adapter.
    * @param context its signal is raised when the service is to stop: the run is then put down at the next step
    * @returns 'over' when the run has ended, however; errors are for the caller to judge
    */
@@ -55,7 +65,10 @@ export class TrainerService {
     return 'over';
   }
 
-  /** Ends a run that cannot be trained, with the reason. One that is over, or of which nobody knows, stays as it is. Its training state is kept. */
+  /**
+   * Ends a run that cannot be trained, with the reason. One that is over, or of which nobody knows, stays as it is. Its
+   * training state is kept.
+   */
   async giveUp(runId: string, reason: string): Promise<void> {
     const run = await this.runs.find(runId);
     if (run && !isOver(run)) await this.runs.failed(runId, reason);
@@ -92,7 +105,13 @@ export class TrainerService {
     return 'put down';
   }
 
-  private async run(models: Models, run: Run, manifestName: string, ended: AbortSignal, context: TrainContext): Promise<'finished' | 'put down'> {
+  private async run(
+    models: Models,
+    run: Run,
+    manifestName: string,
+    ended: AbortSignal,
+    context: TrainContext,
+  ): Promise<'finished' | 'put down'> {
     ended.throwIfAborted();
     const manifest = await this.manifest(manifestName, models);
     const saved = await this.states.load(run.id);
@@ -106,7 +125,8 @@ export class TrainerService {
         await context.progress();
         await this.runs.stateSaved(run.id);
       };
-      return await new TrainingRun({ ...workshop, onSaved }, models, run, manifest.samples, flow, saved, ended, context.signal).train();
+      const bench = { ...workshop, onSaved };
+      return await new TrainingRun(bench, models, run, manifest.samples, flow, saved, ended, context.signal).train();
     } finally {
       await flow.close();
       await arrivals.close();

@@ -3,13 +3,24 @@ import { publishWork, subscribeEvents } from '@atelier/mesh';
 import { dieOver, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
-const OPTIONS = { totalSteps: 200, accumulation: 2, checkpointEvery: 0, lrSchedule: 'cosine', warmupSteps: 20, weighting: 'logit_normal', quant: 'nf4_double' };
+const OPTIONS = {
+  totalSteps: 200,
+  accumulation: 2,
+  checkpointEvery: 0,
+  lrSchedule: 'cosine',
+  warmupSteps: 20,
+  weighting: 'logit_normal',
+  quant: 'nf4_double',
+};
 
 let harness: Harness;
-beforeEach(async () => { harness = await Harness.start(); });
+beforeEach(async () => {
+  harness = await Harness.start();
+});
 afterEach(() => harness.stop());
 
-const savedStep = async (id: string): Promise<number> => Number((await harness.blobs.info('checkpoints', id))?.metadata['step'] ?? -1);
+const savedStep = async (id: string): Promise<number> =>
+  Number((await harness.blobs.info('checkpoints', id))?.metadata['step'] ?? -1);
 
 /** Starts a trainer, lets it take a step of the run, and stops it. */
 async function further(id: string): Promise<void> {
@@ -32,11 +43,19 @@ describe('a run', () => {
     await harness.startRun('stopped', 'd', OPTIONS);
     for (let stops = 1; stops <= 30; stops++) {
       await further('stopped');
-      expect(await harness.run('stopped')).toMatchObject({ state: RunState.RUN_STATE_TRAINING, attempts: 0, preemptions: stops });
+      expect(await harness.run('stopped')).toMatchObject({
+        state: RunState.RUN_STATE_TRAINING,
+        attempts: 0,
+        preemptions: stops,
+      });
     }
     expect(await savedStep('stopped')).toBeLessThan(OPTIONS.totalSteps);
     await harness.startService();
-    expect(await harness.over('stopped')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, attempts: 1, preemptions: 30 });
+    expect(await harness.over('stopped')).toMatchObject({
+      state: RunState.RUN_STATE_FINISHED,
+      attempts: 1,
+      preemptions: 30,
+    });
     expect((await harness.adapterBytes('stopped')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
     expect(await harness.blobs.list('checkpoints')).toEqual([]);
     expect(await harness.deadLetters()).toBe(0);
@@ -50,11 +69,21 @@ describe('a run', () => {
     await dieOver(harness.test.mesh, subjects.work.train);
     await harness.startService();
     const run = await harness.over('r1');
-    expect(run).toMatchObject({ state: RunState.RUN_STATE_FAILED, preemptions: 1, error: expect.stringMatching(/died while handling it, 10 times in a row/) });
+    expect(run).toMatchObject({
+      state: RunState.RUN_STATE_FAILED,
+      preemptions: 1,
+      error: expect.stringMatching(/died while handling it, 10 times in a row/),
+    });
     expect(await savedStep('r1')).toBe(step);
 
     // Nor does it go when the work comes again: whoever gave the run up may have died before it said so.
-    await publishWork(harness.test.mesh, subjects.work.train, TrainWork, { runId: 'r1', manifest: 'd' }, { msgId: 'again' });
+    await publishWork(
+      harness.test.mesh,
+      subjects.work.train,
+      TrainWork,
+      { runId: 'r1', manifest: 'd' },
+      { msgId: 'again' },
+    );
     await waitFor('an empty queue', async () => (await harness.queued()) === 0);
     expect(await savedStep('r1')).toBe(step);
   });
