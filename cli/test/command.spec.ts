@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { AtelierClient } from '@atelier/client';
+import { Run, RunState } from '@atelier/contracts';
 import { cardNames } from '@atelier/engine';
+import { StateStore } from '@atelier/store';
 import { repositoryRoot, startTestMesh, syntheticPictures, tinyCheckpoint, type TestMesh } from '@atelier/testing';
 import { cli, inProcess } from './run-cli';
 
@@ -275,6 +277,12 @@ describe('the command, as a process', () => {
       expect((await inProcess(['runs'], env)).stdout).toMatch(new RegExp(`${run.id} +herons +queued +0/3`));
       const shown = JSON.parse((await inProcess(['runs', 'show', 'herons', '--json'], env)).stdout) as object;
       expect(shown).toMatchObject({ id: run.id, status: 'queued', total_steps: 3, options: { rank: 4, learning_rate: 1e-4 } });
+      await new StateStore(mesh.mesh, 'runs', Run).update(run.id, (noted) => Object.assign(noted, { state: RunState.RUN_STATE_TRAINING, attempts: 2, preemptions: 3 }));
+      expect((await inProcess(['runs'], env)).stdout).toMatch(new RegExp(`${run.id} +herons +training, preempted 3× +0/3`));
+      const text = (await inProcess(['runs', 'show', 'herons'], env)).stdout;
+      expect(text).toMatch(/^status {5}training, preempted 3×$/m);
+      expect(text).toMatch(/^attempts {3}2 since its training state was last saved/m);
+      expect(JSON.parse((await inProcess(['runs', 'show', 'herons', '--json'], env)).stdout)).toMatchObject({ status: 'training', attempts: 2, preemptions: 3 });
       expect(await inProcess(['runs', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `run ${run.id} is asked to end\n` });
       expect((await client.run(run.id)).cancelRequested).toBe(true);
     });

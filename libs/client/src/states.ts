@@ -27,3 +27,7 @@ export function isGenerationOver({ state }: { state?: GenerationState | null }):
     state === GenerationState.GENERATION_STATE_CANCELLED
   );
 }
+
+/** What a person reads of a run that was put down now and then: nothing where it never was. */
+export const preempted = ({ preemptions }: { preemptions?: number | null }): string =>
+  preemptions ? `preempted ${preemptions}×` : '';

@@ -23,7 +23,15 @@ export const streams = { WORK: 'WORK', EVENTS: 'EVENTS', TENSORS: 'TENSORS', DEA
 
 export const buckets = {
   blobs: { pictures: 'pictures', manifests: 'manifests', adapters: 'adapters', checkpoints: 'checkpoints', samples: 'samples' },
-  state: { datasets: 'datasets', runs: 'runs', adapters: 'adapters', models: 'models', generations: 'generations', leases: 'leases' },
+  state: {
+    datasets: 'datasets',
+    runs: 'runs',
+    adapters: 'adapters',
+    models: 'models',
+    generations: 'generations',
+    leases: 'leases',
+    attempts: 'attempts',
+  },
 } as const;
 
 export type BlobBucket = keyof typeof buckets.blobs;

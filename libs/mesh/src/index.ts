@@ -1,3 +1,4 @@
+export { Attempts, type Attempt } from './attempts';
 export { bootstrapService, runUntilSignal, startService, type RunningService } from './bootstrap';
 export { baseSettings, loadConfig } from './config';
 export { createRegistry, serveHealth } from './health';

@@ -21,7 +21,10 @@ interface HandlerMetadata {
 export interface WorkHandlerOptions {
   /** Messages handled at once, or the name of the property that says how many. Default 1. */
   concurrency?: number | string;
-  /** Name of the method that takes (message, reason) and returns an Outcome when the service died at every try: see WorkerOptions. */
+  /**
+   * Name of the method that takes (message, reason) and returns an Outcome when the attempts are used up: see
+   * WorkerOptions.
+   */
   onExhausted?: string;
 }
 

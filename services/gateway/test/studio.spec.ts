@@ -89,7 +89,7 @@ describe('the studio page', () => {
     expect(find('#loss').getAttribute('points')?.split(' ')).toHaveLength(4);
     expect(find<HTMLProgressElement>('#run-progress').value).toBe(1);
     await shows('#samples', /step 4: a heron/);
-    await shows('#runs', /step 4 of 4finisheddownload/);
+    await shows('#runs', /step 4 of 4finished, preempted 3×download/);
   });
 
   test('opened anew, it shows the newest run; a stream that breaks is taken up again where it broke', async () => {

@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { GenerationState, PromptsWork, subjects } from '@atelier/contracts';
 import { acquireLease, leasesOf } from '@atelier/lease';
-import { consumerName, done, publishEvent, runWorker, workPolicies } from '@atelier/mesh';
-import { waitFor } from '@atelier/testing';
+import { done, publishEvent, runWorker, subscribeEvents } from '@atelier/mesh';
+import { dieOver, waitFor } from '@atelier/testing';
 import { changedAdapter, goldenAdapter, Harness, promptsBytes } from './harness';
 
 let harness: Harness;
@@ -139,6 +139,49 @@ describe('a drawing', () => {
   });
 });
 
+describe('a drawing of several pictures', () => {
+  beforeEach(async () => { harness = await Harness.start(); });
+  const SEVERAL = { count: 6, steps: 250 }; // a picture takes longer than a stop
+
+  it('whose service is stopped thirty times comes to the same pictures, byte for byte', async () => {
+    const undisturbed = await harness.draw('undisturbed', SEVERAL);
+    await harness.stopService();
+    await harness.ask('stopped', SEVERAL);
+    for (let stops = 1; stops <= 30; stops++) {
+      // In the midst of a picture; every seventh time once one more is stored.
+      const heard = new AbortController();
+      const steps = subscribeEvents(harness.test.mesh, 'events.generate.stopped.progress', { from: 'new', signal: heard.signal });
+      const step = steps.next();
+      const stored = (await harness.blobs.list('samples')).length;
+      await harness.startService();
+      if (stops % 7 === 0) await waitFor('one more picture', async () => (await harness.blobs.list('samples')).length > stored);
+      else await step;
+      heard.abort();
+      await harness.stopService();
+      expect(await harness.drawing('stopped')).toMatchObject({ state: GenerationState.GENERATION_STATE_RUNNING, attempts: 0, preemptions: stops });
+    }
+    await harness.startService();
+    const { images, preemptions, state } = await harness.over('stopped');
+    expect([preemptions, state]).toEqual([30, GenerationState.GENERATION_STATE_FINISHED]);
+    const pictures = await Promise.all(images.map(async (image) => Buffer.from(await harness.blobs.get('samples', image))));
+    expect(pictures.map((picture, index) => picture.equals(undisturbed[index]!))).toEqual(undisturbed.map(() => true));
+    expect(await harness.deadLetters()).toBe(0);
+  }, 90_000);
+
+  it('goes on though its services died over it more often than they may, each time after one more picture', async () => {
+    await harness.stopService();
+    await harness.ask('g1', SEVERAL);
+    for (let pictures = 1; pictures <= 2; pictures++) {
+      await dieOver(harness.test.mesh, subjects.work.generate, 3);
+      await harness.startService();
+      await waitFor('one more picture', async () => (await harness.blobs.list('samples')).length >= pictures);
+      await harness.stopService();
+    }
+    await harness.startService();
+    expect((await harness.over('g1')).images).toHaveLength(6);
+  });
+});
+
 describe('what cannot be drawn fails once, with the reason', () => {
   beforeEach(async () => { harness = await Harness.start(); });
 
@@ -180,8 +223,7 @@ describe('what cannot be drawn fails once, with the reason', () => {
   it('a request that killed the service at every try', async () => {
     await harness.stopService();
     await harness.ask('g1');
-    const consumer = await harness.test.mesh.js.consumers.get('WORK', consumerName(subjects.work.generate));
-    for (let tries = 0; tries < workPolicies[subjects.work.generate]!.maxDeliver; tries++) (await consumer.next({ expires: 5000 }))!.nak();
+    await dieOver(harness.test.mesh, subjects.work.generate);
     await harness.startService();
     expect(await fails('g1')).toMatch(/died while handling it/);
   });

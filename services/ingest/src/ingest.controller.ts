@@ -9,14 +9,13 @@ export class IngestController {
   constructor(private readonly service: IngestService) {}
 
   @WorkHandler(subjects.work.ingest, IngestWork, { onExhausted: 'giveUp' })
-  async ingest(work: IngestWork, { lastDelivery }: Pick<WorkContext, 'lastDelivery'>): Promise<Outcome> {
+  async ingest(work: IngestWork, { signal }: Pick<WorkContext, 'signal'>): Promise<Outcome> {
     try {
-      await this.service.ingest(work);
+      await this.service.ingest(work, signal);
       return done;
     } catch (error) {
       if (error instanceof DatasetRefused) return deadLetter(error.message, work.datasetId);
-      if (!lastDelivery) throw error;
-      return this.giveUp(work, `could not be read in several tries: ${(error as Error).message}`);
+      throw error;
     }
   }
 

@@ -28,8 +28,12 @@ export class IngestService {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws DatasetRefused when the data set as a whole cannot be used; it and its run are marked as failed by then */
-  async ingest({ datasetId, runId }: IngestWork): Promise<void> {
+  /**
+   * @param stopping raised when the service is to stop: it is then put down before the next picture, and those that are
+   * prepared are not stored again
+   * @throws DatasetRefused when the data set as a whole cannot be used; it and its run are marked as failed by then
+   */
+  async ingest({ datasetId, runId }: IngestWork, stopping: AbortSignal): Promise<void> {
     if (runId && !(await this.runs.wantsWork(runId))) {
       this.logger.info({ datasetId, runId }, 'the run is over or cancelled: nothing to do');
       return;
@@ -37,7 +41,8 @@ export class IngestService {
     try {
       const dataset = await this.datasets.get(datasetId);
       const identity = await this.identity.get();
-      const { stored, missing } = (await this.reuse(dataset, identity)) ?? (await this.read(dataset, identity));
+      const reused = await this.reuse(dataset, identity);
+      const { stored, missing } = reused ?? (await this.read(dataset, identity, stopping));
       await this.encoders.request(missing, datasetId, identity.maxLength, runId || datasetId);
       const summary = summarize(missing, datasetId, runId);
       this.logger.info(summary, 'encoder work');
@@ -64,8 +69,12 @@ export class IngestService {
     return (await this.encoders.canEncode(missing)) ? { stored, missing } : undefined;
   }
 
-  private async read(dataset: Dataset, identity: Identity): Promise<{ stored: StoredManifest; missing: Missing }> {
-    const { samples, duplicates, rejected } = await this.builder.build(dataset, identity);
+  private async read(
+    dataset: Dataset,
+    identity: Identity,
+    stopping: AbortSignal,
+  ): Promise<{ stored: StoredManifest; missing: Missing }> {
+    const { samples, duplicates, rejected } = await this.builder.build(dataset, identity, stopping);
     const stored = await this.manifests.save(dataset, samples, identity);
     await this.datasets.ingested(dataset.id, { manifest: stored.name, samples: samples.length, duplicates, rejected: listed(rejected) });
     this.logger.info({ dataset: dataset.name, samples: samples.length, duplicates, rejected: rejected.length }, 'data set read');

@@ -36,12 +36,16 @@ export class SampleBuilder {
     private readonly config: IngestConfig,
   ) {}
 
-  /** @throws DatasetRefused when the transform cannot be done or no file can be used */
-  async build(dataset: Dataset, identity: Identity): Promise<BuiltSamples> {
+  /**
+   * @throws DatasetRefused when the transform cannot be done or no file can be used; the signal's reason when that was
+   * raised
+   */
+  async build(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<BuiltSamples> {
     const transform = checkTransform(dataset.transform ?? {});
     const spool = await Spool.create(this.config.spoolFolder);
     try {
-      return await this.collect(new DatasetReader(spool, this.config.limits).read(this.uploads(dataset)), dataset, transform, identity);
+      const found = new DatasetReader(spool, this.config.limits).read(this.uploads(dataset));
+      return await this.collect(found, dataset, transform, identity, signal);
     } finally {
       await spool.remove();
     }
@@ -53,12 +57,19 @@ export class SampleBuilder {
     }));
   }
 
-  private async collect(found: AsyncIterable<Found>, dataset: Dataset, transform: CheckedTransform, identity: Identity): Promise<BuiltSamples> {
+  private async collect(
+    found: AsyncIterable<Found>,
+    dataset: Dataset,
+    transform: CheckedTransform,
+    identity: Identity,
+    signal: AbortSignal,
+  ): Promise<BuiltSamples> {
     const seen = new Set<string>();
     const samples: Sample[] = [];
     const rejected: IRejected[] = [];
     let duplicates = 0;
     for await (const prepared of inOrder(found, this.config.parallel, (each) => this.prepare(each, dataset.trigger, transform))) {
+      signal.throwIfAborted();
       if ('reason' in prepared) {
         rejected.push(prepared);
         continue;

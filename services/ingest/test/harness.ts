@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Dataset, DatasetState, Event, IngestWork, LatentsWork, Manifest, PromptsWork, Run, RunState, streams, subjects, TrainWork, type IDataset, type ITransform } from '@atelier/contracts';
-import { publishWork, startService, type RunningService } from '@atelier/mesh';
+import { consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
 import { IngestConfig } from '../src/ingest.config';
@@ -76,8 +76,17 @@ export class Harness {
   /** Asks and waits until the queue holds no ingest work any more. */
   async ingest(datasetId: string, runId = ''): Promise<Dataset | undefined> {
     await this.ask(datasetId, runId);
-    await waitFor(async () => (await this.queued(subjects.work.ingest)) === 0, 30_000);
+    await this.settled();
     return (await this.datasets.get(datasetId))?.value;
+  }
+
+  async settled(): Promise<void> {
+    await waitFor(async () => (await this.queued(subjects.work.ingest)) === 0, 30_000);
+  }
+
+  /** Data sets that a service has in hand. */
+  async inHand(): Promise<number> {
+    return (await this.test.mesh.jsm.consumers.info(streams.WORK, consumerName(subjects.work.ingest))).num_ack_pending;
   }
 
   async manifest(dataset: Dataset | undefined): Promise<Manifest> {

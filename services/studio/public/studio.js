@@ -40,6 +40,7 @@ function fillSelect(select, options, keepFirst) {
 }
 
 const counted = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
+const stateOf = ({ status, preemptions }) => (preemptions ? `${status}, preempted ${preemptions}×` : status);
 const isOver = ({ status }) => ['finished', 'failed', 'cancelled'].includes(status);
 
 async function refresh() {
@@ -57,7 +58,7 @@ async function refresh() {
     $('runs').replaceChildren(...runs.data.map((r) => element('li', {},
       element('button', { type: 'button', textContent: r.name, onclick: () => follow(r) }),
       element('span', { textContent: isOver(r) ? `step ${r.step} of ${r.total_steps}` : counted(r.total_steps, 'step') }),
-      element('span', { className: 'status', textContent: r.status }),
+      element('span', { className: 'status', textContent: stateOf(r) }),
       ...(r.adapter && adapters.data.some((a) => a.name === r.adapter) ? [element('button', { type: 'button', textContent: 'download', onclick: (event) => guarded(event.target, () => download(r.adapter)) })] : []),
       ...(r.error ? [element('span', { className: 'bad', textContent: r.error })] : []))));
     fillSelect($('draw-form').elements.adapter, adapters.data.map((a) => [a.name, a.name]), true);
@@ -113,7 +114,7 @@ async function follow(run) {
   $('curve').hidden = false;
   $('cancel').hidden = isOver(run);
   $('run-progress').value = 0;
-  $('run-caption').textContent = `${run.name}: ${run.status}`;
+  $('run-caption').textContent = `${run.name}: ${stateOf(run)}`;
   for (const line of ['loss', 'loss-raw']) $(line).setAttribute('points', '');
   $('axes').replaceChildren();
   $('samples').replaceChildren();
@@ -158,7 +159,7 @@ async function show(event, seen) {
   const { run, losses } = seen;
   const caption = (text) => { $('run-caption').textContent = `${run.name}: ${text}`; };
   if (event.type === 'status') {
-    caption(event.status);
+    caption(stateOf(event));
     refresh();
   } else if (event.type === 'encoding') {
     seen.wanted = event.latents_total - event.latents_cached + event.prompts_total - event.prompts_cached;

@@ -26,6 +26,8 @@ export interface Workshop {
   shelf: AdapterShelf;
   validation: Validation;
   metrics: TrainMetrics;
+  /** Called after each training state that was saved. */
+  onSaved: () => Promise<void>;
 }
 
 /** One try of one run: from its first sample to its adapter, or to where the service was asked to stop. */
@@ -174,6 +176,7 @@ export class TrainingRun {
     const engine = await trainer.saveState();
     await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position: this.flow.position, skipped: [...this.flow.skipped] });
     this.savedStep = trainer.step;
+    await this.workshop.onSaved();
   }
 
   private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {

@@ -45,7 +45,8 @@ describe('a trainer', () => {
     expect(await first.stop()).toBe(0);
     const step = await lastStep('stopped');
     expect((await harness.blobs.info('checkpoints', 'stopped'))?.metadata['step']).toBe(String(step));
-    expect((await harness.run('stopped')).state).toBe(RunState.RUN_STATE_TRAINING);
+    expect(await harness.run('stopped')).toMatchObject({ state: RunState.RUN_STATE_TRAINING, attempts: 0, preemptions: 1 });
+    expect((await harness.events('stopped', 'state')).map(({ runState }) => runState!.preemptions)).toEqual([0, 1]);
     expect(await harness.queued()).toBe(1);
 
     await harness.startProcess();

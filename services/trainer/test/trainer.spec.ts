@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
-import { Manifest, MemoryPlan, PlanRequest, promptsKey, RunState, streams, subjects } from '@atelier/contracts';
+import { Manifest, MemoryPlan, PlanRequest, promptsKey, RunState, subjects } from '@atelier/contracts';
 import { Adapter } from '@atelier/engine';
 import { acquireLease } from '@atelier/lease';
-import { callRpc, consumerName, publishEvent, workPolicies } from '@atelier/mesh';
-import { tinyCheckpoint, waitFor } from '@atelier/testing';
+import { callRpc, publishEvent } from '@atelier/mesh';
+import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
 
 let harness: Harness;
@@ -213,8 +213,7 @@ describe('what cannot be trained fails at once, with the reason', () => {
 
   it('a run whose trainer died over it every time, by the next trainer', async () => {
     await harness.startRun('r1', await harness.dataset('d', 1));
-    const consumer = await harness.test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.train));
-    for (let tries = 0; tries < workPolicies[subjects.work.train]!.maxDeliver; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled
+    await dieOver(harness.test.mesh, subjects.work.train);
     await harness.startService();
     expect(await fails('r1')).toMatch(/died while handling it/);
     expect(await harness.deadLetters()).toBe(1);

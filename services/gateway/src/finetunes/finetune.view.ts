@@ -36,6 +36,12 @@ export const runView = z.strictObject({
   total_steps: z.int(),
   loss: z.number().nullable(),
   learning_rate: z.number(),
+  attempts: z
+    .int()
+    .describe('Times it was taken up since its training state was last saved: if over one, its trainer crashed or failed.'),
+  preemptions: z
+    .int()
+    .describe('How often it was put down because its trainer was asked to stop. It goes on to the same adapter.'),
   skipped: z.int().describe('Samples left out because they could not be encoded.'),
   cancel_requested: z.boolean(),
   error: z.string().nullable(),
@@ -59,6 +65,8 @@ export function viewRun(run: Run): z.output<typeof runView> {
     total_steps: run.options?.totalSteps ?? 0,
     loss: run.step > 0 && Number.isFinite(run.loss) ? run.loss : null,
     learning_rate: run.learningRate,
+    attempts: run.attempts,
+    preemptions: run.preemptions,
     skipped: run.skipped,
     cancel_requested: run.cancelRequested,
     error: run.error || null,

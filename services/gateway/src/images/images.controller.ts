@@ -56,7 +56,9 @@ export class ImagesController {
       ),
     );
     const created = unixSeconds(generation.createdAt) ?? 0;
-    return { created, data, id, seed: Number(generation.work?.seed ?? 0), size: asked.size, output_format: asked.output_format };
+    const { size, output_format } = asked;
+    const { preemptions } = generation;
+    return { created, data, id, seed: Number(generation.work?.seed ?? 0), size, output_format, preemptions };
   }
 
   @Get('models')
