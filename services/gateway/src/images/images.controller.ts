@@ -89,8 +89,11 @@ export class ImagesController {
     }
   }
 
+  /** The public one that the request came by; behind a proxy that gives it another Host, the first. */
   private address({ protocol, headers }: Request): string {
-    return this.config.publicUrl ?? `${protocol}://${headers.host}`;
+    const { publicUrls } = this.config;
+    const asked = publicUrls.find((url) => new URL(url).host === headers.host);
+    return asked ?? publicUrls[0] ?? `${protocol}://${headers.host}`;
   }
 }
 
