@@ -76,6 +76,19 @@ describe('data sets', () => {
     expect((await new BlobStore(mesh).list(buckets.blobs.pictures)).length).toBe(before);
   });
 
+  test('createDataset - a file that fails before it is read, as the first over a connection, fails it', async () => {
+    const fresh = await AtelierClient.connect(testMesh.url);
+    try {
+      const failing = new Readable({ read: () => undefined });
+      const creating = fresh.createDataset({ name: 'unread', files: [{ name: 'a.png', data: failing }] });
+      failing.destroy(new Error('the disk was pulled out'));
+      await expect(creating).rejects.toThrow('the disk was pulled out');
+      await expect(client.dataset('unread')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('createDataset - refuses bad fields all at once, and a data set of nothing', async () => {
     await expect(client.createDataset({ name: 'No Name', width: 100, height: 0, files: [] })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

@@ -1,6 +1,6 @@
 import { AtelierError, type BlobBucket } from '@atelier/contracts';
 import type { Mesh } from '@atelier/mesh';
-import type { ObjectStore } from 'nats';
+import type { JetStreamClient, ObjectStore } from 'nats';
 import { Readable } from 'node:stream';
 
 export interface BlobInfo {
@@ -17,9 +17,18 @@ export class BlobStore {
 
   /** On disk when it resolves; an older object of that name is there until then. */
   async put(bucket: BlobBucket, name: string, data: Uint8Array | Readable, metadata: Record<string, string> = {}): Promise<void> {
-    const store = await this.bucket(bucket);
-    const stream = data instanceof Uint8Array ? oneChunk(data) : (Readable.toWeb(data) as ReadableStream<Uint8Array>);
-    await store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 });
+    if (data instanceof Uint8Array) return this.putStream(bucket, name, oneChunk(data), metadata);
+    // Before anything is waited for: a source that fails meanwhile must be heard, and one that has failed would pass
+    // for
+    // an empty one.
+    if (data.errored) throw data.errored;
+    const stream = Readable.toWeb(data) as ReadableStream<Uint8Array>;
+    try {
+      await this.putStream(bucket, name, stream, metadata);
+    } catch (error) {
+      data.destroy();
+      throw error;
+    }
   }
 
   async get(bucket: BlobBucket, name: string): Promise<Uint8Array> {
@@ -33,6 +42,7 @@ export class BlobStore {
     const found = await (await this.bucket(bucket)).get(name);
     if (!found) throw new AtelierError('NOT_FOUND', `there is no ${JSON.stringify(name)} in ${bucket}`);
     const readable = Readable.fromWeb(found.data as never);
+    readable.on('error', () => undefined); // whoever reads it is told; it may fail before anybody does
     found.error.then((error) => error && readable.destroy(error), () => undefined);
     return readable;
   }
@@ -55,12 +65,36 @@ export class BlobStore {
     return all.filter((info) => !info.deleted).map((info) => ({ name: info.name, size: info.size, metadata: info.metadata ?? {} }));
   }
 
+  private async putStream(
+    bucket: BlobBucket,
+    name: string,
+    stream: ReadableStream<Uint8Array>,
+    metadata: Record<string, string>,
+  ): Promise<void> {
+    const store = await this.bucket(bucket);
+    await store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 });
+  }
+
   private bucket(name: string): Promise<ObjectStore> {
     let store = this.open.get(name);
-    if (!store) this.open.set(name, (store = this.mesh.js.views.os(name)));
+    if (!store) this.open.set(name, (store = heard(this.mesh.js).views.os(name)));
     store.catch(() => this.open.delete(name));
     return store;
   }
+}
+
+/**
+ * The object store sends chunk after chunk and looks at what became of them only when it has read the last. One that is
+ * refused before that is a rejected promise which nobody hears yet, and would end the process. Its failure is still the
+ * put's own, at the end.
+ */
+function heard(js: JetStreamClient): JetStreamClient {
+  const publish: JetStreamClient['publish'] = (...message) => {
+    const published = js.publish(...message);
+    published.catch(() => undefined);
+    return published;
+  };
+  return Object.create(js, { publish: { value: publish } }) as JetStreamClient;
 }
 
 function oneChunk(data: Uint8Array): ReadableStream<Uint8Array> {

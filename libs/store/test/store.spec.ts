@@ -2,7 +2,10 @@ import { Run, RunState } from '@atelier/contracts';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 import { randomBytes } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
+import { runInThisContext } from 'node:vm';
 
 describe('the stores', () => {
   let test: TestMesh;
@@ -50,6 +53,52 @@ describe('the stores', () => {
     });
     await expect(blobs.put('pictures', 'half', broken)).rejects.toThrow();
     expect(await blobs.has('pictures', 'half')).toBe(false);
+  });
+
+  it('blobs: a source that fails while the bucket is opened, or before, fails the put and leaves nothing', async () => {
+    const blobs = new BlobStore(test.mesh);
+    const failing = new Readable({ read: () => undefined });
+    const putting = blobs.put('pictures', 'half', failing);
+    failing.destroy(new Error('the client went away'));
+    await expect(putting).rejects.toThrow('the client went away');
+    await expect(blobs.put('pictures', 'half', failing)).rejects.toThrow('the client went away');
+    expect(await blobs.has('pictures', 'half')).toBe(false);
+  });
+
+  it('blobs: a chunk that is refused while more are awaited fails the put, and ends no process meanwhile', async () => {
+    const away = await startTestMesh();
+    const unheard = jest.fn();
+    // A spec's own `process` hears of no rejection.
+    const { process } = runInThisContext('globalThis') as typeof globalThis;
+    process.on('unhandledRejection', unheard);
+    try {
+      const source = new PassThrough();
+      const putting = new BlobStore(away.mesh).put('pictures', 'slow', source);
+      source.write(randomBytes(600_000)); // one chunk and the beginning of another
+      const { streams } = away.mesh.jsm;
+      await waitFor('the first chunk', async () => (await streams.info('OBJ_pictures')).state.messages === 1);
+      await streams.delete('OBJ_pictures');
+      const { outMsgs } = away.mesh.nc.stats();
+      source.write(randomBytes(600_000));
+      await waitFor('the second chunk to be sent', () => away.mesh.nc.stats().outMsgs > outMsgs);
+      await away.mesh.nc.flush(); // and refused
+      await setImmediate();
+      expect(unheard).not.toHaveBeenCalled();
+      source.end();
+      await expect(putting).rejects.toThrow();
+    } finally {
+      process.off('unhandledRejection', unheard);
+      await away.stop();
+    }
+  });
+
+  it('blobs: one that fails before it is read fails for its reader', async () => {
+    const blobs = new BlobStore(test.mesh);
+    await blobs.put('pictures', 'read', Buffer.from('bytes'));
+    const reading = await blobs.stream('pictures', 'read');
+    reading.destroy(new Error('digests do not match'));
+    await setImmediate();
+    await expect(buffer(reading)).rejects.toThrow('digests do not match');
   });
 
   it('state: two writers at once both count', async () => {

@@ -25,7 +25,7 @@ describe('the OpenAPI document', () => {
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
     for (const { summary, responses } of operations) {
       expect(summary).toMatch(/\.$|\.\s/);
-      expect(Object.keys(responses)).toEqual(expect.arrayContaining(['400', '401']));
+      expect(Object.keys(responses)).toEqual(expect.arrayContaining(['400', '401', '403']));
     }
   });
 

@@ -16,16 +16,18 @@ interface AdapterFiles {
 @Injectable()
 export class KohyaConverter {
   async convert(file: Readable): Promise<Uint8Array> {
-    const { Adapter } = this.engine();
-    const folder = await mkdtemp(join(tmpdir(), 'atelier-kohya-'));
+    let folder: string | undefined;
     try {
+      const { Adapter } = this.engine();
+      folder = await mkdtemp(join(tmpdir(), 'atelier-kohya-'));
       const [source, target] = [join(folder, 'diffusers.safetensors'), join(folder, 'kohya.safetensors')];
       await pipeline(file, createWriteStream(source));
       const adapter = await Adapter.load(source);
       await adapter.saveKohya(target);
       return await readFile(target);
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      file.destroy(); // without an engine or a folder nobody has read it
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
     }
   }
 

@@ -4,6 +4,7 @@ import { AtelierError } from '@atelier/contracts';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { listOf } from '../datasets/dataset.view';
+import { clientLeft } from '../client-left';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
@@ -68,9 +69,9 @@ export class FinetunesController implements OnModuleDestroy {
   ): Promise<void> {
     const after = position(lastEventId ?? afterQuery);
     const run = await this.client.run(id);
-    const left = new AbortController();
-    response.once('close', () => left.abort());
-    await sendEvents(response, this.eventsOf(run.id, after, AbortSignal.any([left.signal, this.closing.signal])), { heartbeatMs: this.config.heartbeatMs, over: after !== undefined && isRunOver(run) });
+    const signal = AbortSignal.any([clientLeft(response), this.closing.signal]);
+    const over = after !== undefined && isRunOver(run);
+    await sendEvents(response, this.eventsOf(run.id, after, signal), { heartbeatMs: this.config.heartbeatMs, over });
   }
 
   @Post(':id/cancel')

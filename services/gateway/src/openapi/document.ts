@@ -65,7 +65,7 @@ export function openApiDocument(controllers: Type[]): Record<string, unknown> {
 
 function operation({ path, handler, spec }: Route): Record<string, unknown> {
   const { status = 200, type = 'application/json', schema, description } = spec.answer;
-  const refusals = [...new Set([400, 401, ...(spec.refusals ?? [])])].sort();
+  const refusals = [...new Set([400, 401, 403, ...(spec.refusals ?? [])])].sort();
   const error = { content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
   return {
     operationId: handler,
@@ -82,7 +82,7 @@ function operation({ path, handler, spec }: Route): Record<string, unknown> {
 const REFUSALS: Record<number, string> = {
   400: 'Something in the request is not valid; every bad field is named.',
   401: 'A token is needed, or the one given is wrong.',
-  403: 'Not allowed.',
+  403: 'The Host that was asked for is none of its names, or a page of another origin may not write.',
   404: 'There is no such thing.',
   409: 'It does not go with what there already is.',
   413: 'The upload is over a limit.',
