@@ -21,6 +21,9 @@ const errorSchema = z.object({
   }),
 });
 
+/** What Nest injects the controllers under that the document describes; the page that shows it is one of them. */
+export const ROUTES = Symbol('ROUTES');
+
 /** Every route of these controllers; one that does not describe itself is an error of ours, found at start. */
 export function routesOf(controllers: Type[]): Route[] {
   return controllers.flatMap((controller) => {
