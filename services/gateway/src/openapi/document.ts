@@ -30,7 +30,7 @@ export function routesOf(controllers: Type[]): Route[] {
     const prefix = String(Reflect.getMetadata(PATH_METADATA, controller) ?? '');
     const prototype = controller.prototype as Record<string, object>;
     return Object.getOwnPropertyNames(prototype).flatMap((name) => {
-      const handler = prototype[name];
+      const handler = prototype[name]!;
       const method = Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod | undefined;
       if (method === undefined) return [];
       const spec = operationOf(handler);
