@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { buckets, streams, subjects, type LatentsWork } from '@atelier/contracts';
 import { Engine } from '@atelier/engine';
-import { acquireLease, leasesOf } from '@atelier/lease';
+import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
 import { consumerName, Registry } from '@atelier/mesh';
 import { tinyCheckpoint, waitFor } from '@atelier/testing';
 import { decodePrepared, toTensor } from '../src/prepared-picture';
@@ -31,7 +31,7 @@ describe('a prepared picture', () => {
     expect(logvar!.shape).toEqual([16, 8, 8]);
     expect(logvar!.data).toEqual(wanted.logvar.data);
 
-    const [{ encodeReady }] = await harness.events();
+    const { encodeReady } = (await harness.events())[0]!;
     expect(encodeReady).toMatchObject({ key: work.key, kind: 'latents', name: 'picture-1.png' });
     expect(encodeReady!.seconds).toBeGreaterThan(0);
   });
@@ -77,9 +77,9 @@ describe('a picture that cannot be encoded', () => {
 
     expect(await harness.deadLetters()).toEqual([{ work: bad, reason: expect.stringContaining(reason) }]);
     const [failed, letter, ready] = await harness.events();
-    expect(failed.encodeFailed).toMatchObject({ key: bad.key, kind: 'latents', name: 'picture-3.png', datasetId: 'd1', reason: expect.stringContaining(reason) });
-    expect(letter.deadLetter).toMatchObject({ name: 'picture-3.png', deliveries: 1 });
-    expect(ready.encodeReady).toMatchObject({ key: good.key });
+    expect(failed?.encodeFailed).toMatchObject({ key: bad.key, kind: 'latents', name: 'picture-3.png', datasetId: 'd1', reason: expect.stringContaining(reason) });
+    expect(letter?.deadLetter).toMatchObject({ name: 'picture-3.png', deliveries: 1 });
+    expect(ready?.encodeReady).toMatchObject({ key: good.key });
     expect(await harness.latents(bad.key)).toBeUndefined();
   });
 
@@ -103,7 +103,7 @@ describe('a picture that cannot be encoded', () => {
     for (let tries = 0; tries < 4; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled, as by a service that dies
     await harness.startService();
     await harness.settled();
-    const [{ encodeFailed }] = await harness.events();
+    const { encodeFailed } = (await harness.events())[0]!;
     expect(encodeFailed).toMatchObject({ key: deadly.key, name: 'picture-6.png', reason: 'the service died while handling it, 4 times' });
   });
 
@@ -139,7 +139,7 @@ describe('memory that is counted', () => {
     const work = await harness.picture(1);
     await harness.ask(work);
     await waitFor('work in hand', async () => (await harness.inHand()) === 1);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await waitFor('its place in the queue', async () => (await waitersOf(harness.test.mesh, 'gpu')).some(({ owner }) => owner === 'latents'));
     expect(await harness.latents(work.key)).toBeUndefined();
     await training.release();
     await harness.settled();
