@@ -5,7 +5,7 @@ export { createLogger, nestLogger, type Logger } from './logging';
 export { Mesh, type MeshConfig } from './mesh';
 export { MeshModule, type MeshModuleOptions } from './mesh.module';
 export { Counter, Gauge, Histogram, Registry } from './metrics';
-export { startNatsServer, type NatsServer, type NatsServerOptions } from './nats-server';
+export { natsServerConfig, startNatsServer, type NatsServer, type NatsServerOptions } from './nats-server';
 export { throughOutage, type OutageOptions } from './outage';
 export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outcome';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
