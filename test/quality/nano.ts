@@ -80,7 +80,7 @@ export class Nano {
   }
 
   async prompt(text: string): Promise<{ promptEmbeds: Tensor; pooled: Tensor }> {
-    const [promptEmbeds] = await this.t5.encode([this.tokenizers.t5(text, TEXT_TOKENS)]);
+    const [promptEmbeds] = (await this.t5.encode([this.tokenizers.t5(text, TEXT_TOKENS)])) as [Tensor];
     const { pooled } = await this.clip.encode(this.tokenizers.clip(text));
     return { promptEmbeds, pooled };
   }

@@ -112,7 +112,7 @@ export function encodeTensors(tensors: Record<string, Tensor>, metadata: Record<
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let offset = 0;
   for (const name of names) {
-    const { shape, data } = tensors[name];
+    const { shape, data } = tensors[name]!;
     const count = shape.reduce((product, n) => product * n, 1);
     if (name === '__metadata__' || !isCounts(shape) || count !== data.length) {
       throw new CheckpointError('INVALID_ARGUMENT', `tensor ${name}: shape [${shape.join(', ')}] holds ${count} values, the data ${data.length}`);
@@ -128,7 +128,7 @@ export function encodeTensors(tensors: Record<string, Tensor>, metadata: Record<
   file.set(json, 8);
   let at = 8 + headerLength;
   for (const name of names) {
-    const { data } = tensors[name];
+    const { data } = tensors[name]!;
     file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }

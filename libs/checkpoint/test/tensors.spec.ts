@@ -31,14 +31,14 @@ describe('tensor sets', () => {
     const bytes = encodeTensors({ x: { shape: [3], data: Float32Array.of(1, 2, 3) } });
     const shifted = new Uint8Array(bytes.length + 1);
     shifted.set(bytes, 1);
-    expect(decodeTensors(shifted.subarray(1)).x.data).toEqual(Float32Array.of(1, 2, 3));
+    expect(decodeTensors(shifted.subarray(1)).x!.data).toEqual(Float32Array.of(1, 2, 3));
   });
 
   it('read what the reference library wrote', () => {
     const file = parseTensorFile(readFileSync(join(GOLDENS, 'bnb_linear4bit.safetensors')));
     const manifest = JSON.parse(readFileSync(join(GOLDENS, 'manifest.json'), 'utf8')) as { files: Record<string, Record<string, { shape: number[] }>> };
     const shapes = Object.fromEntries([...file.tensors].map(([name, { shape }]) => [name, shape]));
-    expect(shapes).toEqual(Object.fromEntries(Object.entries(manifest.files['bnb_linear4bit.safetensors']).map(([name, { shape }]) => [name, shape])));
+    expect(shapes).toEqual(Object.fromEntries(Object.entries(manifest.files['bnb_linear4bit.safetensors']!).map(([name, { shape }]) => [name, shape])));
   });
 
   it('refuse to encode a shape that does not fit the data', () => {

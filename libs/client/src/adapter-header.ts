@@ -23,7 +23,7 @@ export function describeAdapter(label: string, bytes: Uint8Array): { rank: numbe
     throw refusal(label, `it has ${down.length} lora_A (or lora_down) and ${matrices.length - down.length} lora_B (or lora_up) tensors where pairs are needed: is it a FLUX LoRA?`);
   }
   for (const [name, tensor] of matrices) checkMatrix(label, name, tensor);
-  const rank = Math.max(...down.map(([, { shape }]) => shape[0]));
+  const rank = Math.max(...down.map(([, { shape }]) => shape[0]!));
   return { rank, alpha: alphaOf(file) ?? rank };
 }
 

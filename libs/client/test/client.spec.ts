@@ -56,7 +56,7 @@ describe('data sets', () => {
       ({ file, bytes }) => seen.push(`${file} ${bytes}`),
     );
     expect(dataset.files.map(({ name, size }) => [name, size])).toEqual([['one.png', 16], ['two.png', 13]]);
-    const stored = await new BlobStore(mesh).get(buckets.blobs.pictures, dataset.files[1].blob ?? '');
+    const stored = await new BlobStore(mesh).get(buckets.blobs.pictures, dataset.files[1]!.blob ?? '');
     expect(Buffer.from(stored).toString()).toBe('half and half');
     expect(await client.dataset(dataset.id)).toMatchObject({ name: 'herons', trigger: 'in sks style', state: DatasetState.DATASET_STATE_UPLOADED });
     expect((await client.dataset('herons')).id).toBe(dataset.id);
@@ -148,7 +148,7 @@ describe('fine-tunes', () => {
     const all = await collect(client.runEvents(id));
     expect(all.map(({ event }) => event.detail)).toEqual(['runStep', 'runStep', 'runStep', 'runState']);
     expect(all.map(({ event }) => event.runStep?.step)).toEqual([1, 2, 3, undefined]);
-    const rest = await collect(client.runEvents(id, { after: all[1].sequence }));
+    const rest = await collect(client.runEvents(id, { after: all[1]!.sequence }));
     expect(rest.map(({ sequence }) => sequence)).toEqual(all.slice(2).map(({ sequence }) => sequence));
   });
 
@@ -170,7 +170,7 @@ describe('fine-tunes', () => {
     const told = (all: StreamedEvent[]) => all.map(({ event }) => event.encodeReady?.key ?? event.detail);
     const all = await collect(client.runEvents(id));
     expect(told(all)).toEqual(['mine-early', 'encodeSummary', 'runState', 'mine-late', 'runState']);
-    expect(told(await collect(client.runEvents(id, { after: all[2].sequence })))).toEqual(['mine-late', 'runState']);
+    expect(told(await collect(client.runEvents(id, { after: all[2]!.sequence })))).toEqual(['mine-late', 'runState']);
   });
 
   test('runEvents - what was encoded for an earlier run is nothing that this one waited for, and a key that is asked for twice counts once', async () => {

@@ -1,4 +1,4 @@
-// The whole native surface, name by name, as native/addon/module.cpp exports it. `npm run` tools/check-surface.mjs compares the two.
+// The whole native surface, name by name, as native/addon/module.cpp exports it. tools/check-surface.mjs compares the two.
 // Nothing but the classes beside this file calls it. Every Promise is settled on the JS thread; its work ran on another one.
 import type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
 

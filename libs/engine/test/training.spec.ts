@@ -122,6 +122,6 @@ test('threads change no more than the order of sums may', async () => {
   const losses = await Promise.all(
     [transformer, other].map(async (model) => (await (await model.createTrainer(LORA, [SHAPE])).microStep(sample())).loss),
   );
-  expect(Math.abs(losses[0] - losses[1])).toBeLessThan(1e-5 * losses[0]);
+  expect(Math.abs(losses[0]! - losses[1]!)).toBeLessThan(1e-5 * losses[0]!);
   await single.close();
 });

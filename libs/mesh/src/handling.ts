@@ -6,7 +6,7 @@ import { isFromOutage, throughOutage } from './outage';
 import { deadLetter, retryLater, type Outcome } from './outcome';
 import { workPolicies } from './provision';
 import { publishEvent } from './publish';
-import type { WorkerOptions, WorkHandler } from './worker';
+import type { WorkerOptions, WorkHandler } from './work';
 
 /** First pause after an attempt that came to nothing, doubled each time up to the longest. */
 const FIRST_RETRY_MS = 250;

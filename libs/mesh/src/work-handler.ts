@@ -6,7 +6,8 @@ import type { Logger } from './logging';
 import { Mesh } from './mesh';
 import { workPolicies } from './provision';
 import type { MessageType } from './publish';
-import { runWorker, type WorkContext } from './worker';
+import type { WorkContext } from './work';
+import { runWorker } from './worker';
 import type { Outcome } from './outcome';
 
 const METADATA = Symbol('atelier:work-handler');

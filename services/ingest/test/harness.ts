@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Dataset, DatasetState, Event, IngestWork, LatentsWork, Manifest, PromptsWork, Run, RunState, streams, subjects, TrainWork, type IDataset, type ITransform } from '@atelier/contracts';
+import { Dataset, DatasetState, Event, IngestWork, LatentsWork, Manifest, PromptsWork, Run, RunState, streams, subjects, TrainWork, type IDataset, type ISourceFile, type ITransform } from '@atelier/contracts';
 import { consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
@@ -54,7 +54,7 @@ export class Harness {
   }
 
   async upload(id: string, files: Files, more: Omit<IDataset, 'transform'> & { transform?: ITransform } = {}): Promise<void> {
-    const stored = [];
+    const stored: ISourceFile[] = [];
     for (const [name, content] of Object.entries(files)) {
       const bytes = Buffer.from(content as Uint8Array);
       const blob = `uploads/${id}/${stored.length}`;

@@ -12,7 +12,7 @@ afterEach(() => harness.stop());
 const colours = ['#a01010', '#10a010', '#1010a0', '#a0a010'];
 
 async function picture(index: number, width = 100, height = 80): Promise<Buffer> {
-  return sharp({ create: { width, height, channels: 3, background: colours[index] } }).png().toBuffer();
+  return sharp({ create: { width, height, channels: 3, background: colours[index]! } }).png().toBuffer();
 }
 
 async function threePictures(): Promise<Files> {
@@ -52,7 +52,7 @@ describe('a data set', () => {
       expect(`#${pixels.subarray(0, 3).toString('hex')}`).toBe(colours[index]);
     }
     expect(await summaries('d1')).toEqual([{ datasetId: 'd1', runId: '', latentsTotal: 3, latentsCached: 0, promptsTotal: 3, promptsCached: 0 }]);
-    const [{ datasetIngested }] = await harness.events('events.dataset.d1.ingested');
+    const { datasetIngested } = (await harness.events('events.dataset.d1.ingested'))[0]!;
     expect(datasetIngested).toMatchObject({ datasetId: 'd1', samples: 3 });
     expect(await harness.trainWork()).toEqual([]);
   });
@@ -184,7 +184,7 @@ describe('a run', () => {
   it('does not lose its pictures when the prepared ones were cleared away before they were encoded', async () => {
     await harness.upload('d1', await threePictures());
     await harness.ingest('d1');
-    const [work] = await harness.latentsWork();
+    const work = (await harness.latentsWork())[0]!;
     await harness.blobs.delete('pictures', work.picture);
     await harness.createRun('r1', 'd1');
     await harness.ingest('d1', 'r1');

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { buckets, streams, subjects, type LatentsWork } from '@atelier/contracts';
 import { Engine } from '@atelier/engine';
-import { acquireLease, leasesOf } from '@atelier/lease';
+import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
 import { Registry, workPolicies } from '@atelier/mesh';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { decodePrepared, toTensor } from '../src/prepared-picture';
@@ -31,7 +31,7 @@ describe('a prepared picture', () => {
     expect(logvar!.shape).toEqual([16, 8, 8]);
     expect(logvar!.data).toEqual(wanted.logvar.data);
 
-    const [{ encodeReady }] = await harness.events();
+    const { encodeReady } = (await harness.events())[0]!;
     expect(encodeReady).toMatchObject({ key: work.key, kind: 'latents', name: 'picture-1.png' });
     expect(encodeReady!.seconds).toBeGreaterThan(0);
   });
@@ -77,9 +77,9 @@ describe('a picture that cannot be encoded', () => {
 
     expect(await harness.deadLetters()).toEqual([{ work: bad, reason: expect.stringContaining(reason) }]);
     const [failed, letter, ready] = await harness.events();
-    expect(failed.encodeFailed).toMatchObject({ key: bad.key, kind: 'latents', name: 'picture-3.png', datasetId: 'd1', reason: expect.stringContaining(reason) });
-    expect(letter.deadLetter).toMatchObject({ name: 'picture-3.png', deliveries: 1 });
-    expect(ready.encodeReady).toMatchObject({ key: good.key });
+    expect(failed?.encodeFailed).toMatchObject({ key: bad.key, kind: 'latents', name: 'picture-3.png', datasetId: 'd1', reason: expect.stringContaining(reason) });
+    expect(letter?.deadLetter).toMatchObject({ name: 'picture-3.png', deliveries: 1 });
+    expect(ready?.encodeReady).toMatchObject({ key: good.key });
     expect(await harness.latents(bad.key)).toBeUndefined();
   });
 
@@ -102,7 +102,7 @@ describe('a picture that cannot be encoded', () => {
     await dieOver(harness.test.mesh, subjects.work.latents);
     await harness.startService();
     await harness.settled();
-    const [{ encodeFailed }] = await harness.events();
+    const { encodeFailed } = (await harness.events())[0]!;
     expect(encodeFailed).toMatchObject({ key: deadly.key, name: 'picture-6.png', reason: 'the service died while handling it, 4 times in a row without getting further' });
   });
 
@@ -138,7 +138,7 @@ describe('memory that is counted', () => {
     const work = await harness.picture(1);
     await harness.ask(work);
     await waitFor('work in hand', async () => (await harness.inHand()) === 1);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await waitFor('its place in the queue', async () => (await waitersOf(harness.test.mesh, 'gpu')).some(({ owner }) => owner === 'latents'));
     expect(await harness.latents(work.key)).toBeUndefined();
     await training.release();
     await harness.settled();

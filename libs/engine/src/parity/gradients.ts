@@ -56,7 +56,7 @@ function given(goldens: Goldens, sigma: number): Sample & { timesteps: number } 
     noise: goldens.row('noise', 0).data,
     timestepIndex: timesteps - Math.round(sigma * timesteps),
     timesteps,
-    shape: { ...gridOf(latents), textTokens: prompt.shape[0] },
+    shape: { ...gridOf(latents), textTokens: prompt.shape[0]! },
     promptEmbeds: prompt.data,
     pooled: goldens.row('pooled', 0).data,
     sampleId: 0,

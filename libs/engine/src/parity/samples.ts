@@ -7,18 +7,19 @@ import { gridOf } from './packing';
 
 /** Every micro-batch with its draws given, in the order of the run. */
 export function microBatches(goldens: Goldens): Sample[] {
-  const rows = (name: string) => goldens.rows(name);
-  const [mean, logvar, eps, noise, prompts, pooled] = ['mean', 'logvar', 'eps', 'noise', 'prompt_embeds', 'pooled'].map(rows);
+  const [mean, logvar] = [goldens.rows('mean'), goldens.rows('logvar')];
+  const [eps, noise] = [goldens.rows('eps'), goldens.rows('noise')];
+  const [prompts, pooled] = [goldens.rows('prompt_embeds'), goldens.rows('pooled')];
   const indices = goldens.integers('timestep_index');
   return goldens.integers('order').map((sample, i) => ({
-    mean: mean[sample].data,
-    logvar: logvar[sample].data,
-    eps: eps[i].data,
-    noise: noise[i].data,
+    mean: mean[sample]!.data,
+    logvar: logvar[sample]!.data,
+    eps: eps[i]!.data,
+    noise: noise[i]!.data,
     timestepIndex: indices[i],
-    shape: { ...gridOf(mean[sample]), textTokens: prompts[sample].shape[0] },
-    promptEmbeds: prompts[sample].data,
-    pooled: pooled[sample].data,
+    shape: { ...gridOf(mean[sample]!), textTokens: prompts[sample]!.shape[0]! },
+    promptEmbeds: prompts[sample]!.data,
+    pooled: pooled[sample]!.data,
     sampleId: sample,
   }));
 }

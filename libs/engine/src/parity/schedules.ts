@@ -40,7 +40,7 @@ export async function schedules(subject: Subject): Promise<void> {
 /** Of the first, the second and the last entry of the training schedule, as a trainer uses them. */
 async function trainingTimesteps(subject: Subject, expected: number[]): Promise<void> {
   const { fixtures, table } = subject;
-  const [sample] = microBatches(await fixtures.goldens('training.safetensors'));
+  const sample = microBatches(await fixtures.goldens('training.safetensors'))[0]!;
   const count = fixtures.checkpoint.scheduler.numTrainTimesteps;
   const model = await subject.transformer('none');
   const trainer = await model.createTrainer({ ...runOptions(fixtures), accumulation: 3 }, shapesOf([sample]));

@@ -49,8 +49,8 @@ function fromForm(fields: Record<string, string>): z.output<typeof datasetSchema
   const typed: Record<string, unknown> = { ...fields };
   for (const field of ['width', 'height']) if (fields[field] !== undefined) typed[field] = fields[field].trim() === '' ? NaN : Number(fields[field]);
   for (const field of ['buckets', 'flip']) {
-    if (['true', 'on', '1'].includes(fields[field])) typed[field] = true;
-    else if (['false', 'off', '0', ''].includes(fields[field])) typed[field] = false;
+    if (['true', 'on', '1'].includes(fields[field]!)) typed[field] = true;
+    else if (['false', 'off', '0', ''].includes(fields[field]!)) typed[field] = false;
   }
   return checkDataset(typed);
 }

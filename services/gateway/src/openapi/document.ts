@@ -21,13 +21,16 @@ const errorSchema = z.object({
   }),
 });
 
+/** What Nest injects the controllers under that the document describes; the page that shows it is one of them. */
+export const ROUTES = Symbol('ROUTES');
+
 /** Every route of these controllers; one that does not describe itself is an error of ours, found at start. */
 export function routesOf(controllers: Type[]): Route[] {
   return controllers.flatMap((controller) => {
     const prefix = String(Reflect.getMetadata(PATH_METADATA, controller) ?? '');
     const prototype = controller.prototype as Record<string, object>;
     return Object.getOwnPropertyNames(prototype).flatMap((name) => {
-      const handler = prototype[name];
+      const handler = prototype[name]!;
       const method = Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod | undefined;
       if (method === undefined) return [];
       const spec = operationOf(handler);

@@ -26,7 +26,7 @@ function pixel({ pixels, width }: Picture, x: number, y: number): number[] {
 }
 
 function expectNear(found: number[], wanted: number[], tolerance: number): void {
-  const worst = Math.max(...found.map((value, channel) => Math.abs(value - wanted[channel])));
+  const worst = Math.max(...found.map((value, channel) => Math.abs(value - wanted[channel]!)));
   if (worst > tolerance) throw new Error(`[${found.join(', ')}] is ${worst} away from [${wanted.join(', ')}], ${tolerance} are allowed`);
 }
 
@@ -61,7 +61,7 @@ describe('orientation', () => {
       .withMetadata({ orientation }).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer();
     expect(await sharp(bytes).metadata()).toMatchObject({ orientation, width: storedWidth });
     const picture = await prepare(bytes);
-    for (const [x, y] of [[8, 8], [56, 8], [8, 24], [56, 24]]) expectNear(pixel(picture, x, y), corner(x, y), 4);
+    for (const [x, y] of [[8, 8], [56, 8], [8, 24], [56, 24]] as const) expectNear(pixel(picture, x, y), corner(x, y), 4);
   });
 });
 

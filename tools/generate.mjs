@@ -1,4 +1,4 @@
-// Builds the TypeScript side: protobuf classes when a .proto is newer than they are, then every package, in the order of its references.
+// Writes what is generated before anything is compiled: protobuf's classes, when a .proto is newer than they are.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -15,16 +15,27 @@ const run = (command, ...args) => {
 };
 
 const folder = join(root, 'proto', 'atelier', 'v1');
-const protos = readdirSync(folder).filter((name) => name.endsWith('.proto')).map((name) => join(folder, name));
+const protos = readdirSync(folder)
+  .filter((name) => name.endsWith('.proto'))
+  .map((name) => join(folder, name));
 const generated = join(root, 'libs', 'contracts', 'gen', 'messages');
 const newest = Math.max(...protos.map((path) => statSync(path).mtimeMs));
 if (!existsSync(`${generated}.d.ts`) || statSync(`${generated}.d.ts`).mtimeMs < newest) {
   mkdirSync(dirname(generated), { recursive: true });
-  run(bin('pbjs'), '-t', 'static-module', '-w', 'commonjs', '--force-number', '--no-verify', '--no-delimited', '-p', join(root, 'proto'), '-o', `${generated}.js`, ...protos);
+  run(
+    bin('pbjs'),
+    '-t',
+    'static-module',
+    '-w',
+    'commonjs',
+    '--force-number',
+    '--no-verify',
+    '--no-delimited',
+    '-p',
+    join(root, 'proto'),
+    '-o',
+    `${generated}.js`,
+    ...protos,
+  );
   run(bin('pbts'), '-o', `${generated}.d.ts`, `${generated}.js`);
 }
-
-const packages = ['libs', 'services', '.']
-  .flatMap((part) => readdirSync(join(root, part)).map((name) => join(root, part, name, 'tsconfig.json')))
-  .filter((path) => existsSync(path) && existsSync(join(dirname(path), 'src')));
-run(bin('tsc'), '-b', ...packages);
