@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { Histogram, Registry } from 'prom-client';
 import { LOGGER } from './tokens';
@@ -42,7 +42,7 @@ type FoundHandler = Omit<HandlerMetadata, 'onExhausted' | 'concurrency'> & { own
 
 /** Finds the work handlers at start, refuses two for one subject, runs them, and at the end waits for what they have in hand. */
 @Injectable()
-export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown {
+export class WorkerHost implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   private readonly stop = new AbortController();
   private running: Promise<void>[] = [];
 
@@ -92,8 +92,12 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
     return [...found.values()];
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** First of all, so that the whole grace is the work's; Nest closes its transport only then. */
+  onModuleDestroy(): void {
     this.stop.abort();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
     await Promise.allSettled(this.running);
     this.running = [];
   }

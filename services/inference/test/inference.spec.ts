@@ -1,7 +1,8 @@
 import sharp from 'sharp';
-import { GenerationState, PromptsWork, subjects } from '@atelier/contracts';
+import { GenerationState, PromptsWork, subjects, type Generation } from '@atelier/contracts';
 import { acquireLease, leasesOf } from '@atelier/lease';
 import { done, publishEvent, runWorker, subscribeEvents } from '@atelier/mesh';
+import { StateWatch } from '@atelier/store';
 import { dieOver, waitFor } from '@atelier/testing';
 import { changedAdapter, goldenAdapter, Harness, promptsBytes } from './harness';
 
@@ -141,24 +142,39 @@ describe('a drawing', () => {
 
 describe('a drawing of several pictures', () => {
   beforeEach(async () => { harness = await Harness.start(); });
-  const SEVERAL = { count: 6, steps: 250 }; // a picture takes longer than a stop
+  const SEVERAL = { count: 10, steps: 250 };
+
+  /**
+   * Starts the service and stops it: as soon as it has taken the drawing, in the midst of a picture, or once one more
+   * is stored. Of the latter two there are fewer than pictures, so that the last of them is not drawn by then.
+   */
+  async function interrupted(when: 'taken' | 'a step' | 'a picture'): Promise<void> {
+    const heard = new AbortController();
+    const progress = 'events.generate.stopped.progress';
+    const step = subscribeEvents(harness.test.mesh, progress, { from: 'new', signal: heard.signal }).next();
+    const { generations } = harness;
+    const taken = new StateWatch(generations, 'stopped', ({ attempts }) => attempts === 1);
+    const ended = new StateWatch(generations, 'stopped', (drawing) => drawing.state > GenerationState.GENERATION_STATE_RUNNING);
+    const raised = ({ met }: StateWatch<Generation>): Promise<unknown> =>
+      new Promise((resolve) => met.addEventListener('abort', resolve, { once: true }));
+    const stored = (await harness.blobs.list('samples')).length;
+    await harness.startService();
+    if (when === 'taken') await Promise.race([raised(taken), raised(ended)]);
+    else if (when === 'a step') await Promise.race([step, raised(ended)]);
+    else await waitFor('one more picture', async () => (await harness.blobs.list('samples')).length > stored);
+    await harness.stopService();
+    heard.abort();
+    await Promise.all([taken.close(), ended.close()]);
+  }
 
   it('whose service is stopped thirty times comes to the same pictures, byte for byte', async () => {
     const undisturbed = await harness.draw('undisturbed', SEVERAL);
     await harness.stopService();
     await harness.ask('stopped', SEVERAL);
     for (let stops = 1; stops <= 30; stops++) {
-      // In the midst of a picture; every seventh time once one more is stored.
-      const heard = new AbortController();
-      const steps = subscribeEvents(harness.test.mesh, 'events.generate.stopped.progress', { from: 'new', signal: heard.signal });
-      const step = steps.next();
-      const stored = (await harness.blobs.list('samples')).length;
-      await harness.startService();
-      if (stops % 7 === 0) await waitFor('one more picture', async () => (await harness.blobs.list('samples')).length > stored);
-      else await step;
-      heard.abort();
-      await harness.stopService();
-      expect(await harness.drawing('stopped')).toMatchObject({ state: GenerationState.GENERATION_STATE_RUNNING, attempts: 0, preemptions: stops });
+      await interrupted(stops % 10 === 0 ? 'a picture' : stops % 5 === 0 ? 'a step' : 'taken');
+      const running = { state: GenerationState.GENERATION_STATE_RUNNING, attempts: 0, preemptions: stops };
+      expect(await harness.drawing('stopped')).toMatchObject(running);
     }
     await harness.startService();
     const { images, preemptions, state } = await harness.over('stopped');
@@ -178,7 +194,7 @@ describe('a drawing of several pictures', () => {
       await harness.stopService();
     }
     await harness.startService();
-    expect((await harness.over('g1')).images).toHaveLength(6);
+    expect((await harness.over('g1')).images).toHaveLength(10);
   });
 });
 

@@ -1,5 +1,6 @@
 import { RunState, subjects, TrainWork } from '@atelier/contracts';
 import { publishWork, subscribeEvents } from '@atelier/mesh';
+import { StateWatch } from '@atelier/store';
 import { dieOver, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
@@ -27,11 +28,17 @@ async function further(id: string): Promise<void> {
   const heard = new AbortController();
   const steps = subscribeEvents(harness.test.mesh, `events.run.${id}.step`, { from: 'new', signal: heard.signal });
   const step = steps.next();
+  const ended = new StateWatch(harness.runs, id, (run) => run.state > RunState.RUN_STATE_TRAINING);
   await harness.startService();
-  await step;
+  await Promise.race([step, raised(ended.met)]);
   heard.abort();
+  await ended.close();
   await harness.stopService();
 }
+
+const raised = async (signal: AbortSignal): Promise<void> => {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+};
 
 describe('a run', () => {
   it('whose trainer is stopped thirty times comes to the same adapter, byte for byte', async () => {
