@@ -29,11 +29,11 @@ export function formBoundary(contentType: string | undefined): string {
 
 /** Reads the lines between a boundary and a part's content; the first is what follows the boundary in its own line. */
 export function partHeaders(part: number, lines: string): PartHeaders {
-  const [padding, ...headers] = lines.split('\r\n');
+  const [padding = '', ...headers] = lines.split('\r\n');
   if (padding.trim() !== '') throw malformed(`${JSON.stringify(padding.slice(0, 40))} follows a boundary in its line`);
   let disposition: string | undefined;
   for (const line of headers) {
-    const [, name, value] = new RegExp(`^(${TOKEN}):[ \\t]*([^\\r\\n\\0]*)$`).exec(line) ?? [];
+    const [, name, value = ''] = new RegExp(`^(${TOKEN}):[ \\t]*([^\\r\\n\\0]*)$`).exec(line) ?? [];
     if (name === undefined) throw malformed(`${JSON.stringify(line.slice(0, 80))} is no header of part ${part}`);
     if (/^content-disposition$/i.test(name)) disposition ??= value;
     if (/^content-transfer-encoding$/i.test(name) && !/^(binary|7bit|8bit)\s*$/i.test(value))
@@ -70,7 +70,7 @@ function decoded(part: number, encoded: string): string {
  * was said first.
  */
 function readHeader(header: string): { value: string; parameters: Map<string, string> } | undefined {
-  const [value] = header.split(';', 1);
+  const [value = ''] = header.split(';', 1);
   const parameters = new Map<string, string>();
   let at = value.length;
   while (!/^[\s;]*$/.test(header.slice(at))) {
@@ -78,7 +78,7 @@ function readHeader(header: string): { value: string; parameters: Map<string, st
     const found = PARAMETER.exec(header);
     if (!found) return undefined;
     at = PARAMETER.lastIndex;
-    const [, name, quoted, bare] = found;
+    const [, name = '', quoted = '', bare] = found;
     const key = name.toLowerCase();
     if (!parameters.has(key)) parameters.set(key, bare ?? quoted.replace(/\\(["\\])/g, '$1'));
   }
