@@ -1,12 +1,18 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { AtelierError, type BlobBucket } from '@atelier/contracts';
 import type { Mesh } from '@atelier/mesh';
-import type { JetStreamClient, ObjectStore } from 'nats';
-import { Readable } from 'node:stream';
+import { NatsError, type JetStreamClient, type ObjectInfo, type ObjectStore } from 'nats';
 
 export interface BlobInfo {
   name: string;
   size: number;
   metadata: Record<string, string>;
+}
+
+interface Chunk {
+  data: Uint8Array;
+  seq: number;
 }
 
 /** Larger things in JetStream's object stores: chunked and digested by the client, replaced whole. */
@@ -31,19 +37,27 @@ export class BlobStore {
     }
   }
 
+  /** Of an object that is replaced meanwhile it gives the later one, whole. */
   async get(bucket: BlobBucket, name: string): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of await this.stream(bucket, name)) chunks.push(chunk as Uint8Array);
-    return Buffer.concat(chunks);
+    for (;;) {
+      const info = await this.there(bucket, name);
+      const chunks: Uint8Array[] = [];
+      try {
+        for await (const chunk of this.chunks(bucket, info)) chunks.push(chunk);
+        return Buffer.concat(chunks);
+      } catch (error) {
+        if ((error as Partial<AtelierError>).code !== 'ABORTED') throw error;
+      }
+    }
   }
 
-  /** The stream fails at its end when the digest does not fit. */
+  /**
+   * Reads no faster than it is read from. It fails when the object is gone before its end (NOT_FOUND), was replaced
+   * (ABORTED), or does not fit its digest (DATA_LOSS).
+   */
   async stream(bucket: BlobBucket, name: string): Promise<Readable> {
-    const found = await (await this.bucket(bucket)).get(name);
-    if (!found) throw new AtelierError('NOT_FOUND', `there is no ${JSON.stringify(name)} in ${bucket}`);
-    const readable = Readable.fromWeb(found.data as never);
+    const readable = Readable.from(this.chunks(bucket, await this.there(bucket, name)), { objectMode: false });
     readable.on('error', () => undefined); // whoever reads it is told; it may fail before anybody does
-    found.error.then((error) => error && readable.destroy(error), () => undefined);
     return readable;
   }
 
@@ -57,12 +71,71 @@ export class BlobStore {
   }
 
   async delete(bucket: BlobBucket, name: string): Promise<void> {
-    if (await this.has(bucket, name)) await (await this.bucket(bucket)).delete(name);
+    const store = await this.bucket(bucket);
+    if (!(await this.has(bucket, name))) return;
+    await store.delete(name);
+    // What is left is a note for those who watch the bucket, and nobody does: for names used once they would pile up.
+    const note = await store.info(name);
+    if (!note?.deleted) return;
+    await this.mesh.jsm.streams.deleteMessage(streamOf(bucket), note.revision, false).catch(() => undefined);
   }
 
+  /** Asked of the stream: the client's own list follows the bucket until it has caught up, perhaps never. */
   async list(bucket: BlobBucket): Promise<BlobInfo[]> {
-    const all = await (await this.bucket(bucket)).list();
-    return all.filter((info) => !info.deleted).map((info) => ({ name: info.name, size: info.size, metadata: info.metadata ?? {} }));
+    const prefix = `$O.${bucket}.M.`;
+    const { state } = await this.mesh.jsm.streams.info(streamOf(bucket), { subjects_filter: `${prefix}>` });
+    const encoded = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
+    const names = encoded.map((name) => Buffer.from(name, 'base64url').toString());
+    return (await Promise.all(names.map((name) => this.info(bucket, name)))).flatMap((info) => info ?? []);
+  }
+
+  private async there(bucket: BlobBucket, name: string): Promise<ObjectInfo> {
+    const info = await (await this.bucket(bucket)).info(name);
+    if (!info || info.deleted) throw new AtelierError('NOT_FOUND', `there is no ${JSON.stringify(name)} in ${bucket}`);
+    return info;
+  }
+
+  /**
+   * Each chunk asked for by itself. The client's own reader subscribes to them instead: it takes them all into memory
+   * however slow its reader is, and waits for ever where the object is deleted before the last one came.
+   */
+  private async *chunks(bucket: BlobBucket, info: ObjectInfo): AsyncGenerator<Uint8Array> {
+    const subject = `$O.${bucket}.C.${info.nuid}`;
+    const hash = createHash('sha256');
+    for (let count = 0, seq = 1; count < info.chunks; count++) {
+      const message = await this.chunk(bucket, subject, seq);
+      if (!message) throw await this.incomplete(bucket, info);
+      hash.update(message.data);
+      yield message.data;
+      seq = message.seq + 1;
+    }
+    const digest = `SHA-256=${hash.digest('base64url')}`;
+    if (info.chunks > 0 && digest !== info.digest.replace(/=+$/, '')) throw await this.incomplete(bucket, info);
+  }
+
+  /** The first chunk of an object from a place in the stream on; null: there is none. */
+  private async chunk(bucket: BlobBucket, subject: string, from: number): Promise<Chunk | null> {
+    const query = { seq: from, next_by_subj: subject };
+    // Direct get (NATS ADR-31), as for tensors: no base64. Any replica answers, also one that has not heard of it yet.
+    const direct = `$JS.API.DIRECT.GET.${streamOf(bucket)}`;
+    const answer = await this.mesh.nc.request(direct, JSON.stringify(query), { timeout: 20_000 });
+    const { code = 0, description = '' } = answer.headers ?? {};
+    if (code === 0) return { data: answer.data, seq: Number(answer.headers?.get('Nats-Sequence')) };
+    if (code !== 404) throw new AtelierError('UNAVAILABLE', `${bucket} cannot be read: ${description}`);
+    try {
+      return await this.mesh.jsm.streams.getMessage(streamOf(bucket), query); // the leader knows for sure
+    } catch (error) {
+      if (error instanceof NatsError && error.api_error?.code === 404) return null;
+      throw error;
+    }
+  }
+
+  private async incomplete(bucket: BlobBucket, { name, nuid }: ObjectInfo): Promise<AtelierError> {
+    const now = await this.there(bucket, name);
+    const label = `${JSON.stringify(name)} in ${bucket}`;
+    return now.nuid === nuid
+      ? new AtelierError('DATA_LOSS', `${label} is damaged: its bytes do not fit its digest; put it there again`)
+      : new AtelierError('ABORTED', `${label} was replaced while it was read: read it again`);
   }
 
   private async putStream(
@@ -95,6 +168,11 @@ function heard(js: JetStreamClient): JetStreamClient {
     return published;
   };
   return Object.create(js, { publish: { value: publish } }) as JetStreamClient;
+}
+
+/** The stream that JetStream keeps a bucket's objects in. */
+function streamOf(bucket: BlobBucket): string {
+  return `OBJ_${bucket}`;
 }
 
 function oneChunk(data: Uint8Array): ReadableStream<Uint8Array> {
