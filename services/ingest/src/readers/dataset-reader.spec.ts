@@ -1,9 +1,10 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzip, makeTar, makeZip, makeZipWithName } from '../../test/archives';
 import { limits, memoryFile, summary } from '../../test/memory-files';
 import { DatasetReader } from './dataset-reader';
+import { unwatched } from './in-hand';
 import type { InputFile } from './input-file';
 import { Spool } from './spool';
 
@@ -12,15 +13,20 @@ let spool: Spool;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'reader-spec-'));
-  spool = await Spool.create(folder);
+  spool = new Spool(await mkdtemp(join(folder, 'spool-')));
 });
 afterEach(async () => {
-  await spool.remove();
-  expect(await readdir(folder)).toEqual([]);
   await rm(folder, { recursive: true });
 });
 
-const read = (...files: InputFile[]) => summary(new DatasetReader(spool, limits).read(files));
+async function read(...files: InputFile[]): Promise<string[]> {
+  const reader = new DatasetReader(spool, limits, unwatched);
+  try {
+    return await summary(reader.read(files));
+  } finally {
+    reader.close();
+  }
+}
 
 const pair = { 'cats/tom.jpg': 'P', 'cats/tom.txt': 'a tom' };
 

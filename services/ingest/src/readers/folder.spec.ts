@@ -1,8 +1,9 @@
 import { limits, memoryFile, summary } from '../../test/memory-files';
 import { readFolder } from './folder';
+import { unwatched } from './in-hand';
 
 const read = (files: Record<string, string | Uint8Array>) =>
-  summary(readFolder(Object.entries(files).map(([name, content]) => memoryFile(name, content)), limits));
+  summary(readFolder(Object.entries(files).map(([name, content]) => memoryFile(name, content)), limits, unwatched));
 
 describe('readFolder', () => {
   it('pairs each picture with the .txt of its stem, nested folders too, in the order of names', async () => {
@@ -52,11 +53,11 @@ describe('readFolder', () => {
 
   it('refuses a file that turns out larger than it claimed', async () => {
     const liar = { ...memoryFile('1.jpg', Buffer.alloc(limits.pictureBytes + 1)), size: 10 };
-    expect(await summary(readFolder([liar], limits))).toEqual([expect.stringMatching(/^1\.jpg! is larger than 2 MiB/)]);
+    expect(await summary(readFolder([liar], limits, unwatched))).toEqual([expect.stringMatching(/^1\.jpg! is larger than 2 MiB/)]);
   });
 
   it('does not blame the file when the store fails', async () => {
     const broken = { name: '1.jpg', size: 1, open: () => Promise.reject(new Error('store is away')) };
-    await expect(summary(readFolder([broken], limits))).rejects.toThrow('store is away');
+    await expect(summary(readFolder([broken], limits, unwatched))).rejects.toThrow('store is away');
   });
 });

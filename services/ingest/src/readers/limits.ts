@@ -9,14 +9,31 @@ export interface Limits {
   readonly captionBytes: number;
   /** Largest metadata.jsonl, bytes. */
   readonly metadataBytes: number;
+  /** Most lines that are read of a metadata.jsonl, empty ones counted. */
+  readonly metadataLines: number;
+  /** Longest line of a metadata.jsonl, characters. */
+  readonly lineLength: number;
+  /** Bad lines and missing pictures that are listed one by one. */
+  readonly listed: number;
   /** Largest row group of a parquet file, bytes in memory. */
   readonly rowGroupBytes: number;
   /** All that one dataset's archives may unpack to, bytes. */
   readonly unpackedBytes: number;
+  /** How many times its own size an archive may unpack to, once that is more than UNPACKED_FREELY. */
+  readonly unpackRatio: number;
   /** Files in one dataset, those inside archives counted. */
   readonly files: number;
   /** Pixels of one picture before it is resized. */
   readonly pixels: number;
+}
+
+/** An archive that unpacks to no more than this may be packed as well as it likes: drawings and captions can be. */
+export const UNPACKED_FREELY = 256 * 2 ** 20;
+
+/** What one archive takes from the data set's budget. */
+export interface ArchiveBudget {
+  takeBytes(bytes: number): void;
+  takeFile(): void;
 }
 
 /** What a dataset's archives may still unpack: shared by all that are kept, so that ten large ones are no better than one. */
@@ -27,6 +44,24 @@ export class UnpackBudget {
   constructor(private readonly limits: Limits) {
     this.bytes = limits.unpackedBytes;
     this.files = limits.files;
+  }
+
+  /** The part that an archive of this size may have: pictures hardly shrink, so one that unpacks to a hundred times its size is a bomb. */
+  archive(size: number): ArchiveBudget {
+    const allowed = Math.max(UNPACKED_FREELY, size * this.limits.unpackRatio);
+    let left = allowed;
+    return {
+      takeFile: () => this.takeFile(),
+      takeBytes: (bytes) => {
+        this.takeBytes(bytes);
+        left -= bytes;
+        if (left >= 0) return;
+        const times = `${this.limits.unpackRatio} times its size`;
+        throw new BadFile(
+          `unpacks to more than ${formatBytes(allowed)}, ${times}: hand in what it holds unpacked, or raise ATELIER_INGEST_MAX_UNPACK_RATIO`,
+        );
+      },
+    };
   }
 
   takeBytes(bytes: number): void {
