@@ -56,6 +56,7 @@ export class DatasetReader {
           keep(clean);
           continue;
         }
+        if (archive.files.length + archive.rejected.length === 0) reject(clean.name, 'holds no files');
         for (const report of archive.rejected) rejected.push(report); // spread, a hundred thousand would be too many arguments
         for (const inner of archive.files) {
           if (isArchive(inner.name)) reject(inner.name, 'is an archive within an archive: hand it in by itself');

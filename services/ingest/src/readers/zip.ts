@@ -28,12 +28,13 @@ export async function openZip(path: string, name: string, budget: ArchiveBudget)
   const files: InputFile[] = [];
   const rejected: Found[] = [];
   const spans: Span[] = [];
+  let bytes = 0;
   try {
     for await (const entry of zip.eachEntry()) {
       const raw = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
       if (raw.endsWith('/')) continue;
       budget.takeFile();
-      budget.takeBytes(entry.uncompressedSize);
+      bytes += entry.uncompressedSize;
       const start = entry.relativeOffsetOfLocalHeader;
       spans.push({ start, end: start + LOCAL_HEADER_BYTES + entry.compressedSize });
       try {
@@ -43,6 +44,7 @@ export async function openZip(path: string, name: string, budget: ArchiveBudget)
       }
     }
     refuseOverlaps(spans);
+    budget.takeBytes(bytes);
   } catch (error) {
     zip.close();
     throw asBadFile('is a damaged zip file', error, 'Pack it again, or copy it again if it was cut short');

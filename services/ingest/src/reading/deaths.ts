@@ -20,6 +20,8 @@ export interface ReaderLimits {
   readonly memoryBytes: number;
   /** Seconds that one file may take. */
   readonly fileSeconds: number;
+  /** Another program than the service's own: tests have some that die. */
+  readonly program?: string;
 }
 
 /** What V8, glib and libvips say before they give up for want of memory. */

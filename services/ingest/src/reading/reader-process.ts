@@ -12,20 +12,24 @@ const ENVIRONMENT = ['PATH', 'LD_LIBRARY_PATH', 'LANG', 'LC_ALL', 'TZ'];
 
 const LAST_WORDS = 8192;
 
+/** Its own start counts for no file: on a busy machine it may take a while. */
+const START_SECONDS = 60;
+
 /** One reader process, from the service's side: its messages, its limits, its end. */
 export class ReaderProcess {
   private readonly child: ChildProcess;
   private readonly inHand = new Set<string>();
   private readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   private lastWords = '';
+  private begun = false;
   private late = false;
 
   /** @param tempFolder where libraries may put what they do not want in memory */
   constructor(private readonly limits: ReaderLimits, tempFolder: string) {
-    const { memoryBytes } = limits;
+    const { memoryBytes, program = MAIN } = limits;
     const env: NodeJS.ProcessEnv = { TMPDIR: tempFolder, MALLOC_ARENA_MAX: '2' };
     for (const name of ENVIRONMENT) if (process.env[name] !== undefined) env[name] = process.env[name];
-    this.child = fork(MAIN, [String(memoryBytes), String(process.pid)], {
+    this.child = fork(program, [String(memoryBytes), String(process.pid)], {
       env,
       execArgv: [`--max-old-space-size=${Math.ceil((memoryBytes * 0.75) / 2 ** 20)}`],
       serialization: 'advanced',
@@ -60,12 +64,15 @@ export class ReaderProcess {
 
   /** Time counts while we wait for it; while it waits for us (a file out of the store, a picture into it) it does not. */
   private async nextOf(messages: AsyncIterableIterator<[FromReader]>): Promise<IteratorResult<[FromReader]>> {
+    const { fileSeconds } = this.limits;
     const clock = setTimeout(() => {
       this.late = true;
       this.kill();
-    }, this.limits.fileSeconds * 1000);
+    }, 1000 * (this.begun ? fileSeconds : Math.max(fileSeconds, START_SECONDS)));
     try {
-      return await messages.next();
+      const next = await messages.next();
+      this.begun = true;
+      return next;
     } catch {
       return { done: true, value: undefined }; // it could not be started: its end says why
     } finally {
