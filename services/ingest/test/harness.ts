@@ -82,6 +82,11 @@ export class Harness {
     await publishWork(this.test.mesh, subjects.work.ingest, IngestWork, { datasetId, runId }, { msgId: `test.${this.asked++}` });
   }
 
+  /** As the client does it for a person. */
+  async cancel(id: string): Promise<void> {
+    await this.datasets.update(id, (dataset) => Dataset.create({ ...dataset, state: DatasetState.DATASET_STATE_CANCELLED }));
+  }
+
   /** Asks and waits until the queue holds no ingest work any more. */
   async ingest(datasetId: string, runId = ''): Promise<Dataset | undefined> {
     await this.ask(datasetId, runId);

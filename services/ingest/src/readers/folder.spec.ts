@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { limits, memoryFile, summary } from '../../test/memory-files';
 import { readFolder } from './folder';
 import { unwatched } from './in-hand';
@@ -29,6 +30,48 @@ describe('readFolder', () => {
       'gone.jpg! is named in line 6 of metadata.jsonl but is not there',
       '1.jpg: one',
     ]);
+  });
+
+  describe('metadata.jsonl of any length', () => {
+    const good = '{"file_name":"1.jpg","text":"one"}';
+
+    it('the first bad lines are listed, the others counted, and the good ones used wherever they are', async () => {
+      const bad = Array.from({ length: limits.listed + 30 }, (_, at) => (at % 2 ? 'x' : '{"text":'));
+      const found = await read({ 'metadata.jsonl': [...bad, good].join('\n'), '1.jpg': 'P' });
+      expect(found).toHaveLength(limits.listed + 2);
+      expect(found.slice(-2)).toEqual(['metadata.jsonl! and 30 more lines that cannot be used', '1.jpg: one']);
+    });
+
+    it('pictures that it names and that are not there are counted in the same way', async () => {
+      const lines = Array.from({ length: limits.listed + 5 }, (_, at) => `{"file_name":"gone-${at}.jpg","text":"x"}`);
+      const found = await read({ 'metadata.jsonl': lines.join('\n') });
+      expect(found).toHaveLength(limits.listed + 1);
+      expect(found.at(-1)).toBe('metadata.jsonl! and 5 more pictures that it names and that are not there');
+    });
+
+    it('lines after the most that are read are left, empty ones counted, and those before are used', async () => {
+      const found = await read({ 'metadata.jsonl': `${good}\n${'\n'.repeat(limits.metadataLines)}${good}`, '1.jpg': 'P' });
+      expect(found).toEqual([expect.stringMatching(/^metadata\.jsonl! has more than 1,000 lines: those after that are not read/), '1.jpg: one']);
+    });
+
+    it('a line that is too long costs that line', async () => {
+      const long = `{"file_name":"1.jpg","text":"${'x'.repeat(limits.lineLength)}"}`;
+      expect(await read({ 'metadata.jsonl': `${long}\n${good}\n${long}`, '1.jpg': 'P' })).toEqual([
+        'metadata.jsonl:1! is longer than 10000 characters', 'metadata.jsonl:3! is longer than 10000 characters', '1.jpg: one',
+      ]);
+    });
+
+    it.each<BufferEncoding>(['utf8', 'utf16le'])('in %s it may come byte by byte', async (encoding) => {
+      const bytes = Buffer.from(`\ufeff{"file_name":"1.jpg","text":"caf\u00e9 \ud83d\ude00"}\n`, encoding);
+      const drops = { name: 'metadata.jsonl', size: bytes.length, open: () => Promise.resolve(Readable.from([...bytes].map((byte) => Buffer.from([byte])))) };
+      expect(await summary(readFolder([drops, memoryFile('1.jpg', 'P')], limits, unwatched))).toEqual(['1.jpg: caf\u00e9 \ud83d\ude00']);
+    });
+
+    it('that is no text is refused as a whole', async () => {
+      expect(await read({ 'metadata.jsonl': Buffer.concat([Buffer.from(`${good}\n`), Buffer.from('caf\u00e9', 'latin1')]), '1.jpg': 'P' })).toEqual([
+        expect.stringMatching(/^metadata\.jsonl! is not text in UTF-8/), '1.jpg: (none)',
+      ]);
+    });
   });
 
   it('reports a caption that belongs to no picture', async () => {

@@ -61,6 +61,22 @@ describe('readParquet', () => {
       await expect(summary(readParquet(path, 'x', limits, unwatched))).rejects.toThrow('is not a parquet file that can be read');
     });
 
+    it('a column that the schema does not know is refused before its neighbours are begun', async () => {
+      const path = await damaged((bytes) => {
+        bytes.fill(0xff, 4, 60); // so that reading the image's bytes would fail, with nobody left to hear of it
+        bytes.write("pa'h", bytes.lastIndexOf('path%'), 'latin1');
+        return bytes;
+      });
+      const strays: unknown[] = [];
+      const hear = (error: unknown) => strays.push(error);
+      process.on('unhandledRejection', hear);
+      const found = await summary(readParquet(path, 'x', limits, unwatched));
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off('unhandledRejection', hear);
+      expect(found[0]).toBe('x! rows 0 to 1: has a column image.path that its schema does not know');
+      expect(strays).toEqual([]);
+    });
+
     it('a row group of garbage is reported and the other groups are read', async () => {
       const path = await damaged((bytes) => bytes.fill(0xff, 4, 60));
       const found = await summary(readParquet(path, 'x', limits, unwatched));
