@@ -70,8 +70,8 @@ export async function listDatasets({ datasets }: Connection): Promise<Dataset[]>
 }
 
 /**
- * Ends a data set that is not read yet: what reads it stops within a second, and runs that wait for it fail. One that is over stays as
- * it is. It is cancelled when this resolves, whether or not a service is there to hear of it.
+ * Ends a data set that is not read yet: what reads it stops within a second, and runs that wait for it fail. One that
+ * is over stays as it is. It is cancelled when this resolves, whether or not a service is there to hear of it.
  */
 export async function cancelDataset(connection: Connection, key: string): Promise<Dataset> {
   const { id } = await findDataset(connection, key);
@@ -79,7 +79,8 @@ export async function cancelDataset(connection: Connection, key: string): Promis
     isDatasetOver(current) ? null : Dataset.create({ ...current, state: DatasetState.DATASET_STATE_CANCELLED }));
   if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
     const datasetState = { datasetId: id, state: dataset.state };
-    await publishEvent(connection.mesh, subjects.event('dataset', id, 'state'), { datasetState }, { msgId: `state.${id}.${dataset.state}` });
+    const msgId = `state.${id}.${dataset.state}`;
+    await publishEvent(connection.mesh, subjects.event('dataset', id, 'state'), { datasetState }, { msgId });
   }
   return dataset;
 }

@@ -25,7 +25,8 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
     throw new AtelierError('FAILED_PRECONDITION', `data set ${dataset.name} could not be read: ${dataset.error}. Upload it again without what is wrong`);
   }
   if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
-    throw new AtelierError('FAILED_PRECONDITION', `data set ${dataset.name} was cancelled before it was read: upload it again`);
+    const what = `data set ${dataset.name} was cancelled before it was read: upload it again`;
+    throw new AtelierError('FAILED_PRECONDITION', what);
   }
   const name = await adapterName(connection, request, dataset.name);
   const id = newId('run');

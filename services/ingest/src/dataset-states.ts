@@ -34,14 +34,19 @@ export class DatasetStates {
   /** @throws DatasetCancelled when that came first */
   async ingested(id: string, read: Ingested): Promise<void> {
     const dataset = await this.store.update(id, (current) =>
-      isCancelled(current) ? null : Dataset.create({ ...current, ...read, state: DatasetState.DATASET_STATE_INGESTED, error: '' }));
+      isCancelled(current)
+        ? null
+        : Dataset.create({ ...current, ...read, state: DatasetState.DATASET_STATE_INGESTED, error: '' }));
     if (isCancelled(dataset)) throw new DatasetCancelled();
     const { samples, duplicates, rejected } = read;
     const datasetIngested: IDatasetIngested = { datasetId: id, samples, duplicates, rejected };
     await publishEvent(this.mesh, subjects.event('dataset', id, 'ingested'), { datasetIngested }, { msgId: `ingested.${read.manifest}` });
   }
 
-  /** A data set that was read before stays usable, one that was cancelled stays so. @returns it, or nothing where there is none */
+  /**
+   * A data set that was read before stays usable, one that was cancelled stays so.
+   * @returns it, or nothing where there is none
+   */
   async fail(id: string, error: string): Promise<Dataset | undefined> {
     if (!(await this.store.get(id))) return undefined;
     const dataset = await this.store.update(id, (current) => {
@@ -52,10 +57,11 @@ export class DatasetStates {
     return dataset;
   }
 
-  /** Says how it ended: also once more, since whoever ended it may have died before saying so. Said twice, it is one event. */
+  /** Says how it ended: also once more, since who ended it may have died before saying so. Said twice, it is one event. */
   async tellState({ id, state, error }: Dataset): Promise<void> {
     const datasetState = { datasetId: id, state, error };
-    await publishEvent(this.mesh, subjects.event('dataset', id, 'state'), { datasetState }, { msgId: `state.${id}.${state}` });
+    const msgId = `state.${id}.${state}`;
+    await publishEvent(this.mesh, subjects.event('dataset', id, 'state'), { datasetState }, { msgId });
   }
 
   async tellSummary(encodeSummary: IEncodeSummary): Promise<void> {

@@ -50,7 +50,10 @@ export class IngestConfig {
     this.spoolFolder = given.ATELIER_INGEST_SPOOL;
     this.datasets = given.ATELIER_INGEST_DATASETS;
     this.parallel = given.ATELIER_INGEST_PARALLEL;
-    this.reader = { memoryBytes: given.ATELIER_INGEST_MAX_MEMORY_MIB * MIB, fileSeconds: given.ATELIER_INGEST_MAX_FILE_SECONDS };
+    this.reader = {
+      memoryBytes: given.ATELIER_INGEST_MAX_MEMORY_MIB * MIB,
+      fileSeconds: given.ATELIER_INGEST_MAX_FILE_SECONDS,
+    };
     this.datasetMinutes = given.ATELIER_INGEST_MAX_DATASET_MINUTES;
     this.limits = {
       pictureBytes: given.ATELIER_INGEST_MAX_PICTURE_MIB * MIB,

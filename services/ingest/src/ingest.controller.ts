@@ -6,8 +6,8 @@ import { IngestConfig } from './ingest.config';
 import { IngestService } from './ingest.service';
 
 /**
- * Messages taken for each data set that can be read at once: most need no reading (a run on a data set that was read before), and are
- * not to wait behind those that do.
+ * Messages taken for each data set that can be read at once: most need no reading (a run on a data set that was read
+ * before), and are not to wait behind those that do.
  */
 const MESSAGES_A_READING = 4;
 
@@ -23,7 +23,10 @@ export class IngestController {
   }
 
   @WorkHandler(subjects.work.ingest, IngestWork, { concurrency: 'messages', onExhausted: 'giveUp' })
-  async ingest(work: IngestWork, { lastDelivery, signal }: Pick<WorkContext, 'lastDelivery' | 'signal'>): Promise<Outcome> {
+  async ingest(
+    work: IngestWork,
+    { lastDelivery, signal }: Pick<WorkContext, 'lastDelivery' | 'signal'>,
+  ): Promise<Outcome> {
     try {
       return (await this.service.ingest(work, signal)) === 'over' ? done : retryLater(0, 'the service stops');
     } catch (error) {

@@ -24,7 +24,8 @@ export class IngestService {
   ) {}
 
   /**
-   * @param stopping raised when the service is to stop: reading is then put down at once, and begun anew by whoever gets the work next
+   * @param stopping raised when the service is to stop: reading is then put down at once, and begun anew by whoever
+   *   gets the work next
    * @returns 'over' also for a data set that was cancelled
    * @throws DatasetRefused when the data set as a whole cannot be used; it and its run are marked as failed by then
    */

@@ -50,7 +50,10 @@ export class PreparedDatasets {
     }
   }
 
-  /** A data set that was read before for this model is not read again, as long as what is still to be encoded is at hand. */
+  /**
+   * A data set that was read before for this model is not read again, as long as what is still to be encoded is at
+   * hand.
+   */
   private async reuse(dataset: Dataset, identity: Identity): Promise<PreparedDataset | undefined> {
     if (isCancelled(dataset)) throw new DatasetCancelled();
     if (dataset.state !== DatasetState.DATASET_STATE_INGESTED) return undefined;
@@ -64,7 +67,10 @@ export class PreparedDatasets {
     const { samples, duplicates, rejected } = await this.builder.build(dataset, identity, signal);
     const stored = await this.manifests.save(dataset, samples, identity);
     await this.datasets.ingested(dataset.id, { manifest: stored.name, samples: samples.length, duplicates, rejected });
-    this.logger.info({ dataset: dataset.name, samples: samples.length, duplicates, rejected: rejected.length }, 'data set read');
+    this.logger.info(
+      { dataset: dataset.name, samples: samples.length, duplicates, rejected: rejected.length },
+      'data set read',
+    );
     return { stored, missing: await this.encoders.missing(stored.manifest) };
   }
 }

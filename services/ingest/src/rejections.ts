@@ -13,7 +13,8 @@ export class Rejections {
 
   add(name: string, reason: string): void {
     this.total += 1;
-    if (this.listed.length < MAX_LISTED) this.listed.push({ name: short(name, MAX_NAME), reason: short(reason, MAX_REASON) });
+    if (this.listed.length < MAX_LISTED)
+      this.listed.push({ name: short(name, MAX_NAME), reason: short(reason, MAX_REASON) });
   }
 
   get count(): number {
@@ -22,7 +23,9 @@ export class Rejections {
 
   list(): IRejected[] {
     const more = this.total - this.listed.length;
-    return more === 0 ? this.listed : [...this.listed, { name: '…', reason: `and ${more} more files that cannot be used` }];
+    return more === 0
+      ? this.listed
+      : [...this.listed, { name: '…', reason: `and ${more} more files that cannot be used` }];
   }
 
   /** Why there is not one sample, in a sentence. */
@@ -30,7 +33,10 @@ export class Rejections {
     if (this.total === 0) {
       return 'there is no picture in it: add JPEG, PNG, WebP or AVIF files, a metadata.jsonl with pictures, a parquet file, or a .zip or .tar of these';
     }
-    const first = this.listed.slice(0, 3).map(({ name, reason }) => `${name} ${reason}`).join('; ');
+    const first = this.listed
+      .slice(0, 3)
+      .map(({ name, reason }) => `${name} ${reason}`)
+      .join('; ');
     const more = this.total > 3 ? `; and ${this.total - 3} more` : '';
     return `none of its files can be used: ${first}${more}`;
   }

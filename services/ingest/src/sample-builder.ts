@@ -28,7 +28,8 @@ export class SampleBuilder {
   ) {}
 
   /**
-   * @throws DatasetRefused when the transform cannot be done, no file can be used or time is up; the signal's reason when that comes
+   * @throws DatasetRefused when the transform cannot be done, no file can be used or time is up; the signal's reason
+   *   when that comes
    *   first: process and folder are gone by then
    */
   async build(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<BuiltSamples> {
@@ -40,10 +41,15 @@ export class SampleBuilder {
     const folder = await SpoolFolder.create(spoolFolder);
     try {
       const logger = this.logger.child({ datasetId: dataset.id });
-      await new Reading(this.uploads(dataset), wanted, reader, folder, logger).run(collection, AbortSignal.any([signal, timeUp]));
+      await new Reading(this.uploads(dataset), wanted, reader, folder, logger).run(
+        collection,
+        AbortSignal.any([signal, timeUp]),
+      );
     } catch (error) {
       if (!timeUp.aborted || signal.aborted) throw error;
-      throw new DatasetRefused(`it took more than the ${datasetMinutes} minutes that one data set may take: split it, or raise ATELIER_INGEST_MAX_DATASET_MINUTES`);
+      throw new DatasetRefused(
+        `it took more than the ${datasetMinutes} minutes that one data set may take: split it, or raise ATELIER_INGEST_MAX_DATASET_MINUTES`,
+      );
     } finally {
       await folder.remove();
     }
@@ -54,7 +60,9 @@ export class SampleBuilder {
 
   private uploads(dataset: Dataset): Upload[] {
     return dataset.files.map(({ name, blob, size }) => ({
-      name: name ?? '', size: Number(size ?? 0), open: () => this.blobs.stream(buckets.blobs.pictures, blob ?? ''),
+      name: name ?? '',
+      size: Number(size ?? 0),
+      open: () => this.blobs.stream(buckets.blobs.pictures, blob ?? ''),
     }));
   }
 }

@@ -10,7 +10,9 @@ export function preparedPicture(key: string): string {
   return `prepared/${key}.png`;
 }
 
-/** What is read of a data set, as it comes: each picture stored under its key and paired with its caption's key, once. */
+/**
+ * What is read of a data set, as it comes: each picture stored under its key and paired with its caption's key, once.
+ */
 export class SampleCollection implements Taker {
   readonly samples: Sample[] = [];
   readonly rejections = new Rejections();
@@ -49,7 +51,9 @@ export class SampleCollection implements Taker {
 
   /** The PNG is only there to be encoded: none is needed where the latents are. */
   private async isMissing(key: string): Promise<boolean> {
-    return !(await this.tensors.has('latents', key)) && !(await this.blobs.has(buckets.blobs.pictures, preparedPicture(key)));
+    return (
+      !(await this.tensors.has('latents', key)) && !(await this.blobs.has(buckets.blobs.pictures, preparedPicture(key)))
+    );
   }
 
   private sampleOf({ name, caption }: ReadSample, { key, width, height, mirrored }: View): Sample {

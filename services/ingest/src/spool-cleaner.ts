@@ -6,7 +6,10 @@ import { removeAbandoned } from './reading/spool-folder';
 /** Folders that a killed service left, which may hold gigabytes, go at the next one's start. */
 @Injectable()
 export class SpoolCleaner implements OnApplicationBootstrap {
-  constructor(private readonly config: IngestConfig, @Inject(LOGGER) private readonly logger: Logger) {}
+  constructor(
+    private readonly config: IngestConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     const { spoolFolder } = this.config;

@@ -1,5 +1,5 @@
-// Thousands of small damaged files through the real reader process. Each may cost itself, in words; none may end the process, take its
-// time or its memory, or be blamed on us. The seeds are fixed: what is found once is found again.
+// Thousands of small damaged files through the real reader process. Each may cost itself, in words; none may end the
+// process, take its time or its memory, or be blamed on us. The seeds are fixed: what is found once is found again.
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +23,9 @@ let parent: string;
 let picture: Buffer;
 beforeAll(async () => {
   parent = await mkdtemp(join(tmpdir(), 'fuzz-spec-'));
-  picture = await sharp({ create: { width: 24, height: 16, channels: 3, background: 'teal' } }).png().toBuffer();
+  picture = await sharp({ create: { width: 24, height: 16, channels: 3, background: 'teal' } })
+    .png()
+    .toBuffer();
 });
 afterAll(async () => {
   expect(await readdir(parent)).toEqual([]);
@@ -31,43 +33,89 @@ afterAll(async () => {
 });
 
 const entries = async () => ({
-  'a.png': picture, 'a.txt': 'an a', 'deep/b.png': picture, 'deep/metadata.jsonl': '{"file_name":"b.png","text":"a b"}\n',
+  'a.png': picture,
+  'a.txt': 'an a',
+  'deep/b.png': picture,
+  'deep/metadata.jsonl': '{"file_name":"b.png","text":"a b"}\n',
 });
-const metadata = Array.from({ length: 20 }, (_, at) => JSON.stringify({ file_name: `${at}.png`, text: `caption ${at} \u00e9` })).join('\n');
+const metadata = Array.from({ length: 20 }, (_, at) =>
+  JSON.stringify({ file_name: `${at}.png`, text: `caption ${at} \u00e9` }),
+).join('\n');
 const fixture = (name: string) => readFile(join(__dirname, 'fixtures', name));
 
 const forms: [string, (at: number) => string, () => Promise<Buffer[]>][] = [
-  ['parquet', (at) => `${at}.parquet`, () => Promise.all(['huggingface', 'captions', 'plain'].map((name) => fixture(`${name}.parquet`)))],
+  [
+    'parquet',
+    (at) => `${at}.parquet`,
+    () => Promise.all(['huggingface', 'captions', 'plain'].map((name) => fixture(`${name}.parquet`))),
+  ],
   ['zip', (at) => `${at}.zip`, async () => [await makeZip(await entries())]],
   ['tar', (at) => `${at}.tar`, async () => [await makeTar(await entries(), { 'link.png': 'a.png' })]],
   ['tar.gz', (at) => `${at}.tar.gz`, async () => [await gzip(await makeTar(await entries()))]],
-  ['jsonl', (at) => `${at}/metadata.jsonl`, () => Promise.resolve([Buffer.from(metadata), Buffer.from(`\ufeff${metadata}`, 'utf16le')])],
-  ['pictures', (at) => `${at}.png`, () => Promise.all((['png', 'jpeg', 'webp', 'gif', 'tiff', 'avif'] as const).map((kind) => sharp(picture).toFormat(kind).toBuffer()))],
+  [
+    'jsonl',
+    (at) => `${at}/metadata.jsonl`,
+    () => Promise.resolve([Buffer.from(metadata), Buffer.from(`\ufeff${metadata}`, 'utf16le')]),
+  ],
+  [
+    'pictures',
+    (at) => `${at}.png`,
+    () =>
+      Promise.all(
+        (['png', 'jpeg', 'webp', 'gif', 'tiff', 'avif'] as const).map((kind) =>
+          sharp(picture).toFormat(kind).toBuffer(),
+        ),
+      ),
+  ],
 ];
 
-it.each(forms)('%s', async (form, nameOf, make) => {
-  const whole = await make();
-  const next = random(SEED * 1000 + form.length);
-  const files = Array.from({ length: A_FORM }, (_, at) => ({ name: nameOf(at), bytes: mutate(whole[at % whole.length]!, next) }));
-  const told: { name: string; reason: string }[] = [];
-  const samples: ReadSample[] = [];
-  const taker: Taker = {
-    rejected: (name, reason) => void told.push({ name, reason }),
-    wanted: ({ views }) => Promise.resolve(views.map(({ key }) => key)),
-    take: (sample, pictures) => {
-      expect(pictures.map(({ key }) => key)).toEqual(sample.views.map(({ key }) => key));
-      return Promise.resolve(void samples.push(sample));
-    },
-  };
-  const folder = await SpoolFolder.create(parent);
-  try {
-    const uploads = files.map(({ name, bytes }) => ({ name, size: bytes.length, open: () => Promise.resolve(Readable.from([bytes])) }));
-    const wanted = { limits: { ...limits, files: 100_000 }, parallel: 2, trigger: 'x', sizes: [{ width: 32, height: 32 }], flip: false, vaeFingerprint: 'v' };
-    await new Reading(uploads, wanted, { memoryBytes: 400 * MIB, fileSeconds: 20 }, folder, pino({ level: 'silent' })).run(taker, new AbortController().signal);
-  } finally {
-    await folder.remove();
-  }
-  expect(told.filter(({ reason }) => DEATH.test(reason))).toEqual([]);
-  expect(told.filter(({ reason }) => !/^[a-z"\u2026]/.test(reason))).toEqual([]);
-  expect(samples.length + told.length).toBeGreaterThan(0);
-}, 120_000);
+it.each(forms)(
+  '%s',
+  async (form, nameOf, make) => {
+    const whole = await make();
+    const next = random(SEED * 1000 + form.length);
+    const files = Array.from({ length: A_FORM }, (_, at) => ({
+      name: nameOf(at),
+      bytes: mutate(whole[at % whole.length]!, next),
+    }));
+    const told: { name: string; reason: string }[] = [];
+    const samples: ReadSample[] = [];
+    const taker: Taker = {
+      rejected: (name, reason) => void told.push({ name, reason }),
+      wanted: ({ views }) => Promise.resolve(views.map(({ key }) => key)),
+      take: (sample, pictures) => {
+        expect(pictures.map(({ key }) => key)).toEqual(sample.views.map(({ key }) => key));
+        return Promise.resolve(void samples.push(sample));
+      },
+    };
+    const folder = await SpoolFolder.create(parent);
+    try {
+      const uploads = files.map(({ name, bytes }) => ({
+        name,
+        size: bytes.length,
+        open: () => Promise.resolve(Readable.from([bytes])),
+      }));
+      const wanted = {
+        limits: { ...limits, files: 100_000 },
+        parallel: 2,
+        trigger: 'x',
+        sizes: [{ width: 32, height: 32 }],
+        flip: false,
+        vaeFingerprint: 'v',
+      };
+      await new Reading(
+        uploads,
+        wanted,
+        { memoryBytes: 400 * MIB, fileSeconds: 20 },
+        folder,
+        pino({ level: 'silent' }),
+      ).run(taker, new AbortController().signal);
+    } finally {
+      await folder.remove();
+    }
+    expect(told.filter(({ reason }) => DEATH.test(reason))).toEqual([]);
+    expect(told.filter(({ reason }) => !/^[a-z"\u2026]/.test(reason))).toEqual([]);
+    expect(samples.length + told.length).toBeGreaterThan(0);
+  },
+  120_000,
+);

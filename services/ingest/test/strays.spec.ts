@@ -17,5 +17,9 @@ it('a rejection that nobody awaits is the failure of the file in whose reading i
       told('past before', async () => stray(20)),
     ]).then((all) => console.log(JSON.stringify(all)));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script]);
-  expect(JSON.parse(stdout)).toEqual(['leaves one BadFile cannot be read: stray', 'beside it fine', 'past before fine']);
+  expect(JSON.parse(stdout)).toEqual([
+    'leaves one BadFile cannot be read: stray',
+    'beside it fine',
+    'past before fine',
+  ]);
 });

@@ -1,6 +1,6 @@
 /**
- * Told by the readers which file they are at. Whoever runs them can then say what a reader died over, how long one file takes, and
- * may have a file left out that an earlier reader died over.
+ * Told by the readers which file they are at. Whoever runs them can then say what a reader died over, how long one file
+ * takes, and may have a file left out that an earlier reader died over.
  */
 export interface InHand {
   /**

@@ -13,7 +13,9 @@ export interface InputFile {
   onDisk?(): Promise<string>;
 }
 
-/** What a reader finds: a picture that can be had with its caption as written, or a file that cannot be used and why. */
+/**
+ * What a reader finds: a picture that can be had with its caption as written, or a file that cannot be used and why.
+ */
 export type Found = FoundPicture | { readonly kind: 'rejected'; readonly name: string; readonly reason: string };
 
 export interface FoundPicture {

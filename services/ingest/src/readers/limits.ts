@@ -36,7 +36,10 @@ export interface ArchiveBudget {
   takeFile(): void;
 }
 
-/** What a dataset's archives may still unpack: shared by all that are kept, so that ten large ones are no better than one. */
+/**
+ * What a dataset's archives may still unpack: shared by all that are kept, so that ten large ones are no better than
+ * one.
+ */
 export class UnpackBudget {
   private bytes: number;
   private files: number;
@@ -46,7 +49,10 @@ export class UnpackBudget {
     this.files = limits.files;
   }
 
-  /** The part that an archive of this size may have: pictures hardly shrink, so one that unpacks to a hundred times its size is a bomb. */
+  /**
+   * The part that an archive of this size may have: pictures hardly shrink, so one that unpacks to a hundred times its
+   * size is a bomb.
+   */
   archive(size: number): ArchiveBudget {
     const allowed = Math.max(UNPACKED_FREELY, size * this.limits.unpackRatio);
     let left = allowed;
@@ -67,11 +73,16 @@ export class UnpackBudget {
   takeBytes(bytes: number): void {
     this.bytes -= bytes;
     if (this.bytes < 0) {
-      throw new BadFile(`unpacks to more than the ${formatBytes(this.limits.unpackedBytes)} one dataset may hold: split it`);
+      throw new BadFile(
+        `unpacks to more than the ${formatBytes(this.limits.unpackedBytes)} one dataset may hold: split it`,
+      );
     }
   }
 
-  /** Runs `work`, which takes from the budget; gives back what it took when it fails, since what it unpacked is not kept. */
+  /**
+   * Runs `work`, which takes from the budget; gives back what it took when it fails, since what it unpacked is not
+   * kept.
+   */
   async spend<T>(work: () => Promise<T>): Promise<T> {
     const { bytes, files } = this;
     try {

@@ -58,7 +58,7 @@ async function* linesOf(texts: AsyncIterable<string>, longest: number): AsyncGen
   let line = 0;
   let rest: string | undefined = '';
   for await (const text of texts) {
-    for (let from = 0; from < text.length; ) {
+    for (let from = 0; from < text.length;) {
       const newline = text.indexOf('\n', from);
       const to = newline < 0 ? text.length : newline;
       rest = rest === undefined || rest.length + to - from > longest ? undefined : rest + text.slice(from, to);

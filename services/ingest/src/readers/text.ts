@@ -4,7 +4,8 @@ type Decoder = InstanceType<typeof TextDecoder>;
 
 /** By the byte order mark, which needs two bytes to be seen; without one it is UTF-8. */
 function decoderFor(bytes: Uint8Array): Decoder {
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8';
+  const encoding =
+    bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8';
   return new TextDecoder(encoding, { fatal: true });
 }
 

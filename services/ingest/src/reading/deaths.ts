@@ -1,4 +1,4 @@
-import { formatBytes } from '../readers';
+import { formatBytes } from '../readers/format-bytes';
 
 /** How a reader process says that it took too much memory: by a signal that nothing else sends it. */
 export const OVER_MEMORY = 'SIGUSR2';

@@ -25,7 +25,10 @@ export class ReaderProcess {
   private late = false;
 
   /** @param tempFolder where libraries may put what they do not want in memory */
-  constructor(private readonly limits: ReaderLimits, tempFolder: string) {
+  constructor(
+    private readonly limits: ReaderLimits,
+    tempFolder: string,
+  ) {
     const { memoryBytes, program = MAIN } = limits;
     const env: NodeJS.ProcessEnv = { TMPDIR: tempFolder, MALLOC_ARENA_MAX: '2' };
     for (const name of ENVIRONMENT) if (process.env[name] !== undefined) env[name] = process.env[name];
@@ -35,7 +38,9 @@ export class ReaderProcess {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)));
+    this.child.stderr
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => (this.lastWords = (this.lastWords + text).slice(-LAST_WORDS)));
     this.ended = new Promise((resolve) => {
       this.child.once('close', (code, signal) => resolve({ code, signal }));
       this.child.once('error', ({ message }) => {
@@ -62,13 +67,18 @@ export class ReaderProcess {
     }
   }
 
-  /** Time counts while we wait for it; while it waits for us (a file out of the store, a picture into it) it does not. */
+  /**
+   * Time counts while we wait for it; while it waits for us (a file out of the store, a picture into it) it does not.
+   */
   private async nextOf(messages: AsyncIterableIterator<[FromReader]>): Promise<IteratorResult<[FromReader]>> {
     const { fileSeconds } = this.limits;
-    const clock = setTimeout(() => {
-      this.late = true;
-      this.kill();
-    }, 1000 * (this.begun ? fileSeconds : Math.max(fileSeconds, START_SECONDS)));
+    const clock = setTimeout(
+      () => {
+        this.late = true;
+        this.kill();
+      },
+      1000 * (this.begun ? fileSeconds : Math.max(fileSeconds, START_SECONDS)),
+    );
     try {
       const next = await messages.next();
       this.begun = true;
@@ -93,6 +103,11 @@ export class ReaderProcess {
   async death(): Promise<Death> {
     const { code, signal } = await this.ended;
     const cause = this.late ? 'time' : causeOf(signal, this.lastWords);
-    return { cause, how: signal ?? (code === null ? 'not started' : `code ${code}`), inHand: [...this.inHand], lastWords: this.lastWords };
+    return {
+      cause,
+      how: signal ?? (code === null ? 'not started' : `code ${code}`),
+      inHand: [...this.inHand],
+      lastWords: this.lastWords,
+    };
   }
 }

@@ -34,8 +34,8 @@ const MOST_GRIEFS = 10;
 const MOST_ACCIDENTS = 3;
 
 /**
- * Reads one data set in processes of its own. When one of them dies, the file it was over is left out with the reason, and another goes
- * on where it was: what was taken is never read again.
+ * Reads one data set in processes of its own. When one of them dies, the file it was over is left out with the reason,
+ * and another goes on where it was: what was taken is never read again.
  */
 export class Reading {
   private readonly without = new Map<string, string>();
@@ -54,7 +54,10 @@ export class Reading {
     this.parallel = wanted.parallel;
   }
 
-  /** @throws DatasetRefused when too many files do harm; the signal's reason when that comes first, with the process gone by then */
+  /**
+   * @throws DatasetRefused when too many files do harm; the signal's reason when that comes first, with the process
+   * gone by then
+   */
   async run(taker: Taker, signal: AbortSignal): Promise<void> {
     await this.folder.fresh('uploads');
     for (;;) {
@@ -123,7 +126,10 @@ export class Reading {
   /** The uploaded file on disk; one that was fetched for an earlier process still lies there. */
   private async fetch(file: number, signal: AbortSignal): Promise<string> {
     const path = join(this.folder.path, 'uploads', String(file));
-    const there = await access(path).then(() => true, () => false);
+    const there = await access(path).then(
+      () => true,
+      () => false,
+    );
     if (there) return path;
     await pipeline(await this.uploads[file]!.open(), createWriteStream(`${path}.part`), { signal });
     await rename(`${path}.part`, path);

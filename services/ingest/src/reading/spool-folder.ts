@@ -5,12 +5,18 @@ import { isLocked, takeLock, type Lock } from '@atelier/mesh';
 const PREFIX = 'ingest-';
 const LOCK = 'alive';
 
-/** One without a lock was made this moment, or by a version that took none: whether anyone uses it shows by its age alone. */
+/**
+ * One without a lock was made this moment, or by a version that took none: whether anyone uses it shows by its age
+ * alone.
+ */
 const ABANDONED_MS = 24 * 3_600_000;
 
 /** A folder of one data set's own on disk, for as long as it is read. Its lock says that someone alive uses it. */
 export class SpoolFolder {
-  private constructor(readonly path: string, private readonly lock: Lock | undefined) {}
+  private constructor(
+    readonly path: string,
+    private readonly lock: Lock | undefined,
+  ) {}
 
   static async create(parent: string): Promise<SpoolFolder> {
     const path = await mkdtemp(join(parent, PREFIX));
@@ -31,7 +37,10 @@ export class SpoolFolder {
   }
 }
 
-/** Takes away the folders of those that were killed, and none that someone uses, on this machine or in a container beside. @returns how many */
+/**
+ * Takes away the folders of those that were killed, and none that someone uses, on this machine or in a container
+ * beside. @returns how many
+ */
 export async function removeAbandoned(parent: string): Promise<number> {
   let removed = 0;
   for (const name of (await readdir(parent)).filter((each) => /^ingest-[A-Za-z0-9]{6}$/.test(each))) {

@@ -6,7 +6,14 @@ const forever = new AbortController().signal;
 function work(begun: string[], name: string) {
   let end!: () => void;
   const until = new Promise<void>((resolve) => (end = resolve));
-  return { end, run: async () => { begun.push(name); await until; return name; } };
+  return {
+    end,
+    run: async () => {
+      begun.push(name);
+      await until;
+      return name;
+    },
+  };
 }
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -30,7 +37,11 @@ it('the same key never twice at once, and whoever waits for it takes no place', 
   const turns = new Turns(2);
   const begun: string[] = [];
   const [first, second, other] = [work(begun, 'first'), work(begun, 'second'), work(begun, 'other')];
-  const results = [turns.run('k', forever, first.run), turns.run('k', forever, second.run), turns.run('o', forever, other.run)];
+  const results = [
+    turns.run('k', forever, first.run),
+    turns.run('k', forever, second.run),
+    turns.run('o', forever, other.run),
+  ];
   await settle();
   expect(begun).toEqual(['first', 'other']);
   first.end();

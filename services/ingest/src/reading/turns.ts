@@ -1,6 +1,6 @@
 /**
- * Who reads now. A few data sets are read at once, so that a huge one is no outage for the others; one and the same never twice at
- * once, since whoever comes second finds it read and takes no place meanwhile.
+ * Who reads now. A few data sets are read at once, so that a huge one is no outage for the others; one and the same
+ * never twice at once, since whoever comes second finds it read and takes no place meanwhile.
  */
 export class Turns {
   private readonly queues = new Map<string, Promise<unknown>>();

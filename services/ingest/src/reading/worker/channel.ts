@@ -16,7 +16,9 @@ export class Channel {
 
   /** Resolves when the system has the message: whatever happens to this process, it arrives. */
   send(message: FromReader): Promise<void> {
-    return new Promise((resolve, reject) => process.send!(message, undefined, undefined, (error) => (error ? reject(error) : resolve())));
+    return new Promise((resolve, reject) =>
+      process.send!(message, undefined, undefined, (error) => (error ? reject(error) : resolve())),
+    );
   }
 
   /** Has an uploaded file put on disk. @returns where it lies */

@@ -11,8 +11,9 @@ interface Guarded {
 }
 
 /**
- * Ends this process when it takes more memory than it may, most of which is not JavaScript's (pixels, buffers), or when the service that
- * started it is gone. In a thread of its own: what it guards against keeps the main one from looking at anything.
+ * Ends this process when it takes more memory than it may, most of which is not JavaScript's (pixels, buffers), or when
+ * the service that started it is gone. In a thread of its own: what it guards against keeps the main one from looking
+ * at anything.
  */
 export function startGuard(guarded: Guarded): void {
   const main = `require(${JSON.stringify(join(__dirname, 'guard.js'))}).guard()`;

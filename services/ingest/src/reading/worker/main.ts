@@ -1,5 +1,6 @@
-// A reader process: reads the files of one data set and hands over what it finds. Everything in them is to be distrusted, and so is what
-// the libraries make of it: this process may be ended at any moment, by itself or by the service, at the cost of one file.
+// A reader process: reads the files of one data set and hands over what it finds. Everything in them is to be
+// distrusted, and so is what the libraries make of it: this process may be ended at any moment, by itself or by the
+// service, at the cost of one file.
 import { writeFileSync } from 'node:fs';
 import { inOrder } from '../../in-order';
 import { encodePng } from '../../pictures/picture';
@@ -24,10 +25,12 @@ process.on('disconnect', () => process.exit(0));
 const channel = new Channel((job) => {
   const hand = new WatchedHand((message) => channel.send(message), job.without);
   process.on('unhandledRejection', (error) => hand.stray(error));
-  read(job, hand).then(
-    () => channel.send({ kind: 'end' }),
-    (error: Error) => channel.send({ kind: 'trouble', message: error.message }),
-  ).then(() => process.disconnect());
+  read(job, hand)
+    .then(
+      () => channel.send({ kind: 'end' }),
+      (error: Error) => channel.send({ kind: 'trouble', message: error.message }),
+    )
+    .then(() => process.disconnect());
 });
 
 async function read(job: ReadingJob, hand: WatchedHand): Promise<void> {

@@ -13,7 +13,11 @@ export interface Prepared {
 type Wanted = Pick<ReadingJob, 'limits' | 'trigger' | 'sizes' | 'flip' | 'vaeFingerprint'>;
 
 /** A picture brought to its size and given its keys, or why that cannot be done. */
-export async function prepare(found: Found, wanted: Wanted, inHand: InHand): Promise<Prepared | { name: string; reason: string }> {
+export async function prepare(
+  found: Found,
+  wanted: Wanted,
+  inHand: InHand,
+): Promise<Prepared | { name: string; reason: string }> {
   const { name } = found;
   if (found.kind === 'rejected') return { name, reason: found.reason };
   try {

@@ -13,7 +13,10 @@ it('says what is in hand before it is begun, and when it is past', async () => {
   const before: number[] = [];
   expect(await hand.over('a.jpg', () => Promise.resolve(before.push(sent.length)))).toBe(1);
   expect(before).toEqual([1]);
-  expect(sent).toEqual([{ kind: 'at', item: 'a.jpg' }, { kind: 'past', item: 'a.jpg' }]);
+  expect(sent).toEqual([
+    { kind: 'at', item: 'a.jpg' },
+    { kind: 'past', item: 'a.jpg' },
+  ]);
 });
 
 it('leaves out what is to be left out, with the reason, and does not begin it', async () => {
@@ -22,10 +25,16 @@ it('leaves out what is to be left out, with the reason, and does not begin it', 
   expect(sent).toEqual([]);
 });
 
-it('whatever a library throws is the file\'s fault, but for a full disk and the like', async () => {
+it("whatever a library throws is the file's fault, but for a full disk and the like", async () => {
   const { sent, hand } = handOf();
-  await expect(hand.over('a', () => Promise.reject(new RangeError('Invalid array length')))).rejects.toEqual(new BadFile('cannot be read: Invalid array length'));
-  await expect(hand.over('b', () => { throw new TypeError('of undefined'); })).rejects.toBeInstanceOf(BadFile);
+  await expect(hand.over('a', () => Promise.reject(new RangeError('Invalid array length')))).rejects.toEqual(
+    new BadFile('cannot be read: Invalid array length'),
+  );
+  await expect(
+    hand.over('b', () => {
+      throw new TypeError('of undefined');
+    }),
+  ).rejects.toBeInstanceOf(BadFile);
   const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
   await expect(hand.over('c', () => Promise.reject(full))).rejects.toBe(full);
   expect(sent.filter(({ kind }) => kind === 'past')).toHaveLength(3);

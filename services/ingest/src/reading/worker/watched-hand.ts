@@ -6,8 +6,9 @@ import type { FromReader } from '../messages';
 const OURS = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM']);
 
 /**
- * Tells the service what is in hand, before it is begun, and leaves out what an earlier reader came to grief over. A failure that
- * nobody waits for (a library that starts two things and looks at one) is the failure of the file in whose reading it was started.
+ * Tells the service what is in hand, before it is begun, and leaves out what an earlier reader came to grief over. A
+ * failure that nobody waits for (a library that starts two things and looks at one) is the failure of the file in whose
+ * reading it was started.
  */
 export class WatchedHand implements InHand {
   private readonly context = new AsyncLocalStorage<(error: unknown) => void>();
@@ -36,7 +37,10 @@ export class WatchedHand implements InHand {
     this.send({ kind: 'progress' }).catch(() => undefined); // whoever is not there any more need not know
   }
 
-  /** For 'unhandledRejection', which comes in the context that the promise was made in. One from nowhere ends the process. */
+  /**
+   * For 'unhandledRejection', which comes in the context that the promise was made in. One from nowhere ends the
+   * process.
+   */
   stray(error: unknown): void {
     const fail = this.context.getStore();
     if (!fail) throw error;
