@@ -73,7 +73,7 @@ describe('the command, as a process', () => {
     });
   });
 
-  test.each([['runs'], ['datasets'], ['adapters'], ['runs show x'], ['runs cancel x'], ['adapters download x'], ['generate x'], ['finetune --dataset x']])('%s - where nothing runs: exit code 3, and how to start', async (line) => {
+  test.each([['runs'], ['datasets'], ['adapters'], ['runs show x'], ['runs cancel x'], ['datasets cancel x'], ['adapters download x'], ['generate x'], ['finetune --dataset x']])('%s - where nothing runs: exit code 3, and how to start', async (line) => {
     const { code, stdout, stderr } = await inProcess([...line.split(' '), '--nats', NOBODY], data);
     expect(stderr).toMatch(/^atelier: Atelier is not running at nats:\/\/127\.0\.0\.1:9: start it with "atelier up".*\n$/);
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
@@ -268,7 +268,7 @@ describe('the command, as a process', () => {
       expect(readFileSync(join(folder, 'ink-kohya.safetensors')).includes('lora_unet_')).toBe(true);
     });
 
-    test('a run is listed, shown and cancelled', async () => {
+    test('a run and its data set are listed, shown and cancelled', async () => {
       const pictures = join(folder, 'pictures');
       await syntheticPictures(pictures, 1);
       const dataset = await client.createDataset({ name: 'herons', width: 64, height: 64, files: [{ name: 'a.png', data: readFileSync(join(pictures, 'picture-00.png')) }] });
@@ -283,6 +283,8 @@ describe('the command, as a process', () => {
       expect(text).toMatch(/^status {5}training, preempted 3×$/m);
       expect(text).toMatch(/^attempts {3}2 since its training state was last saved/m);
       expect(JSON.parse((await inProcess(['runs', 'show', 'herons', '--json'], env)).stdout)).toMatchObject({ status: 'training', attempts: 2, preemptions: 3 });
+      expect(await inProcess(['datasets', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `data set ${dataset.id} is cancelled\n` });
+      expect(JSON.parse((await inProcess(['datasets', 'show', 'herons', '--json'], env)).stdout)).toMatchObject({ status: 'cancelled' });
       expect(await inProcess(['runs', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `run ${run.id} is asked to end\n` });
       expect((await client.run(run.id)).cancelRequested).toBe(true);
     });

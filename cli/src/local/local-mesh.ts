@@ -1,10 +1,10 @@
 import { AtelierClient } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
+import { takeLock, type Lock } from '@atelier/mesh';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openModel } from '../open-model';
 import type { Settings } from '../settings';
 import { DataFolder } from './data-folder';
-import { takeLock, type Lock } from './lock';
 import { LocalNats } from './nats';
 import { freePort, httpUrl } from './ports';
 import { ServiceLog, type LogLine } from './service-log';

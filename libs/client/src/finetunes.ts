@@ -24,6 +24,10 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
   if (dataset.state === DatasetState.DATASET_STATE_FAILED) {
     throw new AtelierError('FAILED_PRECONDITION', `data set ${dataset.name} could not be read: ${dataset.error}. Upload it again without what is wrong`);
   }
+  if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
+    const what = `data set ${dataset.name} was cancelled before it was read: upload it again`;
+    throw new AtelierError('FAILED_PRECONDITION', what);
+  }
   const name = await adapterName(connection, request, dataset.name);
   const id = newId('run');
   const run = Run.create({ id, name, datasetId: dataset.id, state: RunState.RUN_STATE_QUEUED, options, createdAt: timestamp() });

@@ -97,6 +97,31 @@ describe('data sets', () => {
     await expect(client.createDataset({ name: 'empty', files: [] })).rejects.toThrow(/has no files/);
   });
 
+  test('cancelDataset - holds when it resolves, is told once however often it is asked, and leaves one that is over as it is', async () => {
+    const { id } = await uploaded('unwanted');
+    await takeWork(subjects.work.ingest, IngestWork);
+    expect((await client.cancelDataset('unwanted')).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
+    expect((await client.cancelDataset(id)).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
+    expect((await client.dataset(id)).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
+    const stop = new AbortController();
+    const told = [];
+    for await (const { event } of client.datasetEvents(id, { signal: stop.signal })) {
+      told.push(event.datasetState);
+      await publishEvent(mesh, subjects.event('dataset', id, 'ingested'), { datasetIngested: {} }, { msgId: `after.${id}` });
+      if (event.detail === 'datasetIngested') stop.abort();
+    }
+    expect(told).toEqual([expect.objectContaining({ datasetId: id, state: DatasetState.DATASET_STATE_CANCELLED }), null]);
+    await expect(client.startFinetune({ dataset: id })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining('was cancelled before it was read: upload it again') });
+
+    const read = await uploaded('read');
+    await takeWork(subjects.work.ingest, IngestWork);
+    for (const state of [DatasetState.DATASET_STATE_INGESTED, DatasetState.DATASET_STATE_FAILED]) {
+      await new StateStore(mesh, buckets.state.datasets, Dataset).update(read.id, (value) => Object.assign(value, { state }));
+      expect((await client.cancelDataset(read.id)).state).toBe(state);
+    }
+    await expect(client.cancelDataset('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
   test('dataset - an unknown id or a hostile one is not found', async () => {
     for (const key of ['nope', '../../etc', 'a.b', '*', '>', '']) await expect(client.dataset(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });

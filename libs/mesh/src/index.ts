@@ -2,6 +2,7 @@ export { Attempts, type Attempt } from './attempts';
 export { bootstrapService, runUntilSignal, startService, type RunningService } from './bootstrap';
 export { baseSettings, loadConfig } from './config';
 export { createRegistry, serveHealth } from './health';
+export { isLocked, takeLock, type Lock } from './lock';
 export { createLogger, nestLogger, type Logger } from './logging';
 export { Mesh, type MeshConfig } from './mesh';
 export { MeshModule, type MeshModuleOptions } from './mesh.module';

@@ -43,6 +43,16 @@ describe('data sets', () => {
     expect((await fetch(`${gateway.url}/v1/datasets/herons`)).status).toBe(200);
   });
 
+  test('one that is not read yet is cancelled, and stays so', async () => {
+    const { id } = datasetView.parse(await (await post(form({ name: 'unwanted' }, { 'a.png': 'pixels' }))).json());
+    for (const key of ['unwanted', id]) {
+      const response = await fetch(`${gateway.url}/v1/datasets/${key}/cancel`, { method: 'POST' });
+      expect(response.status).toBe(202);
+      expect(datasetView.parse(await response.json())).toMatchObject({ id, status: 'cancelled' });
+    }
+    expect((await fetch(`${gateway.url}/v1/datasets/nope/cancel`, { method: 'POST' })).status).toBe(404);
+  });
+
   describe('over a limit - 413, a clear reason, and nothing kept', () => {
     test.each<[string, () => FormData, RegExp]>([
       ['a file too large', () => form({ name: 'x' }, { 'ok.png': 'x', 'big.png': Buffer.alloc(300 * KiB) }), /big\.png is over the limit of 0\.3 MiB a file/],

@@ -115,4 +115,16 @@ describe('the studio page', () => {
     await shows('#message', /both sides must be multiples of 16/);
     expect(problems).toEqual([]);
   });
+
+  test('a data set that is being read can be cancelled', async () => {
+    await services.stop(); // so that it stays unread
+    Object.defineProperty(find('#files'), 'files', { value: [new File(['pixels'], 'a.png', { type: 'image/png' })] });
+    fill('#dataset-form', { name: 'unwanted', width: '64', height: '64' });
+    submit('#dataset-form');
+    await shows('#datasets', /unwanted: 1 file, being readuploadedcancel/);
+    find<HTMLButtonElement>('#datasets button').click();
+    await shows('#datasets', /unwanted: 0 picturescancelled/);
+    expect(find('#run-form select').textContent).not.toContain('unwanted');
+    expect(problems).toEqual([]);
+  });
 });

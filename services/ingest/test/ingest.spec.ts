@@ -231,8 +231,7 @@ describe('the service', () => {
       expect((await harness.datasets.get('stopped'))!.value.state).toBe(DatasetState.DATASET_STATE_UPLOADED);
     }
     await harness.startService();
-    await harness.settled();
-    const manifest = await harness.manifest((await harness.datasets.get('stopped'))!.value);
+    const manifest = await harness.manifest(await harness.settled('stopped'));
     expect(manifest.samples).toEqual(undisturbed.samples);
     expect(await harness.deadLetters()).toEqual([]);
   });

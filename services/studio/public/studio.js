@@ -50,9 +50,10 @@ async function refresh() {
     $('datasets').replaceChildren(...datasets.data.map((d) => element('li', {},
       element('span', { textContent: d.status === 'uploaded' ? `${d.name}: ${counted(d.files, 'file')}, being read` : `${d.name}: ${counted(d.samples, 'picture')}` }),
       element('span', { className: 'status', textContent: d.status }),
+      ...(d.status === 'uploaded' ? [element('button', { type: 'button', textContent: 'cancel', onclick: (event) => guarded(event.target, () => cancelDataset(d)) })] : []),
       ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
       ...(d.rejected ?? []).map((r) => element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` })))));
-    const usable = datasets.data.filter((d) => d.status !== 'failed');
+    const usable = datasets.data.filter((d) => !['failed', 'cancelled'].includes(d.status));
     const isAlone = (d) => usable.filter((other) => other.name === d.name).length === 1;
     fillSelect($('run-form').elements.dataset, usable.map((d) => [d.id, isAlone(d) ? d.name : `${d.name}, ${new Date(d.created_at * 1000).toLocaleString()}`]));
     $('runs').replaceChildren(...runs.data.map((r) => element('li', {},
@@ -66,6 +67,11 @@ async function refresh() {
     if (datasets.data.some((d) => d.status === 'uploaded')) refresh.timer = setTimeout(refresh, 1000);
     return runs.data;
   } catch (error) { say(error.message); }
+}
+
+async function cancelDataset(dataset) {
+  await api(`/v1/datasets/${dataset.id}/cancel`, { method: 'POST' });
+  await refresh();
 }
 
 async function download(adapter) {

@@ -42,6 +42,17 @@ export class DatasetsController {
   async getDataset(@Param('id') id: string): Promise<unknown> {
     return viewDataset(await this.client.dataset(id));
   }
+
+  @Post(':id/cancel')
+  @HttpCode(202)
+  @Operation({
+    summary: 'End a data set that is not read yet; runs that wait for it fail. One that is over stays as it is.',
+    answer: { status: 202, schema: datasetView, description: 'The data set as it is now.' },
+    refusals: [404],
+  })
+  async cancelDataset(@Param('id') id: string): Promise<unknown> {
+    return viewDataset(await this.client.cancelDataset(id));
+  }
 }
 
 /** A form has only text: numbers and yes/no are read from it before the fields are checked as everyone's are. */

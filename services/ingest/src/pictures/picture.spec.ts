@@ -161,6 +161,13 @@ describe('bad files are refused with the reason', () => {
     await expect(prepare(await make())).rejects.toThrow(reason);
   });
 
+  it('each with its own, though many good and bad ones are decoded at once', async () => {
+    const [good, jpeg, png] = [await noise(300, 200).png().toBuffer(), cut(await noise(300, 200).jpeg().toBuffer()), cut(await noise(300, 200).png().toBuffer())];
+    const all = Array.from({ length: 120 }, (_, at) => [good, jpeg, png][at % 3]!);
+    const told = await Promise.all(all.map((bytes) => prepare(bytes).then(() => 'fine', (error: Error) => error.message)));
+    for (const [at, message] of told.entries()) expect(message).toMatch([/^fine$/, /VipsJpeg: premature end/, /pngload|libspng|spng/][at % 3]!);
+  });
+
   function cut(bytes: Buffer): Buffer {
     return bytes.subarray(0, Math.floor(bytes.length / 2));
   }
