@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { AdapterInfo, buckets, google, type Run } from '@atelier/contracts';
+import { AdapterInfo, buckets, google, readTrainOptions, type Run } from '@atelier/contracts';
 import { Adapter } from '@atelier/engine';
 import { Mesh, throughOutage } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
@@ -24,13 +24,14 @@ export class AdapterShelf {
     const bytes = await fileOf(trained, baseFingerprint);
     const blob = `${run.name}.${run.id}.safetensors`;
     await throughOutage(() => this.blobs.put(buckets.blobs.adapters, blob, bytes));
+    const { rank, alpha } = readTrainOptions(run.options);
     const info = AdapterInfo.create({
       name: run.name,
       runId: run.id,
       blob,
       size: bytes.byteLength,
-      rank: run.options?.rank ?? 0,
-      alpha: run.options?.alpha ?? 0,
+      rank,
+      alpha,
       createdAt: now(),
       baseFingerprint,
     });
