@@ -6,7 +6,18 @@ import { join } from 'node:path';
 import { root, testTargets } from '../workspace.mjs';
 import { readResult, RESULTS } from './results.mjs';
 
-const TARGETS = ['graph', 'boundaries', 'format', 'lint', 'typecheck', 'surface', 'parity', 'test', 'sanitize'];
+const TARGETS = [
+  'graph',
+  'boundaries',
+  'options',
+  'format',
+  'lint',
+  'typecheck',
+  'surface',
+  'parity',
+  'test',
+  'sanitize',
+];
 // In a git worktree nx would keep its cache in the main one.
 const CACHE = process.env.NX_CACHE_DIRECTORY ?? join(root, '.nx', 'cache');
 const RUN = join(CACHE, 'run.json'); // nx writes it at the end of each run: every task, and how it ended

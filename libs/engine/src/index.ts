@@ -14,5 +14,5 @@ export { EngineError } from './errors';
 export { addonPaths, missingAddon } from './load';
 export { dequantizeNf4, dynamicMap, inferenceSigmas, inspectCheckpoint, lossWeight, lrSchedule, nf4Code, Optimizer, quantizeNf4 } from './pieces';
 export { type GenerateRequest, Sampler } from './sampler';
-export { DEFAULT_TRAIN_OPTIONS, type PartialTrainOptions, type Sample, Trainer } from './trainer';
+export { engineTrainOptionsOf, type PartialTrainOptions, type Sample, Trainer } from './trainer';
 export { type AdapterUse, FluxTransformer } from './transformer';

@@ -103,9 +103,12 @@ $('dataset-form').addEventListener('submit', (event) => {
 $('run-form').addEventListener('submit', (event) => {
   event.preventDefault();
   guarded(event.submitter, async () => {
-    const { dataset, name, steps, rank, lr, validation } = event.target.elements;
-    const drawn = validation.value ? { validation_prompts: [validation.value], validate_every: Math.ceil(steps.value / 4) } : {};
-    const run = await api('/v1/finetunes', { method: 'POST', json: { dataset: dataset.value, name: name.value, steps: +steps.value, rank: +rank.value, alpha: +rank.value, learning_rate: +lr.value, ...drawn } });
+    const { dataset, name } = event.target.elements;
+    const options = $('options').chosen;
+    // Prompts alone would draw nothing: then four times in the run.
+    if (options.validation_prompts) options.validate_every ??= Math.ceil($('options').read('total_steps') / 4);
+    const json = { dataset: dataset.value, name: name.value, ...options };
+    const run = await api('/v1/finetunes', { method: 'POST', json });
     await refresh();
     follow(run);
   });

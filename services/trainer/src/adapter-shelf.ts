@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Run } from '@atelier/contracts';
+import { readTrainOptions, type Run } from '@atelier/contracts';
 import { adapterToBytes, type Adapter } from '@atelier/engine';
 import { Mesh } from '@atelier/mesh';
 import { AdapterStore } from '@atelier/store';
@@ -17,11 +17,12 @@ export class AdapterShelf {
   async publish(run: Run, trained: Adapter, baseFingerprint: string): Promise<void> {
     // Nothing in the file tells one making of the same adapter from another: the same training gives the same bytes.
     const bytes = await adapterToBytes(trained, 'diffusers', { base_fingerprint: baseFingerprint });
+    const { rank, alpha } = readTrainOptions(run.options);
     const facts = {
       name: run.name,
       runId: run.id,
-      rank: run.options?.rank ?? 0,
-      alpha: run.options?.alpha ?? 0,
+      rank,
+      alpha,
       baseFingerprint,
     };
     await this.adapters.put(facts, bytes, { replace: true });

@@ -3,7 +3,9 @@ import {
   AtelierError,
   buckets,
   Manifest,
+  readTrainOptions,
   RunState,
+  type CompleteTrainOptions,
   type IMemoryPlan,
   type PlanRequest,
   type Run,
@@ -14,7 +16,7 @@ import { LOGGER, Mesh, ServiceStatus, throughOutage, type Logger, type WorkConte
 import { BlobStore, TensorArrivals } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
-import { engineOptions, quantOf, shapeOf } from './engine-options';
+import { engineOptions, shapeOf } from './engine-options';
 import { fittingPlan } from './fitting-plan';
 import { isOver, RunStates } from './run-states';
 import { SampleFlow } from './sample-flow';
@@ -77,10 +79,11 @@ export class TrainerService {
   /** Memory of a run on this device, to the byte, before it starts. */
   async plan({ options, width, height, textTokens }: Pick<PlanRequest, 'width' | 'height' | 'textTokens' | 'options'>): Promise<IMemoryPlan> {
     return this.models.use(async (models) => {
-      const engine = engineOptions(options ?? {}, models.checkpoint);
+      const complete = readTrainOptions(options);
+      const engine = engineOptions(complete, models.checkpoint);
       const shape = shapeOf(width, height, textTokens);
-      const transformer = await models.transformer(quantOf(options ?? {}));
-      const extra = await this.validation.extraBytes(models, transformer, { options }, shape);
+      const transformer = await models.transformer(complete.quant);
+      const extra = await this.validation.extraBytes(models, transformer, complete, shape);
       return (await fittingPlan(transformer, engine, [shape], this.memory.capacity - extra)).plan;
     });
   }
@@ -113,10 +116,11 @@ export class TrainerService {
     context: TrainContext,
   ): Promise<'finished' | 'put down'> {
     ended.throwIfAborted();
+    const asked = { id: run.id, options: readTrainOptions(run.options) };
     const manifest = await this.manifest(manifestName, models);
     const saved = await this.states.load(run.id);
     const arrivals = new TensorArrivals(this.mesh, since(run));
-    const flow = this.flow(run, manifest, arrivals, saved, ended, context.signal);
+    const flow = this.flow(asked, manifest, arrivals, saved, ended, context.signal);
     this.status.detail = `${saved ? `goes on with ${run.name} at step ${saved.step}` : `trains ${run.name}`} (run ${run.id})`;
     this.logger.info({ runId: run.id, name: run.name, samples: manifest.samples.length, step: saved?.step ?? 0 }, 'training');
     try {
@@ -133,20 +137,27 @@ export class TrainerService {
     }
   }
 
-  private flow(run: Run, { samples }: Manifest, arrivals: TensorArrivals, saved: TrainingState | undefined, ended: AbortSignal, stopping: AbortSignal): SampleFlow {
+  private flow(
+    { id, options }: { id: string; options: CompleteTrainOptions },
+    { samples }: Manifest,
+    arrivals: TensorArrivals,
+    saved: TrainingState | undefined,
+    ended: AbortSignal,
+    stopping: AbortSignal,
+  ): SampleFlow {
     const source = new SampleSource(samples, arrivals);
     return new SampleFlow({
-      order: new SampleOrder(samples.length, run.options?.seed ?? 0),
+      order: new SampleOrder(samples.length, options.seed),
       fetch: (index, signal) => source.get(index, signal),
       settled: (index, signal) => source.settled(index, signal),
       depth: this.config.prefetch,
       position: saved?.position,
       skipped: saved?.skipped,
-      onBadSample: run.options?.onBadSample || 'skip',
+      onBadSample: options.onBadSample,
       onSkip: async (skipped, reason) => {
-        this.logger.warn({ runId: run.id, reason }, 'a sample is left out');
+        this.logger.warn({ runId: id, reason }, 'a sample is left out');
         this.metrics.skipped.inc();
-        await this.runs.skipped(run.id, skipped);
+        await this.runs.skipped(id, skipped);
       },
       ended,
       stopping,

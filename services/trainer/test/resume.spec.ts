@@ -1,9 +1,17 @@
-import { RunState } from '@atelier/contracts';
+import { RunState, type CompleteTrainOptions } from '@atelier/contracts';
 import { waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
 // Each trainer is a process of its own, so that it can be killed.
-const OPTIONS = { totalSteps: 300, accumulation: 2, checkpointEvery: 7, lrSchedule: 'cosine', warmupSteps: 20, weighting: 'logit_normal', quant: 'nf4_double' };
+const OPTIONS: Partial<CompleteTrainOptions> = {
+  totalSteps: 300,
+  accumulation: 2,
+  checkpointEvery: 7,
+  lrSchedule: 'cosine',
+  warmupSteps: 20,
+  weighting: 'logit_normal',
+  quant: 'nf4_double',
+};
 
 let harness: Harness;
 beforeAll(async () => {

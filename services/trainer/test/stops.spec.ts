@@ -1,10 +1,10 @@
-import { RunState, subjects, TrainWork } from '@atelier/contracts';
+import { RunState, subjects, TrainWork, type CompleteTrainOptions } from '@atelier/contracts';
 import { publishWork, subscribeEvents } from '@atelier/mesh';
 import { StateWatch } from '@atelier/store';
 import { dieOver, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
-const OPTIONS = {
+const OPTIONS: Partial<CompleteTrainOptions> = {
   totalSteps: 200,
   accumulation: 2,
   checkpointEvery: 0,

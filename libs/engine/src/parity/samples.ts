@@ -28,8 +28,9 @@ export function microBatches(goldens: Goldens): Sample[] {
 export function runOptions({ settings, checkpoint }: Fixtures): PartialTrainOptions {
   const { rank, alpha, targets, accumulation, clip, training } = settings;
   const { scheduler, vaeConfig } = checkpoint;
+  const { lr, beta1, beta2, eps, ...others } = training;
   return {
-    ...training, rank, alpha, targets, accumulation, maxGradNorm: clip, lrSchedule: 'constant', weighting: 'none',
+    ...others, learningRate: lr, adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: eps, rank, alpha, targets, accumulation, maxGradNorm: clip, lrSchedule: 'constant', weighting: 'none',
     vaeScaling: vaeConfig.scalingFactor, vaeShift: vaeConfig.shiftFactor, dynamicShifting: scheduler.dynamicShifting, shift: scheduler.shift,
     numTrainTimesteps: scheduler.numTrainTimesteps,
   };

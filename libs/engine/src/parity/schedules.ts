@@ -1,4 +1,5 @@
 // schedules.json: learning-rate factors, loss weights, training timesteps, and the sigmas of drawing.
+import type { LrScheduleKindName, WeightingName } from '@atelier/contracts';
 import { inferenceSigmas, lossWeight, lrSchedule } from '../pieces';
 import { microBatches, runOptions, shapesOf } from './samples';
 import type { Subject } from './subject';
@@ -21,10 +22,10 @@ export async function schedules(subject: Subject): Promise<void> {
   const { scheduler, vaeConfig } = fixtures.checkpoint;
   for (const [name, expected] of Object.entries(goldens)) {
     const [, schedule, warmup, total, cycles, power] = LR.exec(name) ?? [];
-    if (schedule) table.values(name, lrSchedule(schedule, { warmup: Number(warmup), total: Number(total), cycles: Number(cycles), power: Number(power) }), expected as number[], CLOSE);
+    if (schedule) table.values(name, lrSchedule(schedule as LrScheduleKindName, { warmup: Number(warmup), total: Number(total), cycles: Number(cycles), power: Number(power) }), expected as number[], CLOSE);
   }
   for (const [weighting, expected] of Object.entries(goldens.loss_weighting)) {
-    table.scalars(`loss_weighting ${weighting}`, goldens.sigmas_for_weighting.map((sigma) => lossWeight(weighting, sigma)), expected, FLOAT);
+    table.scalars(`loss_weighting ${weighting}`, goldens.sigmas_for_weighting.map((sigma) => lossWeight(weighting as WeightingName, sigma)), expected, FLOAT);
   }
   for (const { steps, height, width, mu, sigmas, timesteps } of goldens.inference) {
     const name = `inference ${steps} steps ${height}x${width}`;

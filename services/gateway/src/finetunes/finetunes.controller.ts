@@ -9,7 +9,7 @@ import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
 import { sendEvents, type ServerSentEvent } from './event-stream';
-import { finetuneBody, runView, viewRun } from './finetune.view';
+import { finetuneBody, optionsOf, runView, viewRun } from './finetune.view';
 import { viewRunEvent } from './run-event.view';
 
 const eventsQuery = z.object({ after: z.string().optional().describe('Only events after this id; the same as the header Last-Event-ID.') });
@@ -37,9 +37,10 @@ export class FinetunesController implements OnModuleDestroy {
     refusals: [404, 409],
   })
   async startFinetune(@Body() body: unknown): Promise<unknown> {
-    const { dataset, name, replace, steps, ...options } = validated(finetuneBody, body);
-    if (steps !== undefined) options.total_steps = steps;
-    return viewRun(await this.client.startFinetune({ dataset, name, replace, options: trainOptions(options) }));
+    const asked = validated(finetuneBody, body);
+    const { dataset, name, replace } = asked;
+    const options = trainOptions(optionsOf(asked));
+    return viewRun(await this.client.startFinetune({ dataset, name, replace, options }));
   }
 
   @Get()
