@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AtelierError } from '@atelier/contracts';
+import { isLocked } from '@atelier/mesh';
 import { isOutOfHandles, NO_HANDLES } from '../no-handles';
-import { isLocked } from './lock';
 
 /** What is running on a data folder, as others on this machine find it. */
 export interface Running {

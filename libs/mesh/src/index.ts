@@ -1,11 +1,13 @@
+export { Attempts, type Attempt } from './attempts';
 export { bootstrapService, runUntilSignal, startService, type RunningService } from './bootstrap';
 export { baseSettings, loadConfig } from './config';
 export { createRegistry, meshHealth, serveHealth, type MeshHealth } from './health';
+export { isLocked, takeLock, type Lock } from './lock';
 export { createLogger, nestLogger, type Logger } from './logging';
 export { Mesh, type MeshConfig } from './mesh';
 export { MeshModule, type MeshModuleOptions } from './mesh.module';
 export { Counter, Gauge, Histogram, Registry } from './metrics';
-export { startNatsServer, type NatsServer, type NatsServerOptions } from './nats-server';
+export { natsServerConfig, startNatsServer, type NatsServer, type NatsServerOptions } from './nats-server';
 export { throughOutage, type OutageOptions } from './outage';
 export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outcome';
 export { takesConnections } from './ping';
@@ -19,4 +21,5 @@ export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type Subscri
 export { LOGGER } from './tokens';
 export { WorkHandler } from './work-handler';
 export { within } from './within';
-export { runWorker, type WorkContext, type WorkerOptions } from './worker';
+export type { WorkContext, WorkerOptions } from './work';
+export { runWorker } from './worker';

@@ -1,5 +1,5 @@
 import { AtelierError } from '@atelier/contracts';
-import { connect, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
 import { StoreRoom } from './store-room';
 
 export interface MeshConfig {
@@ -13,6 +13,7 @@ export interface MeshConfig {
 export class Mesh {
   /** What the store behind it still takes. */
   readonly room: StoreRoom;
+  private lost = 0;
 
   private constructor(
     readonly nc: NatsConnection,
@@ -20,6 +21,12 @@ export class Mesh {
     readonly jsm: JetStreamManager,
   ) {
     this.room = new StoreRoom(nc, jsm);
+    void this.watch();
+  }
+
+  /** How often the connection was lost since it was made. */
+  get interruptions(): number {
+    return this.lost;
   }
 
   static async connect({ url, name }: MeshConfig): Promise<Mesh> {
@@ -29,6 +36,10 @@ export class Mesh {
     } catch (error) {
       throw new AtelierError('UNAVAILABLE', `no mesh at ${url}: ${(error as Error).message}. Start it with "atelier up", or set ATELIER_NATS_URL`, {}, { cause: error });
     }
+  }
+
+  private async watch(): Promise<void> {
+    for await (const { type } of this.nc.status()) if (type === Events.Disconnect) this.lost++;
   }
 
   /** Delivers what is in flight, then closes. A connection that is down is closed at once. */

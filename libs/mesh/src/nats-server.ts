@@ -34,6 +34,23 @@ export interface NatsServerOptions {
   signal?: AbortSignal;
 }
 
+/** What a nats-server needs to carry the mesh, as its configuration file. */
+export function natsServerConfig(options: {
+  storeDir: string;
+  host: string;
+  port: number;
+  maxFileStore?: number;
+}): string {
+  const { storeDir, host, port, maxFileStore = WITHOUT_LIMIT } = options;
+  return [
+    `listen: "${host}:${port === 0 ? -1 : port}"`,
+    `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
+    'max_pending: 256MB',
+    `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB }`,
+    `ports_file_dir: "${storeDir}"`,
+  ].join('\n');
+}
+
 /** It answers when it has read its store, and after a kill that is all of it. */
 const STARTUP_MS = 120_000;
 const STOP_MS = 10_000;
@@ -97,25 +114,11 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   return { url: `nats://${address}`, ended, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
-function writeConfig({
-  storeDir,
-  port = 0,
-  host = '127.0.0.1',
-  maxFileStore = WITHOUT_LIMIT,
-}: NatsServerOptions): string {
+function writeConfig({ storeDir, port = 0, host = '127.0.0.1', maxFileStore }: NatsServerOptions): string {
   const config = join(storeDir, 'nats-server.conf');
   try {
     mkdirSync(storeDir, { recursive: true });
-    writeFileSync(
-      config,
-      [
-        `listen: "${host}:${port === 0 ? -1 : port}"`,
-        `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
-        'max_pending: 256MB',
-        `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB }`,
-        `ports_file_dir: "${storeDir}"`,
-      ].join('\n'),
-    );
+    writeFileSync(config, natsServerConfig({ storeDir, host, port, maxFileStore }));
     return config;
   } catch (error) {
     throw new AtelierError(

@@ -14,7 +14,6 @@ import {
   type RunningService,
 } from '@atelier/mesh';
 import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
-import { readdirSync } from 'node:fs';
 
 /** What the handler does with its message. */
 let act: (signal: AbortSignal) => Promise<Outcome>;
@@ -67,10 +66,9 @@ describe('a worker', () => {
       throughOutage(
         async () => void (await service.mesh.js.publish('events.x', Buffer.alloc(1), { timeout: 1000 })),
       ).then(() => retryLater(0, 'stops'));
-    const pid = Number(/\d+/.exec(readdirSync(test_.storeDir).find((name) => name.endsWith('.ports'))!)![0]);
     const original = act;
     act = async (signal) => {
-      process.kill(pid, 'SIGSTOP');
+      test_.signalNats('SIGSTOP');
       return original(signal);
     };
     await ask();
@@ -80,7 +78,7 @@ describe('a worker', () => {
       await service.stop();
       expect(Date.now() - asked).toBeLessThan(25_000);
     } finally {
-      process.kill(pid, 'SIGCONT');
+      test_.signalNats('SIGCONT');
     }
   });
 });

@@ -1,7 +1,6 @@
 import { AtelierError, StoreReply, subjects } from '@atelier/contracts';
 import { isPermanent, isStoreFull, meshHealth, orStoreFull, StoreFull, throughOutage } from '@atelier/mesh';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { readdirSync } from 'node:fs';
 import { NatsError } from 'nats';
 
 const MiB = 1024 ** 2;
@@ -84,9 +83,8 @@ describe('the room of a store', () => {
   });
 
   test('a server that is stopped: health is told within two seconds', async () => {
-    const pid = Number(/\d+/.exec(readdirSync(test_.storeDir).find((name) => name.endsWith('.ports'))!)![0]);
     expect(await meshHealth(test_.mesh)).toMatchObject({ connected: true });
-    process.kill(pid, 'SIGSTOP');
+    test_.signalNats('SIGSTOP');
     try {
       const asked = Date.now();
       expect(await meshHealth(test_.mesh)).toMatchObject({
@@ -95,7 +93,7 @@ describe('the room of a store', () => {
       });
       expect(Date.now() - asked).toBeLessThan(2000);
     } finally {
-      process.kill(pid, 'SIGCONT');
+      test_.signalNats('SIGCONT');
     }
   });
 });

@@ -1,10 +1,10 @@
 // What the facades of the public header know of a Device: its ops, and how to run one program on them.
 #pragma once
 #include "atelier/engine.h"
+#include "memory/arena.h"
 #include "ops/ops.h"
 #include "planning/device_profile.h"
-#include "tensor/arena.h"
-#include "tensor/program.h"
+#include "program/program.h"
 #include <mutex>
 
 namespace atelier {

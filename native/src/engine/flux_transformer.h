@@ -1,9 +1,9 @@
 // What trainers and samplers know of a FluxTransformer.
 #pragma once
 #include "engine/device.h"
+#include "memory/placed_units.h"
 #include "models/flux/inputs.h"
 #include "models/flux/weights.h"
-#include "ops/placed_units.h"
 
 namespace atelier {
 

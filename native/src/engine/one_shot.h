@@ -2,7 +2,7 @@
 // their shapes change from call to call, and memory held between calls would be memory the trainer lacks.
 #pragma once
 #include "engine/device.h"
-#include "tensor/transfer.h"
+#include "memory/transfer.h"
 
 namespace atelier {
 

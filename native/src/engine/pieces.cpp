@@ -3,7 +3,7 @@
 #include "engine/one_shot.h"
 #include "formats/text.h"
 #include "formats/weight_source.h"
-#include "ops/constants.h"
+#include "memory/constants.h"
 #include "quant/dynamic_map.h"
 #include "quant/nf4.h"
 

@@ -1,10 +1,10 @@
 #include "base/error.h"
+#include "base/philox.h"
 #include "engine/flux_transformer.h"
 #include "engine/one_shot.h"
 #include "sampling/adapted_layers.h"
 #include "sampling/denoise_programs.h"
 #include "sampling/sigmas.h"
-#include "training/philox.h"
 #include <cmath>
 #include <memory>
 

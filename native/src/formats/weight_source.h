@@ -3,7 +3,7 @@
 // name, shape, type and finite values; every error names the file and the tensor.
 #pragma once
 #include "formats/safetensors.h"
-#include "quant/weight.h"
+#include "tensor/weight.h"
 #include <functional>
 #include <memory>
 #include <set>

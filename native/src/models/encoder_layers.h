@@ -2,9 +2,9 @@
 // Layers must outlive the program.
 #pragma once
 #include "formats/tensor_reader.h"
+#include "memory/placed_units.h"
 #include "ops/ops.h"
-#include "ops/placed_units.h"
-#include "tensor/program.h"
+#include "program/program.h"
 
 namespace atelier {
 

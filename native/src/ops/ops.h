@@ -11,10 +11,10 @@
 // the other. Rows of modulation, statistics, tables, low-rank matrices, latents, the loss, optimizer states and text encoders are always f32.
 // Sums are fp32 everywhere.
 #pragma once
-#include "ops/memory.h"
-#include "ops/widener.h"
-#include "quant/weight.h"
+#include "memory/memory.h"
+#include "memory/widener.h"
 #include "tensor/view.h"
+#include "tensor/weight.h"
 #include <cstdint>
 
 namespace atelier {

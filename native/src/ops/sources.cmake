@@ -1,7 +1,4 @@
 target_sources(atelier PRIVATE
-  src/ops/constants.cpp
-  src/ops/host_memory.cpp
-  src/ops/placed_units.cpp
   src/ops/cpu/cpu_ops.cpp
   src/ops/cpu/ops_portable.cpp
 )

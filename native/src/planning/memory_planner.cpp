@@ -1,7 +1,7 @@
 #include "planning/memory_planner.h"
 #include "base/error.h"
-#include "planning/residence.h"
-#include "planning/stream_schedule.h"
+#include "memory/residence.h"
+#include "memory/stream_schedule.h"
 #include "planning/widening.h"
 #include <algorithm>
 #include <functional>

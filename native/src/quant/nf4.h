@@ -1,7 +1,7 @@
 // NF4 as bitsandbytes stores it (QLoRA, Dettmers et al. 2023): blocks of 64 along the flattened tensor, first element in the high nibble,
 // absmax per block; optionally absmax itself in 8 bits ("double quantisation").
 #pragma once
-#include "quant/weight.h"
+#include "tensor/weight.h"
 #include <span>
 #include <vector>
 

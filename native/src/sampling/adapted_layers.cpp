@@ -1,6 +1,6 @@
 #include "sampling/adapted_layers.h"
 #include "base/error.h"
-#include "tensor/transfer.h"
+#include "memory/transfer.h"
 #include <algorithm>
 #include <cmath>
 

@@ -1,8 +1,8 @@
 // The transformer's layers with adapters on them: as low-rank branches beside the base, or merged into copies of the linears they touch.
 #pragma once
+#include "memory/arena.h"
+#include "memory/constants.h"
 #include "models/flux/weights.h"
-#include "ops/constants.h"
-#include "tensor/arena.h"
 #include <deque>
 #include <memory>
 

@@ -1,5 +1,5 @@
 #include "sampling/denoise_programs.h"
-#include "tensor/transfer.h"
+#include "memory/transfer.h"
 #include <algorithm>
 
 namespace atelier {

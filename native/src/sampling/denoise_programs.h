@@ -1,9 +1,9 @@
 // A picture as two recorded programs: the conditioning of all steps at once (modulation depends on sigma, guidance and pooled text alone), then
 // one denoising step, run once a sigma.
 #pragma once
+#include "memory/placed_units.h"
 #include "models/flux/inputs.h"
 #include "models/flux/pass.h"
-#include "ops/placed_units.h"
 #include <memory>
 
 namespace atelier {

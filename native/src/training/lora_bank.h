@@ -1,7 +1,7 @@
 // The trained adapter: low-rank weights, their gradients and the optimizer's states in one block of memory, reserved once.
 #pragma once
+#include "memory/arena.h"
 #include "models/flux/layers.h"
-#include "tensor/arena.h"
 #include "training/adam_state.h"
 
 namespace atelier {

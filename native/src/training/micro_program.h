@@ -1,9 +1,9 @@
 // Micro-steps of one picture shape as a recorded program: noise each sample's latents, predict, measure, and carry the gradient back to the
 // low-rank branches. Several samples pass the blocks together, each as if it were alone.
 #pragma once
+#include "memory/placed_units.h"
 #include "models/flux/inputs.h"
 #include "models/flux/pass.h"
-#include "ops/placed_units.h"
 #include <deque>
 
 namespace atelier {

@@ -10,7 +10,7 @@ add_library(atelier_emulated_cuda STATIC ops/emulated_cuda.cpp ops/host_facing.c
 target_include_directories(atelier_emulated_cuda PUBLIC ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src ops/emulator)
 target_compile_definitions(atelier_emulated_cuda PUBLIC ATELIER_CUDA_EMULATED ATELIER_CUDA_NS=cuda_emulated)
 target_link_libraries(atelier_emulated_cuda PUBLIC atelier ${CMAKE_DL_LIBS})
-foreach(name matrix_ops_test block_ops_test vae_ops_test emulated_kernels_test cuda_memory_test parking_test)
+foreach(name matrix_ops_test block_ops_test vae_ops_test emulated_kernels_test cuda_memory_test)
   atelier_test(${name} ops/${name}.cpp)
   target_link_libraries(${name} PRIVATE atelier_emulated_cuda)
 endforeach()

@@ -2,9 +2,9 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include "memory/transfer.h"
 #include "ops/backends.h"
 #include "support.h"
-#include "tensor/transfer.h"
 
 using namespace atelier;
 using namespace atelier::test;

@@ -1,3 +1,1 @@
-foreach(subject program memory_planner stream_schedule)
-  atelier_test(${subject}_test ${CMAKE_CURRENT_LIST_DIR}/${subject}_test.cpp)
-endforeach()
+atelier_test(memory_planner_test ${CMAKE_CURRENT_LIST_DIR}/memory_planner_test.cpp)

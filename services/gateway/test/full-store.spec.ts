@@ -1,7 +1,6 @@
 import { StoreReply, streams, subjects } from '@atelier/contracts';
 import { TensorStore } from '@atelier/store';
 import { startServiceProcess } from '@atelier/testing';
-import { readdirSync } from 'node:fs';
 import { adapterBytes } from './adapter-bytes';
 import { form, postJson, startGateway, type TestGateway } from './harness';
 
@@ -135,8 +134,7 @@ describe('a store of which nobody tells anything', () => {
   });
 
   test('a nats-server that is stopped: /healthz says so within two seconds', async () => {
-    const pid = Number(/\d+/.exec(readdirSync(gateway.storeDir).find((name) => name.endsWith('.ports'))!)![0]);
-    process.kill(pid, 'SIGSTOP');
+    gateway.signalNats('SIGSTOP');
     try {
       const asked = Date.now();
       const health = await fetch(`${gateway.url}/healthz`);
@@ -148,7 +146,7 @@ describe('a store of which nobody tells anything', () => {
         reason: expect.stringContaining('no answer in 1500 ms'),
       });
     } finally {
-      process.kill(pid, 'SIGCONT');
+      gateway.signalNats('SIGCONT');
     }
   });
 });

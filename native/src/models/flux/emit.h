@@ -2,7 +2,7 @@
 #pragma once
 #include "models/flux/layers.h"
 #include "ops/ops.h"
-#include "tensor/program.h"
+#include "program/program.h"
 
 namespace atelier {
 

@@ -2,9 +2,9 @@
 // low-rank branches to whoever trains or applies them. A copy of FluxLayers is cheap, so each trainer and sampler binds its own.
 #pragma once
 #include "atelier/engine.h"
-#include "ops/constants.h"
-#include "quant/weight.h"
+#include "memory/constants.h"
 #include "tensor/view.h"
+#include "tensor/weight.h"
 #include <string>
 #include <vector>
 

@@ -9,8 +9,8 @@
 #include "models/flux/emit.h"
 #include "models/flux/tables.h"
 #include "planning/memory_choice.h"
-#include "tensor/parking.h"
-#include "tensor/unit_stream.h"
+#include "program/parking.h"
+#include "program/unit_stream.h"
 #include <array>
 #include <span>
 

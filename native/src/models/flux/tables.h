@@ -1,7 +1,7 @@
 // What programs over the transformer read beside its weights, for one shape: rotary tables, and a modulation that changes nothing.
 #pragma once
+#include "memory/constants.h"
 #include "models/flux/rope.h"
-#include "ops/constants.h"
 
 namespace atelier {
 

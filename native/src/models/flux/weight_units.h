@@ -1,10 +1,10 @@
 // The transformer's weights in the units that a memory plan decides about: each modulation linear of a block, which only forward reads, then
 // each block's other linears. Embedders, norm_out, proj_out and the head norms always stay on the device.
 #pragma once
+#include "memory/placed_units.h"
 #include "models/flux/layers.h"
-#include "ops/placed_units.h"
 #include "planning/memory_choice.h"
-#include "tensor/unit_stream.h"
+#include "program/unit_stream.h"
 #include <algorithm>
 
 namespace atelier {

@@ -1,9 +1,9 @@
 #include "models/flux/weights.h"
 #include "base/half.h"
+#include "base/philox.h"
 #include "base/thread_pool.h"
 #include "formats/config.h"
 #include "models/flux/weight_cache.h"
-#include "training/philox.h"
 #include <atomic>
 #include <cstring>
 #include <exception>

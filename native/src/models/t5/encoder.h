@@ -3,7 +3,7 @@
 #pragma once
 #include "formats/config.h"
 #include "models/encoder_layers.h"
-#include "tensor/unit_stream.h"
+#include "program/unit_stream.h"
 
 namespace atelier::t5 {
 

@@ -1,7 +1,7 @@
 // A card's memory, and the streams that work on it: one for the ops, and for transfers beside them one in each direction, which a bus serves at once.
 #pragma once
+#include "memory/memory.h"
 #include "ops/cuda/device.h"
-#include "ops/memory.h"
 #include <string>
 
 namespace atelier::ATELIER_CUDA_NS {

@@ -1,5 +1,5 @@
 #include "ops/cuda/nf4_widener.h"
-#include "ops/constants.h"
+#include "memory/constants.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 

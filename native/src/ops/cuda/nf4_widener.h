@@ -1,8 +1,8 @@
 // NF4 weights of the host as dense bf16 on the card, by the kernel that makes a product's slabs.
 #pragma once
+#include "memory/widener.h"
 #include "ops/cuda/cuda_memory.h"
 #include "ops/cuda/workspace.h"
-#include "ops/widener.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 

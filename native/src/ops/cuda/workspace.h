@@ -1,7 +1,7 @@
 // The backend's fixed memory on the card, reserved once and counted in every plan.
 #pragma once
+#include "memory/memory.h"
 #include "ops/cuda/kernels.h"
-#include "ops/memory.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 
