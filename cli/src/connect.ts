@@ -44,7 +44,7 @@ async function startFor({ settings, out, interrupt }: Context): Promise<LocalMes
   out.note('starting Atelier for this command');
   return LocalMesh.start({
     settings: { ...settings, httpPort: 0, natsPort: 0 }, // nobody was told of a port
-    say: (text) => /ended/.test(text) && out.note(text),
+    say: (text) => !/ ready( |$)/.test(text) && out.note(text),
     onLog: ({ service, text, important }) => important && out.note(`${service}: ${text}`),
     signal: interrupt.signal,
   });

@@ -1,5 +1,6 @@
 import { AtelierError, ERROR_CODES, type ErrorCode } from '@atelier/contracts';
 import { exitCode, type ExitCode } from './exit-codes';
+import { isOutOfHandles, NO_HANDLES } from './no-handles';
 
 /** What a command says. Results go to stdout, everything on the way to stderr; with --json stdout has one JSON object a line and nothing else. */
 export class Output {
@@ -42,7 +43,9 @@ function asAtelierError(error: unknown): AtelierError {
   const { code, path, message, syscall } = error as NodeJS.ErrnoException;
   if (ERROR_CODES.includes(code as ErrorCode)) return new AtelierError(code as ErrorCode, message);
   if (code === 'ENOSPC') return new AtelierError('RESOURCE_EXHAUSTED', `the disk is full${path ? ` at ${path}` : ''}: make room, then try again`);
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: permission denied. Choose a place this user may use`);
+  if (isOutOfHandles(error)) return new AtelierError('RESOURCE_EXHAUSTED', NO_HANDLES);
+  if (code === 'EROFS') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: its file system is read-only. Choose a place that can be written`);
+  if (code === 'EACCES' || code === 'EPERM') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: permission denied. Choose a place this user may use`);
   if (code === 'ENOENT' && path) return new AtelierError('INVALID_ARGUMENT', `${path} does not exist`);
   return new AtelierError('INTERNAL', message ?? String(error));
 }

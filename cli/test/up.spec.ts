@@ -95,6 +95,19 @@ describe('atelier up', () => {
     await expect(AtelierClient.connect(up.nats)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
+  test('asked to end while nats-server does not answer, it ends all of it within its grace, and nats-server too', async () => {
+    const run = start();
+    const up = await ready(run);
+    const ports = readdirSync(join(folder, 'nats')).find((name) => name.endsWith('.ports'))!;
+    const nats = Number(/\d+/.exec(ports)![0]);
+    process.kill(nats, 'SIGSTOP');
+    const asked = Date.now();
+    expect(await end(run, 'SIGTERM')).toBe(0);
+    expect(Date.now() - asked).toBeLessThan(60_000);
+    expect([...Object.values(up.services), nats].filter(isAlive)).toEqual([]);
+    expect(readFileSync(join(folder, 'logs', 'nats-server.log'), 'utf8')).toContain('Server is ready');
+  });
+
   test('a terminal that is closed ends everything in order', async () => {
     const run = start();
     const up = await ready(run);

@@ -1,4 +1,4 @@
-import { preempted, runStatus, toDate } from '@atelier/client';
+import { preempted, runStatus, toDate, waitsFor } from '@atelier/client';
 import { trainOptionsJson, type Run } from '@atelier/contracts';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
@@ -42,11 +42,13 @@ function list(context: Context): Promise<void> {
 function show(context: Context, _flags: object, key: string): Promise<void> {
   const { out } = context;
   return withClient(context, {}, async (client) => {
-    const run = await client.run(key);
-    out.object(view(run));
+    const [run, store] = await Promise.all([client.run(key), client.store().catch(() => undefined)]);
+    const waiting = waitsFor(run, store);
+    out.object({ ...view(run), waits_for: waiting || null });
     out.line(`run        ${run.id}`);
     out.line(`adapter    ${run.name}`);
     out.line(`status     ${statusOf(run)}${run.error ? `: ${run.error}` : ''}`);
+    if (waiting) out.line(`waits for  room: ${waiting}`);
     out.line(`step       ${run.step} of ${trainOptionsJson(run.options).total_steps}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`);
     if (run.attempts > 1) {
       out.line(`attempts   ${run.attempts} since its training state was last saved: its trainer crashed or failed`);

@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { AtelierClient } from '@atelier/client';
 import { Engine } from '@atelier/engine';
+import { describeStore, isFull } from '@atelier/mesh';
 import { meshUrl } from '../connect';
 import { DataFolder } from '../local/data-folder';
 import { freePort } from '../local/ports';
@@ -120,6 +121,11 @@ async function checkMesh(settings: Settings): Promise<Finding> {
   if (!client) return { state: settings.natsUrl ? 'fail' : 'warn', text: settings.natsUrl ? `nothing answers at ${url}: start it, or correct ATELIER_NATS_URL` : 'not running: start it with "atelier up"' };
   try {
     const states = await client.status();
+    const store = await client.store();
+    if (isFull(store)) {
+      const remedy = 'Free space on its disk, or delete what is no longer needed';
+      return { state: 'fail', text: `${url}: the store is full: ${describeStore(store)}. ${remedy}` };
+    }
     const absent = states.filter(({ ready }) => !ready).map(({ service, running, detail }) => `${service} (${running ? detail || 'not ready' : 'not running'})`);
     return absent.length > 0 ? { state: 'warn', text: `${url}: ${absent.join(', ')}` } : { state: 'ok', text: `${url}: all services are ready` };
   } finally {

@@ -13,7 +13,7 @@ export async function upload({ out, interrupt }: Context, client: AtelierClient,
   }
   const bar = new Progress(out, { label: 'upload', total: local.bytes, format: bytes });
   try {
-    const dataset = await client.createDataset({ ...input, files: uploads(local.files, interrupt.signal) }, (progress) =>
+    const dataset = await client.createDataset({ ...input, bytes: local.bytes, files: uploads(local.files, interrupt.signal) }, (progress) =>
       bar.update(progress.bytes, { details: `${progress.files}/${local.files.length} files` }));
     bar.update(local.bytes, { details: `${local.files.length}/${local.files.length} files` });
     out.object({ type: 'uploaded', dataset: dataset.id, name: dataset.name, files: local.files.length, bytes: local.bytes });

@@ -1,6 +1,9 @@
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { AtelierError } from '@atelier/contracts';
 import { isLocked } from '@atelier/mesh';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { isOutOfHandles, NO_HANDLES } from '../no-handles';
 
 /** What is running on a data folder, as others on this machine find it. */
 export interface Running {
@@ -23,8 +26,16 @@ export class DataFolder {
     this.state = join(path, 'up.json');
   }
 
+  /** Makes it, and sees that it can be written: what starts on it would each fail with a riddle of its own. */
   create(): void {
-    mkdirSync(this.logs, { recursive: true });
+    const trial = join(this.nats, 'trial');
+    try {
+      for (const folder of [this.logs, this.nats]) makeFolder(folder);
+      writeFileSync(trial, 'can this folder be written?');
+    } catch (error) {
+      throw unusable(this.path, error as NodeJS.ErrnoException);
+    }
+    rmSync(trial, { force: true });
   }
 
   announce(running: Running): void {
@@ -43,5 +54,40 @@ export class DataFolder {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** As mkdir -p. Node's own says ENOENT where the file system is read-only. */
+function makeFolder(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error; // else someone else was as quick
+  }
+}
+
+const OTHER_FOLDER = 'or choose another folder with --data or ATELIER_DATA';
+
+function unusable(path: string, error: NodeJS.ErrnoException): AtelierError {
+  const { code, message } = error;
+  const refuse = (why: string, errorCode: 'FAILED_PRECONDITION' | 'RESOURCE_EXHAUSTED' = 'FAILED_PRECONDITION'): AtelierError =>
+    new AtelierError(errorCode, `the data folder ${path} cannot be used: ${why}`);
+  if (isOutOfHandles(error)) return refuse(NO_HANDLES, 'RESOURCE_EXHAUSTED');
+  switch (code) {
+    case 'EROFS':
+      return refuse(`its file system is read-only. Mount it for writing, ${OTHER_FOLDER}`);
+    case 'EACCES':
+    case 'EPERM':
+      return refuse(`user ${userInfo().username} may not write there. Make it that user's (chown), ${OTHER_FOLDER}`);
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return refuse(`its disk is full. Free space there, ${OTHER_FOLDER}`, 'RESOURCE_EXHAUSTED');
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return refuse(`a part of that path is a file. Take it away, ${OTHER_FOLDER}`);
+    default:
+      return refuse(`${message}. Mend that, ${OTHER_FOLDER}`);
   }
 }

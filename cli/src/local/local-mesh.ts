@@ -1,15 +1,18 @@
 import { AtelierClient } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
 import { takeLock, type Lock } from '@atelier/mesh';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openModel } from '../open-model';
 import type { Settings } from '../settings';
 import { DataFolder } from './data-folder';
+import { LogFile } from './log-file';
 import { LocalNats } from './nats';
 import { freePort, httpUrl } from './ports';
 import { ServiceLog, type LogLine } from './service-log';
 import { ServiceProcess } from './service-process';
 import { servicePrograms } from './service-set';
+import { StoreKeeper } from './store-keeper';
 
 export interface LocalMeshOptions {
   settings: Settings;
@@ -24,6 +27,7 @@ export interface LocalMeshOptions {
 export class LocalMesh {
   private readonly services: ServiceProcess[] = [];
   private nats?: LocalNats;
+  private keeper?: StoreKeeper;
   private lock?: Lock;
   private stopped?: Promise<void>;
   natsUrl = '';
@@ -76,8 +80,7 @@ export class LocalMesh {
       throw new AtelierError('FAILED_PRECONDITION', `port ${settings.httpPort} of ${settings.httpHost} is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)`);
     }
     if (settings.natsUrl === undefined) {
-      this.nats = await LocalNats.start(this.folder.nats, settings.natsPort, (how) => say(`nats-server ended unasked (${how}); it is started again`));
-      say(`nats-server    ready  ${this.nats.url}`);
+      await this.startNats(settings.natsPort);
     }
     this.natsUrl = settings.natsUrl ?? this.nats!.url;
     this.gatewayUrl = httpUrl(settings.httpHost, httpPort);
@@ -94,6 +97,20 @@ export class LocalMesh {
       await client.close();
     }
     this.folder.announce({ pid: process.pid, natsUrl: this.natsUrl, gatewayUrl: this.gatewayUrl });
+  }
+
+  private async startNats(port: number): Promise<void> {
+    const { say } = this.options;
+    const log = new LogFile(join(this.folder.logs, 'nats-server.log'), say);
+    const onEnd = (how: string): void => say(`nats-server ended unasked (${how}); it is started again. Its log: ${log.path}`);
+    try {
+      this.nats = await LocalNats.start(this.folder.nats, { port, onEnd, log });
+    } catch (error) {
+      if (!(error instanceof AtelierError)) throw error;
+      throw new AtelierError(error.code, `${error.message}. Its log: ${log.path}`, error.details, { cause: error });
+    }
+    say(`nats-server    ready  ${this.nats.url}`);
+    this.keeper = await StoreKeeper.start(this.nats, (text) => say(`${text}. nats-server's log: ${log.path}`));
   }
 
   private async untilReady(client: AtelierClient): Promise<void> {
@@ -120,6 +137,7 @@ export class LocalMesh {
   private async end(): Promise<void> {
     if (this.lock) this.folder.withdraw();
     await Promise.all(this.services.map((service) => service.stop()));
+    await this.keeper?.stop();
     await this.nats?.stop();
     this.lock?.release();
   }

@@ -21,7 +21,7 @@ describe('nats-server of a data folder', () => {
 
   test('killed, it is started again at the same address with what was on its disk', async () => {
     const ends: string[] = [];
-    const nats = await LocalNats.start(store, 0, (how) => ends.push(how));
+    const nats = await LocalNats.start(store, { port: 0, onEnd: (how) => ends.push(how) });
     const keep = async (mesh: Mesh): Promise<void> => {
       await (await mesh.js.views.kv('kept', { history: 1 })).put('key', 'value');
       await mesh.close();
@@ -42,9 +42,9 @@ describe('nats-server of a data folder', () => {
 
   test('a port that another process has is left to it', async () => {
     const other = mkdtempSync(join(tmpdir(), 'atelier-nats-'));
-    const first = await LocalNats.start(other, 0, () => undefined);
+    const first = await LocalNats.start(other, { port: 0, onEnd: () => undefined });
     const port = Number(new URL(first.url).port);
-    const second = await LocalNats.start(store, port, () => undefined);
+    const second = await LocalNats.start(store, { port, onEnd: () => undefined });
     try {
       expect(Number(new URL(second.url).port)).not.toBe(port);
       for (const { url } of [first, second]) await (await Mesh.connect({ url, name: 'test' })).close();
@@ -57,7 +57,7 @@ describe('nats-server of a data folder', () => {
   test('one that a killed launcher left on the store is ended first', async () => {
     const orphan = await startNatsServer({ storeDir: store });
     const orphanPid = pidIn(store);
-    const nats = await LocalNats.start(store, 0, () => undefined);
+    const nats = await LocalNats.start(store, { port: 0, onEnd: () => undefined });
     try {
       expect(isAlive(orphanPid)).toBe(false);
       await orphan.ended;

@@ -1,7 +1,6 @@
-import { createWriteStream, existsSync, renameSync, statSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { LogFile } from './log-file';
 
-const ROTATE_BYTES = 16 * 1024 * 1024;
 const WARN = 40;
 
 export interface LogLine {
@@ -13,7 +12,7 @@ export interface LogLine {
 
 /** What a service writes: into a file of its own, as it comes, and line by line to whoever listens. */
 export class ServiceLog {
-  private readonly file: WriteStream;
+  private readonly file: LogFile;
   private rest = '';
   /** The last lines, for the story of why it ended. */
   private readonly recent: string[] = [];
@@ -23,10 +22,7 @@ export class ServiceLog {
     private readonly service: string,
     private readonly onLine: (line: LogLine) => void,
   ) {
-    const path = join(folder, `${service}.log`);
-    if (existsSync(path) && statSync(path).size > ROTATE_BYTES) renameSync(path, `${path}.old`);
-    this.file = createWriteStream(path, { flags: 'a' });
-    this.file.on('error', (error) => onLine({ service, text: `its log cannot be written: ${error.message}`, important: true }));
+    this.file = new LogFile(join(folder, `${service}.log`), (text) => onLine({ service, text, important: true }));
   }
 
   write(chunk: string): void {

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
+import { isOutOfHandles, NO_HANDLES } from '../no-handles';
 import type { ServiceLog } from './service-log';
 
 const FIRST_DELAY_MS = 500;
@@ -54,14 +55,20 @@ export class ServiceProcess {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => log.write(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => log.write(text));
     this.exited = new Promise((resolve) => {
+      let over = false;
+      const end = (how: string): void => {
+        if (over) return;
+        over = true;
+        resolve();
+        if (!this.stopping) this.restart(how, Date.now() - born);
+      };
       child.once('error', (error) => {
-        log.write(`${error.message}\n`);
-        resolve();
+        const why = isOutOfHandles(error) ? NO_HANDLES : error.message;
+        log.write(`${why}\n`);
+        // it was never there, for want of memory or of handles: nothing else will tell
+        if (child.pid === undefined) end(why);
       });
-      child.once('close', (code, signal) => {
-        resolve();
-        if (!this.stopping) this.restart(signal ?? `code ${code}`, Date.now() - born);
-      });
+      child.once('close', (code, signal) => end(signal ?? `code ${code}`));
     });
   }
 

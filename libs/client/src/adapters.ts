@@ -18,13 +18,18 @@ export async function adapterFile({ adapters }: Connection, name: string): Promi
   return adapters.stream(await adapters.find(name));
 }
 
-/** Takes in a LoRA made elsewhere (diffusers or kohya keys). A name that is taken is refused unless `replace` says otherwise. */
+/**
+ * Takes in a LoRA made elsewhere (diffusers or kohya keys). A name that is taken is refused unless `replace` says
+ * otherwise. Throws StoreFull.
+ */
 export async function importAdapter(
-  { adapters }: Connection,
+  { adapters, mesh }: Connection,
   name: string,
   bytes: Uint8Array,
   options: { replace?: boolean } = {},
 ): Promise<AdapterInfo> {
   checkName('adapter name', name);
-  return adapters.put({ name, ...describeAdapter(name, bytes) }, bytes, options);
+  const facts = { name, ...describeAdapter(name, bytes) };
+  await mesh.room.require(bytes.byteLength, 'new work');
+  return adapters.put(facts, bytes, options);
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { AdapterInfo, Dataset, Generation, MemoryPlan, Run } from '@atelier/contracts';
-import { Mesh } from '@atelier/mesh';
+import { Mesh, type StoreState } from '@atelier/mesh';
 import * as adapters from './adapters';
 import { Connection } from './connection';
 import * as datasets from './datasets';
@@ -96,6 +96,15 @@ export class AtelierClient {
   }
   image(name: string): Promise<Readable> {
     return generations.pictureFile(this.connection, name);
+  }
+
+  /** How much more the store takes. */
+  store(): Promise<StoreState> {
+    return this.mesh.room.look();
+  }
+  /** Throws StoreFull where the store has no room for so many bytes of something new. */
+  requireRoom(bytes: number): Promise<void> {
+    return this.mesh.room.require(bytes, 'new work');
   }
 
   /** Every service and whether it is up. */

@@ -24,6 +24,10 @@ export type DatasetInput = z.input<typeof datasetSchema>;
 
 export interface DatasetRequest extends DatasetInput {
   files: AsyncIterable<UploadFile> | Iterable<UploadFile>;
+  /**
+   * How much is about to come, where that is known: what the store has no room for is refused before any of it is sent.
+   */
+  bytes?: number;
 }
 
 /** Checks everything that can be known before the first byte of a file is taken. */
@@ -33,13 +37,16 @@ export function checkDataset(input: unknown): z.output<typeof datasetSchema> {
   return parsed.data;
 }
 
-/** Stores the files, then the data set, then the work; it resolves only when all three are on disk. */
+/**
+ * Stores the files, then the data set, then the work; it resolves only when all three are on disk. Throws StoreFull.
+ */
 export async function createDataset(
   connection: Connection,
-  { files, ...input }: DatasetRequest,
+  { files, bytes = 0, ...input }: DatasetRequest,
   onProgress?: (progress: UploadProgress) => void,
 ): Promise<Dataset> {
   const { name, trigger, ...transform } = checkDataset(input);
+  await connection.mesh.room.require(bytes, 'new work');
   const id = newId('dataset');
   const stored = await storeFiles(connection, `uploads/${id}`, files, onProgress);
   if (stored.length === 0) throw new AtelierError('INVALID_ARGUMENT', `data set ${name} has no files: choose pictures, a .zip, a .tar or a .parquet`);

@@ -26,7 +26,7 @@ export interface FinetuneRequest {
   replace?: boolean;
 }
 
-/** Writes the run, then its work; it resolves only when both are on disk. */
+/** Writes the run, then its work; it resolves only when both are on disk. Throws StoreFull. */
 export async function startFinetune(connection: Connection, request: FinetuneRequest): Promise<Run> {
   const options = trainOptionsMessage(checkedTrainOptions(request.options ?? {}));
   const dataset = await findDataset(connection, request.dataset);
@@ -38,6 +38,7 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
     throw new AtelierError('FAILED_PRECONDITION', what);
   }
   const name = await adapterName(connection, request, dataset.name);
+  await connection.mesh.room.require(0, 'new work');
   const id = newId('run');
   const run = Run.create({ id, name, datasetId: dataset.id, state: RunState.RUN_STATE_QUEUED, options, createdAt: timestamp() });
   await connection.runs.create(id, run);

@@ -27,11 +27,19 @@ export const generateSchema = z.strictObject({
 
 export type GenerateRequest = z.input<typeof generateSchema>;
 
-/** Queues pictures to be drawn; it resolves when the request is on disk. Without a seed one is drawn and told. */
+/** A picture as it is, which no format makes larger by much. */
+const BYTES_PER_PIXEL = 3;
+
+/**
+ * Queues pictures to be drawn; it resolves when the request is on disk. Without a seed one is drawn and told. Throws
+ * StoreFull.
+ */
 export async function generate(connection: Connection, request: GenerateRequest): Promise<Generation> {
   const parsed = generateSchema.safeParse(request);
   if (!parsed.success) throw invalidArgument('request', parsed.error);
   await Promise.all(parsed.data.adapters.map(({ name }) => findAdapter(connection, name)));
+  const { count, width, height } = parsed.data;
+  await connection.mesh.room.require(count * width * height * BYTES_PER_PIXEL, 'new work');
   const id = newId('gen');
   const seed = parsed.data.seed ?? Math.floor(Math.random() * 2 ** 32);
   const work = GenerateWork.create({ ...parsed.data, seed, id });

@@ -1,4 +1,5 @@
 import { DatasetState, GenerationState, RunState } from '@atelier/contracts';
+import { describeStore, isFull, type StoreState } from '@atelier/mesh';
 
 /** Enum value → its name in the words people see: RUN_STATE_TRAINING → "training". */
 function word(names: Record<number, string>, prefix: string, value: number): string {
@@ -26,6 +27,15 @@ export function isDatasetOver({ state }: { state?: DatasetState | null }): boole
 
 export function isRunOver({ state }: { state?: RunState | null }): boolean {
   return state === RunState.RUN_STATE_FINISHED || state === RunState.RUN_STATE_FAILED || state === RunState.RUN_STATE_CANCELLED;
+}
+
+/**
+ * Why a run that is not over does not come on just now, in words for people; empty where nothing is known to hold it
+ * up.
+ */
+export function waitsFor(run: { state?: RunState | null }, store: StoreState | undefined): string {
+  if (!store || !isFull(store) || isRunOver(run)) return '';
+  return `the store is full: ${describeStore(store)}. The run keeps its state and goes on when there is room`;
 }
 
 export function isGenerationOver({ state }: { state?: GenerationState | null }): boolean {

@@ -44,10 +44,10 @@ export async function storeFiles(
       const entry = { name, blob, size };
       stored.push(entry);
       if (data instanceof Uint8Array) {
-        await blobs.put(buckets.blobs.pictures, blob, data);
+        await blobs.put(buckets.blobs.pictures, blob, data, {}, 'new work');
         count(data.byteLength);
       } else {
-        await blobs.put(buckets.blobs.pictures, blob, counted(data, count));
+        await blobs.put(buckets.blobs.pictures, blob, counted(data, count), {}, 'new work');
       }
       entry.size = size;
     }

@@ -1,5 +1,6 @@
 import { AtelierError } from '@atelier/contracts';
 import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { StoreRoom } from './store-room';
 
 export interface MeshConfig {
   /** nats://host:port, or several separated by commas. */
@@ -10,6 +11,8 @@ export interface MeshConfig {
 
 /** One connection to the mesh and what is made of it. It reconnects for ever: streams are on disk, nothing is lost meanwhile. */
 export class Mesh {
+  /** What the store behind it still takes. */
+  readonly room: StoreRoom;
   private lost = 0;
 
   private constructor(
@@ -17,6 +20,7 @@ export class Mesh {
     readonly js: JetStreamClient,
     readonly jsm: JetStreamManager,
   ) {
+    this.room = new StoreRoom(nc, jsm);
     void this.watch();
   }
 

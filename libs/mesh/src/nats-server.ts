@@ -1,6 +1,6 @@
 import { AtelierError, MAX_MESSAGE_BYTES } from '@atelier/contracts';
-import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -8,7 +8,10 @@ export interface NatsServer {
   url: string;
   /** Resolves when the process is gone, with how it ended. */
   readonly ended: Promise<string>;
-  /** Lets it write what it has to disk and ends it. */
+  /**
+   * Lets it write what it has to disk and ends it; one that does not end by then (out of disk, 2.9 hangs for ever) is
+   * killed.
+   */
   stop(): Promise<void>;
   /** SIGKILL: for tests of what survives. */
   kill(): Promise<void>;
@@ -21,56 +24,119 @@ export interface NatsServerOptions {
   port?: number;
   host?: string;
   binary?: string;
+  /** Bytes beyond which it refuses to keep more, rather than meet the end of its disk. */
+  maxFileStore?: number;
+  /** What it logs, as it comes. */
+  onLog?: (text: string) => void;
+  /** How long `stop` waits. Default: ten seconds. */
+  stopMs?: number;
+  /** Gives up starting. */
+  signal?: AbortSignal;
 }
 
 /** What a nats-server needs to carry the mesh, as its configuration file. */
-export function natsServerConfig({ storeDir, host, port }: { storeDir: string; host: string; port: number }): string {
+export function natsServerConfig(options: {
+  storeDir: string;
+  host: string;
+  port: number;
+  maxFileStore?: number;
+}): string {
+  const { storeDir, host, port, maxFileStore = WITHOUT_LIMIT } = options;
   return [
     `listen: "${host}:${port === 0 ? -1 : port}"`,
     `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
     'max_pending: 256MB',
-    `jetstream { store_dir: "${storeDir}", max_file_store: 1TB, max_memory_store: 64MB }`,
+    `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB }`,
     `ports_file_dir: "${storeDir}"`,
   ].join('\n');
 }
 
-const STARTUP_MS = 15_000;
+/** It answers when it has read its store, and after a kill that is all of it. */
+const STARTUP_MS = 120_000;
+const STOP_MS = 10_000;
+const PORTS_MS = 500;
+/** By its log rather than by its ports file, for which a full disk has no room. */
+const LISTENS = /Listening for client connections on (\S+)/;
+const READY = /Server is ready/;
+const WITHOUT_LIMIT = 1024 ** 4;
 
 /** Starts nats-server with JetStream on local disk and waits until it answers. */
-export async function startNatsServer({ storeDir, port = 0, host = '127.0.0.1', binary = process.env['ATELIER_NATS_SERVER'] ?? 'nats-server' }: NatsServerOptions): Promise<NatsServer> {
-  mkdirSync(storeDir, { recursive: true });
-  const config = join(storeDir, 'nats-server.conf');
-  writeFileSync(config, natsServerConfig({ storeDir, host, port }));
+export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
+  const {
+    storeDir,
+    binary = process.env['ATELIER_NATS_SERVER'] ?? 'nats-server',
+    onLog,
+    stopMs = STOP_MS,
+    signal,
+  } = options;
+  const config = writeConfig(options);
   const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   let log = '';
-  child.stderr.on('data', (data: Buffer) => (log = (log + data.toString()).slice(-4000)));
+  let address: string | undefined;
+  child.stderr.on('data', (data: Buffer) => {
+    log = (log + data.toString()).slice(-4000);
+    if (READY.test(log)) address ??= LISTENS.exec(log)?.[1];
+    onLog?.(data.toString());
+  });
   const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it is not installed (Debian: apt-get install nats-server)' : error.message));
-    child.once('exit', (code, signal) => resolve(`it ended with ${signal ?? code}: ${log.trim().split('\n').slice(-3).join(' | ')}`));
+    child.once('error', (error) =>
+      resolve(
+        (error as NodeJS.ErrnoException).code === 'ENOENT'
+          ? 'it is not installed (Debian: apt-get install nats-server)'
+          : error.message,
+      ),
+    );
+    child.once('exit', (code, signal) =>
+      resolve(`it ended with ${signal ?? code}: ${log.trim().split('\n').slice(-3).join(' | ')}`),
+    );
   });
   let over: string | undefined;
   void ended.then((why) => (over = why));
-  const ports = join(storeDir, `nats-server_${child.pid}.ports`);
   const deadline = Date.now() + STARTUP_MS;
-  let url: string | undefined;
-  while (!url && over === undefined && Date.now() < deadline) {
-    await sleep(20);
-    try {
-      url = (JSON.parse(readFileSync(ports, 'utf8')) as { nats: string[] }).nats[0];
-    } catch {
-      // not written yet
-    }
-  }
-  if (!url) {
+  while (!address && over === undefined && !signal?.aborted && Date.now() < deadline) await sleep(20);
+  if (!address) {
     if (over === undefined) child.kill('SIGKILL');
-    throw new AtelierError('UNAVAILABLE', `nats-server did not start: ${over ?? `no answer in ${STARTUP_MS / 1000} s`}`);
+    throw new AtelierError(
+      'UNAVAILABLE',
+      `nats-server did not start: ${over ?? (signal?.aborted ? 'it was called off' : `no answer in ${STARTUP_MS / 1000} s`)}`,
+    );
   }
+  // By its name others find the process; it is written a moment after, where there is room for it.
+  const ports = join(storeDir, `nats-server_${child.pid}.ports`);
+  for (const until = Date.now() + PORTS_MS; !existsSync(ports) && over === undefined && Date.now() < until;)
+    await sleep(5);
   child.unref();
   (child.stderr as unknown as { unref(): void }).unref();
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    if (over === undefined) child.kill(signal);
-    await ended;
+    if (over === undefined) await endWithin(child, signal, ended, stopMs);
     rmSync(ports, { force: true });
   };
-  return { url, ended, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+  return { url: `nats://${address}`, ended, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+}
+
+function writeConfig({ storeDir, port = 0, host = '127.0.0.1', maxFileStore }: NatsServerOptions): string {
+  const config = join(storeDir, 'nats-server.conf');
+  try {
+    mkdirSync(storeDir, { recursive: true });
+    writeFileSync(config, natsServerConfig({ storeDir, host, port, maxFileStore }));
+    return config;
+  } catch (error) {
+    throw new AtelierError(
+      'UNAVAILABLE',
+      `nats-server did not start: ${(error as Error).message}`,
+      {},
+      { cause: error },
+    );
+  }
+}
+
+async function endWithin(
+  child: ChildProcess,
+  signal: NodeJS.Signals,
+  ended: Promise<string>,
+  ms: number,
+): Promise<void> {
+  child.kill(signal);
+  const hard = setTimeout(() => child.kill('SIGKILL'), ms);
+  await ended.finally(() => clearTimeout(hard));
 }

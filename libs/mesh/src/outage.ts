@@ -1,30 +1,49 @@
 import { ErrorCode, NatsError } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isStoreFull } from './store-full';
 
 export interface OutageOptions {
   signal?: AbortSignal;
   /** How long the mesh may be away before its error is passed on. Default: two minutes. */
   patienceMs?: number;
+  /** What a full store is: waited for as long as it takes, which is the default, or passed on at once. */
+  full?: 'wait' | 'pass on';
 }
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2000;
+const FULL_PAUSE_MS = 2000;
 
 /**
  * For long jobs, which a restart of nats-server should not cost: does what is asked of the mesh again until it answers. Only for what may
- * be done twice. Errors that are not the mesh's, refusals by JetStream itself, and a connection that we closed are passed on at once.
+ * be done twice. Errors that are not the mesh's, refusals by JetStream itself, and a connection that we closed are
+ * passed on at once. A full store is waited for without an end, since a person has to make room: the work is kept, and
+ * losing it would make none.
  */
-export async function throughOutage<T>(ask: () => Promise<T>, { signal, patienceMs = 120_000 }: OutageOptions = {}): Promise<T> {
+export async function throughOutage<T>(
+  ask: () => Promise<T>,
+  { signal, patienceMs = 120_000, full = 'wait' }: OutageOptions = {},
+): Promise<T> {
   const deadline = Date.now() + patienceMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
       return await ask();
     } catch (error) {
       signal?.throwIfAborted();
+      if (isStoreFull(error)) {
+        if (full === 'pass on') throw error;
+        await pauseFor(FULL_PAUSE_MS, signal);
+        continue;
+      }
       if (!isOutage(error) || Date.now() > deadline) throw error;
-      await sleep(pause, undefined, { signal }).catch(() => signal?.throwIfAborted()); // the sleep's own error would hide the signal's reason
+      await pauseFor(pause, signal);
     }
   }
+}
+
+async function pauseFor(ms: number, signal?: AbortSignal): Promise<void> {
+  // the sleep's own error would hide the signal's reason
+  await sleep(ms, undefined, { signal }).catch(() => signal?.throwIfAborted());
 }
 
 /**

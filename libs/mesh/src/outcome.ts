@@ -1,4 +1,5 @@
 import { AtelierError, type ErrorCode } from '@atelier/contracts';
+import { isStoreFull } from './store-full';
 
 /** What became of a message: a value that the handler chooses, not a side effect of throwing. */
 export type Outcome = Done | RetryLater | DeadLetterOutcome;
@@ -25,7 +26,10 @@ export const deadLetter = (reason: string, name = ''): DeadLetterOutcome => ({ k
 /** What may be otherwise at the next try. */
 const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CANCELLED', 'UNKNOWN', 'DEADLINE_EXCEEDED', 'ABORTED', 'UNAVAILABLE']);
 
-/** Whether the same work would fail the same way again: then its reason is told instead of trying. Errors that are not ours may pass. */
+/**
+ * Whether the same work would fail the same way again: then its reason is told instead of trying. Errors that are not
+ * ours, and a full store, may pass.
+ */
 export function isPermanent(error: unknown): error is AtelierError {
-  return error instanceof AtelierError && !PASSING.has(error.code);
+  return error instanceof AtelierError && !PASSING.has(error.code) && !isStoreFull(error);
 }

@@ -29,9 +29,23 @@ const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;
 /** `work.train` → `work-train`: consumer names may hold no dots. */
 export const consumerName = (subject: string): string => subject.replaceAll('.', '-');
 
+/**
+ * About 700 MB. Counted, since nats-server sets a limit in bytes aside at once: on a disk that has less, neither this
+ * stream nor any other could be made, nor be found again at the next start.
+ */
+const MOST_EVENTS = 2_000_000;
+
 const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
   { name: streams.WORK, subjects: ['work.>'], retention: RetentionPolicy.Workqueue, max_msg_size: MAX_MESSAGE_BYTES, duplicate_window: nanos(10 * MINUTE) },
-  { name: streams.EVENTS, subjects: ['events.>'], retention: RetentionPolicy.Limits, max_age: nanos(14 * 24 * 60 * MINUTE), max_bytes: 1024 ** 3, discard: DiscardPolicy.Old },
+  {
+    name: streams.EVENTS,
+    subjects: ['events.>'],
+    retention: RetentionPolicy.Limits,
+    max_age: nanos(14 * 24 * 60 * MINUTE),
+    max_bytes: -1,
+    max_msgs: MOST_EVENTS,
+    discard: DiscardPolicy.Old,
+  },
   { name: streams.TENSORS, subjects: ['tensors.>'], retention: RetentionPolicy.Limits, max_msgs_per_subject: 1, allow_direct: true, max_msg_size: MAX_MESSAGE_BYTES },
   { name: streams.DEAD, subjects: ['dead.>'], retention: RetentionPolicy.Limits, max_age: nanos(90 * 24 * 60 * MINUTE) },
 ];

@@ -2,6 +2,7 @@ import { Event, headers as names, type IEvent } from '@atelier/contracts';
 import { randomBytes } from 'node:crypto';
 import { headers, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
+import { orStoreFull } from './store-full';
 
 /** What a generated message class offers. */
 export interface MessageType<I, T = unknown> {
@@ -21,14 +22,19 @@ function messageHeaders(schema: string, msgId?: string): MsgHdrs {
 
 const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ?? 'Message'}`;
 
-/** Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message. */
+/**
+ * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message.
+ * Throws StoreFull.
+ */
 export async function publishWork<I, T>(mesh: Mesh, subject: string, type: MessageType<I, T>, message: I, options: { msgId: string }): Promise<void> {
-  await mesh.js.publish(subject, type.encode(message).finish(), { headers: messageHeaders(schemaOf(type as { name?: string }), options.msgId) });
+  const h = messageHeaders(schemaOf(type as { name?: string }), options.msgId);
+  await orStoreFull(() => mesh.js.publish(subject, type.encode(message).finish(), { headers: h }));
 }
 
-/** Tells what happened; it is in stream EVENTS when this resolves. The time is set here. */
+/** Tells what happened; it is in stream EVENTS when this resolves. The time is set here. Throws StoreFull. */
 export async function publishEvent(mesh: Mesh, subject: string, event: IEvent, options: { msgId?: string } = {}): Promise<void> {
   const now = Date.now();
   const timed = { ...event, time: { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 } };
-  await mesh.js.publish(subject, Event.encode(timed).finish(), { headers: messageHeaders('atelier.v1.Event', options.msgId) });
+  const h = messageHeaders('atelier.v1.Event', options.msgId);
+  await orStoreFull(() => mesh.js.publish(subject, Event.encode(timed).finish(), { headers: h }));
 }

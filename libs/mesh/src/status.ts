@@ -1,6 +1,12 @@
 import { StatusReply, StatusRequest, type IStatusReply } from '@atelier/contracts';
 import { Controller, Inject, Injectable, type Type } from '@nestjs/common';
+import { Mesh } from './mesh';
 import { Rpc } from './rpc';
+import { describeStore, isFull } from './store-room';
+import { within } from './within';
+
+/** Whoever asks waits little longer than this. */
+const STORE_MS = 1000;
 
 /** What a service says of itself when asked; a service sets it as it goes. */
 @Injectable()
@@ -13,11 +19,17 @@ export class ServiceStatus {
 export function statusController(name: string, version: string): Type {
   @Controller()
   class StatusController {
-    constructor(@Inject(ServiceStatus) private readonly status: ServiceStatus) {}
+    constructor(
+      @Inject(ServiceStatus) private readonly status: ServiceStatus,
+      @Inject(Mesh) private readonly mesh: Mesh,
+    ) {}
 
     @Rpc(name, 'status', StatusRequest, StatusReply)
-    answer(): IStatusReply {
-      return { service: name, version, ready: this.status.ready, detail: this.status.detail };
+    async answer(): Promise<IStatusReply> {
+      const store = await within(STORE_MS, 'the store', this.mesh.room.look()).catch(() => undefined);
+      const full = store && isFull(store) ? `the store is full: ${describeStore(store)}` : '';
+      const detail = [this.status.detail, full].filter(Boolean).join('; ');
+      return { service: name, version, ready: this.status.ready, detail };
     }
   }
   return StatusController;

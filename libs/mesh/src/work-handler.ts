@@ -8,7 +8,9 @@ import { workPolicies } from './provision';
 import type { MessageType } from './publish';
 import type { WorkContext } from './work';
 import { runWorker } from './worker';
-import type { Outcome } from './outcome';
+import { retryLater, type Outcome } from './outcome';
+import { isStoreFull } from './store-full';
+import { closeWhenDeaf } from './leave';
 
 const METADATA = Symbol('atelier:work-handler');
 
@@ -63,10 +65,31 @@ export class WorkerHost implements OnApplicationBootstrap, OnModuleDestroy, OnAp
       registers: [this.registry],
     });
     for (const { subject, type, concurrency, handle, onExhausted } of this.handlers()) {
+      const waiting = this.throughFullStore(subject, handle);
       const onOutcome = (outcome: Outcome, took: number): void => seconds.observe({ subject, outcome: outcome.kind }, took);
-      this.running.push(runWorker(this.mesh, { subject, type, concurrency, signal: this.stop.signal, logger: this.logger, onExhausted, onOutcome }, handle));
+      const options = { subject, type, concurrency, signal: this.stop.signal, logger: this.logger, onExhausted, onOutcome };
+      this.running.push(runWorker(this.mesh, options, waiting));
       this.logger.info({ subject, concurrency }, 'taking work');
     }
+  }
+
+  /**
+   * A full store is nobody's fault: the message stays in hand, its lease renewed, and is handled again once there is
+   * room, so that none of its tries is used up however long that takes.
+   */
+  private throughFullStore(subject: string, handle: Handle): Handle {
+    return async (message, context) => {
+      for (;;) {
+        try {
+          return await handle(message, context);
+        } catch (error) {
+          if (!isStoreFull(error)) throw error;
+          if (context.signal.aborted) return retryLater(0, (error as Error).message);
+          this.logger.warn({ subject, error: (error as Error).message }, 'waits until there is room in the store');
+          await this.mesh.room.until(context.signal);
+        }
+      }
+    };
   }
 
   private handlers(): FoundHandler[] {
@@ -98,7 +121,9 @@ export class WorkerHost implements OnApplicationBootstrap, OnModuleDestroy, OnAp
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.allSettled(this.running);
+    await closeWhenDeaf(this.mesh, Promise.allSettled(this.running), (reason) =>
+      this.logger.warn({ reason }, 'stops without the mesh: what is in hand comes again'),
+    );
     this.running = [];
   }
 }

@@ -20,6 +20,21 @@ describe('provisioning', () => {
     }
   });
 
+  it('takes no room in advance, and gives back what an earlier version had set aside for events, which stay', async () => {
+    const mesh = await Mesh.connect({ url: server.url, name: 'test' });
+    try {
+      await mesh.jsm.streams.add({ name: streams.EVENTS, subjects: ['events.>'], max_bytes: 1024 ** 3 });
+      await mesh.js.publish('events.run.r1.step', Buffer.from('kept'));
+      await provisionMesh(mesh);
+      const { config, state } = await mesh.jsm.streams.info(streams.EVENTS);
+      expect(config).toMatchObject({ max_bytes: -1, max_msgs: 2_000_000 });
+      expect(state.messages).toBe(1);
+      for await (const { config: any } of mesh.jsm.streams.list()) expect(any.max_bytes).toBe(-1);
+    } finally {
+      await mesh.close();
+    }
+  });
+
   it("says so when another stream has one of ours' subjects", async () => {
     const mesh = await Mesh.connect({ url: server.url, name: 'test' });
     try {

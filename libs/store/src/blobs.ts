@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import { pipeline, Readable, Transform } from 'node:stream';
 import { AtelierError, type BlobBucket } from '@atelier/contracts';
-import type { Mesh } from '@atelier/mesh';
+import { isStoreFull, orStoreFull, type Mesh, type Purpose } from '@atelier/mesh';
 import { NatsError, type JetStreamClient, type ObjectInfo, type ObjectStore } from 'nats';
 
 export interface BlobInfo {
@@ -18,17 +18,32 @@ interface Chunk {
 /** Larger things in JetStream's object stores: chunked and digested by the client, replaced whole. */
 export class BlobStore {
   private readonly open = new Map<string, Promise<ObjectStore>>();
+  private readonly js: JetStreamClient;
 
-  constructor(private readonly mesh: Mesh) {}
+  constructor(private readonly mesh: Mesh) {
+    this.js = heard(mesh.js);
+  }
 
-  /** On disk when it resolves; an older object of that name is there until then. */
-  async put(bucket: BlobBucket, name: string, data: Uint8Array | Readable, metadata: Record<string, string> = {}): Promise<void> {
-    if (data instanceof Uint8Array) return this.putStream(bucket, name, oneChunk(data), metadata);
+  /**
+   * On disk when it resolves; an older object of that name is there until then. Throws StoreFull, as soon as that is
+   * known.
+   */
+  async put(
+    bucket: BlobBucket,
+    name: string,
+    data: Uint8Array | Readable,
+    metadata: Record<string, string> = {},
+    purpose: Purpose = 'accepted work',
+  ): Promise<void> {
+    const roomFor = (bytes: number): Promise<void> => this.mesh.room.require(bytes, purpose);
+    if (data instanceof Uint8Array) {
+      await roomFor(data.byteLength);
+      return this.putStream(bucket, name, oneChunk(data), metadata);
+    }
     // Before anything is waited for: a source that fails meanwhile must be heard, and one that has failed would pass
-    // for
-    // an empty one.
+    // for an empty one.
     if (data.errored) throw data.errored;
-    const stream = Readable.toWeb(data) as ReadableStream<Uint8Array>;
+    const stream = Readable.toWeb(pipeline(data, measured(roomFor), () => undefined)) as ReadableStream<Uint8Array>;
     try {
       await this.putStream(bucket, name, stream, metadata);
     } catch (error) {
@@ -70,10 +85,22 @@ export class BlobStore {
     return (await this.info(bucket, name)) !== null;
   }
 
+  /**
+   * In a full store, too, which has no room for the note of it: the entry goes before its chunks, as it would with one.
+   */
   async delete(bucket: BlobBucket, name: string): Promise<void> {
     const store = await this.bucket(bucket);
     if (!(await this.has(bucket, name))) return;
-    await store.delete(name);
+    try {
+      await store.delete(name);
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      const info = await store.info(name);
+      const purge = (filter: string): Promise<unknown> => this.mesh.jsm.streams.purge(streamOf(bucket), { filter });
+      await purge(`$O.${bucket}.M.${Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_')}`);
+      if (info) await purge(`$O.${bucket}.C.${info.nuid}`);
+      return;
+    }
     // What is left is a note for those who watch the bucket, and nobody does: for names used once they would pile up.
     const note = await store.info(name);
     if (!note?.deleted) return;
@@ -145,12 +172,14 @@ export class BlobStore {
     metadata: Record<string, string>,
   ): Promise<void> {
     const store = await this.bucket(bucket);
-    await store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 });
+    await orStoreFull(() =>
+      store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 }),
+    );
   }
 
   private bucket(name: string): Promise<ObjectStore> {
     let store = this.open.get(name);
-    if (!store) this.open.set(name, (store = heard(this.mesh.js).views.os(name)));
+    if (!store) this.open.set(name, (store = this.js.views.os(name)));
     store.catch(() => this.open.delete(name));
     return store;
   }
@@ -180,6 +209,15 @@ function oneChunk(data: Uint8Array): ReadableStream<Uint8Array> {
     start(controller) {
       if (data.byteLength > 0) controller.enqueue(data);
       controller.close();
+    },
+  });
+}
+
+/** The stream as it is, until there is no room for what comes next. */
+function measured(roomFor: (bytes: number) => Promise<void>): Transform {
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      roomFor(chunk.length).then(() => done(null, chunk), done);
     },
   });
 }

@@ -1,5 +1,5 @@
 import { subjects, type TensorKind } from '@atelier/contracts';
-import { publishEvent, type Mesh } from '@atelier/mesh';
+import { publishEvent, throughOutage, type Mesh } from '@atelier/mesh';
 import { TensorStore } from './tensors';
 
 /** A tensor set to be made: its content key, and for people the name of what it is made from. */
@@ -46,10 +46,15 @@ export class Encodings {
   private async ensure({ key, name }: EncodeJob, make: () => Promise<Uint8Array>): Promise<'encoded' | 'cached'> {
     const cached = await this.tensors.has(this.kind, key);
     const started = Date.now();
-    if (!cached) await this.tensors.put(this.kind, key, await make());
+    if (!cached) await this.keep(key, await make());
     const seconds = cached ? 0 : (Date.now() - started) / 1000;
     await publishEvent(this.mesh, subjects.event(this.kind, key, 'ready'), { encodeReady: { key, kind: this.kind, name, seconds } });
     return cached ? 'cached' : 'encoded';
+  }
+
+  /** What was made at such a cost waits for its store, be that away or full, rather than being made again. */
+  private keep(key: string, bytes: Uint8Array): Promise<void> {
+    return throughOutage(() => this.tensors.put(this.kind, key, bytes));
   }
 
   /** Says that the set will not come, and why. */

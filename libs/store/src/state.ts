@@ -1,5 +1,5 @@
 import { AtelierError, type StateBucket } from '@atelier/contracts';
-import type { Mesh, MessageType } from '@atelier/mesh';
+import { isStoreFull, orStoreFull, type Mesh, type MessageType } from '@atelier/mesh';
 import { NatsError, type KV, type KvEntry } from 'nats';
 
 export interface Stored<T> {
@@ -22,10 +22,10 @@ export class StateStore<T> {
     return entry && this.isThere(entry) ? { value: this.decode(entry), revision: entry.revision } : null;
   }
 
-  /** Throws ALREADY_EXISTS. */
+  /** Throws ALREADY_EXISTS, StoreFull. */
   async create(id: string, value: T): Promise<void> {
     try {
-      await (await this.kv()).create(id, this.encode(value));
+      await orStoreFull(async () => (await this.kv()).create(id, this.encode(value)));
     } catch (error) {
       if (isConflict(error)) throw new AtelierError('ALREADY_EXISTS', `${this.bucket} has ${id} already`, {}, { cause: error });
       throw error;
@@ -34,7 +34,7 @@ export class StateStore<T> {
 
   /**
    * Reads, changes, writes; again when someone else wrote in between. `mutate` gets a copy of its own and may be called several times;
-   * null leaves the state as it is. Resolves with the state that is then stored. Throws NOT_FOUND.
+   * null leaves the state as it is. Resolves with the state that is then stored. Throws NOT_FOUND, StoreFull.
    */
   async update(id: string, mutate: (value: T) => T | null): Promise<T> {
     return this.put(id, (former) => {
@@ -57,8 +57,9 @@ export class StateStore<T> {
         throw new AtelierError('INTERNAL', `${this.bucket} has no ${id}, which was to be left as it is`);
       }
       try {
-        if (stored) await kv.update(id, this.encode(next), stored.revision);
-        else await kv.create(id, this.encode(next));
+        await orStoreFull(() =>
+          stored ? kv.update(id, this.encode(next), stored.revision) : kv.create(id, this.encode(next)),
+        );
         return next;
       } catch (error) {
         if (!isConflict(error)) throw error;
@@ -66,8 +67,14 @@ export class StateStore<T> {
     }
   }
 
+  /** In a full store, too, which has no room for the marker that tells watchers of it. */
   async delete(id: string): Promise<void> {
-    await (await this.kv()).delete(id);
+    try {
+      await (await this.kv()).delete(id);
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      await this.mesh.jsm.streams.purge(`KV_${this.bucket}`, { filter: `$KV.${this.bucket}.${id}` });
+    }
   }
 
   async list(): Promise<T[]> {

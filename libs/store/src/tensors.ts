@@ -1,16 +1,17 @@
 import { AtelierError, MAX_MESSAGE_BYTES, streams, subjects, type TensorKind } from '@atelier/contracts';
-import type { Mesh } from '@atelier/mesh';
+import { orStoreFull, type Mesh } from '@atelier/mesh';
 
 /** Tensor sets (safetensors bytes) by content key, one message each in stream TENSORS: written once, read by direct get. */
 export class TensorStore {
   constructor(private readonly mesh: Mesh) {}
 
-  /** The same key always has the same bytes, so writing it twice changes nothing. */
+  /** The same key always has the same bytes, so writing it twice changes nothing. Throws StoreFull. */
   async put(kind: TensorKind, key: string, bytes: Uint8Array): Promise<void> {
     if (bytes.byteLength > MAX_MESSAGE_BYTES) {
       throw new AtelierError('RESOURCE_EXHAUSTED', `${kind} ${key} take ${bytes.byteLength} bytes, more than a message holds (${MAX_MESSAGE_BYTES}): use smaller pictures or a shorter prompt length`);
     }
-    await this.mesh.js.publish(subjects.tensors(kind, key), bytes);
+    await this.mesh.room.require(bytes.byteLength, 'accepted work');
+    await orStoreFull(() => this.mesh.js.publish(subjects.tensors(kind, key), bytes));
   }
 
   async get(kind: TensorKind, key: string): Promise<Uint8Array | null> {

@@ -6,12 +6,14 @@ export interface TestMesh {
   mesh: Mesh;
   /** Ends the server without warning and starts it again on the same port and store. */
   restartNats(): Promise<void>;
+  /** Sends a signal to its process. */
+  signalNats(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
 
 /** A real nats-server of the test's own (see startTestNats), provisioned. */
-export async function startTestMesh(): Promise<TestMesh> {
-  const server = await startTestNats();
+export async function startTestMesh({ maxFileStore }: { maxFileStore?: number } = {}): Promise<TestMesh> {
+  const server = await startTestNats({ maxFileStore });
   const { url } = server;
   const mesh = await Mesh.connect({ url, name: 'test' });
   await provisionMesh(mesh);
@@ -19,6 +21,7 @@ export async function startTestMesh(): Promise<TestMesh> {
     url,
     mesh,
     restartNats: () => server.restart(),
+    signalNats: (signal) => server.signal(signal),
     async stop() {
       await mesh.close();
       await server.stop();

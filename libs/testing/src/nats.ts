@@ -1,5 +1,5 @@
 import { natsServerConfig, startNatsServer } from '@atelier/mesh';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,23 +9,32 @@ export interface TestNats {
   url: string;
   /** Ends the server without warning and starts it again on the same port and store. */
   restart(): Promise<void>;
+  /** Sends a signal to its process: of an installed server alone. */
+  signal(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
 
 /** The installed nats-server; or one in a container of the image that ATELIER_TEST_NATS_IMAGE names. */
-export function startTestNats(image = process.env['ATELIER_TEST_NATS_IMAGE']): Promise<TestNats> {
-  return image ? inContainer(image) : asProcess();
+export function startTestNats({
+  image = process.env['ATELIER_TEST_NATS_IMAGE'],
+  maxFileStore,
+}: { image?: string; maxFileStore?: number } = {}): Promise<TestNats> {
+  return image ? inContainer(image, maxFileStore) : asProcess(maxFileStore);
 }
 
-async function asProcess(): Promise<TestNats> {
+async function asProcess(maxFileStore?: number): Promise<TestNats> {
   const storeDir = mkdtempSync(join(tmpdir(), 'atelier-nats-'));
-  let server = await startNatsServer({ storeDir });
+  let server = await startNatsServer({ storeDir, maxFileStore });
   const { url } = server;
   return {
     url,
     async restart() {
       await server.kill();
-      server = await startNatsServer({ storeDir, port: Number(new URL(url).port) });
+      server = await startNatsServer({ storeDir, port: Number(new URL(url).port), maxFileStore });
+    },
+    signal(signal) {
+      const ports = readdirSync(storeDir).find((name) => name.endsWith('.ports'))!;
+      process.kill(Number(/\d+/.exec(ports)![0]), signal);
     },
     async stop() {
       await server.stop();
@@ -39,20 +48,23 @@ const STORE = '/tmp/jetstream';
 const PORT = 4222;
 
 /** With the settings of startNatsServer, so that what a spec shows of one server it shows of the other. */
-async function inContainer(image: string): Promise<TestNats> {
+async function inContainer(image: string, maxFileStore?: number): Promise<TestNats> {
   // Loaded only here: it looks for a container engine when it loads.
   const { GenericContainer, Wait } = await import('testcontainers');
   const port = await freePort(); // the engine's own choice would change with a restart
   const container = await new GenericContainer(image)
     .withEntrypoint(['nats-server'])
     .withCommand(['-c', CONFIG])
-    .withCopyContentToContainer([{ content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT }), target: CONFIG }])
+    .withCopyContentToContainer([{ content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT, maxFileStore }), target: CONFIG }])
     .withExposedPorts({ container: PORT, host: port })
     .withWaitStrategy(Wait.forLogMessage('Server is ready'))
     .start();
   return {
     url: `nats://${container.getHost()}:${port}`,
     restart: () => container.restart({ timeout: 0 }), // no time to end by itself: SIGKILL
+    signal() {
+      throw new Error('a server in a container gets no signals: run this spec against the installed one');
+    },
     async stop() {
       await container.stop();
     },

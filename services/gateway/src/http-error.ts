@@ -1,4 +1,5 @@
 import { AtelierError, type ErrorCode } from '@atelier/contracts';
+import { asStoreFull, isStoreFull } from '@atelier/mesh';
 
 /** What an error code is over HTTP, and which of OpenAI's error types it goes by. */
 const HTTP: Record<string, { status: number; type: string }> = {
@@ -42,6 +43,7 @@ export function httpError(error: unknown, reference: string): { status: number; 
   if (isOutage(error)) {
     return { status: 503, body: body('NATS does not answer: try again in a moment. What was acknowledged before is on its disk', 'server_error', 'unavailable'), unforeseen: false };
   }
+  if (isStoreFull(error)) return { status: 507, body: insufficientStorage(asStoreFull(error)), unforeseen: false };
   const { code, details } = error as { code?: ErrorCode; details?: Record<string, string> };
   const known = error instanceof Error && typeof code === 'string' ? HTTP[code] : undefined;
   if (!known) {
@@ -56,9 +58,25 @@ function body(message: string, type: string, code: string, param: string | null 
   return { error: { message, type, param, code } };
 }
 
-/** The mesh is away or comes back just now; an answer of JetStream about the request itself carries an api_error. */
+/**
+ * A status of its own (RFC 4918): nothing is wrong with the request, and 429 would have clients try again by
+ * themselves.
+ */
+function insufficientStorage({ message, details }: AtelierError): ErrorBody {
+  const { store: _mark, ...numbers } = details;
+  const answer = body(message, 'server_error', 'insufficient_storage');
+  if (Object.keys(numbers).length > 0) answer.error.details = numbers;
+  return answer;
+}
+
+/**
+ * The mesh is away or comes back just now; an answer of JetStream about the request itself carries an api_error below
+ * 500.
+ */
 function isOutage(error: unknown): boolean {
-  return error instanceof Error && error.name === 'NatsError' && (error as { api_error?: unknown }).api_error === undefined;
+  if (!(error instanceof Error) || error.name !== 'NatsError' || isStoreFull(error)) return false;
+  const { api_error: said } = error as { api_error?: { code: number } };
+  return said === undefined || said.code >= 500;
 }
 
 /** Nest's and Express's own refusals (no such route, malformed JSON, body too large) carry a 4xx status. */

@@ -11,13 +11,16 @@ export type Body = NonNullable<RequestInit['body']>;
 export interface TestGateway {
   url: string;
   mesh: Mesh;
+  /** nats-server's folder. */
+  /** Sends a signal to nats-server. */
+  signalNats(signal: NodeJS.Signals): void;
   app: NestExpressApplication;
   stop(): Promise<void>;
 }
 
 /** A gateway on a free port, over a nats-server of its own. Settings by their names in the environment. */
-export async function startGateway(settings: Record<string, string> = {}): Promise<TestGateway> {
-  const server = await startTestMesh();
+export async function startGateway(settings: Record<string, string> = {}, store: { maxFileStore?: number } = {}): Promise<TestGateway> {
+  const server = await startTestMesh(store);
   const config = new GatewayConfig(gatewaySettings.parse({ ATELIER_NATS_URL: server.url, ATELIER_HTTP_PORT: '0', ...settings }));
   const app = await createGateway(config, server.mesh);
   await app.listen(0, '127.0.0.1');
@@ -25,6 +28,7 @@ export async function startGateway(settings: Record<string, string> = {}): Promi
   return {
     url: `http://127.0.0.1:${port}`,
     mesh: server.mesh,
+    signalNats: server.signalNats,
     app,
     stop: async () => {
       await app.close();

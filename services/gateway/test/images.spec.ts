@@ -111,7 +111,12 @@ describe('pictures and adapters', () => {
   });
 
   test('health and metrics tell of themselves', async () => {
-    expect(await (await fetch(`${gateway.url}/healthz`)).json()).toEqual({ status: 'ok', nats: 'connected' });
+    expect(await (await fetch(`${gateway.url}/healthz`)).json()).toEqual({
+      status: 'ok',
+      nats: 'connected',
+      reason: null,
+      store: { state: 'unknown', room_bytes: null, reserve_bytes: null },
+    });
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
     expect(metrics).toMatch(/^atelier_http_request_seconds_count\{.*route="\/v1\/models".*\} \d+$/m);
   });

@@ -124,18 +124,24 @@ export class TrainerService {
     this.status.detail = `${saved ? `goes on with ${run.name} at step ${saved.step}` : `trains ${run.name}`} (run ${run.id})`;
     this.logger.info({ runId: run.id, name: run.name, samples: manifest.samples.length, step: saved?.step ?? 0 }, 'training');
     try {
-      const workshop = { memory: this.memory, runs: this.runs, states: this.states, shelf: this.shelf, validation: this.validation, metrics: this.metrics };
+      const { memory, runs, states, shelf, validation, metrics, unsaved } = this;
       const onSaved = async (): Promise<void> => {
         await context.progress();
-        await this.runs.stateSaved(run.id);
+        await runs.stateSaved(run.id);
       };
-      const bench = { ...workshop, onSaved };
-      return await new TrainingRun(bench, models, run, manifest.samples, flow, saved, ended, context.signal).train();
+      const workshop = { memory, runs, states, shelf, validation, metrics, unsaved, onSaved };
+      return await new TrainingRun(workshop, models, run, manifest.samples, flow, saved, ended, context.signal).train();
     } finally {
       await flow.close();
       await arrivals.close();
     }
   }
+
+  private readonly unsaved = (runId: string, step: number, savedStep: number, reason: string): void =>
+    this.logger.warn(
+      { runId, step, savedStep, reason },
+      'the training state is not saved: the run trains on, and would go on from the one before',
+    );
 
   private flow(
     { id, options }: { id: string; options: CompleteTrainOptions },

@@ -3,7 +3,7 @@ import { readTrainOptions, type CompleteTrainOptions, type ISample, type Run } f
 import type { Models } from '@atelier/drawing';
 import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
-import { throughOutage } from '@atelier/mesh';
+import { isStoreFull, throughOutage } from '@atelier/mesh';
 import type { AdapterShelf } from './adapter-shelf';
 import type { DeviceMemory } from './device-memory';
 import { engineOptions, shapeOf, shapesOf } from './engine-options';
@@ -28,6 +28,8 @@ export interface Workshop {
   metrics: TrainMetrics;
   /** Called after each training state that was saved. */
   onSaved: () => Promise<void>;
+  /** The state of a step could not be kept; that of `savedStep` is. */
+  unsaved: (runId: string, step: number, savedStep: number, reason: string) => void;
 }
 
 /** One try of one run: from its first sample to its adapter, or to where the service was asked to stop. */
@@ -186,12 +188,23 @@ export class TrainingRun {
     }
   }
 
-  /** Nothing where no step was taken since: a first sample that waits is then asked for again. */
+  /**
+   * Nothing where no step was taken since: a first sample that waits is then asked for again. In a full store the
+   * earlier state stays, and the run goes on: saving is tried again when it is due, and nothing but a stop before then
+   * costs the steps in between.
+   */
   private async save(trainer: Trainer): Promise<void> {
     if (trainer.step === this.savedStep) return;
     const engine = await trainer.saveState();
-    await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position: this.flow.position, skipped: [...this.flow.skipped] });
-    this.savedStep = trainer.step;
+    try {
+      const { position, skipped } = this.flow;
+      await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position, skipped: [...skipped] });
+      this.savedStep = trainer.step;
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      this.workshop.unsaved(this.run.id, trainer.step, this.savedStep, (error as Error).message);
+      return;
+    }
     await this.workshop.onSaved();
   }
 

@@ -26,9 +26,10 @@ export class TrainingStates {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
+  /** Throws StoreFull: whoever trains can go on without it, and save later. */
   async save(runId: string, { engine, step, position, skipped }: TrainingState): Promise<void> {
     const metadata = { step: String(step), position: String(position), skipped: JSON.stringify(skipped) };
-    await throughOutage(() => this.blobs.put(buckets.blobs.checkpoints, runId, engine, metadata));
+    await throughOutage(() => this.blobs.put(buckets.blobs.checkpoints, runId, engine, metadata), { full: 'pass on' });
   }
 
   /** None, too, where it cannot be read: the run then begins anew, which costs time but changes nothing of the result. */

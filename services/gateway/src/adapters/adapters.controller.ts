@@ -78,10 +78,11 @@ export class AdaptersController {
     body: { type: 'application/octet-stream' },
     query: uploadQuery,
     answer: { status: 201, schema: adapterView, description: 'It can be used.' },
-    refusals: [409, 413],
+    refusals: [409, 413, 503, 507],
   })
   async uploadAdapter(@Param('name') name: string, @Query() query: unknown, @Req() request: Request): Promise<unknown> {
     const { replace } = validated(uploadQuery, query, 'query');
+    await this.client.requireRoom(Number(request.headers['content-length'] ?? 0));
     const bytes = await readBody(request, this.config.adapterLimit);
     return viewAdapter(await this.client.importAdapter(name, bytes, { replace: replace === 'true' }));
   }

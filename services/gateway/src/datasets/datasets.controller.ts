@@ -20,12 +20,13 @@ export class DatasetsController {
     summary: 'Upload pictures with their captions: image and .txt files, metadata.jsonl, .zip, .tar or .parquet. Fields come before files.',
     body: { type: 'multipart/form-data', schema: datasetSchema },
     answer: { status: 202, schema: datasetView, description: 'Everything is on disk and will be read.' },
-    refusals: [413],
+    refusals: [413, 503, 507],
   })
   async createDataset(@Req() request: Request): Promise<z.output<typeof datasetView>> {
     const { fields, files, abandon } = await readUpload(request, this.config);
     try {
-      return viewDataset(await this.client.createDataset({ ...fromForm(fields), files }));
+      const bytes = Number(request.headers['content-length'] ?? 0);
+      return viewDataset(await this.client.createDataset({ ...fromForm(fields), files, bytes }));
     } catch (error) {
       throw abandon(error as Error);
     }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { runStatus, trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
+import { runStatus, trainOptionsSchema, trainOptionValue, waitsFor, type TrainOptionsInput } from '@atelier/client';
 import { trainOptionsJson, trainOptionSpecs, type Run } from '@atelier/contracts';
+import type { StoreState } from '@atelier/mesh';
 import { unixSeconds } from '../datasets/dataset.view';
 import { pictureUrl } from '../images/picture-url';
 
@@ -63,6 +64,7 @@ export const runView = z.strictObject({
   skipped: z.int().describe('Samples left out because they could not be encoded.'),
   cancel_requested: z.boolean(),
   error: z.string().nullable(),
+  waits_for: z.string().nullable().describe('What keeps it from going on just now, such as a full store.'),
   adapter: z.string().nullable().describe('Name of the adapter, once it is there.'),
   samples: z.array(z.string()).describe('Addresses of validation pictures.'),
   options: z.record(z.string(), z.unknown()),
@@ -72,7 +74,7 @@ export const runView = z.strictObject({
   finished_at: z.int().nullable(),
 });
 
-export function viewRun(run: Run): z.output<typeof runView> {
+export function viewRun(run: Run, store?: StoreState): z.output<typeof runView> {
   const options = trainOptionsJson(run.options);
   return {
     id: run.id,
@@ -89,6 +91,7 @@ export function viewRun(run: Run): z.output<typeof runView> {
     skipped: run.skipped,
     cancel_requested: run.cancelRequested,
     error: run.error || null,
+    waits_for: waitsFor(run, store) || null,
     adapter: run.adapter || null,
     samples: run.sampleImages.map((image) => pictureUrl(image)),
     options: { ...options },

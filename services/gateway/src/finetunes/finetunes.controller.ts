@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res, type OnModuleDestroy } from '@nestjs/common';
 import { AtelierClient, isRunOver, trainOptions } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
+import { within, type StoreState } from '@atelier/mesh';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { listOf } from '../datasets/dataset.view';
@@ -11,6 +12,8 @@ import { validated } from '../validated';
 import { sendEvents, type ServerSentEvent } from './event-stream';
 import { finetuneBody, optionsOf, runView, viewRun } from './finetune.view';
 import { viewRunEvent } from './run-event.view';
+
+const STORE_MS = 1500;
 
 const eventsQuery = z.object({ after: z.string().optional().describe('Only events after this id; the same as the header Last-Event-ID.') });
 
@@ -34,7 +37,7 @@ export class FinetunesController implements OnModuleDestroy {
     summary: 'Start a fine-tune on a data set.',
     body: { type: 'application/json', schema: finetuneBody },
     answer: { status: 202, schema: runView, description: 'The run is on disk and will be taken up.' },
-    refusals: [404, 409],
+    refusals: [404, 409, 503, 507],
   })
   async startFinetune(@Body() body: unknown): Promise<unknown> {
     const asked = validated(finetuneBody, body);
@@ -46,13 +49,15 @@ export class FinetunesController implements OnModuleDestroy {
   @Get()
   @Operation({ summary: 'All fine-tunes, the newest first.', answer: { schema: listOf(runView), description: 'The runs.' } })
   async listFinetunes(): Promise<unknown> {
-    return { object: 'list', data: (await this.client.runs()).map(viewRun) };
+    const [runs, store] = await Promise.all([this.client.runs(), this.store()]);
+    return { object: 'list', data: runs.map((run) => viewRun(run, store)) };
   }
 
   @Get(':id')
   @Operation({ summary: 'One fine-tune by id, or the newest of a name.', answer: { schema: runView, description: 'The run.' }, refusals: [404] })
   async getFinetune(@Param('id') id: string): Promise<unknown> {
-    return viewRun(await this.client.run(id));
+    const [run, store] = await Promise.all([this.client.run(id), this.store()]);
+    return viewRun(run, store);
   }
 
   @Get(':id/events')
@@ -80,6 +85,11 @@ export class FinetunesController implements OnModuleDestroy {
   @Operation({ summary: 'Ask a run to end; it does within a step.', answer: { status: 202, schema: runView, description: 'The run, with the request noted.' }, refusals: [404] })
   async cancelFinetune(@Param('id') id: string): Promise<unknown> {
     return viewRun(await this.client.cancelRun(id));
+  }
+
+  /** What a run may be waiting for; a store that does not say is no reason to keep the run from its reader. */
+  private store(): Promise<StoreState | undefined> {
+    return within(STORE_MS, 'the store', this.client.store()).catch(() => undefined);
   }
 
   private async *eventsOf(id: string, after: number | undefined, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {

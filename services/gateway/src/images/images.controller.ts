@@ -31,7 +31,7 @@ export class ImagesController {
     summary: "Draw pictures. OpenAI's request and answer, with a seed, steps, guidance and adapters beside.",
     body: { type: 'application/json', schema: imageBody },
     answer: { schema: imageAnswer, description: 'The pictures.' },
-    refusals: [404, 409, 504],
+    refusals: [404, 409, 503, 504, 507],
   })
   async createImage(@Body() body: unknown, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<unknown> {
     const asked = validated(imageBody, body);

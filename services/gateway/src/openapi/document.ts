@@ -92,6 +92,7 @@ const REFUSALS: Record<number, string> = {
   503: 'NATS cannot be reached.',
   501: 'Not available in this installation.',
   504: 'It took too long.',
+  507: 'The store or its disk has too little room left; the numbers are in details.',
 };
 
 function pathParameters(path: string): unknown[] {

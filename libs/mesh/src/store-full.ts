@@ -1,0 +1,52 @@
+import { AtelierError } from '@atelier/contracts';
+import { NatsError } from 'nats';
+
+/**
+ * JetStream's own words for "there is no room": its server's limit, its account's limit, a limit that a stream would
+ * ask for.
+ */
+const FULL: ReadonlySet<number> = new Set([10023, 10002, 10047]);
+/** "The stream could not store it", whose description says why. */
+const STORE_FAILED = 10077;
+const MARK = { store: 'full' };
+
+/**
+ * No room for what was to be written. It passes: nothing is wrong with the work, and what was written before is there.
+ */
+export class StoreFull extends AtelierError {
+  constructor(message: string, details: Record<string, string> = {}, options?: ErrorOptions) {
+    super('RESOURCE_EXHAUSTED', message, { ...MARK, ...details }, options);
+  }
+}
+
+/**
+ * Also of an error that came over a call, where only its code and details travel, and of what nats-server says itself.
+ */
+export function isStoreFull(error: unknown): boolean {
+  if (error instanceof AtelierError)
+    return error.code === 'RESOURCE_EXHAUSTED' && error.details['store'] === MARK.store;
+  if (!(error instanceof NatsError) || error.api_error === undefined) return false;
+  const { err_code: code, description } = error.api_error;
+  return (
+    (code !== undefined && FULL.has(code)) ||
+    (code === STORE_FAILED && /no space left|maximum bytes/i.test(description))
+  );
+}
+
+/** A write whose refusal for lack of room comes as StoreFull, with what to do. */
+export async function orStoreFull<T>(write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    throw isStoreFull(error) ? asStoreFull(error) : error;
+  }
+}
+
+/** The same refusal in words for people, where it is still nats-server's. */
+export function asStoreFull(error: unknown): AtelierError {
+  if (error instanceof AtelierError) return error;
+  const said = (error as NatsError).api_error?.description ?? (error as Error).message;
+  return new StoreFull(`the store is full: nats-server takes no more (${said}). ${REMEDY}`, {}, { cause: error });
+}
+
+export const REMEDY = 'Free space on its disk, or delete data sets, adapters and pictures that are no longer needed';

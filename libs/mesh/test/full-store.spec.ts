@@ -1,0 +1,84 @@
+import 'reflect-metadata';
+import { Controller, Module } from '@nestjs/common';
+import { LatentsWork, streams, subjects } from '@atelier/contracts';
+import {
+  done,
+  publishWork,
+  retryLater,
+  startService,
+  StoreFull,
+  throughOutage,
+  WorkHandler,
+  workPolicies,
+  type Outcome,
+  type RunningService,
+} from '@atelier/mesh';
+import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
+
+/** What the handler does with its message. */
+let act: (signal: AbortSignal) => Promise<Outcome>;
+const deliveries: number[] = [];
+
+@Controller()
+class LatentsPlayer {
+  @WorkHandler(subjects.work.latents, LatentsWork)
+  async handle(_work: LatentsWork, context: { deliveries: number; signal: AbortSignal }): Promise<Outcome> {
+    deliveries.push(context.deliveries);
+    return act(context.signal);
+  }
+}
+
+@Module({ controllers: [LatentsPlayer] })
+class PlayerModule {}
+
+describe('a worker', () => {
+  let test_: TestMesh;
+  let service: RunningService;
+  beforeEach(async () => {
+    test_ = await startTestMesh();
+    deliveries.length = 0;
+    service = await startService(PlayerModule, 'latents', { ATELIER_NATS_URL: test_.url, ATELIER_LOG_LEVEL: 'silent' });
+  });
+  afterEach(async () => {
+    await service.stop();
+    await test_.stop();
+  });
+  const ask = () => publishWork(test_.mesh, subjects.work.latents, LatentsWork, { key: 'k' }, { msgId: 'k' });
+
+  test("whose store is full tries again when there is room, as often as it takes, and uses up none of the work's tries", async () => {
+    const times = workPolicies[subjects.work.latents]!.maxDeliver + 1;
+    act = async () => {
+      if (deliveries.length <= times) throw new StoreFull('the store is full');
+      return done;
+    };
+    await ask();
+    await waitFor(
+      'the work to be done',
+      async () => (await test_.mesh.jsm.streams.info(streams.WORK)).state.messages === 0,
+      40_000,
+    );
+    expect(deliveries).toEqual(Array.from({ length: times + 1 }, () => 1));
+    expect((await test_.mesh.jsm.streams.info(streams.DEAD)).state.messages).toBe(0);
+  });
+
+  test('that waits for a nats-server that does not answer ends all the same when it is asked to', async () => {
+    act = () =>
+      throughOutage(
+        async () => void (await service.mesh.js.publish('events.x', Buffer.alloc(1), { timeout: 1000 })),
+      ).then(() => retryLater(0, 'stops'));
+    const original = act;
+    act = async (signal) => {
+      test_.signalNats('SIGSTOP');
+      return original(signal);
+    };
+    await ask();
+    await waitFor('the work to be taken', () => deliveries.length > 0);
+    try {
+      const asked = Date.now();
+      await service.stop();
+      expect(Date.now() - asked).toBeLessThan(25_000);
+    } finally {
+      test_.signalNats('SIGCONT');
+    }
+  });
+});
