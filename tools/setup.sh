@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
-# Installs and builds what this repository needs; does nothing where nothing is missing. setup.sh [--quiet]
+# Installs and builds what this repository needs; does nothing where nothing is missing. setup.sh [--quiet] [--checks]
+#   --checks: also what only the checks of `npm test` need, clang-tidy, which takes 310 MB
 set -euo pipefail
 cd "$(dirname "$0")/.."
-quiet=; [ "${1:-}" = --quiet ] && quiet=1
+quiet=; checks=
+for option in "$@"; do
+  case $option in
+    --quiet) quiet=1 ;;
+    --checks) checks=1 ;;
+    *) echo "setup: $option is no option; there are --quiet and --checks" >&2; exit 2 ;;
+  esac
+done
 say() { [ -n "$quiet" ] || echo "setup: $*" >&2; }
 fail() { echo "setup: $*" >&2; exit 1; }
 
@@ -16,6 +24,7 @@ need cmake cmake
 need g++ g++
 need ninja ninja-build
 need curl ca-certificates
+[ -z "$checks" ] || need clang-tidy-19 clang-tidy-19
 [ -f /usr/include/nlohmann/json.hpp ] || missing+=(nlohmann-json3-dev)
 [ -f /usr/include/doctest/doctest.h ] || missing+=(doctest-dev)
 if [ ${#missing[@]} -gt 0 ]; then

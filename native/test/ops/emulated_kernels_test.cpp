@@ -143,7 +143,7 @@ TEST_CASE("AdamW in all three kinds over ten steps; 8-bit codes equal the CPU's"
     for (args.step = 1; args.step <= 10; ++args.step) {
         Matrix g(1, n, random);
         ops->adamw(args, p.view(), g.view(), m.view(), v.view()), gpu::adamw(nullptr, adam_step(args), false, p2.view(), g.view(), m2.view(), v2.view());
-        ops->adamw32(args, q.view(), g.view(), qm.view(), qv.view()), gpu::adamw(nullptr, adam_step_bnb32(args), true, q2.view(), g.view(), qm2.view(), qv2.view());
+        ops->adamw_bnb32(args, q.view(), g.view(), qm.view(), qv.view()), gpu::adamw(nullptr, adam_step_bnb32(args), true, q2.view(), g.view(), qm2.view(), qv2.view());
         ops->adamw8bit(args, e.view(), g.view(), codes(mc), codes(vc), ms.view(), vs.view());
         gpu::adamw8bit(nullptr, adam_step(args), tables, e2.view(), g.view(), codes(mc2), codes(vc2), ms2.view(), vs2.view());
     }
