@@ -1,18 +1,16 @@
 // Keeps the golden bytes of every protobuf message: libs/contracts/test/goldens/<Message>.json, a list of {value, bytes}, oldest first.
 // An entry that is there is never changed: it is how the message was released, and every later version must still read it. When a message
 // is new, or has a field that no entry shows, an entry with all of its fields is added. Run it after changing proto/: node tools/golden-messages.mjs
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import { loadMessages } from './options/proto.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const goldens = join(root, 'libs', 'contracts', 'test', 'goldens');
 
-const schema = new protobuf.Root();
-schema.resolvePath = (_origin, target) => (target.startsWith('/') ? target : join(root, 'proto', target));
-const folder = join(root, 'proto', 'atelier', 'v1');
-schema.loadSync(readdirSync(folder).map((name) => join(folder, name))).resolveAll();
+const schema = loadMessages();
 
 /** A value that tells this field from every other: nothing default, nothing alike. */
 function sampleOf(field, depth) {
@@ -30,8 +28,9 @@ function sampleOf(field, depth) {
 function valueOf(type, depth = 0, only = null) {
   const value = {};
   for (const field of type.fieldsArray) {
-    // Of a oneof one field can be set at a time; each gets an entry of its own.
-    if (field.partOf && field !== (only ?? field.partOf.fieldsArray[0])) continue;
+    // Of a oneof one field can be set at a time; each gets an entry of its own. (An `optional` field is alone in one.)
+    const { partOf } = field;
+    if (partOf && field !== (only?.partOf === partOf ? only : partOf.fieldsArray[0])) continue;
     const sample = sampleOf(field, depth);
     value[field.name] = field.map ? { key: sample } : field.repeated ? [sample, sample] : sample;
   }

@@ -29,7 +29,7 @@ describe('boundaries of the engine', () => {
       mkdirSync(join(root, dirname(file)), { recursive: true });
       writeFileSync(join(root, file), text);
     }
-    const run = spawnSync('node', [join(__dirname, 'check-boundaries.mjs'), '--root', root, ...options], {
+    const run = spawnSync('node', [join(__dirname, 'check-native-boundaries.mjs'), '--root', root, ...options], {
       encoding: 'utf8',
     });
     return { status: run.status, said: run.stdout + run.stderr };

@@ -14,8 +14,9 @@ done
 say() { [ -n "$quiet" ] || echo "setup: $*" >&2; }
 fail() { echo "setup: $*" >&2; exit 1; }
 
-command -v node >/dev/null || fail "Node.js is not installed: install Node 20 or newer (https://nodejs.org)"
-[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "Node $(node --version) is too old: install Node 20 or newer"
+command -v node >/dev/null || fail "Node.js is not installed: install Node 20.19 or newer (https://nodejs.org)"
+node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' ||
+  fail "Node $(node --version) is too old: install Node 20.19 or newer"
 
 missing=()
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
@@ -54,9 +55,8 @@ if [ ! -f native/build/build.ninja ] || ! grep -q '^ATELIER_CUDA:' native/build/
   cards=80; nvidia-smi -L >/dev/null 2>&1 && cards=native
   cmake -S native -B native/build -G Ninja "${launcher[@]}" -DCMAKE_CUDA_ARCHITECTURES=$cards >native/build.log 2>&1 || { cat native/build.log >&2; fail "cmake could not configure native/"; }
 fi
-say "building the native engine"
-cmake --build native/build >native/build.log 2>&1 || { tail -50 native/build.log >&2; fail "the native engine did not build; the whole log is native/build.log"; }
-
-say "building the services"
-node tools/build.mjs
+say "building the native engine and the services"
+mkdir -p dist
+export NX_CACHE_DIRECTORY="${NX_CACHE_DIRECTORY:-$PWD/.nx/cache}" # in a git worktree nx would keep its cache in the main one
+npx nx run-many -t build --outputStyle=static >dist/build.log 2>&1 || { tail -60 dist/build.log >&2; fail "the build failed; the whole log is dist/build.log"; }
 say "ready"

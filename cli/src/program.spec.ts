@@ -21,7 +21,7 @@ describe('program', () => {
 
   test('the commands are there', () => {
     expect(commands.map(([words]) => words)).toEqual([
-      'atelier', 'up', 'finetune', 'generate', 'runs', 'runs list', 'runs show', 'runs follow', 'runs cancel', 'datasets', 'datasets list', 'datasets show', 'datasets add',
+      'atelier', 'up', 'finetune', 'generate', 'runs', 'runs list', 'runs show', 'runs follow', 'runs cancel', 'datasets', 'datasets list', 'datasets show', 'datasets add', 'datasets cancel',
       'adapters', 'adapters list', 'adapters download', 'adapters import', 'adapters kohya', 'plan', 'model', 'model pull', 'model inspect', 'doctor',
     ]);
   });

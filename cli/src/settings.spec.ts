@@ -25,6 +25,14 @@ describe('settings', () => {
     expect(() => readSettings({}, bad)).toThrow(/ATELIER_NATS_URL is "http:\/\/x y".*ATELIER_HTTP_PORT is "99999".*ATELIER_TEXT_TOKENS is "many"/s);
   });
 
+  test('the gateway goes by several names; one that is no address is refused', () => {
+    const two = 'https://a.example, http://b.example:8080';
+    expect(readSettings({}, { ATELIER_PUBLIC_URL: two }).publicUrls).toBe(two);
+    expect(readSettings({}, { ATELIER_PUBLIC_URL: '' }).publicUrls).toBeUndefined();
+    const bad = { ATELIER_PUBLIC_URL: 'https://a.example,b' };
+    expect(() => readSettings({}, bad)).toThrow(/ATELIER_PUBLIC_URL is "https:\/\/a.example,b": use https:\/\/atelier/);
+  });
+
   test.each(['nats://127.0.0.1:4222', 'nats://a:4222,nats://b:4222', 'localhost', 'tls://user:secret@nats.example:4222'])('a mesh may be at %s', (url) => {
     expect(readSettings({ nats: url }, {}).natsUrl).toBe(url);
   });

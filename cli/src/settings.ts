@@ -10,6 +10,7 @@ export const SETTINGS = [
   { name: 'ATELIER_MODEL', flag: '--model', value: '<data>/models/FLUX.1-dev', about: 'checkpoint folder in the diffusers layout' },
   { name: 'ATELIER_HTTP_HOST', flag: '', value: '127.0.0.1', about: 'address of the gateway and its studio page' },
   { name: 'ATELIER_HTTP_PORT', flag: 'up --port', value: '7870', about: 'its port; 0: any free one' },
+  { name: 'ATELIER_PUBLIC_URL', flag: '', value: 'none', about: 'its addresses by other names, separated by commas' },
   { name: 'ATELIER_HEALTH_PORT', flag: '', value: 'none', about: 'with "up": the first of six ports of /healthz and /metrics' },
   { name: 'ATELIER_TEXT_TOKENS', flag: 'plan --text-tokens', value: "the checkpoint's own length", about: 'T5 tokens of a caption' },
   { name: 'HF_TOKEN', flag: 'model pull --token', value: 'none', about: 'Hugging Face access token, for gated checkpoints' },
@@ -41,6 +42,8 @@ export interface Settings {
   modelGiven: boolean;
   httpHost: string;
   httpPort: number;
+  /** Addresses of the gateway as others see it: under other names it refuses requests. */
+  publicUrls?: string;
   healthPort?: number;
   textTokens?: number;
   hubToken?: string;
@@ -52,6 +55,10 @@ export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = p
   const natsUrl = flags.nats || env.ATELIER_NATS_URL || undefined;
   if (natsUrl !== undefined && !natsUrl.split(',').every(isNatsUrl)) {
     details.ATELIER_NATS_URL = `is ${JSON.stringify(natsUrl)}: use nats://host:port, several separated by commas`;
+  }
+  if (!(env.ATELIER_PUBLIC_URL ?? '').split(',').every((url) => url.trim() === '' || isHttpUrl(url.trim()))) {
+    const given = JSON.stringify(env.ATELIER_PUBLIC_URL);
+    details.ATELIER_PUBLIC_URL = `is ${given}: use https://atelier.example.com, several separated by commas`;
   }
   const number = (name: string, least: number, most: number): number | undefined => {
     const text = env[name];
@@ -70,6 +77,7 @@ export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = p
     modelGiven: Boolean(named),
     httpHost: env.ATELIER_HTTP_HOST || '127.0.0.1',
     httpPort: number('ATELIER_HTTP_PORT', 0, 65_535) ?? 7870,
+    publicUrls: env.ATELIER_PUBLIC_URL || undefined,
     healthPort: number('ATELIER_HEALTH_PORT', 0, 65_530),
     textTokens: number('ATELIER_TEXT_TOKENS', 1, 512),
     hubToken: env.HF_TOKEN || undefined,
@@ -86,4 +94,8 @@ export function modelsFolder(data: string): string {
 
 function isNatsUrl(text: string): boolean {
   return /^((nats|tls|ws|wss):\/\/)?([^\s/@]+@)?[^\s/:@]+(:\d{1,5})?\/?$/.test(text.trim());
+}
+
+function isHttpUrl(text: string): boolean {
+  return /^https?:\/\//.test(text) && URL.canParse(text);
 }

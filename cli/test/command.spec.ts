@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { AtelierClient } from '@atelier/client';
+import { Run, RunState } from '@atelier/contracts';
 import { cardNames } from '@atelier/engine';
+import { StateStore } from '@atelier/store';
 import { repositoryRoot, startTestMesh, syntheticPictures, tinyCheckpoint, type TestMesh } from '@atelier/testing';
 import { cli, inProcess } from './run-cli';
 
@@ -71,7 +73,7 @@ describe('the command, as a process', () => {
     });
   });
 
-  test.each([['runs'], ['datasets'], ['adapters'], ['runs show x'], ['runs cancel x'], ['adapters download x'], ['generate x'], ['finetune --dataset x']])('%s - where nothing runs: exit code 3, and how to start', async (line) => {
+  test.each([['runs'], ['datasets'], ['adapters'], ['runs show x'], ['runs cancel x'], ['datasets cancel x'], ['adapters download x'], ['generate x'], ['finetune --dataset x']])('%s - where nothing runs: exit code 3, and how to start', async (line) => {
     const { code, stdout, stderr } = await inProcess([...line.split(' '), '--nats', NOBODY], data);
     expect(stderr).toMatch(/^atelier: Atelier is not running at nats:\/\/127\.0\.0\.1:9: start it with "atelier up".*\n$/);
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
@@ -266,7 +268,7 @@ describe('the command, as a process', () => {
       expect(readFileSync(join(folder, 'ink-kohya.safetensors')).includes('lora_unet_')).toBe(true);
     });
 
-    test('a run is listed, shown and cancelled', async () => {
+    test('a run and its data set are listed, shown and cancelled', async () => {
       const pictures = join(folder, 'pictures');
       await syntheticPictures(pictures, 1);
       const dataset = await client.createDataset({ name: 'herons', width: 64, height: 64, files: [{ name: 'a.png', data: readFileSync(join(pictures, 'picture-00.png')) }] });
@@ -275,6 +277,14 @@ describe('the command, as a process', () => {
       expect((await inProcess(['runs'], env)).stdout).toMatch(new RegExp(`${run.id} +herons +queued +0/3`));
       const shown = JSON.parse((await inProcess(['runs', 'show', 'herons', '--json'], env)).stdout) as object;
       expect(shown).toMatchObject({ id: run.id, status: 'queued', total_steps: 3, options: { rank: 4, learning_rate: 1e-4 } });
+      await new StateStore(mesh.mesh, 'runs', Run).update(run.id, (noted) => Object.assign(noted, { state: RunState.RUN_STATE_TRAINING, attempts: 2, preemptions: 3 }));
+      expect((await inProcess(['runs'], env)).stdout).toMatch(new RegExp(`${run.id} +herons +training, preempted 3× +0/3`));
+      const text = (await inProcess(['runs', 'show', 'herons'], env)).stdout;
+      expect(text).toMatch(/^status {5}training, preempted 3×$/m);
+      expect(text).toMatch(/^attempts {3}2 since its training state was last saved/m);
+      expect(JSON.parse((await inProcess(['runs', 'show', 'herons', '--json'], env)).stdout)).toMatchObject({ status: 'training', attempts: 2, preemptions: 3 });
+      expect(await inProcess(['datasets', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `data set ${dataset.id} is cancelled\n` });
+      expect(JSON.parse((await inProcess(['datasets', 'show', 'herons', '--json'], env)).stdout)).toMatchObject({ status: 'cancelled' });
       expect(await inProcess(['runs', 'cancel', 'herons'], env)).toMatchObject({ code: 0, stdout: `run ${run.id} is asked to end\n` });
       expect((await client.run(run.id)).cancelRequested).toBe(true);
     });

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { repositoryRoot } from '@atelier/testing';
+import { main } from '../src/main';
 
 export interface Ended {
   code: number | null;
@@ -35,7 +36,6 @@ export function cli(args: readonly string[], env?: Record<string, string>): Prom
 
 /** The same within this process, for what needs none of its own: a tenth of the time. */
 export async function inProcess(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const { main } = await import('../src/main');
   const before = { ...process.env };
   const written = { stdout: '', stderr: '' };
   const spies = (['stdout', 'stderr'] as const).map((name) =>

@@ -8,7 +8,7 @@ namespace atelier::addon {
 
 // createOptimizer(kind, count, {lr, beta1, beta2, eps, weightDecay}): Optimizer
 Napi::Value create_optimizer(const Napi::CallbackInfo& info) {
-    const std::string kind = text(info[0], "kind");
+    const OptimizerKind kind = named<OptimizerKind>(info[0], "kind");
     const int64_t size = count(info[1], "count", 1);
     const Fields rates(info[2], "rates");
     return guarded(info.Env(), [&] {

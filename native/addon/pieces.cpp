@@ -41,17 +41,17 @@ Napi::Value nf4_code_of(const Napi::CallbackInfo& info) {
     return to_js(info.Env(), guarded(info.Env(), [] { return nf4_code(); }));
 }
 
-// lrSchedule(name, warmup, total, cycles, power): Float64Array of factors, one a step
+// lrSchedule(kind, warmup, total, cycles, power): Float64Array of factors, one a step
 Napi::Value lr_schedule_of(const Napi::CallbackInfo& info) {
-    const std::string name = text(info[0], "name");
+    const LrScheduleKind kind = named<LrScheduleKind>(info[0], "kind");
     const int64_t warmup = count(info[1], "warmup"), total = count(info[2], "total");
     const double cycles = number(info[3], "cycles"), power = number(info[4], "power");
-    return to_js(info.Env(), guarded(info.Env(), [&] { return lr_schedule(name, warmup, total, cycles, power); }));
+    return to_js(info.Env(), guarded(info.Env(), [&] { return lr_schedule(kind, warmup, total, cycles, power); }));
 }
 
 // lossWeight(weighting, sigma): number
 Napi::Value loss_weight_of(const Napi::CallbackInfo& info) {
-    const std::string weighting = text(info[0], "weighting");
+    const Weighting weighting = named<Weighting>(info[0], "weighting");
     const double sigma = number(info[1], "sigma");
     return Napi::Number::New(info.Env(), guarded(info.Env(), [&] { return loss_weight(weighting, sigma); }));
 }

@@ -5,41 +5,6 @@
 
 namespace atelier::addon {
 
-TrainOptions train_options(Napi::Value value) {
-    const Fields fields(value, "options");
-    TrainOptions options;
-    options.rank = fields.count("rank", 1);
-    options.alpha = fields.real("alpha");
-    options.targets = texts(fields["targets"], "options.targets");
-    options.recompute = fields.flag("recompute");
-    options.memory_budget = static_cast<uint64_t>(fields.count("memoryBudget"));
-    options.optimizer = fields.text("optimizer");
-    options.lr = fields.number("lr");
-    options.beta1 = fields.number("beta1");
-    options.beta2 = fields.number("beta2");
-    options.eps = fields.number("eps");
-    options.weight_decay = fields.number("weightDecay");
-    options.max_grad_norm = fields.real("maxGradNorm");
-    options.accumulation = fields.count("accumulation", 1);
-    options.lr_schedule = fields.text("lrSchedule");
-    options.warmup_steps = fields.count("warmupSteps");
-    options.total_steps = fields.count("totalSteps");
-    options.lr_cycles = fields.real("lrCycles");
-    options.lr_power = fields.real("lrPower");
-    options.weighting = fields.text("weighting");
-    options.logit_mean = fields.real("logitMean");
-    options.logit_std = fields.real("logitStd");
-    options.mode_scale = fields.real("modeScale");
-    options.guidance = fields.real("guidance");
-    options.seed = fields.u64("seed");
-    options.vae_scaling = fields.real("vaeScaling");
-    options.vae_shift = fields.real("vaeShift");
-    options.dynamic_shifting = fields.flag("dynamicShifting");
-    options.shift = fields.real("shift");
-    options.num_train_timesteps = fields.count("numTrainTimesteps", 1);
-    return options;
-}
-
 Trainer::Shape shape(Napi::Value value, const std::string& name) {
     const Fields fields(value, name);
     return {fields.count("gridH", 1), fields.count("gridW", 1), fields.count("textTokens", 1)};

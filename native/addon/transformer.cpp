@@ -5,13 +5,7 @@
 
 namespace atelier::addon {
 
-BaseQuant quant(Napi::Value value) {
-    const std::string name = text(value, "quant");
-    if (name == "none") return BaseQuant::none;
-    if (name == "nf4") return BaseQuant::nf4;
-    if (name == "nf4_double") return BaseQuant::nf4_double;
-    throw_js(value.Env(), "INVALID_ARGUMENT", "quant " + name + ": expected none, nf4 or nf4_double");
-}
+BaseQuant quant(Napi::Value value) { return named<BaseQuant>(value, "quant"); }
 
 FluxDims dims_of(Napi::Value value) {
     const Fields fields(value, "dims");

@@ -108,6 +108,16 @@ bool Fields::has(const char* field) const {
     return !value.IsUndefined() && !value.IsNull();
 }
 
+std::vector<std::string> Fields::names() const {
+    const Napi::Array all = object_.GetPropertyNames();
+    std::vector<std::string> result;
+    for (uint32_t i = 0; i < all.Length(); i++) {
+        std::string name = all.Get(i).ToString();
+        if (has(name.c_str())) result.push_back(std::move(name));
+    }
+    return result;
+}
+
 Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) { return typed<Napi::Float32Array>(env, values); }
 Napi::Uint8Array to_js(Napi::Env env, const std::vector<uint8_t>& values) { return typed<Napi::Uint8Array>(env, values); }
 Napi::Float64Array to_js(Napi::Env env, const std::vector<double>& values) { return typed<Napi::Float64Array>(env, values); }

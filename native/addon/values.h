@@ -1,6 +1,7 @@
 // JavaScript values to plain C++ ones and back, on the JS thread. Every reader names the argument in its error.
 #pragma once
 #include "atelier/engine.h"
+#include "errors.h"
 #include <cstdint>
 #include <napi.h>
 #include <string>
@@ -17,6 +18,14 @@ std::vector<float> floats(Napi::Value, const std::string& name);
 std::vector<int32_t> ints(Napi::Value, const std::string& name);
 std::vector<uint8_t> bytes(Napi::Value, const std::string& name);
 std::vector<std::string> texts(Napi::Value, const std::string& name);
+// A value of an enum, by its name.
+template <class E>
+E named(Napi::Value value, const std::string& name) {
+    const std::string given = text(value, name);
+    const std::optional<E> found = value_named<E>(given);
+    if (!found) throw_js(value.Env(), "INVALID_ARGUMENT", name + " is \"" + given + "\": expected one of " + list_of_names<E>());
+    return *found;
+}
 Tensor tensor(Napi::Value, const std::string& name); // {shape, data}, of matching sizes
 
 // An object argument whose fields are read by name: Fields(info[1], "options").count("rank").
@@ -25,6 +34,7 @@ public:
     Fields(Napi::Value, std::string name);
     Napi::Value operator[](const char* field) const { return object_.Get(field); }
     bool has(const char* field) const;
+    std::vector<std::string> names() const; // of those that say something
     std::string path(const char* field) const { return name_ + "." + field; }
     double number(const char* field) const { return addon::number((*this)[field], path(field)); }
     float real(const char* field) const { return static_cast<float>(number(field)); }

@@ -144,7 +144,7 @@ struct Bench {
         t.rank = o.rank;
         t.alpha = static_cast<float>(o.rank);
         t.recompute = recompute;
-        t.optimizer = "adamw8bit";
+        t.optimizer = OptimizerKind::adamw8bit;
         t.accumulation = o.accumulation;
         t.memory_budget = budget;
         return std::make_unique<Trainer>(model, t, std::vector<Trainer::Shape>{{o.shape.grid_h, o.shape.grid_w, o.shape.text}});

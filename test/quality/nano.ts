@@ -80,7 +80,7 @@ export class Nano {
   }
 
   async prompt(text: string): Promise<{ promptEmbeds: Tensor; pooled: Tensor }> {
-    const [promptEmbeds] = await this.t5.encode([this.tokenizers.t5(text, TEXT_TOKENS)]);
+    const [promptEmbeds] = (await this.t5.encode([this.tokenizers.t5(text, TEXT_TOKENS)])) as [Tensor];
     const { pooled } = await this.clip.encode(this.tokenizers.clip(text));
     return { promptEmbeds, pooled };
   }
@@ -88,7 +88,7 @@ export class Nano {
   /** Fine-tunes on `set`, every picture once an epoch, four to a step. */
   async finetune(base: FluxTransformer, set: readonly Sample[], steps: number, options: PartialTrainOptions = {}): Promise<Adapter> {
     const trainer = await base.createTrainer(
-      { rank: 16, alpha: 16, targets: TARGETS, recompute: false, lr: 2e-3, lrSchedule: 'cosine', warmupSteps: 10, totalSteps: steps, accumulation: 4, seed: 7, ...this.scaling(), ...options },
+      { rank: 16, alpha: 16, targets: TARGETS, recompute: false, learningRate: 2e-3, lrSchedule: 'cosine', warmupSteps: 10, totalSteps: steps, accumulation: 4, seed: 7, ...this.scaling(), ...options },
       [SHAPE],
     );
     const order = epochs(set.length, 4 * steps);

@@ -73,7 +73,7 @@ async function samples(folder) {
 async function finetune(set) {
   const steps = Number(option.steps);
   const trainer = await flux.createTrainer({
-    rank: Number(option.rank), alpha: Number(option.rank), targets: option.targets.split(','), recompute: false, optimizer: option.optimizer, lr: Number(option.lr),
+    rank: Number(option.rank), alpha: Number(option.rank), targets: option.targets.split(','), recompute: false, optimizer: option.optimizer, learningRate: Number(option.lr),
     lrSchedule: 'cosine', warmupSteps: 10, totalSteps: steps, accumulation: 4, seed: 7, vaeScaling: vae.scalingFactor, vaeShift: vae.shiftFactor, ...checkpointShift(),
   }, [set[0].shape]);
   const order = shuffled(4 * steps, set.length);

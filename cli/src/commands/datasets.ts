@@ -1,5 +1,5 @@
 import { checkDataset, datasetStatus, toDate } from '@atelier/client';
-import type { Dataset } from '@atelier/contracts';
+import { DatasetState, type Dataset } from '@atelier/contracts';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
@@ -19,13 +19,14 @@ interface AddFlags {
 export function datasetsCommand(program: Command): void {
   const datasets = program
     .command('datasets')
-    .summary('list, show and add data sets')
+    .summary('list, show, add and cancel data sets')
     .description('Data sets, the newest first. What is encoded once is never encoded again, whatever data set it comes in.')
     .addHelpText('after', `
 Examples:
   atelier datasets
   atelier datasets show herons
-  atelier datasets add herons.zip --size 512x768`);
+  atelier datasets add herons.zip --size 512x768
+  atelier datasets cancel herons`);
   datasets.command('list', { isDefault: true }).description('all data sets, the newest first').addHelpText('after', '\nExamples:\n  atelier datasets list --json').action(handle(list));
   datasets.command('show').argument('<dataset>').description('one data set, with the files that could not be used').addHelpText('after', '\nExamples:\n  atelier datasets show herons').action(handle(show));
   datasets
@@ -39,6 +40,12 @@ Examples:
     .option('--trigger <text>', 'caption for pictures that come without one')
     .addHelpText('after', '\nExamples:\n  atelier datasets add pictures/ --name herons --size 512x768')
     .action(handle<AddFlags>(add as never));
+  datasets
+    .command('cancel')
+    .argument('<dataset>')
+    .description('ends a data set that is not read yet; runs that wait for it fail')
+    .addHelpText('after', '\nExamples:\n  atelier datasets cancel herons')
+    .action(handle(cancel));
 }
 
 function list(context: Context): Promise<void> {
@@ -70,6 +77,16 @@ async function add(context: Context, flags: AddFlags, pictures: string[]): Promi
   await withClient(context, { services: ['ingest', 'latents', 'prompts'] }, async (client) => {
     const dataset = await upload(context, client, input, local);
     context.out.line(`${dataset.id}  ${dataset.name}`);
+  });
+}
+
+function cancel(context: Context, _flags: object, key: string): Promise<void> {
+  const { out } = context;
+  return withClient(context, {}, async (client) => {
+    const dataset = await client.cancelDataset(key);
+    out.object(view(dataset));
+    const cancelled = dataset.state === DatasetState.DATASET_STATE_CANCELLED;
+    out.line(`data set ${dataset.id} is ${cancelled ? 'cancelled' : `over already: ${datasetStatus(dataset.state)}`}`);
   });
 }
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { openCheckpoint } from '@atelier/checkpoint';
 import { AtelierClient } from '@atelier/client';
-import { AtelierError, type ITrainOptions } from '@atelier/contracts';
-import { Engine } from '@atelier/engine';
+import { AtelierError, type CompleteTrainOptions } from '@atelier/contracts';
+import { Engine, engineTrainOptionsOf } from '@atelier/engine';
 import { Option, type Command } from 'commander';
 import { meshUrl } from '../connect';
 import { handle, type Context } from '../context';
@@ -112,13 +112,13 @@ async function runningTrainer({ settings, out }: Context): Promise<AtelierClient
   return undefined;
 }
 
-async function planHere({ settings, out, interrupt }: Context, options: ITrainOptions, size: Size, textTokens: number): Promise<Bytes> {
+async function planHere({ settings, out, interrupt }: Context, options: CompleteTrainOptions, size: Size, textTokens: number): Promise<Bytes> {
   const checkpoint = await openModel(settings);
   const engine = await Engine.open({ device: 'cpu' });
   let bar: Progress | undefined;
   try {
     const transformer = await engine.loadTransformer(checkpoint.component('transformer'), {
-      quant: options.quant as 'none' | 'nf4' | 'nf4_double',
+      quant: options.quant,
       cacheDir: join(settings.data, 'quantised'), // the trainer's: whoever quantises first, the other maps
       signal: interrupt.signal,
       onProgress: ({ done, total, stage }) => {
@@ -127,9 +127,7 @@ async function planHere({ settings, out, interrupt }: Context, options: ITrainOp
       },
     });
     bar?.done();
-    const { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps } = options;
-    const engineOptions = { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps } as Parameters<typeof transformer.planTraining>[0];
-    return await transformer.planTraining(engineOptions, [gridOf(size, textTokens)], { signal: interrupt.signal });
+    return await transformer.planTraining(engineTrainOptionsOf(options), [gridOf(size, textTokens)], { signal: interrupt.signal });
   } finally {
     bar?.done();
     await engine.close();
@@ -141,13 +139,13 @@ function numbers({ arenaBytes, weightBytes, stateBytes, workspaceBytes, totalByt
 }
 
 /** What would take less, of what has not been chosen yet. */
-function remedies({ recompute, quant, optimizer, rank }: ITrainOptions): string {
+function remedies({ recompute, quant, optimizer, rank }: CompleteTrainOptions): string {
   return [
     !recompute && 'no --no-recompute',
     quant === 'none' && '--quant nf4',
     quant === 'nf4' && '--quant nf4_double',
     optimizer === 'adamw' && '--optimizer adamw8bit',
-    (rank ?? 0) > 4 && 'a lower --rank',
+    rank > 4 && 'a lower --rank',
     'a smaller --size',
   ].filter(Boolean).join(', ');
 }

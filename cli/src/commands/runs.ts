@@ -1,5 +1,5 @@
-import { runStatus, toDate, trainOptionsJson } from '@atelier/client';
-import type { Run } from '@atelier/contracts';
+import { preempted, runStatus, toDate } from '@atelier/client';
+import { trainOptionsJson, type Run } from '@atelier/contracts';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
@@ -34,7 +34,7 @@ function list(context: Context): Promise<void> {
   return withClient(context, {}, async (client) => {
     const runs = await client.runs();
     for (const run of runs) out.object(view(run));
-    const rows = runs.map((run) => [run.id, run.name, runStatus(run.state), `${run.step}/${run.options?.totalSteps ?? '?'}`, run.step > 0 ? run.loss.toFixed(4) : '', when(toDate(run.createdAt))]);
+    const rows = runs.map((run) => [run.id, run.name, statusOf(run), `${run.step}/${trainOptionsJson(run.options).total_steps}`, run.step > 0 ? run.loss.toFixed(4) : '', when(toDate(run.createdAt))]);
     out.table(['RUN', 'ADAPTER', 'STATUS', 'STEP', 'LOSS', 'STARTED (UTC)'], rows, 'There are no runs yet: start one with "atelier finetune".');
   });
 }
@@ -46,11 +46,14 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
     out.object(view(run));
     out.line(`run        ${run.id}`);
     out.line(`adapter    ${run.name}`);
-    out.line(`status     ${runStatus(run.state)}${run.error ? `: ${run.error}` : ''}`);
-    out.line(`step       ${run.step} of ${run.options?.totalSteps ?? '?'}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`);
+    out.line(`status     ${statusOf(run)}${run.error ? `: ${run.error}` : ''}`);
+    out.line(`step       ${run.step} of ${trainOptionsJson(run.options).total_steps}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`);
+    if (run.attempts > 1) {
+      out.line(`attempts   ${run.attempts} since its training state was last saved: its trainer crashed or failed`);
+    }
     if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
     if (run.plan) out.line(`memory     ${bytes(Number(run.plan.totalBytes ?? 0))}`);
-    for (const [option, value] of Object.entries(trainOptionsJson(run.options ?? {}))) out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
+    for (const [option, value] of Object.entries(trainOptionsJson(run.options))) out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
   });
 }
 
@@ -72,21 +75,26 @@ function cancel(context: Context, _flags: object, key: string): Promise<void> {
   });
 }
 
+/** "training, preempted 3×" */
+const statusOf = (run: Run): string => [runStatus(run.state), preempted(run)].filter(Boolean).join(', ');
+
 function view(run: Run): object {
   return {
     id: run.id,
     name: run.name,
     dataset: run.datasetId,
     status: runStatus(run.state),
+    attempts: run.attempts,
+    preemptions: run.preemptions,
     step: run.step,
-    total_steps: run.options?.totalSteps ?? 0,
+    total_steps: trainOptionsJson(run.options).total_steps,
     loss: run.step > 0 ? run.loss : null,
     skipped: run.skipped,
     cancel_requested: run.cancelRequested,
     error: run.error || null,
     adapter: run.adapter || null,
     samples: run.sampleImages,
-    options: trainOptionsJson(run.options ?? {}),
+    options: trainOptionsJson(run.options),
     created_at: toDate(run.createdAt)?.toISOString() ?? null,
     finished_at: toDate(run.finishedAt)?.toISOString() ?? null,
   };

@@ -8,7 +8,7 @@ export type RunEvent =
   | { type: 'planned'; arena_bytes: number; weight_bytes: number; state_bytes: number; workspace_bytes: number; total_bytes: number }
   | { type: 'step'; step: number; total_steps: number; loss: number; learning_rate: number; grad_norm: number; step_seconds: number; eta_seconds: number }
   | { type: 'sample'; step: number; prompt: string; image: string }
-  | { type: 'status'; status: string }
+  | { type: 'status'; status: string; preemptions: number }
   | { type: 'finished' | 'failed' | 'cancelled'; message: string };
 
 /** An event of a run in the words of the HTTP API's event stream (and the key of what was encoded), or nothing where a person need not see it. */
@@ -41,7 +41,7 @@ export function runEvent(event: Event): RunEvent | null {
     case 'runState': {
       const status = runStatus(event.runState!.state as RunState);
       if (status === 'finished' || status === 'failed' || status === 'cancelled') return { type: status, message: event.runState!.error ?? '' };
-      return { type: 'status', status };
+      return { type: 'status', status, preemptions: event.runState!.preemptions ?? 0 };
     }
     default:
       return null;

@@ -39,7 +39,7 @@ describe('a run as it is shown', () => {
   });
 
   test('when training begins all is encoded, though an encoder was faster than the summary', () => {
-    expect(read([summary(1, 3), encoded('latents', 'a'), { type: 'status', status: 'training' }]).notes[0]).toMatch(/^encoding: 2\/2/);
+    expect(read([summary(1, 3), encoded('latents', 'a'), { type: 'status', status: 'training', preemptions: 0 }]).notes[0]).toMatch(/^encoding: 2\/2/);
   });
 
   test('what could not be encoded is named, and not counted as done', () => {
@@ -51,6 +51,12 @@ describe('a run as it is shown', () => {
   test('the last step stays with its loss and learning rate', () => {
     const { notes } = read([step(1), step(2), { type: 'finished', message: '' }]);
     expect(notes).toEqual([expect.stringMatching(/^training: 2\/2 {2}loss 0\.5000 {2}lr 0\.000100 {2}in \d+s$/)]);
+  });
+
+  test('that it was put down is said once each time', () => {
+    const training = (preemptions: number): RunEvent => ({ type: 'status', status: 'training', preemptions });
+    const { notes } = read([training(0), training(1), training(1), training(2)]);
+    expect(notes).toEqual([expect.stringMatching(/^preempted 1×: its trainer was stopped/), expect.stringMatching(/^preempted 2×/)]);
   });
 
   test('--json gives the events as they are, and nothing for people', () => {

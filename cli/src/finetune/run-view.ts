@@ -1,3 +1,4 @@
+import { preempted } from '@atelier/client';
 import type { Output } from '../output';
 import { bytes } from '../output';
 import { Progress } from '../progress';
@@ -18,6 +19,7 @@ interface EncodingView {
 export class RunView {
   private encoding?: EncodingView;
   private training?: Progress;
+  private preemptions = 0;
 
   constructor(private readonly out: Output) {}
 
@@ -42,7 +44,7 @@ export class RunView {
         return this.note(`step ${event.step}: drew ${JSON.stringify(event.prompt)}`);
       case 'status':
         if (event.status === 'training') this.endEncoding(true);
-        return;
+        return this.showPreemptions(event.preemptions);
       case 'finished':
       case 'failed':
       case 'cancelled':
@@ -59,6 +61,13 @@ export class RunView {
   close(): void {
     this.endEncoding();
     this.training?.done();
+  }
+
+  /** Told with every state of a run; said when there is one more. */
+  private showPreemptions(preemptions: number): void {
+    if (preemptions <= this.preemptions) return;
+    this.preemptions = preemptions;
+    this.note(`${preempted({ preemptions })}: its trainer was stopped, and the next goes on with it`);
   }
 
   private beginEncoding(summary: Encoding): void {

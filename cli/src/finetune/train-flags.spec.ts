@@ -1,5 +1,4 @@
-import { trainOptionsSchema } from '@atelier/client';
-import { AtelierError } from '@atelier/contracts';
+import { AtelierError, trainOptionSpecs } from '@atelier/contracts';
 import { Command } from 'commander';
 import { addTrainFlags, trainOptionsOf } from './train-flags';
 
@@ -25,13 +24,22 @@ describe('training flags', () => {
     [['--no-recompute', '--checkpoint-every', '10'], { recompute: false, checkpointEvery: 10 }],
     [['--validation-prompt', 'a', '--validation-prompt', 'b', '--validate-every', '3'], { validationPrompts: ['a', 'b'], validateEvery: 3 }],
     [['--validation-steps', '4', '--validation-seed', '2'], { validationSteps: 4, validationSeed: 2 }],
+    [['--adam-beta1', '0.8', '--adam-beta2', '0.99', '--adam-epsilon', '1e-6'], { adamBeta1: 0.8, adamBeta2: 0.99, adamEpsilon: 1e-6 }],
+    [['--lr-schedule', 'cosine_with_restarts', '--lr-num-cycles', '3', '--lr-power', '0.9'], { lrNumCycles: 3, lrPower: 0.9 }],
+    [['--logit-mean', '-0.5', '--logit-std', '0.8', '--mode-scale', '0.81'], { logitMean: -0.5, logitStd: 0.8, modeScale: 0.81 }],
     [['--weight-decay', '0', '--max-grad-norm', '2', '--guidance', '3.5', '--on-bad-sample', 'fail'], { weightDecay: 0, maxGradNorm: 2, guidance: 3.5, onBadSample: 'fail' }],
   ])('%p', (argv, options) => expect(trainOptionsOf(parsed(...argv))).toMatchObject(options));
 
-  test('every training option that people vary has a flag', () => {
-    const shown = addTrainFlags(new Command()).options.length;
-    const without = ['logit_mean', 'logit_std', 'mode_scale']; // shapes of weightings that no one tunes from a shell
-    expect(shown).toBe(Object.keys(trainOptionsSchema.shape).length - without.length);
+  test('every training option has a flag, with its help, its group and its default', () => {
+    const { options } = addTrainFlags(new Command());
+    expect(options).toHaveLength(trainOptionSpecs.length);
+    const shown = (flag: string) => options.find(({ long }) => long === flag);
+    expect(shown('--warmup')).toMatchObject({ flags: '--warmup <n>', helpGroupHeading: 'Optimizer:' });
+    expect(shown('--checkpoint-every')?.description).toMatch(/^steps between .* never \(default: 50 optimizer steps\)$/);
+    expect(shown('--accumulation')?.description).toMatch(/ \(default: 1 micro-step\)$/);
+    expect(shown('--alpha')?.description).toMatch(/^LoRA alpha; .* \(default: the rank\)$/);
+    expect(shown('--validation-prompt')?.description).toBe('prompts drawn while training; may be given several times');
+    expect(shown('--no-recompute')?.description).toMatch(/^keep activations .* more memory$/);
   });
 
   test('a value out of its limits is refused by the name of its flag, all of them at once', () => {

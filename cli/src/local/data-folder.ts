@@ -1,6 +1,6 @@
+import { isLocked } from '@atelier/mesh';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLocked } from './lock';
 
 /** What is running on a data folder, as others on this machine find it. */
 export interface Running {

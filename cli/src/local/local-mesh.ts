@@ -1,12 +1,12 @@
 import { AtelierClient } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
+import { takeLock, type Lock } from '@atelier/mesh';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openModel } from '../open-model';
 import type { Settings } from '../settings';
 import { DataFolder } from './data-folder';
-import { takeLock, type Lock } from './lock';
 import { LocalNats } from './nats';
-import { freePort } from './ports';
+import { freePort, httpUrl } from './ports';
 import { ServiceLog, type LogLine } from './service-log';
 import { ServiceProcess } from './service-process';
 import { servicePrograms } from './service-set';
@@ -80,7 +80,7 @@ export class LocalMesh {
       say(`nats-server    ready  ${this.nats.url}`);
     }
     this.natsUrl = settings.natsUrl ?? this.nats!.url;
-    this.gatewayUrl = `http://${settings.httpHost === '0.0.0.0' ? '127.0.0.1' : settings.httpHost}:${httpPort}`;
+    this.gatewayUrl = httpUrl(settings.httpHost, httpPort);
     const client = await AtelierClient.connect(this.natsUrl, 'up');
     try {
       for (const { name, main, env } of servicePrograms(settings, this.natsUrl, httpPort)) {

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import { AtelierError } from '@atelier/contracts';
 
 /** The port itself when it is free, else undefined; for 0 any free one. */
@@ -15,4 +15,10 @@ export function freePort(port: number, host = '127.0.0.1'): Promise<number | und
       server.close(() => resolve(typeof address === 'object' ? (address?.port ?? undefined) : undefined));
     });
   });
+}
+
+/** Where to ask what listens there: of all addresses at once, this machine's own. */
+export function httpUrl(host: string, port: number): string {
+  const asked = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${isIPv6(asked) ? `[${asked}]` : asked}:${port}`;
 }

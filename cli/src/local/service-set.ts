@@ -28,6 +28,7 @@ export function servicePrograms(settings: Settings, natsUrl: string, httpPort: n
       ATELIER_HTTP_HOST: settings.httpHost,
       ATELIER_HTTP_PORT: String(httpPort),
     };
+    if (settings.publicUrls !== undefined) own.ATELIER_PUBLIC_URL = settings.publicUrls;
     if (settings.textTokens !== undefined) own.ATELIER_TEXT_TOKENS = String(settings.textTokens);
     // Six processes cannot share one port.
     if (settings.healthPort !== undefined) own.ATELIER_HEALTH_PORT = String(settings.healthPort === 0 ? 0 : settings.healthPort + index);

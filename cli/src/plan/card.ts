@@ -1,24 +1,30 @@
 import { join } from 'node:path';
-import type { ITrainOptions } from '@atelier/contracts';
-import { type BaseQuant, FLUX_DEV_DIMS, type MemoryPlan, type PartialTrainOptions, planOnCard, type Shape, transformerDims } from '@atelier/engine';
+import type { CompleteTrainOptions } from '@atelier/contracts';
+import {
+  engineTrainOptionsOf,
+  FLUX_DEV_DIMS,
+  type MemoryPlan,
+  planOnCard,
+  type Shape,
+  transformerDims,
+} from '@atelier/engine';
 import { bytes, duration } from '../output';
 import type { Settings } from '../settings';
 
 export const DEFAULT_CARD = '4090';
 
 /** A plan from sizes alone: those of the checkpoint that was named, of which only the config is read, or FLUX.1-dev's. */
-export async function planForCard({ model, modelGiven }: Settings, options: ITrainOptions, shape: Shape, card: string, budget: number | undefined): Promise<MemoryPlan> {
+export async function planForCard({ model, modelGiven }: Settings, options: CompleteTrainOptions, shape: Shape, card: string, budget: number | undefined): Promise<MemoryPlan> {
   const dims = modelGiven ? transformerDims(join(model, 'transformer')) : FLUX_DEV_DIMS;
-  const { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps } = options;
-  const engineOptions = { rank, alpha, targets, recompute, optimizer, accumulation, totalSteps, memoryBudget: budget } as PartialTrainOptions;
-  return planOnCard({ dims, quant: options.quant as BaseQuant, options: engineOptions, shapes: [shape], card });
+  const engineOptions = { ...engineTrainOptionsOf(options), memoryBudget: budget };
+  return planOnCard({ dims, quant: options.quant, options: engineOptions, shapes: [shape], card });
 }
 
 /** What was chosen and how long it would take, for people. */
-export function cardLines({ choice, time, parkedBytes }: MemoryPlan, options: ITrainOptions, card: string): string[] {
+export function cardLines({ choice, time, parkedBytes }: MemoryPlan, options: CompleteTrainOptions, card: string): string[] {
   const blocks = blocksOf(choice);
-  const steps = options.totalSteps ?? 0;
-  const micro = options.accumulation ?? 1;
+  const steps = options.totalSteps;
+  const micro = options.accumulation;
   return [
     'what the memory is spent on',
     `  kept for backward      ${[[choice.keepAll, 'all'], [choice.keepAttention, 'attention'], [choice.keepInput, 'the input alone']].map(([count, what]) => `${what} of ${count}`).join(', ')} blocks`,
@@ -34,7 +40,7 @@ export function cardLines({ choice, time, parkedBytes }: MemoryPlan, options: IT
 }
 
 /** The same, for scripts. */
-export function cardObject({ choice, time, contextBytes, parkedBytes }: MemoryPlan, options: ITrainOptions, card: string): object {
+export function cardObject({ choice, time, contextBytes, parkedBytes }: MemoryPlan, options: CompleteTrainOptions, card: string): object {
   return {
     gpu: card,
     context_bytes: contextBytes,
@@ -56,7 +62,7 @@ export function cardObject({ choice, time, contextBytes, parkedBytes }: MemoryPl
       forward_fetch_ms: time.forwardFetchMs,
       backward_fetch_ms: time.backwardFetchMs,
       park_ms: time.parkMs,
-      run_s: secondsOf(time.totalMs, options.totalSteps ?? 0, options.accumulation ?? 1),
+      run_s: secondsOf(time.totalMs, options.totalSteps, options.accumulation),
     },
   };
 }

@@ -61,18 +61,18 @@ export async function openCheckpoint(dir: string): Promise<Checkpoint> {
   await checkIndex(dir);
   const files = {} as Record<ComponentName, string[]>;
   for (const name of COMPONENT_NAMES) files[name] = await componentFiles(dir, name);
-  const config = (name: ComponentName) => readJsonObject(files[name][0], `the settings of ${name}`);
-  const scheduler = readSchedulerConfig(files.scheduler[0], await config('scheduler'));
-  const flux = readFluxConfig(files.transformer[0], await config('transformer'));
-  const vae = readVaeConfig(files.vae[0], await config('vae'));
+  const config = (name: ComponentName) => readJsonObject(files[name][0]!, `the settings of ${name}`);
+  const scheduler = readSchedulerConfig(files.scheduler[0]!, await config('scheduler'));
+  const flux = readFluxConfig(files.transformer[0]!, await config('transformer'));
+  const vae = readVaeConfig(files.vae[0]!, await config('vae'));
   const fit = (file: string, key: string, found: unknown, wanted: number, of: string) => {
     if (found !== wanted) {
       throw new CheckpointError('FAILED_PRECONDITION', `${file}: ${key} is ${JSON.stringify(found)}, but the transformer takes ${of} of ${wanted}; the folders belong to different models`);
     }
   };
-  fit(files.text_encoder[0], 'hidden_size', (await config('text_encoder')).hidden_size, flux.pooledDim, 'pooled vectors');
-  fit(files.text_encoder_2[0], 'd_model', (await config('text_encoder_2')).d_model, flux.jointDim, 'prompt embeds');
-  fit(files.vae[0], 'latent_channels × 4', vae.latentChannels * 4, flux.inChannels, 'packed latents');
+  fit(files.text_encoder[0]!, 'hidden_size', (await config('text_encoder')).hidden_size, flux.pooledDim, 'pooled vectors');
+  fit(files.text_encoder_2[0]!, 'd_model', (await config('text_encoder_2')).d_model, flux.jointDim, 'prompt embeds');
+  fit(files.vae[0]!, 'latent_channels × 4', vae.latentChannels * 4, flux.inChannels, 'packed latents');
   return new Checkpoint(dir, scheduler, flux, vae, flux.guidance ? 512 : 256, files);
 }
 

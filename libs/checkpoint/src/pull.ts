@@ -77,7 +77,7 @@ async function wantedFiles(access: HubAccess): Promise<ListFileEntry[]> {
     if (entry.path.includes('\\') || parts.some((part) => part === '' || part === '.' || part === '..')) {
       throw new CheckpointError('DATA_LOSS', `${access.repo}: lists the file ${JSON.stringify(entry.path)}, which would leave the folder; do not use this repository`);
     }
-    if (entry.path === INDEX_FILE || (parts.length === 2 && isComponentFile(parts[0], parts[1]))) wanted.push(entry);
+    if (entry.path === INDEX_FILE || (parts.length === 2 && isComponentFile(parts[0]!, parts[1]!))) wanted.push(entry);
   }
   if (!wanted.some(({ path }) => path === INDEX_FILE)) {
     throw new CheckpointError('FAILED_PRECONDITION', `${access.repo}: has no ${INDEX_FILE} at ${access.revision}; give a repository in the diffusers layout, for example black-forest-labs/FLUX.1-dev`);

@@ -1,5 +1,6 @@
 // Small tensor sets in memory, in the safetensors format: a u64 header length, a JSON header, the tensors' bytes back to back.
 // Used for what travels between services (latents, prompts) and for reading goldens; weights on disk are read by the native engine.
+import { isUtf8 } from 'node:buffer';
 import { CheckpointError } from './errors';
 
 /** Row-major float32 values. `shape` has one entry per dimension; a scalar has none. */
@@ -23,7 +24,7 @@ export interface TensorFile {
 const ITEM_BYTES: Record<string, number> = {
   F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U64: 8, U32: 4, U16: 2, U8: 1, BOOL: 1,
 };
-const HEADER_LIMIT = 100 * 1024 * 1024; // as the reference implementation
+const HEADER_LIMIT = 100_000_000; // as the reference implementation
 
 /**
  * Reads the header and checks every byte range.
@@ -46,6 +47,8 @@ export function parseTensorFile(bytes: Uint8Array, source = 'tensor set'): Tenso
     ranges.push({ name, begin, end });
     tensors.set(name, { dtype, shape, bytes: body.subarray(begin, end) });
   }
+  const odd = uncountable(header.text);
+  if (odd !== undefined) throw broken(`its header has ${odd.slice(0, 20)} where a whole number from 0 on is needed`);
   let covered = 0;
   for (const { name, begin, end } of ranges.sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin !== covered) throw broken(`tensor ${name} starts at byte ${begin}, the one before it ends at ${covered}`);
@@ -56,18 +59,42 @@ export function parseTensorFile(bytes: Uint8Array, source = 'tensor set'): Tenso
 }
 
 function parseHeader(json: Buffer, broken: (why: string) => CheckpointError) {
+  if (!isUtf8(json)) throw broken('its header is not UTF-8');
+  const text = json.toString('utf8');
   let parsed: unknown;
   try {
-    parsed = JSON.parse(json.toString('utf8'));
+    parsed = parseStrictly(text);
   } catch (error) {
     throw broken(`its header is not JSON (${(error as Error).message})`);
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw broken('its header is not a JSON object');
-  const { __metadata__: metadata = {}, ...tensors } = parsed as Record<string, unknown>;
-  if (typeof metadata !== 'object' || metadata === null || Object.values(metadata).some((value) => typeof value !== 'string')) {
+  if (!isObject(parsed)) throw broken('its header is not a JSON object');
+  const { __metadata__: metadata = {}, ...tensors } = parsed;
+  if (!isObject(metadata) || Object.values(metadata).some((value) => typeof value !== 'string')) {
     throw broken('__metadata__ is not a map of strings');
   }
-  return { metadata: metadata as Record<string, string>, tensors };
+  return { text, metadata: metadata as Record<string, string>, tensors };
+}
+
+const HALF_OF_A_PAIR = /\p{Surrogate}/u;
+
+/** As the engine and the reference implementation take JSON: without half of a surrogate pair, as escapes can write. */
+function parseStrictly(text: string): unknown {
+  if (!/\\u[dD][89a-fA-F]/.test(text)) return JSON.parse(text);
+  return JSON.parse(text, (key, value: unknown) => {
+    const half = [key, value].find((part) => typeof part === 'string' && HALF_OF_A_PAIR.test(part));
+    if (half !== undefined) throw new SyntaxError(`${JSON.stringify(half).slice(0, 80)} has half of a surrogate pair`);
+    return value;
+  });
+}
+
+/** A number that is no count as it is written, as 2.0 or -0: the engine refuses it. The text is known to be JSON. */
+function uncountable(text: string): string | undefined {
+  const withoutStrings = text.replace(/"(?:[^"\\]|\\.)*"/g, '""');
+  return withoutStrings.match(/-\d[\d.eE+-]*|\d+[.eE][\d.eE+-]*/)?.[0];
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function checkEntry(name: string, entry: unknown, available: number, broken: (why: string) => CheckpointError) {
@@ -77,7 +104,9 @@ function checkEntry(name: string, entry: unknown, available: number, broken: (wh
   if (!isCounts(offsets) || offsets.length !== 2) throw broken(`tensor ${name} has no valid data_offsets`);
   const [begin, end] = offsets as [number, number];
   if (begin > end || end > available) throw broken(`tensor ${name} lies at bytes ${begin} to ${end} of ${available}`);
-  const expected = shape.reduce((product, n) => product * n, ITEM_BYTES[dtype]);
+  // A product too large for the engine is refused here too, also where a later 0 would hide it.
+  const times = (product: number, n: number): number => (product > Number.MAX_SAFE_INTEGER ? NaN : product * n);
+  const expected = shape.reduce(times, ITEM_BYTES[dtype]);
   if (expected !== end - begin) throw broken(`tensor ${name} of ${dtype} [${shape.join(', ')}] needs ${expected} bytes and has ${end - begin}`);
   return { dtype, shape, begin, end };
 }
@@ -112,7 +141,7 @@ export function encodeTensors(tensors: Record<string, Tensor>, metadata: Record<
   const header: Record<string, unknown> = Object.keys(metadata).length > 0 ? { __metadata__: metadata } : {};
   let offset = 0;
   for (const name of names) {
-    const { shape, data } = tensors[name];
+    const { shape, data } = tensors[name]!;
     const count = shape.reduce((product, n) => product * n, 1);
     if (name === '__metadata__' || !isCounts(shape) || count !== data.length) {
       throw new CheckpointError('INVALID_ARGUMENT', `tensor ${name}: shape [${shape.join(', ')}] holds ${count} values, the data ${data.length}`);
@@ -128,7 +157,7 @@ export function encodeTensors(tensors: Record<string, Tensor>, metadata: Record<
   file.set(json, 8);
   let at = 8 + headerLength;
   for (const name of names) {
-    const { data } = tensors[name];
+    const { data } = tensors[name]!;
     file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }

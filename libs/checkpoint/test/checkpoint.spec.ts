@@ -72,7 +72,7 @@ describe('fingerprints', () => {
     const before = await checkpoint.fingerprints(cache);
     const weights = join(model, 'vae/diffusion_pytorch_model.safetensors');
     const bytes = readFileSync(weights);
-    bytes[bytes.length - 1] ^= 1;
+    bytes[bytes.length - 1]! ^= 1;
     writeFileSync(weights, bytes);
     const after = await checkpoint.fingerprints(cache);
     expect(after).toEqual({ ...before, vae: expect.not.stringContaining(before.vae) });

@@ -33,7 +33,7 @@ describe('pulling a model', () => {
     expect(existsSync(join(dir, 'flux1-dev.safetensors'))).toBe(false);
     expect(readdirSync(dir, { recursive: true }).filter((name) => String(name).endsWith('.part'))).toEqual([]);
     expect(seen.at(-1)).toMatchObject({ done: totalBytes, total: totalBytes });
-    expect(seen.every(({ done }, i) => i === 0 || done >= seen[i - 1].done)).toBe(true);
+    expect(seen.every(({ done }, i) => i === 0 || done >= seen[i - 1]!.done)).toBe(true);
   });
 
   it('downloads nothing the second time, and one file again when it was changed', async () => {
@@ -42,24 +42,24 @@ describe('pulling a model', () => {
     await pull(dir);
     expect(await pull(dir)).toMatchObject({ downloaded: 0 });
     const bytes = readFileSync(join(dir, weights));
-    bytes[100] ^= 1;
+    bytes[100]! ^= 1;
     writeFileSync(join(dir, weights), bytes);
     expect(await pull(dir)).toMatchObject({ downloaded: bytes.length });
-    expect(readFileSync(join(dir, weights)).equals(published[weights])).toBe(true);
+    expect(readFileSync(join(dir, weights)).equals(published[weights]!)).toBe(true);
   });
 
   it('continues each file where the connection broke', async () => {
-    const few = Object.fromEntries(['model_index.json', weights].map((path) => [path, published[path]]));
+    const few = Object.fromEntries(['model_index.json', weights].map((path) => [path, published[path]!]));
     await start({ cutAfter: 1 << 20 }, few);
     const dir = folder();
     await expect(pull(dir)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(readFileSync(join(dir, `${weights}.part`)).length).toBeGreaterThan(0);
     const first = hub.bytesServed;
     const { downloaded } = await pull(dir);
-    expect(downloaded).toBeLessThan(published[weights].length);
+    expect(downloaded).toBeLessThan(published[weights]!.length);
     expect(hub.served.at(-1)!.range).toMatch(/^bytes=[1-9]\d*-/);
-    expect(first + downloaded).toBeLessThan(published[weights].length * 1.2);
-    expect(readFileSync(join(dir, weights)).equals(published[weights])).toBe(true);
+    expect(first + downloaded).toBeLessThan(published[weights]!.length * 1.2);
+    expect(readFileSync(join(dir, weights)).equals(published[weights]!)).toBe(true);
   });
 
   it('starts a file again when the part on disk is of other bytes', async () => {
@@ -68,11 +68,11 @@ describe('pulling a model', () => {
     mkdirSync(join(dir, 'transformer'), { recursive: true });
     writeFileSync(join(dir, `${weights}.part`), Buffer.alloc(4096, 7));
     await pull(dir);
-    expect(readFileSync(join(dir, weights)).equals(published[weights])).toBe(true);
+    expect(readFileSync(join(dir, weights)).equals(published[weights]!)).toBe(true);
   });
 
   it('never keeps bytes whose hash is wrong', async () => {
-    await start({ corrupt: 1 }, { 'model_index.json': published['model_index.json'] });
+    await start({ corrupt: 1 }, { 'model_index.json': published['model_index.json']! });
     const dir = folder();
     await expect(pull(dir)).rejects.toMatchObject({ code: 'DATA_LOSS', message: expect.stringContaining('model_index.json') });
     expect(readdirSync(dir)).toEqual([]);
@@ -80,7 +80,7 @@ describe('pulling a model', () => {
   });
 
   it('stops within a file when aborted, and goes on from there', async () => {
-    await start({ delayMs: 1 }, { 'model_index.json': published['model_index.json'], [weights]: published[weights] });
+    await start({ delayMs: 1 }, { 'model_index.json': published['model_index.json']!, [weights]: published[weights]! });
     const dir = folder();
     const abort = new AbortController();
     const onProgress = ({ file, done }: PullProgress) => file === weights && done > 100_000 && abort.abort();
@@ -88,7 +88,7 @@ describe('pulling a model', () => {
     const kept = readFileSync(join(dir, `${weights}.part`)).length;
     expect(kept).toBeGreaterThanOrEqual(90_000);
     hub.faults.delayMs = 0;
-    expect(await pull(dir)).toMatchObject({ downloaded: published[weights].length - kept });
+    expect(await pull(dir)).toMatchObject({ downloaded: published[weights]!.length - kept });
   });
 
   it.each<[string, Faults, Record<string, Buffer>, string, RegExp]>([

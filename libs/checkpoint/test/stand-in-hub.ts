@@ -56,9 +56,9 @@ export class StandInHub {
   }
 
   private async send(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const whole = this.files[path];
+    const whole = this.files[path]!;
     const range = request.headers.range;
-    const [begin, end] = range ? /bytes=(\d+)-(\d+)/.exec(range)!.slice(1).map(Number) : [0, whole.length - 1];
+    const [begin = 0, end = whole.length - 1] = range ? /bytes=(\d+)-(\d+)/.exec(range)!.slice(1).map(Number) : [];
     let bytes = whole.subarray(begin, end + 1);
     if (range !== 'bytes=0-0' && (this.faults.corrupt ?? 0) > 0) {
       this.faults.corrupt!--;

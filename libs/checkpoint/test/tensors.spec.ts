@@ -11,6 +11,13 @@ function fileWith(header: unknown, bodyBytes: number): Uint8Array {
   return Buffer.concat([length, json, Buffer.alloc(bodyBytes)]);
 }
 
+/** A file whose header has a byte in the place of its question mark. */
+function broken(header: string, byte: number): Uint8Array {
+  const bytes = Buffer.from(fileWith(header, 0));
+  bytes[bytes.indexOf('?')] = byte;
+  return bytes;
+}
+
 const vector = (offsets: number[], over: object = {}) => ({ dtype: 'F32', shape: [2], data_offsets: offsets, ...over });
 
 describe('tensor sets', () => {
@@ -31,14 +38,19 @@ describe('tensor sets', () => {
     const bytes = encodeTensors({ x: { shape: [3], data: Float32Array.of(1, 2, 3) } });
     const shifted = new Uint8Array(bytes.length + 1);
     shifted.set(bytes, 1);
-    expect(decodeTensors(shifted.subarray(1)).x.data).toEqual(Float32Array.of(1, 2, 3));
+    expect(decodeTensors(shifted.subarray(1)).x!.data).toEqual(Float32Array.of(1, 2, 3));
   });
 
   it('read what the reference library wrote', () => {
     const file = parseTensorFile(readFileSync(join(GOLDENS, 'bnb_linear4bit.safetensors')));
     const manifest = JSON.parse(readFileSync(join(GOLDENS, 'manifest.json'), 'utf8')) as { files: Record<string, Record<string, { shape: number[] }>> };
     const shapes = Object.fromEntries([...file.tensors].map(([name, { shape }]) => [name, shape]));
-    expect(shapes).toEqual(Object.fromEntries(Object.entries(manifest.files['bnb_linear4bit.safetensors']).map(([name, { shape }]) => [name, shape])));
+    expect(shapes).toEqual(Object.fromEntries(Object.entries(manifest.files['bnb_linear4bit.safetensors']!).map(([name, { shape }]) => [name, shape])));
+  });
+
+  it('take whatever UTF-8 and whole pairs write', () => {
+    const text = '{"__metadata__":{"a":"\\ud83d\\ude00 é 1.5e3 -1","b":"\\\\ud83d"}}';
+    expect(parseTensorFile(fileWith(text, 0)).metadata).toEqual({ a: '😀 é 1.5e3 -1', b: '\\ud83d' });
   });
 
   it('refuse to encode a shape that does not fit the data', () => {
@@ -53,6 +65,35 @@ describe('tensor sets', () => {
     ['too short', Buffer.alloc(7), /has 7 bytes/],
     ['a header longer than the file', Buffer.from('ffffffff00000000', 'hex'), /claims a header of 4294967295 bytes/],
     ['a header that is not JSON', fileWith('{nope', 0), /header is not JSON/],
+    ['a header that is not UTF-8', broken('{"__metadata__":{"format":"?t"}}', 0xff), /header is not UTF-8/],
+    [
+      'a name that is not UTF-8',
+      broken('{"?":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}', 0xc3),
+      /header is not UTF-8/,
+    ],
+    ['half of a surrogate pair', fileWith('{"__metadata__":{"a":"\\ud83d?"}}', 0), /has half of a surrogate pair/],
+    ['a name with half of a surrogate pair', fileWith('{"a\\uDE00":1}', 0), /has half of a surrogate pair/],
+    ['metadata that is a list', fileWith('{"__metadata__":["a"]}', 0), /__metadata__/],
+    [
+      'a count with a point',
+      fileWith('{"x":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}', 8),
+      /2\.0 where a whole number/,
+    ],
+    [
+      'a count with an exponent',
+      fileWith('{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8e0]}}', 8),
+      /8e0 where a whole number/,
+    ],
+    [
+      'a count of minus zero',
+      fileWith('{"x":{"dtype":"F32","shape":[2],"data_offsets":[-0,8]}}', 8),
+      /-0 where a whole number/,
+    ],
+    [
+      'a shape whose product is too large before its 0',
+      fileWith({ x: vector([0, 0], { shape: [2 ** 40, 2 ** 40, 0] }) }, 0),
+      /needs NaN/,
+    ],
     ['a header that is a list', fileWith('[]', 0), /not a JSON object/],
     ['metadata that is not text', fileWith({ __metadata__: { a: 1 } }, 0), /__metadata__/],
     ['an unknown dtype', fileWith({ x: vector([0, 8], { dtype: 'F3' }) }, 8), /x has the unknown dtype F3/],

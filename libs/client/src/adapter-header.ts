@@ -23,8 +23,11 @@ export function describeAdapter(label: string, bytes: Uint8Array): { rank: numbe
     throw refusal(label, `it has ${down.length} lora_A (or lora_down) and ${matrices.length - down.length} lora_B (or lora_up) tensors where pairs are needed: is it a FLUX LoRA?`);
   }
   for (const [name, tensor] of matrices) checkMatrix(label, name, tensor);
-  const rank = Math.max(...down.map(([, { shape }]) => shape[0]));
-  return { rank, alpha: alphaOf(file) ?? rank };
+  for (const [name] of matrices) {
+    if (!file.tensors.has(partnerOf(name))) throw refusal(label, `${name} has no partner ${partnerOf(name)}`);
+  }
+  const rank = Math.max(...down.map(([, { shape }]) => shape[0]!));
+  return { rank, alpha: alphaOf(label, file) ?? rank };
 }
 
 function parsed(label: string, bytes: Uint8Array): TensorFile {
@@ -33,6 +36,17 @@ function parsed(label: string, bytes: Uint8Array): TensorFile {
   } catch (error) {
     throw refusal(label, (error as Error).message);
   }
+}
+
+const PARTNERS: Record<string, string> = {
+  lora_A: 'lora_B',
+  lora_B: 'lora_A',
+  lora_down: 'lora_up',
+  lora_up: 'lora_down',
+};
+
+function partnerOf(name: string): string {
+  return name.replace(/(lora_A|lora_B|lora_down|lora_up)\.weight$/, (_, part: string) => `${PARTNERS[part]}.weight`);
 }
 
 function checkMatrix(label: string, name: string, { dtype, shape, bytes }: StoredTensor): void {
@@ -44,15 +58,20 @@ function checkMatrix(label: string, name: string, { dtype, shape, bytes }: Store
 }
 
 /** kohya writes an alpha tensor for every module, diffusers one in its metadata; neither means alpha = rank. */
-function alphaOf({ tensors, metadata }: TensorFile): number | undefined {
+function alphaOf(label: string, { tensors, metadata }: TensorFile): number | undefined {
   const scalar = [...tensors].find(([name, { dtype }]) => name.endsWith('.alpha') && dtype === 'F32')?.[1];
   if (scalar && scalar.bytes.byteLength === 4) return new DataView(new Uint8Array(scalar.bytes).buffer).getFloat32(0, true);
+  const alpha = settingsOf(label, metadata.lora_adapter_metadata);
+  return typeof alpha === 'number' ? alpha : undefined;
+}
+
+/** The engine refuses settings that it cannot read, so they are refused before anyone relies on them. */
+function settingsOf(label: string, text = '{}'): unknown {
   try {
-    const config = JSON.parse(metadata.lora_adapter_metadata ?? '{}') as Record<string, unknown>;
-    const alpha = config['transformer.lora_alpha'] ?? config.lora_alpha;
-    return typeof alpha === 'number' ? alpha : undefined;
-  } catch {
-    return undefined; // a foreign tool's metadata: the rank stands in
+    const config = JSON.parse(text) as Record<string, unknown> | null;
+    return config?.['transformer.lora_alpha'] ?? config?.lora_alpha;
+  } catch (error) {
+    throw refusal(label, `its metadata lora_adapter_metadata is not JSON (${(error as Error).message})`);
   }
 }
 

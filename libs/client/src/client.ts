@@ -39,6 +39,9 @@ export class AtelierClient {
   datasets(): Promise<Dataset[]> {
     return datasets.listDatasets(this.connection);
   }
+  cancelDataset(key: string): Promise<Dataset> {
+    return datasets.cancelDataset(this.connection, key);
+  }
   datasetEvents(id: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
     return events.datasetEvents(this.connection, id, options);
   }

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { AtelierError, Dataset, DatasetState, IngestWork, subjects } from '@atelier/contracts';
-import { publishWork } from '@atelier/mesh';
+import { publishEvent, publishWork } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { NAME_PATTERN, NAME_RULE, isKey, newId } from './names';
 import { invalidArgument } from './options';
+import { isDatasetOver } from './states';
 import { newestFirst, timestamp } from './times';
 import { storeFiles, type UploadFile, type UploadProgress } from './uploads';
 
@@ -66,4 +67,20 @@ export async function findDataset({ datasets }: Connection, key: string): Promis
 
 export async function listDatasets({ datasets }: Connection): Promise<Dataset[]> {
   return newestFirst(await datasets.list());
+}
+
+/**
+ * Ends a data set that is not read yet: what reads it stops within a second, and runs that wait for it fail. One that
+ * is over stays as it is. It is cancelled when this resolves, whether or not a service is there to hear of it.
+ */
+export async function cancelDataset(connection: Connection, key: string): Promise<Dataset> {
+  const { id } = await findDataset(connection, key);
+  const dataset = await connection.datasets.update(id, (current) =>
+    isDatasetOver(current) ? null : Dataset.create({ ...current, state: DatasetState.DATASET_STATE_CANCELLED }));
+  if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
+    const datasetState = { datasetId: id, state: dataset.state };
+    const msgId = `state.${id}.${dataset.state}`;
+    await publishEvent(connection.mesh, subjects.event('dataset', id, 'state'), { datasetState }, { msgId });
+  }
+  return dataset;
 }

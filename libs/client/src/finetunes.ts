@@ -1,9 +1,18 @@
-import { AtelierError, DatasetState, IngestWork, type ITrainOptions, Run, RunState, subjects } from '@atelier/contracts';
+import {
+  AtelierError,
+  DatasetState,
+  IngestWork,
+  Run,
+  RunState,
+  subjects,
+  trainOptionsMessage,
+  type CompleteTrainOptions,
+} from '@atelier/contracts';
 import { publishWork } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
 import { checkName, isKey, newId } from './names';
-import { completeTrainOptions } from './options';
+import { checkedTrainOptions } from './options';
 import { isRunOver } from './states';
 import { newestFirst, timestamp } from './times';
 
@@ -12,17 +21,21 @@ export interface FinetuneRequest {
   dataset: string;
   /** Name of the adapter to make. Default: the data set's name, with a number if that is taken. */
   name?: string;
-  options?: Partial<ITrainOptions>;
+  options?: Partial<CompleteTrainOptions>;
   /** Let the new adapter take the place of one of the same name. Without it a taken name is refused. */
   replace?: boolean;
 }
 
 /** Writes the run, then its work; it resolves only when both are on disk. */
 export async function startFinetune(connection: Connection, request: FinetuneRequest): Promise<Run> {
-  const options = completeTrainOptions(request.options ?? {});
+  const options = trainOptionsMessage(checkedTrainOptions(request.options ?? {}));
   const dataset = await findDataset(connection, request.dataset);
   if (dataset.state === DatasetState.DATASET_STATE_FAILED) {
     throw new AtelierError('FAILED_PRECONDITION', `data set ${dataset.name} could not be read: ${dataset.error}. Upload it again without what is wrong`);
+  }
+  if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
+    const what = `data set ${dataset.name} was cancelled before it was read: upload it again`;
+    throw new AtelierError('FAILED_PRECONDITION', what);
   }
   const name = await adapterName(connection, request, dataset.name);
   const id = newId('run');

@@ -5,8 +5,15 @@ export type { FollowOptions, StreamedEvent } from './events';
 export type { FinetuneRequest } from './finetunes';
 export { generateSchema, type GenerateRequest } from './generations';
 export { checkName, isKey, isName, NAME_PATTERN, NAME_RULE, nameFrom, newId } from './names';
-export { completeTrainOptions, invalidArgument, trainOptions, trainOptionsJson, trainOptionsSchema, type TrainOptionsInput } from './options';
+export {
+  checkedTrainOptions,
+  invalidArgument,
+  trainOptions,
+  trainOptionsSchema,
+  trainOptionValue,
+  type TrainOptionsInput,
+} from './options';
 export { SERVICES, type PlanInput, type ServiceState } from './services';
-export { datasetStatus, generationStatus, isGenerationOver, isRunOver, runStatus } from './states';
+export { datasetStatus, generationStatus, isGenerationOver, isRunOver, preempted, runStatus } from './states';
 export { newestFirst, timestamp, toDate } from './times';
 export type { UploadFile, UploadProgress } from './uploads';

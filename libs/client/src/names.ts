@@ -1,16 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { AtelierError } from '@atelier/contracts';
+import { AtelierError, isName, NAME_PATTERN, NAME_RULE } from '@atelier/contracts';
 
-/** Names people choose (data sets, adapters): safe as a file name, a URL segment, a NATS subject token and a KV key. */
-export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
-export const NAME_RULE = 'lower-case letters, digits, "-" and "_", starting with a letter or digit, at most 63 characters';
+export { isName, NAME_PATTERN, NAME_RULE };
 
 /** Ids that newId() makes. They sort by the time they were made, and are safe wherever a name is. */
 const ID_PATTERN = /^[a-z]{2,12}-[0-9a-z]{17}$/;
-
-export function isName(text: string): boolean {
-  return NAME_PATTERN.test(text);
-}
 
 export function checkName(what: string, text: string): string {
   if (!isName(text)) {

@@ -1,7 +1,14 @@
-import { MemoryPlan, PlanRequest, StatusReply, StatusRequest, type ITrainOptions } from '@atelier/contracts';
+import {
+  MemoryPlan,
+  PlanRequest,
+  StatusReply,
+  StatusRequest,
+  trainOptionsMessage,
+  type CompleteTrainOptions,
+} from '@atelier/contracts';
 import { callRpc } from '@atelier/mesh';
 import type { Connection } from './connection';
-import { completeTrainOptions } from './options';
+import { checkedTrainOptions } from './options';
 
 export const SERVICES = ['ingest', 'latents', 'prompts', 'trainer', 'inference'] as const;
 
@@ -30,7 +37,7 @@ export async function serviceStates({ mesh }: Connection, timeoutMs = 1500): Pro
 }
 
 export interface PlanInput {
-  options?: Partial<ITrainOptions>;
+  options?: Partial<CompleteTrainOptions>;
   /** Size of the largest picture, pixels. */
   width: number;
   height: number;
@@ -40,6 +47,6 @@ export interface PlanInput {
 
 /** Memory of a run to the byte, before it starts. The trainer answers; it may have to load the checkpoint first. */
 export async function planRun({ mesh }: Connection, { options, width, height, textTokens }: PlanInput, timeoutMs = 120_000): Promise<MemoryPlan> {
-  const request = { options: completeTrainOptions(options ?? {}), width, height, textTokens };
+  const request = { options: trainOptionsMessage(checkedTrainOptions(options ?? {})), width, height, textTokens };
   return callRpc(mesh, ['trainer', 'plan'], PlanRequest, request, MemoryPlan, { timeoutMs });
 }

@@ -16,6 +16,14 @@ export const datasetStatus = (state: DatasetState): string => word(datasetNames,
 export const runStatus = (state: RunState): string => word(runNames, 'RUN_STATE_', state);
 export const generationStatus = (state: GenerationState): string => word(generationNames, 'GENERATION_STATE_', state);
 
+export function isDatasetOver({ state }: { state?: DatasetState | null }): boolean {
+  return (
+    state === DatasetState.DATASET_STATE_INGESTED ||
+    state === DatasetState.DATASET_STATE_FAILED ||
+    state === DatasetState.DATASET_STATE_CANCELLED
+  );
+}
+
 export function isRunOver({ state }: { state?: RunState | null }): boolean {
   return state === RunState.RUN_STATE_FINISHED || state === RunState.RUN_STATE_FAILED || state === RunState.RUN_STATE_CANCELLED;
 }
@@ -27,3 +35,7 @@ export function isGenerationOver({ state }: { state?: GenerationState | null }):
     state === GenerationState.GENERATION_STATE_CANCELLED
   );
 }
+
+/** What a person reads of a run that was put down now and then: nothing where it never was. */
+export const preempted = ({ preemptions }: { preemptions?: number | null }): string =>
+  preemptions ? `preempted ${preemptions}×` : '';

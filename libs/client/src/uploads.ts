@@ -1,4 +1,4 @@
-import { Readable, Transform } from 'node:stream';
+import { pipeline, Transform, type Readable } from 'node:stream';
 import type { Connection } from './connection';
 import { buckets } from '@atelier/contracts';
 
@@ -66,6 +66,7 @@ function counted(source: Readable, count: (length: number) => void): Readable {
       done(null, chunk);
     },
   });
-  source.once('error', (error) => counter.destroy(error));
-  return source.pipe(counter);
+  pipeline(source, counter, () => undefined);
+  counter.on('error', () => undefined); // whoever reads it is told; it may fail before anybody does
+  return counter;
 }

@@ -56,7 +56,7 @@ describe('data sets', () => {
       ({ file, bytes }) => seen.push(`${file} ${bytes}`),
     );
     expect(dataset.files.map(({ name, size }) => [name, size])).toEqual([['one.png', 16], ['two.png', 13]]);
-    const stored = await new BlobStore(mesh).get(buckets.blobs.pictures, dataset.files[1].blob ?? '');
+    const stored = await new BlobStore(mesh).get(buckets.blobs.pictures, dataset.files[1]!.blob ?? '');
     expect(Buffer.from(stored).toString()).toBe('half and half');
     expect(await client.dataset(dataset.id)).toMatchObject({ name: 'herons', trigger: 'in sks style', state: DatasetState.DATASET_STATE_UPLOADED });
     expect((await client.dataset('herons')).id).toBe(dataset.id);
@@ -76,12 +76,50 @@ describe('data sets', () => {
     expect((await new BlobStore(mesh).list(buckets.blobs.pictures)).length).toBe(before);
   });
 
+  test('createDataset - a file that fails before it is read, as the first over a connection, fails it', async () => {
+    const fresh = await AtelierClient.connect(testMesh.url);
+    try {
+      const failing = new Readable({ read: () => undefined });
+      const creating = fresh.createDataset({ name: 'unread', files: [{ name: 'a.png', data: failing }] });
+      failing.destroy(new Error('the disk was pulled out'));
+      await expect(creating).rejects.toThrow('the disk was pulled out');
+      await expect(client.dataset('unread')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test('createDataset - refuses bad fields all at once, and a data set of nothing', async () => {
     await expect(client.createDataset({ name: 'No Name', width: 100, height: 0, files: [] })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       details: { name: expect.any(String), width: expect.stringContaining('16'), height: expect.any(String) },
     });
     await expect(client.createDataset({ name: 'empty', files: [] })).rejects.toThrow(/has no files/);
+  });
+
+  test('cancelDataset - holds when it resolves, is told once however often it is asked, and leaves one that is over as it is', async () => {
+    const { id } = await uploaded('unwanted');
+    await takeWork(subjects.work.ingest, IngestWork);
+    expect((await client.cancelDataset('unwanted')).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
+    expect((await client.cancelDataset(id)).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
+    expect((await client.dataset(id)).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
+    const stop = new AbortController();
+    const told = [];
+    for await (const { event } of client.datasetEvents(id, { signal: stop.signal })) {
+      told.push(event.datasetState);
+      await publishEvent(mesh, subjects.event('dataset', id, 'ingested'), { datasetIngested: {} }, { msgId: `after.${id}` });
+      if (event.detail === 'datasetIngested') stop.abort();
+    }
+    expect(told).toEqual([expect.objectContaining({ datasetId: id, state: DatasetState.DATASET_STATE_CANCELLED }), null]);
+    await expect(client.startFinetune({ dataset: id })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining('was cancelled before it was read: upload it again') });
+
+    const read = await uploaded('read');
+    await takeWork(subjects.work.ingest, IngestWork);
+    for (const state of [DatasetState.DATASET_STATE_INGESTED, DatasetState.DATASET_STATE_FAILED]) {
+      await new StateStore(mesh, buckets.state.datasets, Dataset).update(read.id, (value) => Object.assign(value, { state }));
+      expect((await client.cancelDataset(read.id)).state).toBe(state);
+    }
+    await expect(client.cancelDataset('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('dataset - an unknown id or a hostile one is not found', async () => {
@@ -135,7 +173,7 @@ describe('fine-tunes', () => {
     const all = await collect(client.runEvents(id));
     expect(all.map(({ event }) => event.detail)).toEqual(['runStep', 'runStep', 'runStep', 'runState']);
     expect(all.map(({ event }) => event.runStep?.step)).toEqual([1, 2, 3, undefined]);
-    const rest = await collect(client.runEvents(id, { after: all[1].sequence }));
+    const rest = await collect(client.runEvents(id, { after: all[1]!.sequence }));
     expect(rest.map(({ sequence }) => sequence)).toEqual(all.slice(2).map(({ sequence }) => sequence));
   });
 
@@ -157,7 +195,7 @@ describe('fine-tunes', () => {
     const told = (all: StreamedEvent[]) => all.map(({ event }) => event.encodeReady?.key ?? event.detail);
     const all = await collect(client.runEvents(id));
     expect(told(all)).toEqual(['mine-early', 'encodeSummary', 'runState', 'mine-late', 'runState']);
-    expect(told(await collect(client.runEvents(id, { after: all[2].sequence })))).toEqual(['mine-late', 'runState']);
+    expect(told(await collect(client.runEvents(id, { after: all[2]!.sequence })))).toEqual(['mine-late', 'runState']);
   });
 
   test('runEvents - what was encoded for an earlier run is nothing that this one waited for, and a key that is asked for twice counts once', async () => {

@@ -2,3 +2,4 @@ export * from './messages';
 export * from './names';
 export * from './errors';
 export * from './keys';
+export * from './train-options';

@@ -1,4 +1,4 @@
-// The only place where subjects, streams, buckets and headers are spelled.
+// The only place where subjects, streams, buckets, headers are spelled, and what a person's name for a thing may be.
 
 export type EventKind = 'dataset' | 'latents' | 'prompts' | 'run' | 'generate' | 'dead';
 export type TensorKind = 'latents' | 'prompts';
@@ -23,13 +23,29 @@ export const streams = { WORK: 'WORK', EVENTS: 'EVENTS', TENSORS: 'TENSORS', DEA
 
 export const buckets = {
   blobs: { pictures: 'pictures', manifests: 'manifests', adapters: 'adapters', checkpoints: 'checkpoints', samples: 'samples' },
-  state: { datasets: 'datasets', runs: 'runs', adapters: 'adapters', models: 'models', generations: 'generations', leases: 'leases' },
+  state: {
+    datasets: 'datasets',
+    runs: 'runs',
+    adapters: 'adapters',
+    models: 'models',
+    generations: 'generations',
+    leases: 'leases',
+    attempts: 'attempts',
+  },
 } as const;
 
 export type BlobBucket = keyof typeof buckets.blobs;
 export type StateBucket = keyof typeof buckets.state;
 
 export const headers = { messageId: 'Nats-Msg-Id', trace: 'traceparent', schema: 'atelier-schema', reason: 'atelier-reason' } as const;
+
+/** Names people choose (data sets, adapters): safe as a file name, a URL segment, a NATS subject token and a KV key. */
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+export const NAME_RULE = 'lower-case letters, digits, "-" and "_", starting with a letter or digit, at most 63 characters';
+
+export function isName(text: string): boolean {
+  return NAME_PATTERN.test(text);
+}
 
 /** A message larger than this does not go through NATS as one: what is larger is a blob. Room for 512 x 4096 float32 prompt embeds. Bytes. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024;

@@ -8,7 +8,11 @@ const folder = join(__dirname, '..', '..', '..', 'proto');
 describe('the contracts', () => {
   const files = readdirSync(join(folder, 'atelier', 'v1')).map((name) => join(folder, 'atelier', 'v1', name));
   const root = new Root();
-  root.resolvePath = (_origin, target) => (target.startsWith('/') ? target : join(folder, target));
+  const descriptor = 'google/protobuf/descriptor.proto';
+  root.resolvePath = (_origin, target) => {
+    if (target === descriptor) return require.resolve(`protobufjs/${descriptor}`);
+    return target.startsWith('/') ? target : join(folder, target);
+  };
   root.loadSync(files).resolveAll();
   const declared = root.lookup('atelier.v1') as unknown as { nestedArray: (Type | Enum)[] };
 

@@ -1,7 +1,6 @@
-import type { AdapterContent, AdapterHandle, AdapterModule } from './addon';
+import type { AdapterContent, AdapterHandle, AdapterModule, TransformerHandle } from './addon';
 import { type Call, run, runNow } from './call';
 import { Loaded } from './loaded';
-import type { FluxTransformer } from './transformer';
 
 /** Trained LoRA weights on the host, by diffusers' module path. Never changes. */
 export class Adapter extends Loaded<AdapterHandle> {
@@ -35,7 +34,7 @@ export class Adapter extends Loaded<AdapterHandle> {
   }
 
   /** Rejects unless every module exists in the transformer, fits its linear and is finite. */
-  validate(transformer: FluxTransformer, call?: Call): Promise<void> {
+  validate(transformer: Loaded<TransformerHandle>, call?: Call): Promise<void> {
     return run(call, (native, options) => native.validateAdapter(this.handle, transformer.handle, options));
   }
 

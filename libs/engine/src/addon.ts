@@ -1,6 +1,14 @@
-// The whole native surface, name by name, as native/addon/module.cpp exports it. `npm run` tools/check-surface.mjs compares the two.
+// The whole native surface, name by name, as native/addon/module.cpp exports it. tools/check-surface.mjs compares the two.
 // Nothing but the classes beside this file calls it. Every Promise is settled on the JS thread; its work ran on another one.
 import type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
+import type {
+  BaseQuantName,
+  CompleteTrainOptions,
+  EngineTrainOption,
+  LrScheduleKindName,
+  OptimizerKindName,
+  WeightingName,
+} from '@atelier/contracts';
 
 /** An opaque native object. The brand keeps kinds apart here, a type tag does so in the addon. */
 export interface Handle<Kind extends string> {
@@ -25,7 +33,8 @@ export interface NativeCall {
 
 export type Isa = 'auto' | 'portable' | 'avx2' | 'avx512';
 /** How base weights are kept: as stored, NF4, or NF4 with its scales quantised again. */
-export type BaseQuant = 'none' | 'nf4' | 'nf4_double';
+export type BaseQuant = BaseQuantName;
+export type OptimizerKind = OptimizerKindName;
 
 export interface FluxDims {
   inChannels: number;
@@ -128,42 +137,17 @@ export interface Shape {
   textTokens: number;
 }
 
-export type OptimizerKind = 'adamw8bit' | 'adamw' | 'adamw8bit_all';
-
-export interface TrainOptions {
-  rank: number;
-  alpha: number;
-  /** Module names as peft matches them: the whole path, or its end after a dot. */
-  targets: string[];
-  /** Keep block inputs only and compute the rest again in the backward pass. */
-  recompute: boolean;
+/** What to train with: the options that proto/ declares, and what the machine and the checkpoint say. What is left out has its default. */
+export interface TrainOptions extends Partial<Omit<Pick<CompleteTrainOptions, EngineTrainOption>, 'seed'>> {
+  seed?: bigint;
   /** Bytes to plan within, MemoryPlan.totalBytes; what is spare goes into speed, and recompute is not read. 0: none. */
-  memoryBudget: number;
-  optimizer: OptimizerKind;
-  lr: number;
-  beta1: number;
-  beta2: number;
-  eps: number;
-  weightDecay: number;
-  maxGradNorm: number;
-  /** Micro-steps to an optimizer step. */
-  accumulation: number;
-  lrSchedule: string;
-  warmupSteps: number;
-  totalSteps: number;
-  lrCycles: number;
-  lrPower: number;
-  weighting: string;
-  logitMean: number;
-  logitStd: number;
-  modeScale: number;
-  guidance: number;
-  seed: bigint;
-  vaeScaling: number;
-  vaeShift: number;
-  dynamicShifting: boolean;
-  shift: number;
-  numTrainTimesteps: number;
+  memoryBudget?: number;
+  /** The VAE's, FLUX.1-dev's by default as the scheduler's are. */
+  vaeScaling?: number;
+  vaeShift?: number;
+  dynamicShifting?: boolean;
+  shift?: number;
+  numTrainTimesteps?: number;
 }
 
 export interface NativeSample {
@@ -303,8 +287,8 @@ export interface NativeAddon {
   nf4Dequantize(quantized: Nf4Quantized, count: number): Float32Array;
   dynamicMap(signed: boolean): Float32Array;
   nf4Code(): Float32Array;
-  lrSchedule(name: string, warmup: number, total: number, cycles: number, power: number): Float64Array;
-  lossWeight(weighting: string, sigma: number): number;
+  lrSchedule(kind: LrScheduleKindName, warmup: number, total: number, cycles: number, power: number): Float64Array;
+  lossWeight(weighting: WeightingName, sigma: number): number;
   inferenceSigmas(steps: number, imageTokens: number, scheduler: SchedulerConfig): { sigmas: Float32Array; mu: number };
   prequantizedLinear(device: DeviceHandle, file: string, prefix: string, x: Tensor, call?: NativeCall): Promise<Tensor>;
   inspectCheckpoint(dir: string, call?: NativeCall): Promise<ComponentReport[]>;

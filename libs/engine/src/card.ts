@@ -1,7 +1,7 @@
 // Plans for cards that need not be here: from sizes alone, without weights.
 import type { BaseQuant, FluxDims, MemoryPlan, Shape } from './addon';
 import { type Call, run, runNow } from './call';
-import { completeOptions, type PartialTrainOptions } from './trainer';
+import { nativeOptions, type PartialTrainOptions } from './trainer';
 
 export const FLUX_DEV_DIMS: Readonly<FluxDims> = {
   inChannels: 64, outChannels: 64, numLayers: 19, numSingleLayers: 38, heads: 24, headDim: 128, jointDim: 4096, pooledDim: 768, guidance: true, axesDims: [16, 56, 56],
@@ -23,7 +23,7 @@ export interface CardRun {
  * RESOURCE_EXHAUSTED, naming the smallest budget that works.
  */
 export function planOnCard({ dims = FLUX_DEV_DIMS, quant, options, shapes, card }: CardRun, call?: Call): Promise<MemoryPlan> {
-  return run(call, async (native, callOptions) => native.planOnCard(dims, quant, completeOptions(options), [...shapes], card, callOptions));
+  return run(call, async (native, callOptions) => native.planOnCard(dims, quant, nativeOptions(options), [...shapes], card, callOptions));
 }
 
 export function cardNames(): string[] {

@@ -1,5 +1,6 @@
 export type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
 export { Adapter } from './adapter';
+export { type AdapterFormat, adapterFromBytes, adapterToBytes } from './adapter-bytes';
 export type {
   AdapterModule, BaseQuant, ComponentReport, FluxDims, ForwardInput, Isa, LinearModule, MemoryChoice, MemoryPlan, MicroResult, Nf4Quantized, OptimizerKind, OptimizerRates,
   Shape, StepResult, StepTime, TrainOptions,
@@ -10,8 +11,8 @@ export { type ComputeMemory, computeMemory, DEVICE_FORMS, DEVICE_PATTERN } from 
 export { ClipText, T5Text, Vae } from './encoders';
 export { Engine, type EngineOptions } from './engine';
 export { EngineError } from './errors';
-export { addonPaths } from './load';
+export { addonPaths, missingAddon } from './load';
 export { dequantizeNf4, dynamicMap, inferenceSigmas, inspectCheckpoint, lossWeight, lrSchedule, nf4Code, Optimizer, quantizeNf4 } from './pieces';
 export { type GenerateRequest, Sampler } from './sampler';
-export { DEFAULT_TRAIN_OPTIONS, type PartialTrainOptions, type Sample, Trainer } from './trainer';
+export { engineTrainOptionsOf, type PartialTrainOptions, type Sample, Trainer } from './trainer';
 export { type AdapterUse, FluxTransformer } from './transformer';

@@ -15,6 +15,16 @@ export function addon(): NativeAddon {
   return loaded;
 }
 
+/** Why there is no addon here; nothing where there is one. For those who can do without. */
+export function missingAddon(): EngineError | undefined {
+  try {
+    addon();
+    return undefined;
+  } catch (error) {
+    return error as EngineError;
+  }
+}
+
 /** Where the addon may be: ATELIER_ADDON_PATH alone when it is set, else where the build leaves it. */
 export function addonPaths(env: NodeJS.ProcessEnv = process.env): string[] {
   return env.ATELIER_ADDON_PATH ? [env.ATELIER_ADDON_PATH] : [join(REPOSITORY, 'native', 'build', 'addon', 'atelier.node')];

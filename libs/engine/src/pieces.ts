@@ -1,5 +1,6 @@
 // Single steps of the computation, each the engine's own, for checks and for previews (a learning-rate curve needs no model).
 import type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
+import type { LrScheduleKindName, WeightingName } from '@atelier/contracts';
 import type { ComponentReport, Nf4Quantized, OptimizerHandle, OptimizerKind, OptimizerRates } from './addon';
 import { type Call, run, runNow } from './call';
 import { Loaded } from './loaded';
@@ -24,12 +25,12 @@ export function nf4Code(): Float32Array {
 }
 
 /** Factors of the learning rate, one an optimizer step, as diffusers' get_scheduler gives them. */
-export function lrSchedule(name: string, options: { warmup: number; total: number; cycles?: number; power?: number }): Float64Array {
-  return runNow((native) => native.lrSchedule(name, options.warmup, options.total, options.cycles ?? 1, options.power ?? 1));
+export function lrSchedule(kind: LrScheduleKindName, options: { warmup: number; total: number; cycles?: number; power?: number }): Float64Array {
+  return runNow((native) => native.lrSchedule(kind, options.warmup, options.total, options.cycles ?? 1, options.power ?? 1));
 }
 
 /** The loss's weight at a sigma: none, sigma_sqrt or cosmap; logit_normal and mode weigh by how timesteps are drawn, so 1. */
-export function lossWeight(weighting: string, sigma: number): number {
+export function lossWeight(weighting: WeightingName, sigma: number): number {
   return runNow((native) => native.lossWeight(weighting, sigma));
 }
 

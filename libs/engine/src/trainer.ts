@@ -1,50 +1,23 @@
 import type { Tensor } from '@atelier/checkpoint';
+import { engineTrainOptions, type CompleteTrainOptions, type EngineTrainOption } from '@atelier/contracts';
 import { Adapter } from './adapter';
 import type { MemoryPlan, MicroResult, NativeSample, StepResult, TrainerHandle, TrainOptions } from './addon';
 import { type Call, run } from './call';
 import { Loaded } from './loaded';
 import { u64 } from './u64';
 
-/** Training options; what is left out has the reference script's value. */
-export type PartialTrainOptions = Partial<Omit<TrainOptions, 'seed'>> & { seed?: bigint | number };
+/** Training options; what is left out has the default that proto/ declares. */
+export type PartialTrainOptions = Omit<TrainOptions, 'seed'> & { seed?: bigint | number };
 
-/** Defaults of the reference script; the VAE's and scheduler's are FLUX.1-dev's and belong to be set from the checkpoint. */
-export const DEFAULT_TRAIN_OPTIONS: Readonly<TrainOptions> = {
-  rank: 4,
-  alpha: 4,
-  targets: ['to_k', 'to_q', 'to_v', 'to_out.0'],
-  recompute: true,
-  memoryBudget: 0,
-  optimizer: 'adamw8bit',
-  lr: 1e-4,
-  beta1: 0.9,
-  beta2: 0.999,
-  eps: 1e-8,
-  weightDecay: 1e-4,
-  maxGradNorm: 1,
-  accumulation: 1,
-  lrSchedule: 'constant',
-  warmupSteps: 0,
-  totalSteps: 1000,
-  lrCycles: 1,
-  lrPower: 1,
-  weighting: 'none',
-  logitMean: 0,
-  logitStd: 1,
-  modeScale: 1.29,
-  guidance: 1,
-  seed: 0n,
-  vaeScaling: 0.3611,
-  vaeShift: 0.1159,
-  dynamicShifting: true,
-  shift: 3,
-  numTrainTimesteps: 1000,
-};
+/** Of a run's options those that the engine's trainer takes. */
+export function engineTrainOptionsOf(options: CompleteTrainOptions): Pick<CompleteTrainOptions, EngineTrainOption> {
+  const entries = engineTrainOptions.map((key) => [key, options[key]]);
+  return Object.fromEntries(entries) as Pick<CompleteTrainOptions, EngineTrainOption>;
+}
 
 /** @internal */
-export function completeOptions({ seed, ...options }: PartialTrainOptions): TrainOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return { ...DEFAULT_TRAIN_OPTIONS, ...given, seed: u64(seed ?? DEFAULT_TRAIN_OPTIONS.seed, 'seed') };
+export function nativeOptions({ seed, ...options }: PartialTrainOptions): TrainOptions {
+  return { ...options, seed: seed === undefined ? undefined : u64(seed, 'seed') };
 }
 
 /** One cached sample. eps, noise and timestepIndex are drawn from (seed, sampleId, micro-step) unless given. */

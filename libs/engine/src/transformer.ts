@@ -4,7 +4,7 @@ import type { FluxDims, ForwardInput, LinearModule, LoadedTransformer, MemoryPla
 import { type Call, run } from './call';
 import { Loaded } from './loaded';
 import { Sampler } from './sampler';
-import { completeOptions, type PartialTrainOptions, Trainer } from './trainer';
+import { nativeOptions, type PartialTrainOptions, Trainer } from './trainer';
 
 /** An adapter in a sampler. Weight 1 is as trained; negative weights push away. */
 export interface AdapterUse {
@@ -34,12 +34,12 @@ export class FluxTransformer extends Loaded<TransformerHandle> {
 
   /** The memory that createTrainer with the same arguments will take, byte for byte, without taking it. */
   planTraining(options: PartialTrainOptions, shapes: readonly Shape[], call?: Call): Promise<MemoryPlan> {
-    return run(call, async (native, callOptions) => native.planTraining(this.handle, completeOptions(options), [...shapes], callOptions));
+    return run(call, async (native, callOptions) => native.planTraining(this.handle, nativeOptions(options), [...shapes], callOptions));
   }
 
   /** @param shapes every picture shape the data set has; the arena serves the largest */
   async createTrainer(options: PartialTrainOptions, shapes: readonly Shape[], call?: Call): Promise<Trainer> {
-    const { trainer, memoryPlan } = await run(call, async (native, callOptions) => native.createTrainer(this.handle, completeOptions(options), [...shapes], callOptions));
+    const { trainer, memoryPlan } = await run(call, async (native, callOptions) => native.createTrainer(this.handle, nativeOptions(options), [...shapes], callOptions));
     return new Trainer(trainer, memoryPlan);
   }
 

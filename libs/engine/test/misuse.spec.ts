@@ -81,7 +81,7 @@ async function expectError(call: () => unknown, code: string, ...parts: (string 
 describe('after dispose', () => {
   test.each(names)('%s', async (name) => {
     await owner(name).dispose();
-    await expectError(calls[name], 'FAILED_PRECONDITION', /dispose/);
+    await expectError(calls[name]!, 'FAILED_PRECONDITION', /dispose/);
   });
 
   test('an adapter or optimizer', async () => {
@@ -104,13 +104,13 @@ describe('after dispose', () => {
 
 describe('cancelled', () => {
   test.each(names)('%s: before it starts', async (name) => {
-    await expectError(() => calls[name]({ signal: AbortSignal.abort() }), 'CANCELLED');
+    await expectError(() => calls[name]!({ signal: AbortSignal.abort() }), 'CANCELLED');
   });
 
   test.each(names.filter((name) => !name.startsWith('adapter.')))('%s: while it waits behind another call', async (name) => {
     const before = engine.randomTransformer({ ...transformer.dims, heads: 8, numLayers: 4 }, { quant: 'nf4', seed: 1 });
     const controller = new AbortController();
-    const cancelled = expectError(() => calls[name]({ signal: controller.signal }), 'CANCELLED');
+    const cancelled = expectError(() => calls[name]!({ signal: controller.signal }), 'CANCELLED');
     setImmediate(() => controller.abort());
     await cancelled;
     await (await before).dispose();
@@ -147,14 +147,14 @@ describe('while training', () => {
 
   test.each(names.filter((name) => !name.startsWith('engine.')))('%s: answers after it, and its object can be disposed meanwhile', async (name) => {
     const training = trainer.microStep(sample());
-    const outcome = calls[name]().then(() => 'done', (error: { code: string }) => error.code);
+    const outcome = calls[name]!().then(() => 'done', (error: { code: string }) => error.code);
     const disposed = owner(name).dispose();
     expect((await training).loss).toBeGreaterThan(0);
     // A micro-step is accumulated, so these two are refused; the others were accepted before the dispose and finish.
     const refused = ['trainer.setAdapter', 'trainer.saveState'].includes(name);
     expect(await outcome).toBe(refused ? 'INVALID_ARGUMENT' : 'done');
     await disposed;
-    await expectError(calls[name], 'FAILED_PRECONDITION');
+    await expectError(calls[name]!, 'FAILED_PRECONDITION');
   });
 });
 
@@ -218,8 +218,10 @@ describe('with wrong values', () => {
     'createTrainer: rank 0': [/rank/, () => transformer.createTrainer({ ...LORA, rank: 0 }, [SHAPE])],
     'createTrainer: half a rank': [/rank/, () => transformer.createTrainer({ ...LORA, rank: 1.5 }, [SHAPE])],
     'createTrainer: another optimizer': [/sgd/, () => transformer.createTrainer({ ...LORA, optimizer: 'sgd' as never }, [SHAPE])],
-    'createTrainer: another schedule': [/sometimes/, () => transformer.createTrainer({ ...LORA, lrSchedule: 'sometimes' }, [SHAPE])],
-    'createTrainer: a negative rate': [/rate/, () => transformer.createTrainer({ ...LORA, lr: -1 }, [SHAPE])],
+    'createTrainer: another schedule': [/sometimes/, () => transformer.createTrainer({ ...LORA, lrSchedule: 'sometimes' as never }, [SHAPE])],
+    'createTrainer: a negative rate': [/rate/, () => transformer.createTrainer({ ...LORA, learningRate: -1 }, [SHAPE])],
+    'createTrainer: an option that is none': [/options\.learningrate is no training option/, () => transformer.createTrainer({ ...LORA, learningrate: 1 } as never, [SHAPE])],
+    'createTrainer: a rank beyond the declared': [/rank 1025: .* at most 1024/, () => transformer.createTrainer({ ...LORA, rank: 1025 }, [SHAPE])],
     'createTrainer: a seed beyond 64 bits': [/seed/, () => transformer.createTrainer({ ...LORA, seed: 2n ** 64n }, [SHAPE])],
     'planTraining: a picture of no rows': [/gridH/, () => transformer.planTraining(LORA, [{ ...SHAPE, gridH: 0 }])],
     'planTraining: a picture of a million rows': [/4096/, () => transformer.planTraining(LORA, [{ ...SHAPE, gridH: 1e6 }])],
@@ -253,11 +255,11 @@ describe('with wrong values', () => {
   }
 
   test.each(Object.keys(wrong))('%s', async (name) => {
-    const [part, call] = wrong[name];
+    const [part, call] = wrong[name]!;
     await expectError(call, 'INVALID_ARGUMENT', part);
     // Nothing is left half-done.
     expect((await trainer.microStep(sample())).loss).toBeGreaterThan(0);
-    expect((await transformer.forward(forwardInput())).out.shape).toEqual([6, 64]);
+    expect((await transformer.forward(forwardInput())).out!.shape).toEqual([6, 64]);
   });
 });
 

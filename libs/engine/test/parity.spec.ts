@@ -65,7 +65,7 @@ test.each([
 test('tokens: one id changed', async () => {
   const file = join(dir, 'tokens.json');
   const prompts = JSON.parse(await readFile(file, 'utf8')) as { t5: number[] }[];
-  prompts[0].t5[0]++;
+  prompts[0]!.t5[0]!++;
   await writeFile(file, JSON.stringify(prompts));
   const { code, output } = await parity('tokens');
   expect(code).toBe(1);
@@ -76,7 +76,7 @@ test('schedules: one factor changed', async () => {
   const file = join(dir, 'schedules.json');
   const schedules = JSON.parse(await readFile(file, 'utf8')) as Record<string, number[]>;
   const name = Object.keys(schedules).find((key) => key.startsWith('lr_cosine'))!;
-  schedules[name][7] += 1e-3;
+  schedules[name]![7]! += 1e-3;
   await writeFile(file, JSON.stringify(schedules));
   const { code, output } = await parity('schedules');
   expect(code).toBe(1);

@@ -80,7 +80,7 @@ describe('resuming', () => {
   const kinds: OptimizerKind[] = ['adamw8bit', 'adamw', 'adamw8bit_all'];
 
   test.each(kinds)('%s: a saved state continues to the same bits, draws included', async (optimizer) => {
-    const options: PartialTrainOptions = { ...LORA, optimizer, accumulation: 2, lr: 1e-3, lrSchedule: 'cosine', warmupSteps: 2, totalSteps: 6, weighting: 'logit_normal', seed: 5 };
+    const options: PartialTrainOptions = { ...LORA, optimizer, accumulation: 2, learningRate: 1e-3, lrSchedule: 'cosine', warmupSteps: 2, totalSteps: 6, weighting: 'logit_normal', seed: 5 };
     const whole = await transformer.createTrainer(options, [SHAPE]);
     const halved = await transformer.createTrainer(options, [SHAPE]);
     const expected = await steps(whole, 0, 6);
@@ -122,6 +122,6 @@ test('threads change no more than the order of sums may', async () => {
   const losses = await Promise.all(
     [transformer, other].map(async (model) => (await (await model.createTrainer(LORA, [SHAPE])).microStep(sample())).loss),
   );
-  expect(Math.abs(losses[0] - losses[1])).toBeLessThan(1e-5 * losses[0]);
+  expect(Math.abs(losses[0]! - losses[1]!)).toBeLessThan(1e-5 * losses[0]!);
   await single.close();
 });

@@ -1,2 +1,2 @@
 export { BatchLease } from './batch-lease';
-export { acquireLease, leasesOf, type Lease, type LeaseRequest } from './lease';
+export { acquireLease, leasesOf, waitersOf, type Lease, type LeaseRequest } from './lease';

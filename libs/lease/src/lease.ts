@@ -86,10 +86,19 @@ export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<L
 
 /** What is held of a device now, for people: owner and bytes. */
 export async function leasesOf(mesh: Mesh, device: string): Promise<{ owner: string; bytes: number; token: number }[]> {
+  return (await standing(mesh, device)).filter((grant) => grant.bytes > 0).map(({ owner, bytes, token }) => ({ owner, bytes, token }));
+}
+
+/** Who waits for a device now. */
+export async function waitersOf(mesh: Mesh, device: string): Promise<{ owner: string; token: number }[]> {
+  return (await standing(mesh, device)).filter((grant) => grant.bytes === 0).map(({ owner, token }) => ({ owner, token }));
+}
+
+async function standing(mesh: Mesh, device: string): Promise<Ledger['grants']> {
   const kv = await mesh.js.views.kv(buckets.state.leases, { history: 1 });
   const entry = await kv.get(device.replaceAll(/[^A-Za-z0-9_-]/g, '_'));
   if (!entry || entry.operation !== 'PUT') return [];
-  return entry.json<Ledger>().grants.filter((grant) => grant.bytes > 0 && grant.expiresAt > Date.now()).map(({ owner, bytes, token }) => ({ owner, bytes, token }));
+  return entry.json<Ledger>().grants.filter((grant) => grant.expiresAt > Date.now());
 }
 
 class HeldLease implements Lease {

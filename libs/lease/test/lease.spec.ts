@@ -1,5 +1,5 @@
-import { acquireLease, leasesOf } from '@atelier/lease';
-import { startTestMesh, type TestMesh } from '@atelier/testing';
+import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
+import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 
 describe('a lease', () => {
   let test: TestMesh;
@@ -7,7 +7,9 @@ describe('a lease', () => {
     test = await startTestMesh();
   });
   afterAll(() => test.stop());
-  const ask = (owner: string, bytes: number, more = {}) => acquireLease(test.mesh, { device: `gpu-${expect.getState().currentTestName!.length}`, capacity: 100, bytes, owner, ...more });
+  const device = () => `gpu-${expect.getState().currentTestName!.length}`;
+  const inQueue = (owner: string) => waitFor(`${owner} in the queue`, async () => (await waitersOf(test.mesh, device())).some((waiter) => waiter.owner === owner));
+  const ask = (owner: string, bytes: number, more = {}) => acquireLease(test.mesh, { device: device(), capacity: 100, bytes, owner, ...more });
 
   it('is given while there is room, and the sum never exceeds what there is', async () => {
     const a = await ask('a', 60);
@@ -17,7 +19,7 @@ describe('a lease', () => {
       given = true;
       return lease;
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await inQueue('c');
     expect(given).toBe(false);
     await b.release();
     const c = await waiting;
@@ -42,9 +44,9 @@ describe('a lease', () => {
     const first = await ask('first', 100);
     const order: string[] = [];
     const low = ask('low', 100, { priority: 0 }).then((lease) => (order.push('low'), lease.release()));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await inQueue('low');
     const high = ask('high', 100, { priority: 5 }).then((lease) => (order.push('high'), lease.release()));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await inQueue('high');
     await first.release();
     await Promise.all([low, high]);
     expect(order).toEqual(['high', 'low']);

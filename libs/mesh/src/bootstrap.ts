@@ -76,24 +76,31 @@ export async function bootstrapService(module: Type | DynamicModule | (() => Typ
   }, name);
 }
 
-/** Starts something and stops it at the first SIGTERM or SIGINT; a second signal ends the process at once. */
+/** How long a start that is not over yet may go on after the signal. */
+const STARTING_MS = 5000;
+
+/**
+ * Starts something and stops it at the first SIGTERM or SIGINT, also at one that comes while it starts: it may have
+ * taken work by then. A second signal ends the process at once.
+ */
 export async function runUntilSignal(start: () => Promise<{ stop(): Promise<void> }>, name: string): Promise<void> {
-  let running: { stop(): Promise<void> };
-  try {
-    running = await start();
-  } catch (error) {
-    process.stderr.write(`${name}: ${(error as Error).message}\n`);
-    process.exit(1);
-  }
-  let stopping = false;
+  let asked: () => void = () => undefined;
+  const stopping = new Promise<void>((resolve) => (asked = resolve));
+  let patience: NodeJS.Timeout | undefined;
   const end = (): void => {
-    if (stopping) process.exit(130);
-    stopping = true;
-    running.stop().then(() => process.exit(0), (error: Error) => {
-      process.stderr.write(`${name}: could not stop cleanly: ${error.message}\n`);
-      process.exit(1);
-    });
+    if (patience) process.exit(130);
+    patience = setTimeout(() => process.exit(0), STARTING_MS);
+    asked();
   };
   process.on('SIGTERM', end);
   process.on('SIGINT', end);
+  const fail = (what: string, error: Error): never => {
+    process.stderr.write(`${name}: ${what}${error.message}\n`);
+    return process.exit(1);
+  };
+  const running = await start().catch((error: Error) => fail('', error));
+  await stopping;
+  clearTimeout(patience);
+  await running.stop().catch((error: Error) => fail('could not stop cleanly: ', error));
+  process.exit(0);
 }

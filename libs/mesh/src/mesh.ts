@@ -1,5 +1,5 @@
 import { AtelierError } from '@atelier/contracts';
-import { connect, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
 
 export interface MeshConfig {
   /** nats://host:port, or several separated by commas. */
@@ -10,11 +10,20 @@ export interface MeshConfig {
 
 /** One connection to the mesh and what is made of it. It reconnects for ever: streams are on disk, nothing is lost meanwhile. */
 export class Mesh {
+  private lost = 0;
+
   private constructor(
     readonly nc: NatsConnection,
     readonly js: JetStreamClient,
     readonly jsm: JetStreamManager,
-  ) {}
+  ) {
+    void this.watch();
+  }
+
+  /** How often the connection was lost since it was made. */
+  get interruptions(): number {
+    return this.lost;
+  }
 
   static async connect({ url, name }: MeshConfig): Promise<Mesh> {
     try {
@@ -23,6 +32,10 @@ export class Mesh {
     } catch (error) {
       throw new AtelierError('UNAVAILABLE', `no mesh at ${url}: ${(error as Error).message}. Start it with "atelier up", or set ATELIER_NATS_URL`, {}, { cause: error });
     }
+  }
+
+  private async watch(): Promise<void> {
+    for await (const { type } of this.nc.status()) if (type === Events.Disconnect) this.lost++;
   }
 
   /** Delivers what is in flight, then closes. A connection that is down is closed at once. */

@@ -23,19 +23,24 @@ export interface NatsServerOptions {
   binary?: string;
 }
 
+/** What a nats-server needs to carry the mesh, as its configuration file. */
+export function natsServerConfig({ storeDir, host, port }: { storeDir: string; host: string; port: number }): string {
+  return [
+    `listen: "${host}:${port === 0 ? -1 : port}"`,
+    `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
+    'max_pending: 256MB',
+    `jetstream { store_dir: "${storeDir}", max_file_store: 1TB, max_memory_store: 64MB }`,
+    `ports_file_dir: "${storeDir}"`,
+  ].join('\n');
+}
+
 const STARTUP_MS = 15_000;
 
 /** Starts nats-server with JetStream on local disk and waits until it answers. */
 export async function startNatsServer({ storeDir, port = 0, host = '127.0.0.1', binary = process.env['ATELIER_NATS_SERVER'] ?? 'nats-server' }: NatsServerOptions): Promise<NatsServer> {
   mkdirSync(storeDir, { recursive: true });
   const config = join(storeDir, 'nats-server.conf');
-  writeFileSync(config, [
-    `listen: "${host}:${port === 0 ? -1 : port}"`,
-    `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
-    'max_pending: 256MB',
-    `jetstream { store_dir: "${storeDir}", max_file_store: 1TB, max_memory_store: 64MB }`,
-    `ports_file_dir: "${storeDir}"`,
-  ].join('\n'));
+  writeFileSync(config, natsServerConfig({ storeDir, host, port }));
   const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   let log = '';
   child.stderr.on('data', (data: Buffer) => (log = (log + data.toString()).slice(-4000)));

@@ -27,6 +27,18 @@ export async function throughOutage<T>(ask: () => Promise<T>, { signal, patience
   }
 }
 
+/**
+ * Whether an error came of the mesh being away, and not of what was asked: itself, or what it was made from. An answer
+ * that came too late says so only where the connection was lost meanwhile: a process that is busy with one file for
+ * long hears no answers either.
+ */
+export function isFromOutage(error: unknown, interrupted: boolean): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (isOutage(cause)) return interrupted || (cause as NatsError).code !== ErrorCode.Timeout;
+  }
+  return false;
+}
+
 function isOutage(error: unknown): boolean {
   if (!(error instanceof NatsError)) return false;
   // It reconnects for ever: closed, it is because someone here closed it, and it does not come back.

@@ -5,20 +5,26 @@ import type { Mesh } from './mesh';
 
 const MINUTE = 60_000;
 
-/** What each work subject allows: how long a handler may be silent, how often a message may come, how many at once (0: unlimited). */
+/**
+ * What each work subject allows: how long a handler may be silent, how many attempts in a row may come to nothing
+ * (attempts.ts says which count).
+ */
 export interface WorkPolicy {
   ackWaitMs: number;
-  maxDeliver: number;
+  maxAttempts: number;
 }
 
 /** Generous on purpose: a heartbeat renews ackWait, so it is the time to notice a killed service, not the length of a job. */
 export const workPolicies: Record<string, WorkPolicy> = {
-  [subjects.work.ingest]: { ackWaitMs: 10_000, maxDeliver: 5 },
-  [subjects.work.latents]: { ackWaitMs: 10_000, maxDeliver: 4 },
-  [subjects.work.prompts]: { ackWaitMs: 10_000, maxDeliver: 4 },
-  [subjects.work.train]: { ackWaitMs: 10_000, maxDeliver: 10 },
-  [subjects.work.generate]: { ackWaitMs: 10_000, maxDeliver: 4 },
+  [subjects.work.ingest]: { ackWaitMs: 10_000, maxAttempts: 5 },
+  [subjects.work.latents]: { ackWaitMs: 10_000, maxAttempts: 4 },
+  [subjects.work.prompts]: { ackWaitMs: 10_000, maxAttempts: 4 },
+  [subjects.work.train]: { ackWaitMs: 10_000, maxAttempts: 10 },
+  [subjects.work.generate]: { ackWaitMs: 10_000, maxAttempts: 4 },
 };
+
+/** Counts of attempts go with their message; what a service left that died over its last settlement goes after this. */
+const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;
 
 /** `work.train` → `work-train`: consumer names may hold no dots. */
 export const consumerName = (subject: string): string => subject.replaceAll('.', '-');
@@ -35,7 +41,10 @@ export async function provisionMesh(mesh: Mesh): Promise<void> {
   for (const config of streamConfigs) await besideOthers(() => ensureStream(mesh, config));
   for (const [subject, policy] of Object.entries(workPolicies)) await ensureConsumer(mesh, subject, policy);
   for (const bucket of Object.values(buckets.blobs)) await besideOthers(() => mesh.js.views.os(bucket, { storage: StorageType.File }));
-  for (const bucket of Object.values(buckets.state)) await besideOthers(() => mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File }));
+  for (const bucket of Object.values(buckets.state)) {
+    const ttl = bucket === buckets.state.attempts ? ATTEMPTS_KEPT_MS : undefined;
+    await besideOthers(() => mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File, ttl }));
+  }
 }
 
 /** How long another service may take to make the same stream. */

@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { Histogram, Registry } from 'prom-client';
 import { LOGGER } from './tokens';
@@ -6,7 +6,8 @@ import type { Logger } from './logging';
 import { Mesh } from './mesh';
 import { workPolicies } from './provision';
 import type { MessageType } from './publish';
-import { runWorker, type WorkContext } from './worker';
+import type { WorkContext } from './work';
+import { runWorker } from './worker';
 import type { Outcome } from './outcome';
 
 const METADATA = Symbol('atelier:work-handler');
@@ -21,7 +22,10 @@ interface HandlerMetadata {
 export interface WorkHandlerOptions {
   /** Messages handled at once, or the name of the property that says how many. Default 1. */
   concurrency?: number | string;
-  /** Name of the method that takes (message, reason) and returns an Outcome when the service died at every try: see WorkerOptions. */
+  /**
+   * Name of the method that takes (message, reason) and returns an Outcome when the attempts are used up: see
+   * WorkerOptions.
+   */
   onExhausted?: string;
 }
 
@@ -38,7 +42,7 @@ type FoundHandler = Omit<HandlerMetadata, 'onExhausted' | 'concurrency'> & { own
 
 /** Finds the work handlers at start, refuses two for one subject, runs them, and at the end waits for what they have in hand. */
 @Injectable()
-export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown {
+export class WorkerHost implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
   private readonly stop = new AbortController();
   private running: Promise<void>[] = [];
 
@@ -88,8 +92,12 @@ export class WorkerHost implements OnApplicationBootstrap, OnApplicationShutdown
     return [...found.values()];
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** First of all, so that the whole grace is the work's; Nest closes its transport only then. */
+  onModuleDestroy(): void {
     this.stop.abort();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
     await Promise.allSettled(this.running);
     this.running = [];
   }

@@ -1,20 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { streams } from '@atelier/contracts';
-import { Mesh, provisionMesh, startNatsServer, type NatsServer } from '@atelier/mesh';
+import { Mesh, provisionMesh } from '@atelier/mesh';
+import { startTestNats, type TestNats } from '@atelier/testing';
 
 describe('provisioning', () => {
-  let store: string;
-  let server: NatsServer;
+  let server: TestNats;
   beforeEach(async () => {
-    store = mkdtempSync(join(tmpdir(), 'atelier-provision-'));
-    server = await startNatsServer({ storeDir: store });
+    server = await startTestNats();
   });
-  afterEach(async () => {
-    await server.stop();
-    rmSync(store, { recursive: true, force: true });
-  });
+  afterEach(() => server.stop());
 
   it('is done by all services at once on a new server, and again by each that starts later', async () => {
     const meshes = await Promise.all(Array.from({ length: 12 }, (_, i) => Mesh.connect({ url: server.url, name: `service-${i}` })));

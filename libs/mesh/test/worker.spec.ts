@@ -1,5 +1,5 @@
 import { IngestWork, streams, subjects, type Event } from '@atelier/contracts';
-import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
+import { dieOver, startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 import { consumerName, deadLetter, done, publishWork, retryLater, runWorker, subscribeEvents, type WorkContext } from '@atelier/mesh';
 import { nanos } from 'nats';
 
@@ -37,23 +37,22 @@ describe('work', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
-  it('comes again after retryLater and after an error that is thrown, counting deliveries', async () => {
-    const deliveries: number[] = [];
+  it('comes again after retryLater and after an error that is thrown, counting attempts', async () => {
+    const attempts: number[] = [];
     worker(async (_, context) => {
-      deliveries.push(context.deliveries);
-      if (deliveries.length === 1) return retryLater(10, 'not yet');
-      if (deliveries.length === 2) throw new Error('broken for once');
+      attempts.push(context.attempt);
+      if (attempts.length === 1) return retryLater(10, 'not yet');
+      if (attempts.length === 2) throw new Error('broken for once');
       return done;
     });
     await work('again');
-    await waitFor('three deliveries', async () => deliveries.length === 3 && (await left()) === 0);
-    expect(deliveries).toEqual([1, 2, 3]);
+    await waitFor('three attempts', async () => attempts.length === 3 && (await left()) === 0);
+    expect(attempts).toEqual([1, 2, 3]);
   });
 
   it('that comes again is handled with nothing taken beside it, new ones as many at once as allowed', async () => {
     await work('again');
-    const consumer = await test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.ingest));
-    (await consumer.next({ expires: 5000 }))!.nak(); // as by a service that died
+    await dieOver(test.mesh, subjects.work.ingest, 1);
     for (const id of ['a', 'b', 'c']) await work(id);
     const inHand = new Set<string>();
     const beside: Record<string, string[]> = {};
@@ -67,6 +66,17 @@ describe('work', () => {
     }, 3);
     await waitFor('an empty queue', async () => (await left()) === 0);
     expect(beside).toEqual({ again: [], a: [], b: ['a'], c: ['a', 'b'] });
+  });
+
+  it('that is no message of its kind goes to DEAD at once, and the next is served', async () => {
+    await test.mesh.js.publish(subjects.work.ingest, Buffer.from([0x0a, 0xff]));
+    const seen: string[] = [];
+    worker(async (id) => (seen.push(id), done));
+    await work('good');
+    await waitFor('an empty queue', async () => (await left()) === 0);
+    expect(seen).toEqual(['good']);
+    const letter = await test.mesh.jsm.streams.getMessage(streams.DEAD, { last_by_subj: subjects.dead(subjects.work.ingest) });
+    expect(letter.header.get('atelier-reason')).toMatch(/^it is no message of work\.ingest: index out of range/);
   });
 
   it('that is poison goes to DEAD with its reason and an event, and the next is served', async () => {
@@ -102,9 +112,8 @@ describe('work', () => {
   });
 
   it('that kills its service at every try is given up by the next one, which can say so before the dead letter', async () => {
-    const consumer = await test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.ingest));
     await work('deadly');
-    for (let tries = 0; tries < 5; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled, as by a service that dies
+    await dieOver(test.mesh, subjects.work.ingest);
     const told: string[] = [];
     const options = { subject: subjects.work.ingest, type: IngestWork, signal: stop.signal };
     const onExhausted = async (message: IngestWork, reason: string) => {
@@ -114,23 +123,23 @@ describe('work', () => {
     let handled = 0;
     workers.push(runWorker(test.mesh, { ...options, onExhausted }, async () => (handled++, done)));
     await waitFor('the dead letter', async () => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages === 1);
-    expect(told).toEqual(['deadly', 'the service died while handling it, 5 times']);
+    expect(told).toEqual(['deadly', 'the service died while handling it, 5 times in a row without getting further']);
     expect(handled).toBe(0);
     await waitFor('an empty queue', async () => (await left()) === 0);
   });
 
   it('that waits for a hand is not taken ahead: its lease does not run out, and it is delivered once', async () => {
     await test.mesh.jsm.consumers.update(streams.WORK, consumerName(subjects.work.ingest), { ack_wait: nanos(500) });
-    const deliveries: number[] = [];
+    let handled = 0;
     worker(async (_, context) => {
-      deliveries.push(context.deliveries);
+      handled++;
       const beat = setInterval(() => context.working(), 100);
       await new Promise((resolve) => setTimeout(resolve, 400)).finally(() => clearInterval(beat));
       return done;
     });
     for (const id of ['a', 'b', 'c', 'd', 'e']) await work(id);
     await waitFor('an empty queue', async () => (await left()) === 0);
-    expect(deliveries).toEqual([1, 1, 1, 1, 1]);
+    expect(handled).toBe(5);
   });
 
   it('runs as many at once as it was told, and no more', async () => {

@@ -1,12 +1,18 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { AtelierError, type BlobBucket } from '@atelier/contracts';
 import type { Mesh } from '@atelier/mesh';
-import type { ObjectStore } from 'nats';
-import { Readable } from 'node:stream';
+import { NatsError, type JetStreamClient, type ObjectInfo, type ObjectStore } from 'nats';
 
 export interface BlobInfo {
   name: string;
   size: number;
   metadata: Record<string, string>;
+}
+
+interface Chunk {
+  data: Uint8Array;
+  seq: number;
 }
 
 /** Larger things in JetStream's object stores: chunked and digested by the client, replaced whole. */
@@ -17,23 +23,41 @@ export class BlobStore {
 
   /** On disk when it resolves; an older object of that name is there until then. */
   async put(bucket: BlobBucket, name: string, data: Uint8Array | Readable, metadata: Record<string, string> = {}): Promise<void> {
-    const store = await this.bucket(bucket);
-    const stream = data instanceof Uint8Array ? oneChunk(data) : (Readable.toWeb(data) as ReadableStream<Uint8Array>);
-    await store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 });
+    if (data instanceof Uint8Array) return this.putStream(bucket, name, oneChunk(data), metadata);
+    // Before anything is waited for: a source that fails meanwhile must be heard, and one that has failed would pass
+    // for
+    // an empty one.
+    if (data.errored) throw data.errored;
+    const stream = Readable.toWeb(data) as ReadableStream<Uint8Array>;
+    try {
+      await this.putStream(bucket, name, stream, metadata);
+    } catch (error) {
+      data.destroy();
+      throw error;
+    }
   }
 
+  /** Of an object that is replaced meanwhile it gives the later one, whole. */
   async get(bucket: BlobBucket, name: string): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of await this.stream(bucket, name)) chunks.push(chunk as Uint8Array);
-    return Buffer.concat(chunks);
+    for (;;) {
+      const info = await this.there(bucket, name);
+      const chunks: Uint8Array[] = [];
+      try {
+        for await (const chunk of this.chunks(bucket, info)) chunks.push(chunk);
+        return Buffer.concat(chunks);
+      } catch (error) {
+        if ((error as Partial<AtelierError>).code !== 'ABORTED') throw error;
+      }
+    }
   }
 
-  /** The stream fails at its end when the digest does not fit. */
+  /**
+   * Reads no faster than it is read from. It fails when the object is gone before its end (NOT_FOUND), was replaced
+   * (ABORTED), or does not fit its digest (DATA_LOSS).
+   */
   async stream(bucket: BlobBucket, name: string): Promise<Readable> {
-    const found = await (await this.bucket(bucket)).get(name);
-    if (!found) throw new AtelierError('NOT_FOUND', `there is no ${JSON.stringify(name)} in ${bucket}`);
-    const readable = Readable.fromWeb(found.data as never);
-    found.error.then((error) => error && readable.destroy(error), () => undefined);
+    const readable = Readable.from(this.chunks(bucket, await this.there(bucket, name)), { objectMode: false });
+    readable.on('error', () => undefined); // whoever reads it is told; it may fail before anybody does
     return readable;
   }
 
@@ -47,20 +71,108 @@ export class BlobStore {
   }
 
   async delete(bucket: BlobBucket, name: string): Promise<void> {
-    if (await this.has(bucket, name)) await (await this.bucket(bucket)).delete(name);
+    const store = await this.bucket(bucket);
+    if (!(await this.has(bucket, name))) return;
+    await store.delete(name);
+    // What is left is a note for those who watch the bucket, and nobody does: for names used once they would pile up.
+    const note = await store.info(name);
+    if (!note?.deleted) return;
+    await this.mesh.jsm.streams.deleteMessage(streamOf(bucket), note.revision, false).catch(() => undefined);
   }
 
+  /** Asked of the stream: the client's own list follows the bucket until it has caught up, perhaps never. */
   async list(bucket: BlobBucket): Promise<BlobInfo[]> {
-    const all = await (await this.bucket(bucket)).list();
-    return all.filter((info) => !info.deleted).map((info) => ({ name: info.name, size: info.size, metadata: info.metadata ?? {} }));
+    const prefix = `$O.${bucket}.M.`;
+    const { state } = await this.mesh.jsm.streams.info(streamOf(bucket), { subjects_filter: `${prefix}>` });
+    const encoded = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
+    const names = encoded.map((name) => Buffer.from(name, 'base64url').toString());
+    return (await Promise.all(names.map((name) => this.info(bucket, name)))).flatMap((info) => info ?? []);
+  }
+
+  private async there(bucket: BlobBucket, name: string): Promise<ObjectInfo> {
+    const info = await (await this.bucket(bucket)).info(name);
+    if (!info || info.deleted) throw new AtelierError('NOT_FOUND', `there is no ${JSON.stringify(name)} in ${bucket}`);
+    return info;
+  }
+
+  /**
+   * Each chunk asked for by itself. The client's own reader subscribes to them instead: it takes them all into memory
+   * however slow its reader is, and waits for ever where the object is deleted before the last one came.
+   */
+  private async *chunks(bucket: BlobBucket, info: ObjectInfo): AsyncGenerator<Uint8Array> {
+    const subject = `$O.${bucket}.C.${info.nuid}`;
+    const hash = createHash('sha256');
+    for (let count = 0, seq = 1; count < info.chunks; count++) {
+      const message = await this.chunk(bucket, subject, seq);
+      if (!message) throw await this.incomplete(bucket, info);
+      hash.update(message.data);
+      yield message.data;
+      seq = message.seq + 1;
+    }
+    const digest = `SHA-256=${hash.digest('base64url')}`;
+    if (info.chunks > 0 && digest !== info.digest.replace(/=+$/, '')) throw await this.incomplete(bucket, info);
+  }
+
+  /** The first chunk of an object from a place in the stream on; null: there is none. */
+  private async chunk(bucket: BlobBucket, subject: string, from: number): Promise<Chunk | null> {
+    const query = { seq: from, next_by_subj: subject };
+    // Direct get (NATS ADR-31), as for tensors: no base64. Any replica answers, also one that has not heard of it yet.
+    const direct = `$JS.API.DIRECT.GET.${streamOf(bucket)}`;
+    const answer = await this.mesh.nc.request(direct, JSON.stringify(query), { timeout: 20_000 });
+    const { code = 0, description = '' } = answer.headers ?? {};
+    if (code === 0) return { data: answer.data, seq: Number(answer.headers?.get('Nats-Sequence')) };
+    if (code !== 404) throw new AtelierError('UNAVAILABLE', `${bucket} cannot be read: ${description}`);
+    try {
+      return await this.mesh.jsm.streams.getMessage(streamOf(bucket), query); // the leader knows for sure
+    } catch (error) {
+      if (error instanceof NatsError && error.api_error?.code === 404) return null;
+      throw error;
+    }
+  }
+
+  private async incomplete(bucket: BlobBucket, { name, nuid }: ObjectInfo): Promise<AtelierError> {
+    const now = await this.there(bucket, name);
+    const label = `${JSON.stringify(name)} in ${bucket}`;
+    return now.nuid === nuid
+      ? new AtelierError('DATA_LOSS', `${label} is damaged: its bytes do not fit its digest; put it there again`)
+      : new AtelierError('ABORTED', `${label} was replaced while it was read: read it again`);
+  }
+
+  private async putStream(
+    bucket: BlobBucket,
+    name: string,
+    stream: ReadableStream<Uint8Array>,
+    metadata: Record<string, string>,
+  ): Promise<void> {
+    const store = await this.bucket(bucket);
+    await store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 });
   }
 
   private bucket(name: string): Promise<ObjectStore> {
     let store = this.open.get(name);
-    if (!store) this.open.set(name, (store = this.mesh.js.views.os(name)));
+    if (!store) this.open.set(name, (store = heard(this.mesh.js).views.os(name)));
     store.catch(() => this.open.delete(name));
     return store;
   }
+}
+
+/**
+ * The object store sends chunk after chunk and looks at what became of them only when it has read the last. One that is
+ * refused before that is a rejected promise which nobody hears yet, and would end the process. Its failure is still the
+ * put's own, at the end.
+ */
+function heard(js: JetStreamClient): JetStreamClient {
+  const publish: JetStreamClient['publish'] = (...message) => {
+    const published = js.publish(...message);
+    published.catch(() => undefined);
+    return published;
+  };
+  return Object.create(js, { publish: { value: publish } }) as JetStreamClient;
+}
+
+/** The stream that JetStream keeps a bucket's objects in. */
+function streamOf(bucket: BlobBucket): string {
+  return `OBJ_${bucket}`;
 }
 
 function oneChunk(data: Uint8Array): ReadableStream<Uint8Array> {

@@ -1,3 +1,4 @@
+export { AdapterStore, type AdapterFacts, type AdapterStoreOptions } from './adapters';
 export { EncodeRefused, TensorArrivals } from './arrivals';
 export { BlobStore, type BlobInfo } from './blobs';
 export { Encodings, type EncodeJob } from './encodings';

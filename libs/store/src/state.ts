@@ -37,14 +37,28 @@ export class StateStore<T> {
    * null leaves the state as it is. Resolves with the state that is then stored. Throws NOT_FOUND.
    */
   async update(id: string, mutate: (value: T) => T | null): Promise<T> {
+    return this.put(id, (former) => {
+      if (former === null) throw new AtelierError('NOT_FOUND', `${this.bucket} has no ${id}`);
+      return mutate(former);
+    });
+  }
+
+  /**
+   * Creates what is not there, takes the place of what is. `make` gets a copy of what is there, or null, and may be
+   * called several times; it may throw to refuse, and return null to leave what is there. Resolves with what is stored.
+   */
+  async put(id: string, make: (former: T | null) => T | null): Promise<T> {
     const kv = await this.kv();
     for (;;) {
       const stored = await this.get(id);
-      if (!stored) throw new AtelierError('NOT_FOUND', `${this.bucket} has no ${id}`);
-      const next = mutate(this.type.decode(this.encode(stored.value)));
-      if (next === null) return stored.value;
+      const next = make(stored && this.copy(stored.value));
+      if (next === null) {
+        if (stored) return stored.value;
+        throw new AtelierError('INTERNAL', `${this.bucket} has no ${id}, which was to be left as it is`);
+      }
       try {
-        await kv.update(id, this.encode(next), stored.revision);
+        if (stored) await kv.update(id, this.encode(next), stored.revision);
+        else await kv.create(id, this.encode(next));
         return next;
       } catch (error) {
         if (!isConflict(error)) throw error;
@@ -57,11 +71,18 @@ export class StateStore<T> {
   }
 
   async list(): Promise<T[]> {
-    const kv = await this.kv();
-    const keys: string[] = [];
-    for await (const key of await kv.keys()) keys.push(key);
-    const stored = await Promise.all(keys.map((key) => this.get(key)));
+    const stored = await Promise.all((await this.keys()).map((key) => this.get(key)));
     return stored.flatMap((entry) => (entry ? [entry.value] : []));
+  }
+
+  /**
+   * Asked of the stream. The client's own list of keys follows the bucket until it has caught up: a key that is written
+   * meanwhile comes several times, and where one is written again and again the end may never come.
+   */
+  private async keys(): Promise<string[]> {
+    const prefix = `$KV.${this.bucket}.`;
+    const { state } = await this.mesh.jsm.streams.info(`KV_${this.bucket}`, { subjects_filter: `${prefix}>` });
+    return Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
   }
 
   /** The state now, then every change of it, until the signal. '*': all keys. */
@@ -90,6 +111,9 @@ export class StateStore<T> {
   }
   private decode(entry: KvEntry): T {
     return this.type.decode(entry.value);
+  }
+  private copy(value: T): T {
+    return this.type.decode(this.encode(value));
   }
   private encode(value: T): Uint8Array {
     return this.type.encode(value as never).finish();

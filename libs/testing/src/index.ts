@@ -1,4 +1,6 @@
+export { dieOver } from './die-over';
 export { killInTheAct } from './kill-in-the-act';
 export { startTestMesh, type TestMesh } from './mesh';
+export { startTestNats, type TestNats } from './nats';
 export { syntheticPictures } from './pictures';
 export { repositoryRoot, startServiceProcess, tinyCheckpoint, waitFor, type ServiceProcess } from './processes';

@@ -3,6 +3,7 @@
 // Arrays are float32, row-major. Shapes in comments: S_img = (H/16)·(W/16) packed image tokens, C = in_channels (64).
 #pragma once
 #include "atelier/error.h"
+#include "atelier/train_options.h"
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -49,8 +50,6 @@ private:
 // The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB". Empty without a driver, a card, or CUDA in this build.
 std::vector<std::string> cuda_device_names();
 uint64_t cuda_device_bytes(int index); // of memory, in all
-
-enum class BaseQuant { none, nf4, nf4_double };
 
 struct FluxDims {
     int64_t in_channels = 64, out_channels = 64, num_layers = 19, num_single_layers = 38, heads = 24, head_dim = 128;
@@ -111,23 +110,10 @@ public:
     void validate(const FluxTransformer&) const; // every module exists with these shapes, finite; else Error
 };
 
-struct TrainOptions {
-    int64_t rank = 4;
-    float alpha = 4;
-    std::vector<std::string> targets = {"to_k", "to_q", "to_v", "to_out.0"};
-    bool recompute = true;              // gradient checkpointing: keep block inputs only; read on the CPU without a memory budget
-    uint64_t memory_budget = 0;         // bytes to plan within (MemoryPlan::total_bytes); what is spare goes into speed. 0: a card's free ones
-    std::string optimizer = "adamw8bit"; // adamw8bit | adamw | adamw8bit_all (8-bit states at every size)
-    double lr = 1e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-4;
-    float max_grad_norm = 1.0f;
-    int64_t accumulation = 1;
-    std::string lr_schedule = "constant"; // constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial
-    int64_t warmup_steps = 0, total_steps = 1000;
-    float lr_cycles = 1, lr_power = 1;
-    std::string weighting = "none";     // none, sigma_sqrt, logit_normal, mode, cosmap
-    float logit_mean = 0, logit_std = 1, mode_scale = 1.29f;
-    float guidance = 1;
-    uint64_t seed = 0;
+struct TrainOptions : DeclaredTrainOptions {
+    // Bytes to plan within (MemoryPlan::total_bytes); what is spare goes into speed, and recompute is not read. 0: a card's free
+    // ones; on the CPU none, and recompute decides.
+    uint64_t memory_budget = 0;
     // From vae/config.json and scheduler/scheduler_config.json
     float vae_scaling = 0.3611f, vae_shift = 0.1159f;
     bool dynamic_shifting = true;
@@ -297,14 +283,15 @@ Nf4Tensor nf4_quantize(std::span<const float> values, bool double_quant);
 std::vector<float> nf4_dequantize(const Nf4Tensor&, int64_t count);
 std::vector<float> dynamic_map(bool is_signed); // 256
 std::vector<float> nf4_code();                  // 16
-std::vector<double> lr_schedule(const std::string& name, int64_t warmup, int64_t total, double cycles, double power); // factor per step, total entries
-double loss_weight(const std::string& weighting, double sigma);
+// factor per step, total entries
+std::vector<double> lr_schedule(LrScheduleKind kind, int64_t warmup, int64_t total, double cycles, double power);
+double loss_weight(Weighting weighting, double sigma);
 struct SigmaSchedule { std::vector<float> sigmas; double mu = 0; }; // steps + 1, last 0
 SigmaSchedule inference_sigmas(int64_t steps, int64_t image_tokens, const Sampler::Request& scheduler);
-// A stand-alone optimizer over one tensor (goldens of optim.safetensors). kind as TrainOptions::optimizer.
+// A stand-alone optimizer over one tensor (goldens of optim.safetensors).
 class Optimizer {
 public:
-    Optimizer(const std::string& kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay);
+    Optimizer(OptimizerKind kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay);
     ~Optimizer();
     void step(std::span<float> param, std::span<const float> grad);
     TensorMap states() const;                                   // f32 states: "exp_avg", "exp_avg_sq" / "state1", "state2", "absmax1", "absmax2"

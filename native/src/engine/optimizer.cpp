@@ -20,7 +20,7 @@ struct Optimizer::Impl {
     }
 };
 
-Optimizer::Optimizer(const std::string& kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay) {
+Optimizer::Optimizer(OptimizerKind kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay) {
     require(count > 0, ErrorCode::invalid_argument, "an optimizer over ", count, " values; expected at least one");
     impl = std::make_unique<Impl>(adam_kind(kind, count), count);
     impl->args.lr = lr;

@@ -1,29 +1,53 @@
 #include "engine/train_plan.h"
 #include "base/error.h"
 #include "base/machine_memory.h"
-#include "training/schedules.h"
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+#include <type_traits>
 
 namespace atelier {
+namespace {
+
+// "1000000", which a stream would write as 1e+06.
+std::string shown(double number) {
+    std::ostringstream text;
+    text.precision(10);
+    text << number;
+    return text.str();
+}
+
+template <class T>
+    requires std::is_arithmetic_v<T>
+void check_option(const OptionInfo& info, const T& value) {
+    const double number = static_cast<double>(value);
+    require(std::isfinite(number) && info.allows(number), ErrorCode::invalid_argument, info.name, " ", shown(number),
+            ": expected a number ", info.above_min ? "above " : "of at least ", shown(info.min), info.below_max ? " and below " : " and at most ",
+            shown(info.max));
+}
+
+template <class T>
+    requires std::is_enum_v<T>
+void check_option(const OptionInfo& info, const T& value) {
+    require(name_of(value) != nullptr, ErrorCode::invalid_argument, info.name, " ", static_cast<int>(value), " is unknown; there are ",
+            list_of_names<T>());
+}
+
+template <class T>
+void check_option(const OptionInfo& info, const std::optional<T>& value) {
+    if (value) check_option(info, *value);
+}
+
+void check_option(const OptionInfo&, const std::vector<std::string>&) {} // LoraBank looks for what they name
+
+} // namespace
 
 void check_train_options(const TrainOptions& o) {
-    const auto number = [](double value, double least, const char* name) {
-        require(std::isfinite(value) && value >= least, ErrorCode::invalid_argument, name, " is ", value, "; expected a number of at least ", least);
-    };
-    require(std::isfinite(o.lr) && o.lr > 0, ErrorCode::invalid_argument, "learning rate ", o.lr, ": expected a positive number");
-    require(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, ErrorCode::invalid_argument, "betas ", o.beta1, " and ", o.beta2, ": expected 0 up to, but not, 1");
-    number(o.eps, 0, "eps");
-    number(o.weight_decay, 0, "weight decay");
-    require(std::isfinite(o.max_grad_norm) && o.max_grad_norm > 0, ErrorCode::invalid_argument, "max_grad_norm ", o.max_grad_norm, ": expected a positive number");
-    require(o.accumulation > 0, ErrorCode::invalid_argument, "accumulation ", o.accumulation, ": expected at least 1");
+    for_each_option(o, [](const OptionInfo& info, const auto& value) { check_option(info, value); });
     require(o.num_train_timesteps > 0, ErrorCode::invalid_argument, "num_train_timesteps ", o.num_train_timesteps, ": expected at least 1");
     require(std::isfinite(o.vae_scaling) && o.vae_scaling > 0 && std::isfinite(o.vae_shift), ErrorCode::invalid_argument, "VAE scaling ", o.vae_scaling, " and shift ", o.vae_shift,
             ": expected a positive and a finite number");
     require(o.shift > 0 && std::isfinite(o.shift), ErrorCode::invalid_argument, "scheduler shift ", o.shift, ": expected a positive number");
-    require(std::isfinite(o.guidance) && std::isfinite(o.logit_mean) && std::isfinite(o.logit_std) && std::isfinite(o.mode_scale), ErrorCode::invalid_argument,
-            "guidance, logit_mean, logit_std and mode_scale must be finite numbers");
-    validate_weighting(o.weighting);
 }
 
 std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<Trainer::Shape>& shapes) {

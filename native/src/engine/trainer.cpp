@@ -15,7 +15,9 @@
 namespace atelier {
 namespace {
 
-LrSchedule schedule_of(const TrainOptions& o) { return {o.lr_schedule, o.warmup_steps, o.total_steps, o.lr_cycles, o.lr_power, o.lr}; }
+LrSchedule schedule_of(const TrainOptions& o) {
+    return {o.lr_schedule, o.warmup_steps, o.total_steps, static_cast<double>(o.lr_num_cycles), o.lr_power, o.learning_rate};
+}
 
 template <class A>
 bool same_shape(const A& a, const Trainer::Shape& b) {
@@ -233,12 +235,12 @@ struct Trainer::Impl {
         StepResult result;
         result.grad_norm = bank.grad_norm(ops);
         require(std::isfinite(result.grad_norm), ErrorCode::internal, "the gradient is not finite at step ", step, "; lower the learning rate");
-        result.lr = options.lr * schedule.factor(step);
+        result.lr = options.learning_rate * schedule.factor(step);
         AdamArgs args;
         args.lr = result.lr;
-        args.beta1 = options.beta1;
-        args.beta2 = options.beta2;
-        args.eps = options.eps;
+        args.beta1 = options.adam_beta1;
+        args.beta2 = options.adam_beta2;
+        args.eps = options.adam_epsilon;
         args.weight_decay = options.weight_decay;
         args.step = step + 1;
         args.grad_scale = static_cast<float>(std::min(1.0, options.max_grad_norm / (result.grad_norm + 1e-6))); // torch's clip_grad_norm_

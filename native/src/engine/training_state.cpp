@@ -27,9 +27,10 @@ Shape length(std::span<const std::byte> bytes) { return {static_cast<int64_t>(by
 std::string training_identity(const TrainOptions& o, const std::vector<std::string>& modules) {
     std::ostringstream text;
     text.precision(17);
-    text << "rank=" << o.rank << " alpha=" << o.alpha << " optimizer=" << o.optimizer << " lr=" << o.lr << " betas=" << o.beta1 << ',' << o.beta2 << " eps=" << o.eps
-         << " weight_decay=" << o.weight_decay << " max_grad_norm=" << o.max_grad_norm << " accumulation=" << o.accumulation << " schedule=" << o.lr_schedule << ','
-         << o.warmup_steps << ',' << o.total_steps << ',' << o.lr_cycles << ',' << o.lr_power << " weighting=" << o.weighting << ',' << o.logit_mean << ',' << o.logit_std << ','
+    text << "rank=" << o.rank << " alpha=" << o.alpha_or_default() << " optimizer=" << name_of(o.optimizer) << " lr=" << o.learning_rate << " betas=" << o.adam_beta1 << ','
+         << o.adam_beta2 << " eps=" << o.adam_epsilon
+         << " weight_decay=" << o.weight_decay << " max_grad_norm=" << o.max_grad_norm << " accumulation=" << o.accumulation << " schedule=" << name_of(o.lr_schedule) << ','
+         << o.warmup_steps << ',' << o.total_steps << ',' << o.lr_num_cycles << ',' << o.lr_power << " weighting=" << name_of(o.weighting) << ',' << o.logit_mean << ',' << o.logit_std << ','
          << o.mode_scale << " guidance=" << o.guidance << " seed=" << o.seed << " modules=";
     for (const std::string& path : modules) text << path << ' ';
     return text.str();

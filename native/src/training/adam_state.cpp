@@ -11,11 +11,13 @@ int64_t blocks(int64_t count) { return (count + kBlock - 1) / kBlock; }
 
 } // namespace
 
-AdamKind adam_kind(const std::string& optimizer, int64_t count) {
-    if (optimizer == "adamw") return AdamKind::torch;
-    if (optimizer == "adamw8bit_all") return AdamKind::bnb8;
-    require(optimizer == "adamw8bit", ErrorCode::invalid_argument, "optimizer \"", optimizer, "\" is unknown; there are adamw8bit, adamw, adamw8bit_all");
-    return count >= kSmallest8bit ? AdamKind::bnb8 : AdamKind::bnb32;
+AdamKind adam_kind(OptimizerKind optimizer, int64_t count) {
+    switch (optimizer) {
+        case OptimizerKind::adamw: return AdamKind::torch;
+        case OptimizerKind::adamw8bit_all: return AdamKind::bnb8;
+        case OptimizerKind::adamw8bit: return count >= kSmallest8bit ? AdamKind::bnb8 : AdamKind::bnb32;
+    }
+    fail(ErrorCode::invalid_argument, "optimizer ", static_cast<int>(optimizer), " is unknown; there are ", list_of_names<OptimizerKind>());
 }
 
 uint64_t AdamState::bytes(AdamKind kind, int64_t count) {

@@ -1,16 +1,16 @@
 // The optimizer's memory of one tensor, in the caller's bytes, and the update that reads it. Which of three arithmetics applies follows from
 // the optimizer's name and the tensor's size, as in bitsandbytes: 8-bit states only from 4096 elements on.
 #pragma once
+#include "atelier/train_options.h"
 #include "ops/ops.h"
 #include <cstddef>
-#include <string>
 
 namespace atelier {
 
 enum class AdamKind { torch, bnb32, bnb8 };
 
-// optimizer: adamw8bit, adamw or adamw8bit_all. invalid_argument for another name.
-AdamKind adam_kind(const std::string& optimizer, int64_t count);
+// invalid_argument for a value that is none.
+AdamKind adam_kind(OptimizerKind optimizer, int64_t count);
 
 class AdamState {
 public:

@@ -14,8 +14,9 @@ uint64_t padded(int64_t count) { return (static_cast<uint64_t>(count) * sizeof(f
 } // namespace
 
 LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const TrainOptions& o) {
-    require(o.rank > 0 && o.rank <= 4096, ErrorCode::invalid_argument, "rank ", o.rank, ": expected 1 to 4096");
-    require(o.alpha > 0 && std::isfinite(o.alpha), ErrorCode::invalid_argument, "alpha ", o.alpha, ": expected a positive number");
+    require(o.rank > 0, ErrorCode::invalid_argument, "rank ", o.rank, ": expected at least 1");
+    const float alpha = o.alpha_or_default();
+    require(alpha > 0 && std::isfinite(alpha), ErrorCode::invalid_argument, "alpha ", alpha, ": expected a positive number");
     require(!o.targets.empty(), ErrorCode::invalid_argument, "targets: no module named, nothing to train; the reference trains to_k, to_q, to_v, to_out.0");
     Sizes s;
     std::set<std::string> unused(o.targets.begin(), o.targets.end());
@@ -45,13 +46,13 @@ void LoraBank::bind_without_values(FluxLayers& layers, const TrainOptions& optio
         if (next == modules.size() || path != modules[next].path) return;
         ++next;
         const View a{nullptr, options.rank, in, in, DType::f32}, b{nullptr, out, options.rank, options.rank, DType::f32};
-        linear.lora = {a, b, a, b, options.alpha / static_cast<float>(options.rank)};
+        linear.lora = {a, b, a, b, options.alpha_or_default() / static_cast<float>(options.rank)};
     });
 }
 
 LoraBank::LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options) : LoraBank(memory, sizes(layers, options), options) {}
 
-LoraBank::LoraBank(Memory& memory, const Sizes& s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(memory, s.bytes) {
+LoraBank::LoraBank(Memory& memory, const Sizes& s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha_or_default()), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(memory, s.bytes) {
     write_zeros(memory, memory_.data(), bytes_);
     const int64_t floats = static_cast<int64_t>(weight_bytes_ / sizeof(float));
     grads_ = {memory_.data() + weight_bytes_, 1, floats, floats, DType::f32};

@@ -2,26 +2,22 @@
 #pragma once
 #include "atelier/engine.h"
 #include "base/philox.h"
-#include <string>
 #include <vector>
 
 namespace atelier {
 
 struct LrSchedule {
-    std::string name = "constant";
+    LrScheduleKind kind = LrScheduleKind::constant;
     int64_t warmup = 0, total = 1;
     double cycles = 1, power = 1;
     double lr = 1; // the optimizer's own rate: polynomial ends at 1e-7 of it in absolute terms
 
-    void validate() const;           // invalid_argument, with the names there are
+    void validate() const;             // invalid_argument
     double factor(int64_t step) const; // of optimizer step `step`, counted from 0
 };
 
 // The sigma of each timestep index, highest first: (1000 - i) / 1000, and shifted where the scheduler does not shift by size itself.
 std::vector<float> training_sigmas(int64_t num_train_timesteps, bool dynamic_shifting, float shift);
-
-// invalid_argument unless it is one of none, sigma_sqrt, logit_normal, mode, cosmap.
-void validate_weighting(const std::string& weighting);
 
 // A timestep index drawn by the weighting's density: uniform but for logit_normal and mode. Stable Diffusion 3 paper, section 3.1.
 int64_t draw_timestep(const TrainOptions& options, const PhiloxStream& stream);

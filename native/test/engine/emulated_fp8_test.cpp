@@ -25,8 +25,8 @@ struct Training {
 Training trained(const std::shared_ptr<Device>& device) {
     const auto model = FluxTransformer::load(device, fixtures_dir() + "/model/transformer", BaseQuant::nf4);
     TrainOptions options;
-    options.optimizer = "adamw";
-    options.lr = 1e-2;
+    options.optimizer = OptimizerKind::adamw;
+    options.learning_rate = 1e-2;
     const Trainer::Shape shape{kRows, kColumns, kText};
     Trainer trainer(model, options, {shape});
     const DrawnSample drawn_sample(model->dims(), shape, 1);

@@ -74,7 +74,7 @@ TEST_CASE("training steps: losses, gradients, states that resume") {
         const auto model = FluxTransformer::load(device, component("transformer"), BaseQuant::nf4);
         TrainOptions options;
         options.targets = {"to_q", "to_k", "to_v", "to_out.0", "proj_mlp", "norm1.linear"};
-        options.lr = 1e-2;
+        options.learning_rate = 1e-2;
         options.accumulation = 2;
         const Trainer::Shape shape{kRows, kColumns, kText};
         Trainer trainer(model, options, {shape});

@@ -32,7 +32,7 @@ std::shared_ptr<FluxTransformer> load(const std::shared_ptr<Device>& device, Bas
 TrainOptions options(uint64_t budget, std::vector<std::string> targets = {"to_q", "to_v", "to_out.0"}) {
     TrainOptions o;
     o.targets = std::move(targets);
-    o.lr = 1e-2;
+    o.learning_rate = 1e-2;
     o.accumulation = 2;
     o.memory_budget = budget;
     return o;

@@ -24,7 +24,7 @@ struct Tiny {
     TrainOptions options = golden_options();
 
     Tiny() {
-        options.lr = 1e-2;
+        options.learning_rate = 1e-2;
         options.accumulation = 2;
     }
 

@@ -48,7 +48,9 @@ TEST_CASE("targets: a name matches whole paths and their ends, as peft's") {
 
 TEST_CASE("optimizers: twenty updates of each, and the states they leave") {
     const GoldenFile file("optim.safetensors");
-    for (const auto& [prefix, kind] : {std::pair{std::string("adamw8bit_large"), "adamw8bit"}, {std::string("adamw8bit_small"), "adamw8bit"}, {std::string("adamw"), "adamw"}}) {
+    for (const auto& [prefix, kind] : {std::pair{std::string("adamw8bit_large"), OptimizerKind::adamw8bit},
+                                      {std::string("adamw8bit_small"), OptimizerKind::adamw8bit},
+                                      {std::string("adamw"), OptimizerKind::adamw}}) {
         const Golden start = file[prefix + "_p0"], grads = file[prefix + "_grads"];
         std::vector<float> param = start.data;
         Optimizer optimizer(kind, start.shape[0], 1e-2, 0.9, 0.999, 1e-8, 1e-4);
@@ -71,9 +73,9 @@ TEST_CASE("optimizers: twenty updates of each, and the states they leave") {
 }
 
 TEST_CASE("optimizers: 8-bit states from 4096 elements on, or at every size") {
-    CHECK(Optimizer("adamw8bit", 4096, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().count("state1") == 1);
-    CHECK(Optimizer("adamw8bit", 4095, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().empty());
-    CHECK(Optimizer("adamw8bit_all", 7, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().at("state2").size() == 7);
-    CHECK_THROWS_AS(Optimizer("sgd", 10, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
-    CHECK_THROWS_AS(Optimizer("adamw", 0, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
+    CHECK(Optimizer(OptimizerKind::adamw8bit, 4096, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().count("state1") == 1);
+    CHECK(Optimizer(OptimizerKind::adamw8bit, 4095, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().empty());
+    CHECK(Optimizer(OptimizerKind::adamw8bit_all, 7, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().at("state2").size() == 7);
+    CHECK_THROWS_AS(Optimizer(OptimizerKind{}, 10, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
+    CHECK_THROWS_AS(Optimizer(OptimizerKind::adamw, 0, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
 }

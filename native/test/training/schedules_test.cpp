@@ -16,12 +16,14 @@ TEST_CASE("lr_schedule: every schedule of the goldens") {
         std::smatch m;
         if (!std::regex_match(key, m, form)) continue;
         ++seen;
-        const auto got = lr_schedule(m[1], std::stoll(m[2]), std::stoll(m[3]), std::stod(m[4]), std::stod(m[5]));
+        const auto kind = value_named<LrScheduleKind>(m[1].str());
+        REQUIRE_MESSAGE(kind, m[1].str());
+        const auto got = lr_schedule(*kind, std::stoll(m[2]), std::stoll(m[3]), std::stod(m[4]), std::stod(m[5]));
         CHECK(report(key, got, values.get<std::vector<double>>()) < 1e-6);
     }
     CHECK(seen >= 6);
-    CHECK_THROWS_AS(lr_schedule("cosin", 0, 10, 1, 1), Error);
-    CHECK_THROWS_AS(lr_schedule("linear", 0, 0, 1, 1), Error);
+    CHECK_THROWS_AS(lr_schedule(LrScheduleKind{}, 0, 10, 1, 1), Error);
+    CHECK_THROWS_AS(lr_schedule(LrScheduleKind::linear, 0, 0, 1, 1), Error);
 }
 
 TEST_CASE("loss_weight and inference_sigmas: the goldens") {
@@ -29,7 +31,7 @@ TEST_CASE("loss_weight and inference_sigmas: the goldens") {
     const auto sigmas = all["sigmas_for_weighting"].get<std::vector<double>>();
     for (const auto& [name, weights] : all["loss_weighting"].items()) {
         std::vector<double> got;
-        for (double s : sigmas) got.push_back(loss_weight(name, s));
+        for (double s : sigmas) got.push_back(loss_weight(value_named<Weighting>(name).value(), s));
         CHECK(report("weight " + name, got, weights.get<std::vector<double>>()) < 1e-6);
     }
     const nlohmann::json config = fixture_json("model/scheduler/scheduler_config.json");
@@ -45,7 +47,7 @@ TEST_CASE("loss_weight and inference_sigmas: the goldens") {
 }
 
 TEST_CASE("draw_timestep: the density each weighting asks for") {
-    const auto mean_and_spread = [](const std::string& weighting) {
+    const auto mean_and_spread = [](Weighting weighting) {
         TrainOptions o;
         o.weighting = weighting;
         const int n = 20000;
@@ -61,15 +63,15 @@ TEST_CASE("draw_timestep: the density each weighting asks for") {
         return std::pair{mean, std::sqrt(squares / n - mean * mean)};
     };
     // Uniform on 0..999: mean 499.5, spread 288.7. Sigmoid of N(0, 1): mean 0.5, spread 0.2083 (numerical integral). 20,000 draws give 0.7 %.
-    for (const char* uniform : {"none", "sigma_sqrt", "cosmap"}) {
+    for (const Weighting uniform : {Weighting::none, Weighting::sigma_sqrt, Weighting::cosmap}) {
         CHECK(mean_and_spread(uniform).first == doctest::Approx(499.5).epsilon(0.02));
         CHECK(mean_and_spread(uniform).second == doctest::Approx(288.7).epsilon(0.02));
     }
-    CHECK(mean_and_spread("logit_normal").first == doctest::Approx(499.5).epsilon(0.02));
-    CHECK(mean_and_spread("logit_normal").second == doctest::Approx(208.3).epsilon(0.02));
+    CHECK(mean_and_spread(Weighting::logit_normal).first == doctest::Approx(499.5).epsilon(0.02));
+    CHECK(mean_and_spread(Weighting::logit_normal).second == doctest::Approx(208.3).epsilon(0.02));
     // mode: E[1 - u - s(cos²(πu/2) - 1 + u)] = 1/2 for every s
-    CHECK(mean_and_spread("mode").first == doctest::Approx(499.5).epsilon(0.02));
-    CHECK(mean_and_spread("mode").second < 280);
+    CHECK(mean_and_spread(Weighting::mode).first == doctest::Approx(499.5).epsilon(0.02));
+    CHECK(mean_and_spread(Weighting::mode).second < 280);
 }
 
 TEST_CASE("training_sigmas: unshifted for dev, shifted for schnell's config") {

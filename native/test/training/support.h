@@ -9,7 +9,7 @@ inline TrainOptions golden_options() {
     const nlohmann::json config = fixture_json("manifest.json")["config"];
     TrainOptions o;
     o.rank = config["rank"];
-    o.alpha = config["alpha"];
+    o.alpha = config["alpha"].get<float>();
     o.targets = config["targets"].get<std::vector<std::string>>();
     return o;
 }
@@ -24,7 +24,7 @@ inline Adapter adapter_of(const GoldenFile& file, const std::string& prefix, con
         if (!name.starts_with(prefix) || !name.ends_with(end)) continue;
         const std::string path = name.substr(prefix.size(), name.size() - prefix.size() - end.size());
         const Golden a = file[name], b = file[prefix + path + ".lora_B.default.weight"];
-        adapter.modules[path] = {a.shape[0], a.shape[1], b.shape[0], options.alpha, a.data, b.data};
+        adapter.modules[path] = {a.shape[0], a.shape[1], b.shape[0], options.alpha_or_default(), a.data, b.data};
     }
     return adapter;
 }

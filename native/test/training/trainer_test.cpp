@@ -25,8 +25,8 @@ struct Run {
 
     TrainOptions options(const std::string& optimizer) const {
         TrainOptions o = golden_options();
-        o.optimizer = optimizer;
-        o.lr = 1e-2;
+        o.optimizer = value_named<OptimizerKind>(optimizer).value();
+        o.learning_rate = 1e-2;
         o.accumulation = config["accum"];
         o.max_grad_norm = config["clip"];
         const nlohmann::json vae = fixture_json("model/vae/config.json");
@@ -230,7 +230,7 @@ TEST_CASE("state: a run that is stopped and resumed ends with the same bits") {
     CHECK(second.save_state() == whole.save_state());
 
     TrainOptions other = o;
-    other.lr = 2e-2;
+    other.learning_rate = 2e-2;
     Trainer stranger(model, other, {run.shape});
     CHECK_THROWS_AS(stranger.load_state(state), Error);
     std::vector<std::byte> cut(state.begin(), state.end() - 1);
@@ -291,13 +291,16 @@ TEST_CASE("misuse: each wrong moment and option has its own error") {
         CHECK_THROWS_WITH_AS(Trainer::plan(*model, o, {run.shape}), doctest::Contains(text), Error);
     };
     refused("rank 0", [](TrainOptions& o) { o.rank = 0; });
+    refused("rank 1025: expected a number of at least 1 and at most 1024", [](TrainOptions& o) { o.rank = 1025; });
     refused("alpha", [](TrainOptions& o) { o.alpha = NAN; });
     refused("names no linear", [](TrainOptions& o) { o.targets = {"to_q", "to_w"}; });
     refused("no module named", [](TrainOptions& o) { o.targets.clear(); });
-    refused("optimizer", [](TrainOptions& o) { o.optimizer = "sgd"; });
-    refused("learning rate", [](TrainOptions& o) { o.lr = -1; });
-    refused("schedule", [](TrainOptions& o) { o.lr_schedule = "cosin"; });
-    refused("weighting", [](TrainOptions& o) { o.weighting = "sigma"; });
+    refused("there are adamw8bit, adamw, adamw8bit_all", [](TrainOptions& o) { o.optimizer = static_cast<OptimizerKind>(9); });
+    refused("learning_rate -1: expected a number above 0 and at most 10", [](TrainOptions& o) { o.learning_rate = -1; });
+    refused("adam_beta1 1: expected a number of at least 0 and below 1", [](TrainOptions& o) { o.adam_beta1 = 1; });
+    refused("total_steps 1000001: expected a number of at least 1 and at most 1000000", [](TrainOptions& o) { o.total_steps = 1'000'001; });
+    refused("lr_schedule", [](TrainOptions& o) { o.lr_schedule = LrScheduleKind{}; });
+    refused("weighting", [](TrainOptions& o) { o.weighting = Weighting{}; });
     refused("max_grad_norm", [](TrainOptions& o) { o.max_grad_norm = 0; });
     CHECK_THROWS_WITH_AS(Trainer::plan(*model, good, {}), doctest::Contains("no picture shapes"), Error);
 }

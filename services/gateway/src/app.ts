@@ -6,6 +6,7 @@ import type { Mesh } from '@atelier/mesh';
 import type { NextFunction, Request, Response } from 'express';
 import type { GatewayConfig } from './gateway.config';
 import { GatewayModule } from './gateway.module';
+import { knownHostsOnly } from './known-hosts';
 
 /** The gateway, ready to listen. It uses the connection to NATS that it is given and does not close it. */
 export async function createGateway(config: GatewayConfig, mesh: Mesh, logger?: LoggerService): Promise<NestExpressApplication> {
@@ -13,6 +14,7 @@ export async function createGateway(config: GatewayConfig, mesh: Mesh, logger?: 
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(securityHeaders);
+  app.use(knownHostsOnly(config)); // before the page's files and CORS, which ask nobody
   if (config.corsOrigins.length > 0) app.enableCors({ origin: config.corsOrigins, allowedHeaders: ['authorization', 'content-type', 'last-event-id'] });
   app.useBodyParser('json', { limit: '1mb', strict: true });
   app.useStaticAssets(config.studioFolder, { index: 'index.html', redirect: false });

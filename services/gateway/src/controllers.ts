@@ -5,5 +5,5 @@ import { FinetunesController } from './finetunes/finetunes.controller';
 import { ImagesController } from './images/images.controller';
 import { PagesController } from './pages/pages.controller';
 
-/** Everything with routes. A function, because the page with the OpenAPI document is one of them. */
-export const controllers = (): Type[] => [DatasetsController, FinetunesController, AdaptersController, ImagesController, PagesController];
+/** Everything with routes. */
+export const controllers: Type[] = [DatasetsController, FinetunesController, AdaptersController, ImagesController, PagesController];

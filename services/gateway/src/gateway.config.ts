@@ -5,13 +5,21 @@ import { z } from 'zod';
 const MiB = 1024 * 1024;
 const mebibytes = (value: number) => z.coerce.number().positive().default(value).transform((given) => Math.floor(given * MiB));
 
+const urls = z
+  .string()
+  .default('')
+  .transform(separated)
+  .pipe(
+    z.array(z.url({ protocol: /^https?$/, error: 'use https://atelier.example.com, several separated by commas' })),
+  );
+
 /** Settings, by their names in the environment. All of them have a default. */
 export const gatewaySettings = baseSettings.extend({
   ATELIER_HTTP_HOST: z.string().default('127.0.0.1').describe('Address to listen on.'),
   ATELIER_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7870).describe('Port to listen on; 0: any free one.'),
   ATELIER_API_TOKEN: z.string().min(8).regex(/^\S+$/, 'no blanks').optional().describe('Token that requests must carry; none: no token is asked for.'),
   ATELIER_CORS_ORIGINS: z.string().default('').describe('Origins of other pages that may use the API, separated by commas.'),
-  ATELIER_PUBLIC_URL: z.url().optional().describe("The gateway's own address as clients see it, for addresses of pictures; default: the request's."),
+  ATELIER_PUBLIC_URL: urls.describe('Its own addresses as clients see them, separated by commas: names it goes by.'),
   ATELIER_UPLOAD_FILE_MIB: mebibytes(2048).describe('Largest file of an upload, MiB.'),
   ATELIER_UPLOAD_TOTAL_MIB: mebibytes(16_384).describe('Largest upload, MiB.'),
   ATELIER_UPLOAD_FILES: z.coerce.number().int().positive().default(20_000).describe('Most files of an upload.'),
@@ -30,7 +38,8 @@ export class GatewayConfig {
   readonly port: number;
   readonly apiToken?: string;
   readonly corsOrigins: string[];
-  readonly publicUrl?: string;
+  /** The first is the one that counts where a request names none of them. */
+  readonly publicUrls: string[];
   /** Bytes. */
   readonly uploadFileLimit: number;
   /** Bytes. */
@@ -49,8 +58,8 @@ export class GatewayConfig {
     this.host = settings.ATELIER_HTTP_HOST;
     this.port = settings.ATELIER_HTTP_PORT;
     this.apiToken = settings.ATELIER_API_TOKEN;
-    this.corsOrigins = settings.ATELIER_CORS_ORIGINS.split(',').map((origin) => origin.trim()).filter(Boolean);
-    this.publicUrl = settings.ATELIER_PUBLIC_URL?.replace(/\/+$/, '');
+    this.corsOrigins = separated(settings.ATELIER_CORS_ORIGINS);
+    this.publicUrls = settings.ATELIER_PUBLIC_URL.map((url) => url.replace(/\/+$/, ''));
     this.uploadFileLimit = settings.ATELIER_UPLOAD_FILE_MIB;
     this.uploadTotalLimit = settings.ATELIER_UPLOAD_TOTAL_MIB;
     this.uploadFileCount = settings.ATELIER_UPLOAD_FILES;
@@ -59,4 +68,8 @@ export class GatewayConfig {
     this.heartbeatMs = settings.ATELIER_HEARTBEAT_SECONDS * 1000;
     this.studioFolder = settings.ATELIER_STUDIO;
   }
+}
+
+function separated(list: string): string[] {
+  return list.split(',').map((item) => item.trim()).filter(Boolean);
 }

@@ -8,6 +8,7 @@ import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
 import { GatewayConfig } from './gateway.config';
 import { RequestMetrics } from './metrics';
+import { ROUTES } from './openapi/document';
 import { TokenGuard } from './token.guard';
 
 @Module({})
@@ -15,7 +16,7 @@ export class GatewayModule {
   static with(config: GatewayConfig, mesh: Mesh): DynamicModule {
     return {
       module: GatewayModule,
-      controllers: controllers(),
+      controllers,
       providers: [
         { provide: GatewayConfig, useValue: config },
         { provide: Mesh, useValue: mesh },
@@ -24,6 +25,7 @@ export class GatewayModule {
         { provide: APP_GUARD, useClass: TokenGuard },
         { provide: APP_FILTER, useClass: ErrorFilter },
         { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
+        { provide: ROUTES, useValue: controllers },
         KohyaConverter,
       ],
     };

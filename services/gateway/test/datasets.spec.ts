@@ -43,12 +43,22 @@ describe('data sets', () => {
     expect((await fetch(`${gateway.url}/v1/datasets/herons`)).status).toBe(200);
   });
 
+  test('one that is not read yet is cancelled, and stays so', async () => {
+    const { id } = datasetView.parse(await (await post(form({ name: 'unwanted' }, { 'a.png': 'pixels' }))).json());
+    for (const key of ['unwanted', id]) {
+      const response = await fetch(`${gateway.url}/v1/datasets/${key}/cancel`, { method: 'POST' });
+      expect(response.status).toBe(202);
+      expect(datasetView.parse(await response.json())).toMatchObject({ id, status: 'cancelled' });
+    }
+    expect((await fetch(`${gateway.url}/v1/datasets/nope/cancel`, { method: 'POST' })).status).toBe(404);
+  });
+
   describe('over a limit - 413, a clear reason, and nothing kept', () => {
     test.each<[string, () => FormData, RegExp]>([
       ['a file too large', () => form({ name: 'x' }, { 'ok.png': 'x', 'big.png': Buffer.alloc(300 * KiB) }), /big\.png is over the limit of 0\.3 MiB a file/],
       ['too many files', () => form({ name: 'x' }, Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`${n}.png`, 'x']))), /more than 5 files: send a \.zip/],
       ['too much announced', () => form({ name: 'x' }, { a: Buffer.alloc(200 * KiB), b: Buffer.alloc(200 * KiB), c: Buffer.alloc(200 * KiB) }), /over the limit of 0\.5 MiB/],
-      ['a field too long', () => form({ name: 'x', trigger: 'x'.repeat(70 * KiB) }, { a: 'x' }), /trigger is over 64 KiB/],
+      ['a field too long', () => form({ name: 'x', trigger: 'x'.repeat(70 * KiB) }, { a: 'x' }), /"trigger" is over 64 KiB/],
     ])('%s', async (_what, body, reason) => {
       const before = await stored();
       const response = await post(body());
@@ -76,7 +86,7 @@ describe('data sets', () => {
   describe('what is not an upload - 400 and the reason', () => {
     test.each<[string, Body, Record<string, string>, RegExp]>([
       ['JSON', '{}', { 'content-type': 'application/json' }, /send multipart\/form-data/],
-      ['no boundary', 'x', { 'content-type': 'multipart/form-data' }, /Boundary not found/],
+      ['no boundary', 'x', { 'content-type': 'multipart/form-data' }, /send multipart\/form-data with a boundary/],
       ['a form that ends early', '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf', { 'content-type': 'multipart/form-data; boundary=b' }, /cannot be read/],
       ['no files', form({ name: 'x' }), {}, /has no files/],
       ['bad fields', form({ name: 'Not A Name', width: 'wide', height: '100', colour: 'red' }, { a: 'x' }), {}, /name: .*width: .*height: .*colour: unknown field/],
@@ -94,7 +104,7 @@ describe('data sets', () => {
       data.append('trigger', 'late');
       const response = await post(data);
       expect(response.status).toBe(400);
-      expect(await message(response)).toMatch(/trigger comes after the files: send the fields first/);
+      expect(await message(response)).toMatch(/"trigger" comes after the files: send the fields first/);
     });
   });
 

@@ -20,8 +20,8 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   const train = async (id: string): Promise<void> => {
     const { name, options } = (await runs.get(id))!.value;
     const total = options?.totalSteps ?? 0;
-    await runs.update(id, (run) => Object.assign(run, { state: RunState.RUN_STATE_TRAINING }));
-    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_TRAINING } });
+    await runs.update(id, (run) => Object.assign(run, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }));
+    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_TRAINING, preemptions: 3 } });
     for (let step = 1; step <= total; step++) {
       const detail = { runId: id, step, totalSteps: total, loss: 1 / step, learningRate: 1e-4, etaSeconds: total - step };
       await publishEvent(mesh, subjects.event('run', id, 'step'), { runStep: detail });
@@ -50,7 +50,7 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   const draw = async ({ id, count }: GenerateWork): Promise<void> => {
     const images = Array.from({ length: count }, (_, index) => `${id}/${index}.png`);
     for (const image of images) await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
-    await generations.update(id, (generation) => Object.assign(generation, { state: GenerationState.GENERATION_STATE_FINISHED, images }));
+    await generations.update(id, (generation) => Object.assign(generation, { state: GenerationState.GENERATION_STATE_FINISHED, images, preemptions: 2 }));
     await publishEvent(mesh, subjects.event('generate', id, 'state'), { generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED, images } });
   };
 

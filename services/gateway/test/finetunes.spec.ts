@@ -36,17 +36,18 @@ describe('fine-tunes', () => {
     const run = await started({ name: 'first', steps: 3, rank: 2, alpha: 2, learning_rate: 1e-3 });
     const { events: all } = await readEvents(await events(run.id));
     expect(all.map(({ data }) => data.type)).toEqual(['status', 'step', 'step', 'step', 'sample', 'finished']);
-    expect(all[1].data).toMatchObject({ step: 1, total_steps: 3, loss: 1, learning_rate: 1e-4, eta_seconds: 2 });
-    const picture = await fetch(gateway.url + String(all[4].data.url));
+    expect(all[0]!.data).toEqual({ type: 'status', status: 'training', preemptions: 3 });
+    expect(all[1]!.data).toMatchObject({ step: 1, total_steps: 3, loss: 1, learning_rate: 1e-4, eta_seconds: 2 });
+    const picture = await fetch(gateway.url + String(all[4]!.data.url));
     expect(picture.headers.get('content-type')).toBe('image/png');
     expect(Buffer.from(await picture.arrayBuffer()).equals(FAKE_PICTURE)).toBe(true);
 
     const over = runView.parse(await (await fetch(`${gateway.url}/v1/finetunes/first`)).json());
-    expect(over).toMatchObject({ id: run.id, status: 'finished', step: 3, total_steps: 3, adapter: 'first', options: { rank: 2, alpha: 2, learning_rate: 1e-3, total_steps: 3 } });
+    expect(over).toMatchObject({ id: run.id, status: 'finished', attempts: 1, preemptions: 3, step: 3, total_steps: 3, adapter: 'first', options: { rank: 2, alpha: 2, learning_rate: 1e-3, total_steps: 3 } });
     const list = (await (await fetch(`${gateway.url}/v1/finetunes`)).json()) as { data: unknown[] };
     expect(list.data).toContainEqual(over);
 
-    const [, , third] = all;
+    const third = all[2]!;
     const again = await readEvents(await events(run.id, { 'last-event-id': String(third.id) }));
     expect(again.events).toEqual(all.slice(3));
     const byQuery = await readEvents(await fetch(`${gateway.url}/v1/finetunes/${run.id}/events?after=${third.id}`));

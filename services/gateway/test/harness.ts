@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Mesh } from '@atelier/mesh';
@@ -30,6 +31,26 @@ export async function startGateway(settings: Record<string, string> = {}): Promi
       await server.stop();
     },
   };
+}
+
+export interface Asked {
+  method?: string;
+  host: string;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/** As fetch, but under any Host: a browser's own fetch lets nobody choose it, and neither does Node's. */
+export function askAs(url: string, asked: Asked): Promise<{ status: number; text: string }> {
+  const { method = 'GET', host, headers = {}, body } = asked;
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(url, { method, headers: { ...headers, host } }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text })).on('error', reject);
+    });
+    request.on('error', reject).end(body);
+  });
 }
 
 /** A form as a browser sends it: fields, then files. */

@@ -1,3 +1,4 @@
+import { trainOptionsJson, trainOptionSpecs } from '@atelier/contracts';
 import { JSDOM } from 'jsdom';
 import { playServices } from './fake-services';
 import { startGateway, type TestGateway } from './harness';
@@ -66,6 +67,10 @@ describe('the studio page', () => {
     for (const [name, value] of Object.entries(values)) find<HTMLInputElement>(`${form} [name=${name}]`).value = value;
   };
 
+  async function asked(path: string): Promise<unknown> {
+    return (await fetch(`${gateway.url}${path}`, { headers: { authorization: `Bearer ${TOKEN}` } })).json();
+  }
+
   async function shows(selector: string, text: RegExp): Promise<void> {
     for (let tries = 0; tries < 100 && !text.test(find(selector)?.textContent ?? ''); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
     expect(`${find(selector)?.textContent} (the page says: ${find('#message')?.textContent})`).toMatch(text);
@@ -82,14 +87,39 @@ describe('the studio page', () => {
 
   test('a fine-tune is started, followed with its curve and validation picture, and ends', async () => {
     await shows('#run-form select', /^my-style/);
-    fill('#run-form', { name: 'my-style', steps: '4', rank: '2', lr: '0.001' });
+    await shows('#run-form', /Rank/);
+    fill('#run-form', { name: 'my-style', total_steps: '4', rank: '2', learning_rate: '0.001' });
+    fill('#run-form', { optimizer: 'adamw', adam_epsilon: '1e-6', validation_prompts: 'a heron\n\n a pond ' });
+    find<HTMLInputElement>('#run-form [name=recompute]').checked = false;
     submit('#run-form');
     await shows('#run-caption', /my-style: finished, 4 steps, loss 0\.2500/);
     expect(find('#cancel').hidden).toBe(true);
     expect(find('#loss').getAttribute('points')?.split(' ')).toHaveLength(4);
     expect(find<HTMLProgressElement>('#run-progress').value).toBe(1);
     await shows('#samples', /step 4: a heron/);
-    await shows('#runs', /step 4 of 4finisheddownload/);
+    const { data } = (await asked('/v1/finetunes')) as { data: { options: object }[] };
+    const chosen = { total_steps: 4, rank: 2, learning_rate: 1e-3, optimizer: 'adamw', adam_epsilon: 1e-6, recompute: false };
+    const drawn = { validation_prompts: ['a heron', 'a pond'], validate_every: 1 };
+    expect(data[0]?.options).toEqual({ ...trainOptionsJson(null), ...chosen, ...drawn, alpha: 2 });
+    await shows('#runs', /step 4 of 4finished, preempted 3×download/);
+  });
+
+  test('each training option has a field with its default, its limits and its help, and can be set back', async () => {
+    const { document } = page.window;
+    const fields = trainOptionSpecs.map(({ name }) => find<HTMLInputElement>(`#run-form [name=${name}]`));
+    expect(fields.every(Boolean)).toBe(true);
+    expect(find('#run-form label:has([name=warmup_steps])').textContent).toMatch(
+      /^Warmup steps \(optimizer steps\)Steps until the peak/,
+    );
+    expect(fields.find(({ name }) => name === 'lr_power')).toMatchObject({ type: 'number', min: '0', max: '100' });
+    expect(document.querySelectorAll('#run-form details [name=rank]')).toHaveLength(0);
+    find<HTMLButtonElement>('#run-form details button').click();
+    const values = Object.fromEntries(fields.map(({ name, type, checked, value }) => [name, type === 'checkbox' ? checked : value]));
+    const usual = trainOptionSpecs.map(({ name, kind, default: value = '' }) => {
+      const text = Array.isArray(value) ? value.join('\n') : String(value);
+      return [name, kind === 'boolean' ? value : text];
+    });
+    expect(values).toEqual(Object.fromEntries(usual));
   });
 
   test('opened anew, it shows the newest run; a stream that breaks is taken up again where it broke', async () => {
@@ -113,6 +143,18 @@ describe('the studio page', () => {
     fill('#draw-form', { size: '100x100' });
     submit('#draw-form');
     await shows('#message', /both sides must be multiples of 16/);
+    expect(problems).toEqual([]);
+  });
+
+  test('a data set that is being read can be cancelled', async () => {
+    await services.stop(); // so that it stays unread
+    Object.defineProperty(find('#files'), 'files', { value: [new File(['pixels'], 'a.png', { type: 'image/png' })] });
+    fill('#dataset-form', { name: 'unwanted', width: '64', height: '64' });
+    submit('#dataset-form');
+    await shows('#datasets', /unwanted: 1 file, being readuploadedcancel/);
+    find<HTMLButtonElement>('#datasets button').click();
+    await shows('#datasets', /unwanted: 0 picturescancelled/);
+    expect(find('#run-form select').textContent).not.toContain('unwanted');
     expect(problems).toEqual([]);
   });
 });

@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { AtelierError, Generation, GenerationState, subjects } from '@atelier/contracts';
-import { Mesh, publishEvent, throughOutage } from '@atelier/mesh';
+import { Mesh, publishEvent, throughOutage, type OutageOptions } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
 
 const OVER = new Set([GenerationState.GENERATION_STATE_FINISHED, GenerationState.GENERATION_STATE_FAILED, GenerationState.GENERATION_STATE_CANCELLED]);
+
+/** How long a service that stops waits for a mesh that is away. */
+const STOPPING_PATIENCE_MS = 5000;
 
 export const isOver = (generation: Generation): boolean => OVER.has(generation.state);
 
@@ -31,8 +34,21 @@ export class GenerationStates {
     return new StateWatch(this.store, id, (generation) => generation.cancelRequested || isOver(generation));
   }
 
-  async running(id: string): Promise<void> {
-    await this.change(id, { state: GenerationState.GENERATION_STATE_RUNNING });
+  /** A service begins with it, or goes on. */
+  async running(id: string, attempts: number): Promise<void> {
+    await this.change(id, { state: GenerationState.GENERATION_STATE_RUNNING, attempts });
+  }
+
+  /** One of its pictures is stored: the attempts until now count no more. */
+  async pictureStored(id: string): Promise<void> {
+    await this.note(id, (drawing) => (drawing.attempts === 0 ? null : Generation.create({ ...drawing, attempts: 0 })));
+  }
+
+  /** It is put down because its service is asked to stop: that is no attempt. */
+  async preempted(id: string): Promise<void> {
+    const putDown = ({ attempts, preemptions, ...rest }: Generation): Generation =>
+      Generation.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
+    await this.note(id, putDown, { patienceMs: STOPPING_PATIENCE_MS });
   }
 
   /** @param step of totalSteps, those of all pictures together */
@@ -59,9 +75,16 @@ export class GenerationStates {
     await throughOutage(() => publishEvent(this.mesh, subjects.event('generate', id, 'state'), event, { msgId: `state.${id}.${state}` }));
   }
 
-  /** A drawing that is over stays as it ended. */
   private async change(id: string, how: Partial<Generation>): Promise<void> {
-    const changed = await throughOutage(() => this.store.update(id, (generation) => (isOver(generation) ? null : Generation.create({ ...generation, ...how }))));
-    await this.tellState(changed);
+    await this.tellState(await this.note(id, (generation) => Generation.create({ ...generation, ...how })));
+  }
+
+  /** A drawing that is over stays as it ended. */
+  private note(
+    id: string,
+    mutate: (drawing: Generation) => Generation | null,
+    options?: OutageOptions,
+  ): Promise<Generation> {
+    return throughOutage(() => this.store.update(id, (now) => (isOver(now) ? null : mutate(now))), options);
   }
 }

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
 import { drawPicture, encodePicture, ModelHost, PromptSource, type PictureFormat, type PromptEmbeds } from '@atelier/drawing';
-import { LOGGER, ServiceStatus, throughOutage, type Logger } from '@atelier/mesh';
+import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { checkWork } from './check-work';
@@ -9,6 +9,8 @@ import { DeviceMemory } from './device-memory';
 import { GenerationStates, isOver } from './generation-states';
 import { InferenceMetrics } from './inference.metrics';
 import { Samplers } from './samplers';
+
+type DrawContext = Pick<WorkContext, 'attempt' | 'progress' | 'signal'>;
 
 /** A prompt and adapters in, pictures out. */
 @Injectable()
@@ -28,10 +30,10 @@ export class InferenceService {
 
   /**
    * Draws all pictures of a request. Delivered twice, it leaves the same pictures; those that are there are not drawn again.
-   * @param stopping raised when the service is to stop: the picture in hand is then given up
+   * @param context its signal is raised when the service is to stop: the picture in hand is then put down
    * @returns 'over' when the drawing has ended, however; errors are for the caller to judge
    */
-  async generate({ id }: Pick<GenerateWork, 'id'>, stopping: AbortSignal): Promise<'over' | 'put down'> {
+  async generate({ id }: Pick<GenerateWork, 'id'>, context: DrawContext): Promise<'over' | 'put down'> {
     const generation = await this.states.get(id);
     if (isOver(generation)) {
       await this.states.tellState(generation);
@@ -39,17 +41,22 @@ export class InferenceService {
     }
     const watch = this.states.watch(id);
     try {
-      const images = await this.draw(id, generation.work as GenerateWork, AbortSignal.any([watch.met, stopping]));
+      const signal = AbortSignal.any([watch.met, context.signal]);
+      const images = await this.draw(id, generation.work as GenerateWork, { ...context, signal });
       await this.states.finished(id, images);
+      return 'over';
     } catch (error) {
-      if (watch.met.aborted) await this.states.cancelled(id);
-      else if (stopping.aborted) return 'put down';
-      else throw error;
+      if (watch.met.aborted) {
+        await this.states.cancelled(id);
+        return 'over';
+      }
+      if (!context.signal.aborted) throw error;
     } finally {
       this.status.detail = '';
       await watch.close();
     }
-    return 'over';
+    await this.states.preempted(id);
+    return 'put down';
   }
 
   /** Ends a drawing that cannot be made, with the reason. One that is over, or of which nobody knows, stays as it is. */
@@ -58,11 +65,11 @@ export class InferenceService {
     if (generation && !isOver(generation)) await this.states.failed(id, reason);
   }
 
-  private async draw(id: string, work: GenerateWork, signal: AbortSignal): Promise<string[]> {
+  private async draw(id: string, work: GenerateWork, { attempt, progress, signal }: DrawContext): Promise<string[]> {
     const { format } = checkWork(work);
     const adapters = await this.find(work.adapters);
     signal.throwIfAborted();
-    await this.states.running(id);
+    await this.states.running(id, attempt);
     this.logger.info({ id, width: work.width, height: work.height, count: work.count, adapters: adapters.map(({ name, weight }) => `${name} × ${weight}`) }, 'drawing');
     // Before any model is loaded: the encoders may need the room.
     const prompt = await this.prompts.get(await this.models.checkpoint(), work.prompt, signal);
@@ -74,6 +81,7 @@ export class InferenceService {
       if (!(await throughOutage(() => this.blobs.has(buckets.blobs.samples, image)))) {
         const bytes = await this.picture(id, work, index, format, adapters, prompt, signal);
         await throughOutage(() => this.blobs.put(buckets.blobs.samples, image, bytes));
+        if (index + 1 < work.count) await Promise.all([progress(), this.states.pictureStored(id)]);
       }
       images.push(image);
       await this.memory.makeWay();

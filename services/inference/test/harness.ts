@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeTensors, openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
-import { AdapterInfo, Event, GenerateWork, Generation, GenerationState, promptsKey, streams, subjects, type IGenerateWork } from '@atelier/contracts';
+import { Event, GenerateWork, Generation, GenerationState, promptsKey, streams, subjects, type IGenerateWork } from '@atelier/contracts';
 import { publishWork, Registry, startService, type RunningService } from '@atelier/mesh';
-import { BlobStore, StateStore, TensorStore } from '@atelier/store';
+import { AdapterStore, BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { repositoryRoot, startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
 import { InferenceConfig } from '../src/inference.config';
 import { InferenceModule } from '../src/inference.module';
@@ -42,7 +42,7 @@ export class Harness {
   readonly blobs: BlobStore;
   readonly tensors: TensorStore;
   readonly generations: StateStore<Generation>;
-  readonly adapters: StateStore<AdapterInfo>;
+  readonly adapters: AdapterStore;
   private readonly folder = mkdtempSync(join(tmpdir(), 'inference-spec-'));
   private service?: RunningService;
 
@@ -50,7 +50,7 @@ export class Harness {
     this.blobs = new BlobStore(test.mesh);
     this.tensors = new TensorStore(test.mesh);
     this.generations = new StateStore(test.mesh, 'generations', Generation);
-    this.adapters = new StateStore(test.mesh, 'adapters', AdapterInfo);
+    this.adapters = new AdapterStore(test.mesh);
   }
 
   static async start(settings?: Record<string, string>): Promise<Harness> {
@@ -87,11 +87,7 @@ export class Harness {
   }
 
   async bringIn(name: string, bytes: Uint8Array): Promise<void> {
-    const blob = `${name}.safetensors`;
-    await this.blobs.put('adapters', blob, bytes);
-    const info = AdapterInfo.create({ name, blob, size: bytes.byteLength });
-    if (await this.adapters.get(name)) await this.adapters.update(name, () => info);
-    else await this.adapters.create(name, info);
+    await this.adapters.put({ name, rank: 0, alpha: 0 }, bytes, { replace: true });
   }
 
   async ask(id: string, request: Partial<IGenerateWork> = {}): Promise<void> {

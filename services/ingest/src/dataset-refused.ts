@@ -5,3 +5,11 @@ export class DatasetRefused extends Error {
     this.name = 'DatasetRefused';
   }
 }
+
+/** Someone cancelled the data set: nothing went wrong. */
+export class DatasetCancelled extends Error {
+  constructor() {
+    super('it was cancelled before it was read: add it again');
+    this.name = 'DatasetCancelled';
+  }
+}

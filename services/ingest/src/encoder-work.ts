@@ -3,7 +3,7 @@ import { buckets, LatentsWork, PromptsWork, Sample, subjects, type IEncodeSummar
 import { Mesh, publishWork } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
 import { mapConcurrently } from './in-order';
-import { preparedPicture } from './sample-builder';
+import { preparedPicture } from './sample-collection';
 
 /** Questions to the store in flight at once. */
 const IN_FLIGHT = 16;

@@ -8,8 +8,10 @@ import { IngestController } from './ingest.controller';
 import { IngestService } from './ingest.service';
 import { Manifests } from './manifests';
 import { ModelIdentity } from './model-identity';
+import { PreparedDatasets } from './prepared-datasets';
 import { RunStates } from './run-states';
 import { SampleBuilder } from './sample-builder';
+import { SpoolCleaner } from './spool-cleaner';
 
 @Module({})
 export class IngestModule {
@@ -28,6 +30,8 @@ export class IngestModule {
         SampleBuilder,
         Manifests,
         EncoderWork,
+        PreparedDatasets,
+        SpoolCleaner,
       ],
     };
   }

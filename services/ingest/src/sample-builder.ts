@@ -1,148 +1,68 @@
-import { Injectable } from '@nestjs/common';
-import { buckets, latentsKey, promptsKey, Sample, type Dataset, type IRejected, type ITransform } from '@atelier/contracts';
+import { Inject, Injectable } from '@nestjs/common';
+import { buckets, type Dataset, type IRejected, type Sample } from '@atelier/contracts';
+import { LOGGER, type Logger } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
 import { DatasetRefused } from './dataset-refused';
-import { inOrder } from './in-order';
 import { IngestConfig } from './ingest.config';
 import type { Identity } from './model-identity';
-import { aspectBuckets, SIZE_MULTIPLE, type Size } from './pictures/buckets';
-import { composeCaption } from './pictures/caption';
-import { encodePng, mirror, preparePicture, type Picture } from './pictures/picture';
-import { BadFile, DatasetReader, Spool, type Found, type InputFile } from './readers';
+import { Reading, type Upload } from './reading/reading';
+import { SpoolFolder } from './reading/spool-folder';
+import { SampleCollection } from './sample-collection';
+import { checkTransform } from './transform';
 
 export interface BuiltSamples {
   readonly samples: Sample[];
   readonly duplicates: number;
+  /** The first of them by name, where there are many. */
   readonly rejected: IRejected[];
 }
 
-interface Prepared {
-  readonly name: string;
-  readonly caption: string;
-  readonly views: { readonly picture: Picture; readonly mirrored: boolean }[];
-}
-
-/** Object of bucket `pictures` that holds the prepared PNG behind a latents key. */
-export function preparedPicture(key: string): string {
-  return `prepared/${key}.png`;
-}
-
-/** Files as uploaded → samples: each picture prepared, stored under its key and paired with its caption's key. */
+/** Files as uploaded → samples. The files are read elsewhere, by processes that may die of them. */
 @Injectable()
 export class SampleBuilder {
   constructor(
     private readonly blobs: BlobStore,
     private readonly tensors: TensorStore,
     private readonly config: IngestConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** @throws DatasetRefused when the transform cannot be done or no file can be used */
-  async build(dataset: Dataset, identity: Identity): Promise<BuiltSamples> {
-    const transform = checkTransform(dataset.transform ?? {});
-    const spool = await Spool.create(this.config.spoolFolder);
+  /**
+   * @throws DatasetRefused when the transform cannot be done, no file can be used or time is up; the signal's reason
+   *   when that comes
+   *   first: process and folder are gone by then
+   */
+  async build(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<BuiltSamples> {
+    const { parallel, limits, reader, datasetMinutes, spoolFolder } = this.config;
+    const { sizes, flip } = checkTransform(dataset.transform ?? {});
+    const wanted = { limits, parallel, trigger: dataset.trigger, sizes, flip, vaeFingerprint: identity.vaeFingerprint };
+    const collection = new SampleCollection(this.blobs, this.tensors, identity);
+    const timeUp = AbortSignal.timeout(Math.round(datasetMinutes * 60_000));
+    const folder = await SpoolFolder.create(spoolFolder);
     try {
-      return await this.collect(new DatasetReader(spool, this.config.limits).read(this.uploads(dataset)), dataset, transform, identity);
+      const logger = this.logger.child({ datasetId: dataset.id });
+      await new Reading(this.uploads(dataset), wanted, reader, folder, logger).run(
+        collection,
+        AbortSignal.any([signal, timeUp]),
+      );
+    } catch (error) {
+      if (!timeUp.aborted || signal.aborted) throw error;
+      throw new DatasetRefused(
+        `it took more than the ${datasetMinutes} minutes that one data set may take: split it, or raise ATELIER_INGEST_MAX_DATASET_MINUTES`,
+      );
     } finally {
-      await spool.remove();
+      await folder.remove();
     }
+    const { samples, duplicates, rejections } = collection;
+    if (samples.length === 0) throw new DatasetRefused(rejections.asRefusal());
+    return { samples, duplicates, rejected: rejections.list() };
   }
 
-  private uploads(dataset: Dataset): InputFile[] {
+  private uploads(dataset: Dataset): Upload[] {
     return dataset.files.map(({ name, blob, size }) => ({
-      name: name ?? '', size: Number(size ?? 0), open: () => this.blobs.stream(buckets.blobs.pictures, blob ?? ''),
+      name: name ?? '',
+      size: Number(size ?? 0),
+      open: () => this.blobs.stream(buckets.blobs.pictures, blob ?? ''),
     }));
   }
-
-  private async collect(found: AsyncIterable<Found>, dataset: Dataset, transform: CheckedTransform, identity: Identity): Promise<BuiltSamples> {
-    const seen = new Set<string>();
-    const samples: Sample[] = [];
-    const rejected: IRejected[] = [];
-    let duplicates = 0;
-    for await (const prepared of inOrder(found, this.config.parallel, (each) => this.prepare(each, dataset.trigger, transform))) {
-      if ('reason' in prepared) {
-        rejected.push(prepared);
-        continue;
-      }
-      for (const { picture, mirrored } of prepared.views) {
-        const key = this.keyOf(picture, mirrored, identity);
-        if (seen.has(key)) {
-          duplicates += mirrored ? 0 : 1;
-          continue;
-        }
-        seen.add(key);
-        await this.store(key, picture);
-        samples.push(toSample(prepared, key, picture, mirrored, identity));
-      }
-    }
-    if (samples.length === 0) throw new DatasetRefused(nothingUsable(rejected));
-    return { samples, duplicates, rejected };
-  }
-
-  private async prepare(found: Found, trigger: string, transform: CheckedTransform): Promise<Prepared | { name: string; reason: string }> {
-    const { name } = found;
-    if (found.kind === 'rejected') return { name, reason: found.reason };
-    try {
-      const caption = composeCaption(found.caption, trigger, this.config.limits.captionBytes);
-      const picture = await preparePicture(found.bytes, transform.sizes, this.config.limits.pixels);
-      const views = [{ picture, mirrored: false }];
-      if (transform.flip) views.push({ picture: await mirror(picture), mirrored: true });
-      return { name, caption, views };
-    } catch (error) {
-      if (!(error instanceof BadFile)) throw error;
-      return { name, reason: error.reason };
-    }
-  }
-
-  private keyOf({ pixels, width, height }: Picture, mirrored: boolean, { vaeFingerprint }: Identity): string {
-    return latentsKey({ pixels, width, height, transform: { crop: 'center', flip: mirrored }, vaeFingerprint });
-  }
-
-  /** The PNG is only there to be encoded: none is needed where the latents are. */
-  private async store(key: string, picture: Picture): Promise<void> {
-    const name = preparedPicture(key);
-    if ((await this.tensors.has('latents', key)) || (await this.blobs.has(buckets.blobs.pictures, name))) return;
-    await this.blobs.put(buckets.blobs.pictures, name, await encodePng(picture));
-  }
-}
-
-function toSample({ name, caption }: Prepared, key: string, { width, height }: Size, mirrored: boolean, identity: Identity): Sample {
-  return Sample.create({
-    name: mirrored ? `${name} (mirrored)` : name,
-    caption,
-    latentsKey: key,
-    promptsKey: promptsKey({ caption, maxLength: identity.maxLength, textFingerprint: identity.textFingerprint }),
-    width,
-    height,
-  });
-}
-
-interface CheckedTransform {
-  readonly sizes: Size[];
-  readonly flip: boolean;
-}
-
-const MAX_SIDE = 4096;
-/** Mean and log-variance take 2 bytes a pixel and travel as one message: 8 MiB. */
-const MAX_PIXELS = 2048 * 2048;
-
-function checkTransform(transform: ITransform): CheckedTransform {
-  const { width = 0, height = 0, crop, flip, buckets: bucketed } = transform as Required<ITransform>;
-  for (const side of [width!, height!]) {
-    if (side < SIZE_MULTIPLE || side > MAX_SIDE || side % SIZE_MULTIPLE !== 0) {
-      throw new DatasetRefused(`pictures cannot be made ${width} × ${height}: sides are multiples of ${SIZE_MULTIPLE} up to ${MAX_SIDE}`);
-    }
-  }
-  if (width! * height! > MAX_PIXELS) {
-    throw new DatasetRefused(`pictures cannot be made ${width} × ${height}: ${width! * height!} pixels are more than the ${MAX_PIXELS} (2048 × 2048) whose latents fit into one message`);
-  }
-  if (crop && crop !== 'center') throw new DatasetRefused(`crop is ${JSON.stringify(crop)}; "center" is known`);
-  const base = { width: width!, height: height! };
-  return { sizes: bucketed ? aspectBuckets(base) : [base], flip: Boolean(flip) };
-}
-
-function nothingUsable(rejected: IRejected[]): string {
-  if (rejected.length === 0) return 'there is no picture in it: add JPEG, PNG, WebP or AVIF files, a metadata.jsonl with pictures, a parquet file, or a .zip or .tar of these';
-  const first = rejected.slice(0, 3).map(({ name, reason }) => `${name} ${reason}`).join('; ');
-  const more = rejected.length > 3 ? `; and ${rejected.length - 3} more` : '';
-  return `none of its files can be used: ${first}${more}`;
 }

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Dataset, DatasetState, Event, IngestWork, LatentsWork, Manifest, PromptsWork, Run, RunState, streams, subjects, TrainWork, type IDataset, type ITransform } from '@atelier/contracts';
-import { publishWork, startService, type RunningService } from '@atelier/mesh';
+import { Dataset, DatasetState, Event, IngestWork, LatentsWork, Manifest, PromptsWork, Run, RunState, streams, subjects, TrainWork, type IDataset, type ISourceFile, type ITransform } from '@atelier/contracts';
+import { consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
 import { IngestConfig } from '../src/ingest.config';
@@ -19,15 +19,20 @@ export class Harness {
   private service?: RunningService;
   private asked = 0;
 
-  private constructor(readonly test: TestMesh, private readonly folder: string) {
+  private constructor(readonly test: TestMesh, readonly folder: string) {
     this.blobs = new BlobStore(test.mesh);
     this.tensors = new TensorStore(test.mesh);
     this.datasets = new StateStore(test.mesh, 'datasets', Dataset);
     this.runs = new StateStore(test.mesh, 'runs', Run);
   }
 
+  /** The mesh alone: the service is started later, or as a process of its own. */
+  static async withoutService(): Promise<Harness> {
+    return new Harness(await startTestMesh(), await mkdtemp(join(tmpdir(), 'ingest-spec-')));
+  }
+
   static async start(settings: Record<string, string> = {}): Promise<Harness> {
-    const harness = new Harness(await startTestMesh(), await mkdtemp(join(tmpdir(), 'ingest-spec-')));
+    const harness = await Harness.withoutService();
     try {
       await harness.startService(settings);
     } catch (error) {
@@ -37,8 +42,12 @@ export class Harness {
     return harness;
   }
 
+  env(settings: Record<string, string> = {}): Record<string, string> {
+    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_INGEST_SPOOL: this.folder, ...settings };
+  }
+
   async startService(settings: Record<string, string> = {}): Promise<void> {
-    const env = { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_LOG_LEVEL: 'silent', ATELIER_INGEST_SPOOL: this.folder, ...settings };
+    const env = this.env({ ATELIER_LOG_LEVEL: 'silent', ...settings });
     this.service = await startService(IngestModule.with(new IngestConfig(env)), 'ingest', env);
   }
 
@@ -54,7 +63,7 @@ export class Harness {
   }
 
   async upload(id: string, files: Files, more: Omit<IDataset, 'transform'> & { transform?: ITransform } = {}): Promise<void> {
-    const stored = [];
+    const stored: ISourceFile[] = [];
     for (const [name, content] of Object.entries(files)) {
       const bytes = Buffer.from(content as Uint8Array);
       const blob = `uploads/${id}/${stored.length}`;
@@ -73,11 +82,29 @@ export class Harness {
     await publishWork(this.test.mesh, subjects.work.ingest, IngestWork, { datasetId, runId }, { msgId: `test.${this.asked++}` });
   }
 
+  /** As the client does it for a person. */
+  async cancel(id: string): Promise<void> {
+    await this.datasets.update(id, (dataset) => Dataset.create({ ...dataset, state: DatasetState.DATASET_STATE_CANCELLED }));
+  }
+
   /** Asks and waits until the queue holds no ingest work any more. */
   async ingest(datasetId: string, runId = ''): Promise<Dataset | undefined> {
     await this.ask(datasetId, runId);
-    await waitFor(async () => (await this.queued(subjects.work.ingest)) === 0, 30_000);
+    await waitFor('the queue to be empty', async () => (await this.queued(subjects.work.ingest)) === 0);
     return (await this.datasets.get(datasetId))?.value;
+  }
+
+  /** Data sets that a service has in hand. */
+  async inHand(): Promise<number> {
+    return (await this.test.mesh.jsm.consumers.info(streams.WORK, consumerName(subjects.work.ingest))).num_ack_pending;
+  }
+
+  /** As a person sees it end. */
+  settled(id: string, ms = 30_000): Promise<Dataset> {
+    return waitFor(`data set ${id} to be read`, async () => {
+      const dataset = (await this.datasets.get(id))?.value;
+      return dataset !== undefined && dataset.state !== DatasetState.DATASET_STATE_UPLOADED && dataset;
+    }, ms);
   }
 
   async manifest(dataset: Dataset | undefined): Promise<Manifest> {

@@ -52,6 +52,6 @@ it('every hostile file is reported by name with its reason, one report each, and
   expect(dataset.state).toBe(DatasetState.DATASET_STATE_INGESTED);
   expect(await harness.deadLetters()).toEqual([]);
 
-  const [{ datasetIngested }] = await harness.events('events.dataset.d1.ingested');
+  const { datasetIngested } = (await harness.events('events.dataset.d1.ingested'))[0]!;
   expect(datasetIngested?.rejected).toHaveLength(Object.keys(wanted).length);
 });

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
-import { DatasetState, RunState, streams, subjects, type Dataset } from '@atelier/contracts';
-import { consumerName } from '@atelier/mesh';
-import { waitFor } from '@atelier/testing';
+import { DatasetState, RunState, subjects, type Dataset } from '@atelier/contracts';
+import { workPolicies } from '@atelier/mesh';
+import { dieOver, waitFor } from '@atelier/testing';
 import { makeZip } from './archives';
 import { Harness, type Files } from './harness';
 
@@ -12,7 +12,7 @@ afterEach(() => harness.stop());
 const colours = ['#a01010', '#10a010', '#1010a0', '#a0a010'];
 
 async function picture(index: number, width = 100, height = 80): Promise<Buffer> {
-  return sharp({ create: { width, height, channels: 3, background: colours[index] } }).png().toBuffer();
+  return sharp({ create: { width, height, channels: 3, background: colours[index]! } }).png().toBuffer();
 }
 
 async function threePictures(): Promise<Files> {
@@ -52,7 +52,7 @@ describe('a data set', () => {
       expect(`#${pixels.subarray(0, 3).toString('hex')}`).toBe(colours[index]);
     }
     expect(await summaries('d1')).toEqual([{ datasetId: 'd1', runId: '', latentsTotal: 3, latentsCached: 0, promptsTotal: 3, promptsCached: 0 }]);
-    const [{ datasetIngested }] = await harness.events('events.dataset.d1.ingested');
+    const { datasetIngested } = (await harness.events('events.dataset.d1.ingested'))[0]!;
     expect(datasetIngested).toMatchObject({ datasetId: 'd1', samples: 3 });
     expect(await harness.trainWork()).toEqual([]);
   });
@@ -184,7 +184,7 @@ describe('a run', () => {
   it('does not lose its pictures when the prepared ones were cleared away before they were encoded', async () => {
     await harness.upload('d1', await threePictures());
     await harness.ingest('d1');
-    const [work] = await harness.latentsWork();
+    const work = (await harness.latentsWork())[0]!;
     await harness.blobs.delete('pictures', work.picture);
     await harness.createRun('r1', 'd1');
     await harness.ingest('d1', 'r1');
@@ -211,17 +211,41 @@ describe('the service', () => {
     expect(await harness.latentsWork()).toHaveLength(3);
   });
 
+  it('stopped in the middle, however often, leaves the work to the next one, which comes to the same', async () => {
+    const files: Files = {};
+    for (let index = 0; index < 60; index++) {
+      files[`${index}.png`] = await sharp({ create: { width: 300, height: 200, channels: 3, background: { r: 4 * index, g: 100, b: 50 } } }).png().toBuffer();
+      files[`${index}.txt`] = `picture ${index}`;
+    }
+    const zip = { 'pictures.zip': await makeZip(files) };
+    await harness.upload('undisturbed', zip);
+    const undisturbed = await harness.manifest(await harness.ingest('undisturbed'));
+    await harness.stopService();
+
+    await harness.upload('stopped', zip);
+    await harness.ask('stopped');
+    for (let stops = 0; stops < workPolicies[subjects.work.ingest]!.maxAttempts + 2; stops++) {
+      await harness.startService();
+      await waitFor('work in hand', async () => (await harness.inHand()) === 1);
+      await harness.stopService();
+      expect((await harness.datasets.get('stopped'))!.value.state).toBe(DatasetState.DATASET_STATE_UPLOADED);
+    }
+    await harness.startService();
+    const manifest = await harness.manifest(await harness.settled('stopped'));
+    expect(manifest.samples).toEqual(undisturbed.samples);
+    expect(await harness.deadLetters()).toEqual([]);
+  });
+
   it('that died over a data set at every try leaves it and its run failed, not waiting for ever', async () => {
     await harness.stopService();
     await harness.upload('d1', await threePictures());
     await harness.createRun('r1', 'd1');
     await harness.ask('d1', 'r1');
-    const consumer = await harness.test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.ingest));
-    for (let tries = 0; tries < 5; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled, as by a service that dies
+    await dieOver(harness.test.mesh, subjects.work.ingest);
     await harness.startService();
     const run = await waitFor('the run to fail', async () => (await harness.runs.get('r1'))?.value.error || undefined);
-    expect(run).toBe('data set d1: the service died while handling it, 5 times');
-    expect((await harness.datasets.get('d1'))?.value).toMatchObject({ state: DatasetState.DATASET_STATE_FAILED, error: 'the service died while handling it, 5 times' });
+    expect(run).toBe('data set d1: the service died while handling it, 5 times in a row without getting further');
+    expect((await harness.datasets.get('d1'))?.value).toMatchObject({ state: DatasetState.DATASET_STATE_FAILED, error: 'the service died while handling it, 5 times in a row without getting further' });
   });
 
   it('reports all bad settings at once, by name', async () => {

@@ -1,22 +1,24 @@
 import { Controller } from '@nestjs/common';
 import { LatentsWork, subjects } from '@atelier/contracts';
-import { deadLetter, done, isPermanent, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { deadLetter, done, isPermanent, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
 import { LatentsService } from './latents.service';
 
 @Controller()
 export class LatentsController {
   constructor(private readonly service: LatentsService) {}
 
-  /** A picture that cannot be encoded is given up at once where another try would end the same way, else after the capped tries. */
+  /**
+   * A picture that cannot be encoded is given up at once where another try would end the same way, else when its
+   * attempts are used up.
+   */
   @WorkHandler(subjects.work.latents, LatentsWork, { onExhausted: 'giveUp' })
-  async encode(work: LatentsWork, { lastDelivery, signal }: Pick<WorkContext, 'lastDelivery' | 'signal'>): Promise<Outcome> {
+  async encode(work: LatentsWork, { signal }: Pick<WorkContext, 'signal'>): Promise<Outcome> {
     try {
       await this.service.encode(work, signal);
       return done;
     } catch (error) {
-      if (signal.aborted) return retryLater(0, 'the service is being stopped');
-      if (!isPermanent(error) && !lastDelivery) throw error;
-      return this.giveUp(work, (error as Error).message);
+      if (signal.aborted || !isPermanent(error)) throw error;
+      return this.giveUp(work, error.message);
     }
   }
 

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { PromptsWork, subjects } from '@atelier/contracts';
-import { deadLetter, done, isPermanent, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { deadLetter, done, isPermanent, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
 import { PromptsConfig } from './prompts.config';
 import { PromptsService } from './prompts.service';
 
@@ -12,16 +12,18 @@ export class PromptsController {
     this.together = together;
   }
 
-  /** A caption that cannot be encoded is given up at once where another try would end the same way, else after the capped tries. */
+  /**
+   * A caption that cannot be encoded is given up at once where another try would end the same way, else when its
+   * attempts are used up.
+   */
   @WorkHandler(subjects.work.prompts, PromptsWork, { concurrency: 'together', onExhausted: 'giveUp' })
-  async encode(work: PromptsWork, { lastDelivery, signal }: Pick<WorkContext, 'lastDelivery' | 'signal'>): Promise<Outcome> {
+  async encode(work: PromptsWork, { signal }: Pick<WorkContext, 'signal'>): Promise<Outcome> {
     try {
       await this.service.encode(work, signal);
       return done;
     } catch (error) {
-      if (signal.aborted) return retryLater(0, 'the service is being stopped');
-      if (!isPermanent(error) && !lastDelivery) throw error;
-      return this.giveUp(work, (error as Error).message);
+      if (signal.aborted || !isPermanent(error)) throw error;
+      return this.giveUp(work, error.message);
     }
   }
 

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeTensors, encodeTensors, parseTensorFile, type Tensor } from '@atelier/checkpoint';
 import { streams, subjects, type IPromptsWork } from '@atelier/contracts';
-import { acquireLease, leasesOf } from '@atelier/lease';
-import { consumerName, Registry } from '@atelier/mesh';
-import { tinyCheckpoint, waitFor } from '@atelier/testing';
+import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
+import { Registry, workPolicies } from '@atelier/mesh';
+import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
 let harness: Harness;
@@ -104,9 +104,9 @@ describe('a caption that cannot be encoded', () => {
     await harness.settled();
     expect(await harness.deadLetters()).toEqual([{ work: bad, reason: expect.stringContaining(reason) }]);
     const [failed, letter, ready] = await harness.events();
-    expect(failed.encodeFailed).toMatchObject({ key: bad.key, kind: 'prompts', name: 'cat.png', datasetId: 'd1', reason: expect.stringContaining(reason) });
-    expect(letter.deadLetter).toMatchObject({ name: 'cat.png', deliveries: 1 });
-    expect(ready.encodeReady).toMatchObject({ key: good.key });
+    expect(failed?.encodeFailed).toMatchObject({ key: bad.key, kind: 'prompts', name: 'cat.png', datasetId: 'd1', reason: expect.stringContaining(reason) });
+    expect(letter?.deadLetter).toMatchObject({ name: 'cat.png', deliveries: 1 });
+    expect(ready?.encodeReady).toMatchObject({ key: good.key });
   });
 
   it('with a key that is no hash is a dead letter, and no event has such a subject', async () => {
@@ -120,11 +120,10 @@ describe('a caption that cannot be encoded', () => {
   it('and killed the service at every try fails in an event, so that nobody waits for it', async () => {
     const deadly = await harness.caption('deadly');
     await harness.ask(deadly);
-    const consumer = await harness.test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.prompts));
-    for (let tries = 0; tries < 4; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled, as by a service that dies
+    await dieOver(harness.test.mesh, subjects.work.prompts);
     await harness.startService();
     await harness.settled();
-    expect((await harness.events())[0]!.encodeFailed).toMatchObject({ key: deadly.key, name: 'cat.png', reason: 'the service died while handling it, 4 times' });
+    expect((await harness.events())[0]!.encodeFailed).toMatchObject({ key: deadly.key, name: 'cat.png', reason: 'the service died while handling it, 4 times in a row without getting further' });
   });
 });
 
@@ -138,13 +137,28 @@ describe('memory that is counted', () => {
     const all = [await harness.caption('one'), await harness.caption('two')];
     await harness.ask(...all);
     await waitFor('work in hand', async () => (await harness.inHand()) === 1);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await waitFor('its place in the queue', async () => (await waitersOf(harness.test.mesh, 'gpu')).some(({ owner }) => owner === 'prompts'));
     expect(await harness.embeds(all[0]!.key)).toBeUndefined();
     await training.release();
     await harness.settled();
     expect(await held()).toEqual([expect.objectContaining({ owner: 'prompts' })]);
     expect(await harness.statusDetail()).toBe('2 encoded, 0 there already, 0 failed');
     await waitFor('idle encoders', async () => (await held()).length === 0, 10_000);
+  });
+
+  it('is not waited for by a service that is asked to stop: the work goes back, however often', async () => {
+    const training = await acquireLease(harness.test.mesh, { device: 'gpu', capacity: 1000 * MIB, bytes: 900 * MIB, owner: 'trainer', priority: 10 });
+    await harness.ask(await harness.caption('one'), await harness.caption('two'));
+    for (let stops = 0; stops < workPolicies[subjects.work.prompts]!.maxAttempts + 2; stops++) {
+      await harness.startService({ ...settings, ATELIER_PROMPTS_TOGETHER: '2' });
+      await waitFor('work in hand', async () => (await harness.inHand()) === 2);
+      await harness.service!.stop();
+      harness.service = undefined;
+    }
+    await training.release();
+    await harness.startService(settings);
+    await harness.settled();
+    expect(await harness.statusDetail()).toBe('2 encoded, 0 there already, 0 failed');
   });
 
   it('is given at once to a run that waits for it, though the encoders would have been kept much longer', async () => {

@@ -40,6 +40,7 @@ function fillSelect(select, options, keepFirst) {
 }
 
 const counted = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
+const stateOf = ({ status, preemptions }) => (preemptions ? `${status}, preempted ${preemptions}×` : status);
 const isOver = ({ status }) => ['finished', 'failed', 'cancelled'].includes(status);
 
 async function refresh() {
@@ -49,15 +50,16 @@ async function refresh() {
     $('datasets').replaceChildren(...datasets.data.map((d) => element('li', {},
       element('span', { textContent: d.status === 'uploaded' ? `${d.name}: ${counted(d.files, 'file')}, being read` : `${d.name}: ${counted(d.samples, 'picture')}` }),
       element('span', { className: 'status', textContent: d.status }),
+      ...(d.status === 'uploaded' ? [element('button', { type: 'button', textContent: 'cancel', onclick: (event) => guarded(event.target, () => cancelDataset(d)) })] : []),
       ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
       ...(d.rejected ?? []).map((r) => element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` })))));
-    const usable = datasets.data.filter((d) => d.status !== 'failed');
+    const usable = datasets.data.filter((d) => !['failed', 'cancelled'].includes(d.status));
     const isAlone = (d) => usable.filter((other) => other.name === d.name).length === 1;
     fillSelect($('run-form').elements.dataset, usable.map((d) => [d.id, isAlone(d) ? d.name : `${d.name}, ${new Date(d.created_at * 1000).toLocaleString()}`]));
     $('runs').replaceChildren(...runs.data.map((r) => element('li', {},
       element('button', { type: 'button', textContent: r.name, onclick: () => follow(r) }),
       element('span', { textContent: isOver(r) ? `step ${r.step} of ${r.total_steps}` : counted(r.total_steps, 'step') }),
-      element('span', { className: 'status', textContent: r.status }),
+      element('span', { className: 'status', textContent: stateOf(r) }),
       ...(r.adapter && adapters.data.some((a) => a.name === r.adapter) ? [element('button', { type: 'button', textContent: 'download', onclick: (event) => guarded(event.target, () => download(r.adapter)) })] : []),
       ...(r.error ? [element('span', { className: 'bad', textContent: r.error })] : []))));
     fillSelect($('draw-form').elements.adapter, adapters.data.map((a) => [a.name, a.name]), true);
@@ -65,6 +67,11 @@ async function refresh() {
     if (datasets.data.some((d) => d.status === 'uploaded')) refresh.timer = setTimeout(refresh, 1000);
     return runs.data;
   } catch (error) { say(error.message); }
+}
+
+async function cancelDataset(dataset) {
+  await api(`/v1/datasets/${dataset.id}/cancel`, { method: 'POST' });
+  await refresh();
 }
 
 async function download(adapter) {
@@ -96,9 +103,12 @@ $('dataset-form').addEventListener('submit', (event) => {
 $('run-form').addEventListener('submit', (event) => {
   event.preventDefault();
   guarded(event.submitter, async () => {
-    const { dataset, name, steps, rank, lr, validation } = event.target.elements;
-    const drawn = validation.value ? { validation_prompts: [validation.value], validate_every: Math.ceil(steps.value / 4) } : {};
-    const run = await api('/v1/finetunes', { method: 'POST', json: { dataset: dataset.value, name: name.value, steps: +steps.value, rank: +rank.value, alpha: +rank.value, learning_rate: +lr.value, ...drawn } });
+    const { dataset, name } = event.target.elements;
+    const options = $('options').chosen;
+    // Prompts alone would draw nothing: then four times in the run.
+    if (options.validation_prompts) options.validate_every ??= Math.ceil($('options').read('total_steps') / 4);
+    const json = { dataset: dataset.value, name: name.value, ...options };
+    const run = await api('/v1/finetunes', { method: 'POST', json });
     await refresh();
     follow(run);
   });
@@ -113,7 +123,7 @@ async function follow(run) {
   $('curve').hidden = false;
   $('cancel').hidden = isOver(run);
   $('run-progress').value = 0;
-  $('run-caption').textContent = `${run.name}: ${run.status}`;
+  $('run-caption').textContent = `${run.name}: ${stateOf(run)}`;
   for (const line of ['loss', 'loss-raw']) $(line).setAttribute('points', '');
   $('axes').replaceChildren();
   $('samples').replaceChildren();
@@ -158,7 +168,7 @@ async function show(event, seen) {
   const { run, losses } = seen;
   const caption = (text) => { $('run-caption').textContent = `${run.name}: ${text}`; };
   if (event.type === 'status') {
-    caption(event.status);
+    caption(stateOf(event));
     refresh();
   } else if (event.type === 'encoding') {
     seen.wanted = event.latents_total - event.latents_cached + event.prompts_total - event.prompts_cached;

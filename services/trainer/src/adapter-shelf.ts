@@ -1,61 +1,30 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { AdapterInfo, buckets, google, type Run } from '@atelier/contracts';
-import { Adapter } from '@atelier/engine';
-import { Mesh, throughOutage } from '@atelier/mesh';
-import { BlobStore, StateStore } from '@atelier/store';
+import { readTrainOptions, type Run } from '@atelier/contracts';
+import { adapterToBytes, type Adapter } from '@atelier/engine';
+import { Mesh } from '@atelier/mesh';
+import { AdapterStore } from '@atelier/store';
 
-/** Where trained adapters are put: the file in blob bucket `adapters`, then its entry in KV, by the name people use. */
+/** Where trained adapters are put, under the name that their run was given. */
 @Injectable()
 export class AdapterShelf {
-  private readonly infos: StateStore<AdapterInfo>;
+  private readonly adapters: AdapterStore;
 
-  constructor(
-    mesh: Mesh,
-    private readonly blobs: BlobStore,
-  ) {
-    this.infos = new StateStore(mesh, 'adapters', AdapterInfo);
+  constructor(mesh: Mesh) {
+    this.adapters = new AdapterStore(mesh, { throughOutages: true });
   }
 
-  /** Takes the place of an earlier adapter of that name, whose file is removed once nothing points to it. Done twice, it leaves the same. */
+  /** Takes the place of an earlier adapter of that name. Done twice, it leaves the same. */
   async publish(run: Run, trained: Adapter, baseFingerprint: string): Promise<void> {
-    const bytes = await fileOf(trained, baseFingerprint);
-    const blob = `${run.name}.${run.id}.safetensors`;
-    await throughOutage(() => this.blobs.put(buckets.blobs.adapters, blob, bytes));
-    const info = AdapterInfo.create({
+    // Nothing in the file tells one making of the same adapter from another: the same training gives the same bytes.
+    const bytes = await adapterToBytes(trained, 'diffusers', { base_fingerprint: baseFingerprint });
+    const { rank, alpha } = readTrainOptions(run.options);
+    const facts = {
       name: run.name,
       runId: run.id,
-      blob,
-      size: bytes.byteLength,
-      rank: run.options?.rank ?? 0,
-      alpha: run.options?.alpha ?? 0,
-      createdAt: now(),
+      rank,
+      alpha,
       baseFingerprint,
-    });
-    const earlier = await throughOutage(() => this.infos.get(run.name));
-    if (earlier) await throughOutage(() => this.infos.update(run.name, () => info));
-    else await throughOutage(() => this.infos.create(run.name, info).catch((error: { code?: string }) => (error.code === 'ALREADY_EXISTS' ? this.infos.update(run.name, () => info) : Promise.reject(error as Error))));
-    if (earlier && earlier.value.blob !== blob) await throughOutage(() => this.blobs.delete(buckets.blobs.adapters, earlier.value.blob));
+    };
+    await this.adapters.put(facts, bytes, { replace: true });
   }
-}
-
-/** In diffusers' format. Nothing in it tells one making of the same adapter from another: the same training gives the same bytes. */
-async function fileOf(trained: Adapter, baseFingerprint: string): Promise<Uint8Array> {
-  const folder = await mkdtemp(join(tmpdir(), 'atelier-adapter-'));
-  const described = Adapter.create(trained.modules, { ...trained.metadata, base_fingerprint: baseFingerprint });
-  try {
-    const file = join(folder, 'pytorch_lora_weights.safetensors');
-    await described.saveDiffusers(file);
-    return await readFile(file);
-  } finally {
-    await described.dispose();
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-function now(): google.protobuf.ITimestamp {
-  const milliseconds = Date.now();
-  return { seconds: Math.floor(milliseconds / 1000), nanos: (milliseconds % 1000) * 1e6 };
 }

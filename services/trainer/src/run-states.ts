@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { AtelierError, google, Run, RunState, subjects, type IMemoryPlan, type IRunStep } from '@atelier/contracts';
-import { Mesh, publishEvent, throughOutage } from '@atelier/mesh';
+import { Mesh, publishEvent, throughOutage, type OutageOptions } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
 
 const OVER = new Set([RunState.RUN_STATE_FINISHED, RunState.RUN_STATE_FAILED, RunState.RUN_STATE_CANCELLED]);
+
+/** How long a trainer that stops waits for a mesh that is away. */
+const STOPPING_PATIENCE_MS = 5000;
 
 export const isOver = (run: Run): boolean => OVER.has(run.state);
 
@@ -29,6 +32,24 @@ export class RunStates {
   /** Raised when someone asks for the run's end, or it was ended elsewhere. */
   watch(id: string): StateWatch<Run> {
     return new StateWatch(this.store, id, (run) => run.cancelRequested || isOver(run));
+  }
+
+  /** A trainer begins with it. */
+  async taken(id: string, attempts: number): Promise<void> {
+    await this.change(id, (run) => (run.attempts === attempts ? null : Run.create({ ...run, attempts })));
+  }
+
+  /** The attempts until now count no more. */
+  async stateSaved(id: string): Promise<void> {
+    await this.taken(id, 0);
+  }
+
+  /** It is put down because its trainer is asked to stop: that is no attempt, and is told. */
+  async preempted(id: string): Promise<void> {
+    const putDown = ({ attempts, preemptions, ...rest }: Run): Run =>
+      Run.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
+    const run = await this.change(id, putDown, { patienceMs: STOPPING_PATIENCE_MS });
+    if (!isOver(run)) await this.tellState(run, `preempted.${id}.${run.preemptions}`);
   }
 
   async planned(id: string, plan: IMemoryPlan): Promise<void> {
@@ -70,9 +91,12 @@ export class RunStates {
     await this.end(id, { state: RunState.RUN_STATE_CANCELLED });
   }
 
-  /** Says how the run ended once more: who ended it may have died before saying it. Said twice, it is one event. */
-  async tellState({ id, state, error }: Run): Promise<void> {
-    await this.tell(id, 'state', { runState: { runId: id, state, error } }, `state.${id}.${state}`);
+  /**
+   * Says where the run stands, or how it ended once more: who ended it may have died before saying it. Said twice, it
+   * is one event.
+   */
+  async tellState({ id, state, error, preemptions }: Run, msgId = `state.${id}.${state}`): Promise<void> {
+    await this.tell(id, 'state', { runState: { runId: id, state, error, preemptions } }, msgId);
   }
 
   /** A run that is over stays as it ended. */
@@ -80,8 +104,8 @@ export class RunStates {
     await this.tellState(await this.change(id, (run) => Run.create({ ...run, ...how, finishedAt: now() })));
   }
 
-  private change(id: string, mutate: (run: Run) => Run | null): Promise<Run> {
-    return throughOutage(() => this.store.update(id, (run) => (isOver(run) ? null : mutate(run))));
+  private change(id: string, mutate: (run: Run) => Run | null, options?: OutageOptions): Promise<Run> {
+    return throughOutage(() => this.store.update(id, (run) => (isOver(run) ? null : mutate(run))), options);
   }
 
   private async tell(id: string, what: string, event: Parameters<typeof publishEvent>[2], msgId: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { AtelierError } from '@atelier/contracts';
+import { AtelierError, type OnBadSampleName } from '@atelier/contracts';
 import type { Sample } from '@atelier/engine';
 import { EncodeRefused } from '@atelier/store';
 import { Prefetch } from './prefetch';
@@ -18,7 +18,7 @@ export interface SampleFlowOptions {
   position?: number;
   skipped?: readonly number[];
   /** "skip": the run goes on without a sample that cannot be encoded; anything else: it fails. */
-  onBadSample: string;
+  onBadSample: OnBadSampleName;
   onSkip: (skipped: number, reason: string) => Promise<void>;
   /** Raised when the run is to end, and when the service is to stop. */
   ended: AbortSignal;

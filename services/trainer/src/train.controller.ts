@@ -8,17 +8,17 @@ export class TrainController {
   constructor(private readonly service: TrainerService) {}
 
   @WorkHandler(subjects.work.train, TrainWork, { onExhausted: 'giveUp' })
-  async train(work: TrainWork, { signal, lastDelivery }: Pick<WorkContext, 'signal' | 'lastDelivery'>): Promise<Outcome> {
+  async train(work: TrainWork, context: Pick<WorkContext, 'attempt' | 'progress' | 'signal'>): Promise<Outcome> {
     try {
-      const ending = await this.service.train(work, signal);
+      const ending = await this.service.train(work, context);
       return ending === 'over' ? done : retryLater(0, 'the service stops');
     } catch (error) {
-      if (!isPermanent(error) && !lastDelivery) throw error;
-      return this.giveUp(work, isPermanent(error) ? error.message : `given up after several tries: ${(error as Error).message}`);
+      if (!isPermanent(error)) throw error;
+      return this.giveUp(work, error.message);
     }
   }
 
-  /** Also for work that killed its trainer at every try: nobody else is left to say that the run failed. */
+  /** Also for work that killed its trainer at every attempt: nobody else is left to say that the run failed. */
   async giveUp({ runId }: TrainWork, reason: string): Promise<Outcome> {
     await this.service.giveUp(runId, reason);
     return deadLetter(reason, runId);

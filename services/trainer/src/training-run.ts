@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ISample, Run } from '@atelier/contracts';
+import { readTrainOptions, type CompleteTrainOptions, type ISample, type Run } from '@atelier/contracts';
 import type { Models } from '@atelier/drawing';
-import type { BaseQuant, FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
 import { throughOutage } from '@atelier/mesh';
 import type { AdapterShelf } from './adapter-shelf';
 import type { DeviceMemory } from './device-memory';
-import { engineOptions, quantOf, shapeOf, shapesOf } from './engine-options';
+import { engineOptions, shapeOf, shapesOf } from './engine-options';
 import { fittingPlan } from './fitting-plan';
 import type { RunStates } from './run-states';
 import type { SampleFlow } from './sample-flow';
@@ -26,12 +26,14 @@ export interface Workshop {
   shelf: AdapterShelf;
   validation: Validation;
   metrics: TrainMetrics;
+  /** Called after each training state that was saved. */
+  onSaved: () => Promise<void>;
 }
 
 /** One try of one run: from its first sample to its adapter, or to where the service was asked to stop. */
 export class TrainingRun {
-  private readonly options: PartialTrainOptions;
-  private readonly totalSteps: number;
+  private readonly options: CompleteTrainOptions;
+  private readonly engineOptions: PartialTrainOptions;
   private readonly drawn: Set<string>;
   private readonly report: StepReport;
   private savedStep: number;
@@ -51,29 +53,36 @@ export class TrainingRun {
     private readonly ended: AbortSignal,
     private readonly stopping: AbortSignal,
   ) {
-    this.options = engineOptions(run.options ?? {}, models.checkpoint);
-    this.totalSteps = run.options?.totalSteps ?? 0;
+    this.options = readTrainOptions(run.options);
+    this.engineOptions = engineOptions(this.options, models.checkpoint);
     this.drawn = new Set(run.sampleImages);
-    this.report = new StepReport(workshop.runs, workshop.metrics, run.id, this.totalSteps);
+    this.report = new StepReport(workshop.runs, workshop.metrics, run.id, this.options.totalSteps);
     this.savedStep = saved?.step ?? 0;
   }
 
   /** Rejects with the reason of `ended` when that was raised. */
   async train(): Promise<'finished' | 'put down'> {
-    const quant = quantOf(this.run.options ?? {});
     const { transformer: baseFingerprint } = await this.models.checkpoint.fingerprints();
     const either = AbortSignal.any([this.ended, this.stopping]);
     const over = new AbortController();
-    const preparing = this.workshop.validation.prepare(this.models, this.run, AbortSignal.any([either, over.signal]));
+    const preparing = this.workshop.validation.prepare(
+      this.models,
+      this.options,
+      AbortSignal.any([either, over.signal]),
+    );
     try {
-      return await this.trainOnceThere(quant, baseFingerprint, either, preparing);
+      return await this.trainOnceThere(baseFingerprint, either, preparing);
     } finally {
       over.abort();
       await preparing;
     }
   }
 
-  private async trainOnceThere(quant: BaseQuant, baseFingerprint: string, either: AbortSignal, preparing: Promise<void>): Promise<'finished' | 'put down'> {
+  private async trainOnceThere(
+    baseFingerprint: string,
+    either: AbortSignal,
+    preparing: Promise<void>,
+  ): Promise<'finished' | 'put down'> {
     // The device is taken only when training can start: not before the first sample is there. On a card a plan takes all that there is, and a run that
     // held it while it waited for samples would keep their encoders from ever making them.
     const first = await this.flow.next();
@@ -81,11 +90,11 @@ export class TrainingRun {
       await this.flow.settled();
       await Promise.race([preparing, sleep(PROMPTS_MS, undefined, { signal: either, ref: false })]).catch(() => undefined);
     }
-    const transformer = await this.models.transformer(quant);
+    const transformer = await this.models.transformer(this.options.quant);
     const shapes = shapesOf(this.samples, first.shape.textTokens);
     const picture = this.pictureShape(first);
-    const extra = await this.workshop.validation.extraBytes(this.models, transformer, this.run, picture);
-    const { options, plan } = await fittingPlan(transformer, this.options, shapes, this.workshop.memory.capacity - extra, { signal: this.ended });
+    const extra = await this.workshop.validation.extraBytes(this.models, transformer, this.options, picture);
+    const { options, plan } = await fittingPlan(transformer, this.engineOptions, shapes, this.workshop.memory.capacity - extra, { signal: this.ended });
     await this.workshop.runs.planned(this.run.id, plan);
     this.workshop.metrics.planBytes.set(plan.totalBytes);
     const lease = await this.lease(plan.totalBytes + extra, either);
@@ -112,9 +121,17 @@ export class TrainingRun {
   private async trainOn(trainer: Trainer, transformer: FluxTransformer, lease: HeldLease, first: Sample, picture: Shape, either: AbortSignal): Promise<boolean> {
     let waiting: Sample | undefined = first;
     for (;;) {
-      const complete = await this.workshop.validation.draw(this.models, transformer, trainer, this.run, this.drawn, picture, either);
+      const complete = await this.workshop.validation.draw(
+        this.models,
+        transformer,
+        trainer,
+        { id: this.run.id, options: this.options },
+        this.drawn,
+        picture,
+        either,
+      );
       this.ended.throwIfAborted();
-      const last = trainer.step >= this.totalSteps;
+      const last = trainer.step >= this.options.totalSteps;
       if (this.stopping.aborted && !(last && complete)) {
         await this.save(trainer);
         await this.report.flush();
@@ -124,8 +141,9 @@ export class TrainingRun {
       if (lease.current.lost.aborted && !(await this.leaseAgain(lease))) continue;
       await this.step(trainer, waiting);
       waiting = undefined;
-      const every = this.run.options?.checkpointEvery ?? 0;
-      if (every > 0 && trainer.step % every === 0 && trainer.step < this.totalSteps) await this.save(trainer);
+      const every = this.options.checkpointEvery;
+      const due = every > 0 && trainer.step % every === 0;
+      if (due && trainer.step < this.options.totalSteps) await this.save(trainer);
     }
   }
 
@@ -143,7 +161,7 @@ export class TrainingRun {
   /** One optimizer step. Cancelled, it ends within one op of the engine; a stopping service lets it come to its end. */
   private async step(trainer: Trainer, first: Sample | undefined): Promise<void> {
     const started = performance.now();
-    const accumulation = this.options.accumulation ?? 1;
+    const { accumulation } = this.options;
     const waited = this.flow.waited;
     let loss = 0;
     const waiting = first ? [first] : [];
@@ -174,6 +192,7 @@ export class TrainingRun {
     const engine = await trainer.saveState();
     await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position: this.flow.position, skipped: [...this.flow.skipped] });
     this.savedStep = trainer.step;
+    await this.workshop.onSaved();
   }
 
   private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { buckets, type Run } from '@atelier/contracts';
+import { buckets, type CompleteTrainOptions } from '@atelier/contracts';
 import { drawPicture, encodePicture, PromptSource, type Models } from '@atelier/drawing';
 import type { FluxTransformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
 import { LOGGER, throughOutage, type Logger } from '@atelier/mesh';
@@ -12,7 +12,13 @@ const GUIDANCE = 3.5;
 const PROMPT_MS = 120_000;
 const TOKEN_PIXELS = 16;
 
-export const validates = ({ options }: Pick<Run, 'options'>): boolean => (options?.validateEvery ?? 0) > 0 && (options?.validationPrompts?.length ?? 0) > 0;
+interface ValidatedRun {
+  id: string;
+  options: CompleteTrainOptions;
+}
+
+const validates = ({ validateEvery, validationPrompts }: CompleteTrainOptions): boolean =>
+  validateEvery > 0 && validationPrompts.length > 0;
 
 /** Pictures drawn while a run trains, with a copy of the adapter as it is. One that cannot be drawn costs the picture, not the run. */
 @Injectable()
@@ -25,14 +31,23 @@ export class Validation {
   ) {}
 
   /** Has the prompts encoded while the encoders are at work anyway. */
-  async prepare({ checkpoint }: Pick<Models, 'checkpoint'>, run: Run, signal: AbortSignal): Promise<void> {
-    if (!validates(run)) return;
-    for (const prompt of run.options?.validationPrompts ?? []) await this.prompts.get(checkpoint, prompt, signal).catch(() => undefined);
+  async prepare(
+    { checkpoint }: Pick<Models, 'checkpoint'>,
+    options: CompleteTrainOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (!validates(options)) return;
+    for (const prompt of options.validationPrompts) await this.prompts.get(checkpoint, prompt, signal).catch(() => undefined);
   }
 
   /** What drawing takes beside the training plan, at most: arena (denoising's or decoding's), workspace, the sampler's own state, the VAE's weights. Bytes. */
-  async extraBytes({ checkpoint, ...models }: Pick<Models, 'checkpoint' | 'vae'>, transformer: FluxTransformer, run: Pick<Run, 'options'>, { gridH, gridW, textTokens }: Shape): Promise<number> {
-    if (!validates(run)) return 0;
+  async extraBytes(
+    { checkpoint, ...models }: Pick<Models, 'checkpoint' | 'vae'>,
+    transformer: FluxTransformer,
+    options: CompleteTrainOptions,
+    { gridH, gridW, textTokens }: Shape,
+  ): Promise<number> {
+    if (!validates(options)) return 0;
     const vae = await models.vae();
     const sampler = await transformer.createSampler();
     try {
@@ -42,7 +57,7 @@ export class Validation {
         width,
         height,
         decodeBytes: vae.decodeBytes(height, width),
-        steps: run.options?.validationSteps || 1,
+        steps: options.validationSteps,
         guidance: GUIDANCE,
         seed: 0,
         promptEmbeds: { shape: [textTokens, jointDim], data: new Float32Array(textTokens * jointDim) },
@@ -59,10 +74,20 @@ export class Validation {
    * Draws the pictures of this step that are due and not there yet; `drawn` names those that are.
    * @returns false when the signal came first
    */
-  async draw(models: Models, transformer: FluxTransformer, trainer: Trainer, run: Run, drawn: Set<string>, { gridH, gridW }: Shape, signal: AbortSignal): Promise<boolean> {
+  async draw(
+    models: Models,
+    transformer: FluxTransformer,
+    trainer: Trainer,
+    { id, options }: ValidatedRun,
+    drawn: Set<string>,
+    { gridH, gridW }: Shape,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const step = trainer.step;
-    if (!validates(run) || step === 0 || step % (run.options?.validateEvery ?? 0) !== 0) return true;
-    const due = (run.options?.validationPrompts ?? []).map((prompt, i) => ({ prompt, image: `${run.id}/step-${String(step).padStart(6, '0')}-${i}.png` })).filter(({ image }) => !drawn.has(image));
+    if (!validates(options) || step === 0 || step % options.validateEvery !== 0) return true;
+    const due = options.validationPrompts
+      .map((prompt, i) => ({ prompt, image: `${id}/step-${String(step).padStart(6, '0')}-${i}.png` }))
+      .filter(({ image }) => !drawn.has(image));
     if (due.length === 0) return true;
     const adapter = await trainer.adapter();
     const sampler = await transformer.createSampler([{ adapter, weight: 1 }]);
@@ -73,20 +98,20 @@ export class Validation {
           const picture = await drawPicture(sampler, await models.vae(), {
             width: gridW * TOKEN_PIXELS,
             height: gridH * TOKEN_PIXELS,
-            steps: run.options?.validationSteps || 1,
+            steps: options.validationSteps,
             guidance: GUIDANCE,
-            seed: run.options?.validationSeed ?? 0,
+            seed: options.validationSeed,
             prompt: await this.prompts.get(models.checkpoint, prompt, AbortSignal.any([signal, AbortSignal.timeout(PROMPT_MS)])),
             scheduler: models.checkpoint.scheduler,
             signal,
           });
           const bytes = await encodePicture(picture, 'png');
           await throughOutage(() => this.blobs.put(buckets.blobs.samples, image, bytes));
-          await this.runs.sample(run.id, step, prompt, image);
+          await this.runs.sample(id, step, prompt, image);
           drawn.add(image);
         } catch (error) {
           if (signal.aborted) return false;
-          this.logger.warn({ runId: run.id, step, prompt, error: (error as Error).message }, 'a validation picture could not be drawn');
+          this.logger.warn({ runId: id, step, prompt, error: (error as Error).message }, 'a validation picture could not be drawn');
         }
       }
       return true;

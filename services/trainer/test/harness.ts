@@ -2,7 +2,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeTensors } from '@atelier/checkpoint';
-import { AdapterInfo, Event, Manifest, Run, RunState, streams, subjects, TrainWork, type ITrainOptions } from '@atelier/contracts';
+import {
+  AdapterInfo,
+  completeTrainOptions,
+  Event,
+  Manifest,
+  Run,
+  RunState,
+  streams,
+  subjects,
+  trainOptionsMessage,
+  TrainWork,
+  type CompleteTrainOptions,
+} from '@atelier/contracts';
 import { publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { startServiceProcess, startTestMesh, tinyCheckpoint, waitFor, type ServiceProcess, type TestMesh } from '@atelier/testing';
@@ -95,11 +107,13 @@ export class Harness {
     await this.tensors.put('prompts', `${id}-p${i}`, promptsBytes(`${i}`));
   }
 
-  async startRun(id: string, manifest: string, options: Partial<ITrainOptions> = {}, more: Partial<Run> = {}): Promise<void> {
-    const all: ITrainOptions = {
-      rank: 2, alpha: 2, targets: ['to_k', 'to_q', 'to_v', 'to_out.0'], optimizer: 'adamw8bit', learningRate: 1e-3, weightDecay: 1e-4, maxGradNorm: 1, accumulation: 1,
-      lrSchedule: 'constant', totalSteps: 4, weighting: 'none', logitStd: 1, modeScale: 1.29, guidance: 1, seed: 7, recompute: true, quant: 'none', onBadSample: 'skip', ...options,
-    };
+  options(options: Partial<CompleteTrainOptions>): CompleteTrainOptions {
+    const short = { rank: 2, learningRate: 1e-3, totalSteps: 4, seed: 7, quant: 'none', checkpointEvery: 0 } as const;
+    return completeTrainOptions({ ...short, ...options });
+  }
+
+  async startRun(id: string, manifest: string, options: Partial<CompleteTrainOptions> = {}, more: Partial<Run> = {}): Promise<void> {
+    const all = trainOptionsMessage(this.options(options));
     const now = { seconds: Math.floor(Date.now() / 1000), nanos: 0 };
     await this.runs.create(id, Run.create({ id, name: `adapter-${id}`, state: RunState.RUN_STATE_ENCODING, manifest, options: all, createdAt: now, ...more }));
     await publishWork(this.test.mesh, subjects.work.train, TrainWork, { runId: id, manifest }, { msgId: `train.${id}` });

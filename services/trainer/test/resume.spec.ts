@@ -1,9 +1,17 @@
-import { RunState } from '@atelier/contracts';
+import { RunState, type CompleteTrainOptions } from '@atelier/contracts';
 import { waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
 // Each trainer is a process of its own, so that it can be killed.
-const OPTIONS = { totalSteps: 300, accumulation: 2, checkpointEvery: 7, lrSchedule: 'cosine', warmupSteps: 20, weighting: 'logit_normal', quant: 'nf4_double' };
+const OPTIONS: Partial<CompleteTrainOptions> = {
+  totalSteps: 300,
+  accumulation: 2,
+  checkpointEvery: 7,
+  lrSchedule: 'cosine',
+  warmupSteps: 20,
+  weighting: 'logit_normal',
+  quant: 'nf4_double',
+};
 
 let harness: Harness;
 beforeAll(async () => {
@@ -45,7 +53,8 @@ describe('a trainer', () => {
     expect(await first.stop()).toBe(0);
     const step = await lastStep('stopped');
     expect((await harness.blobs.info('checkpoints', 'stopped'))?.metadata['step']).toBe(String(step));
-    expect((await harness.run('stopped')).state).toBe(RunState.RUN_STATE_TRAINING);
+    expect(await harness.run('stopped')).toMatchObject({ state: RunState.RUN_STATE_TRAINING, attempts: 0, preemptions: 1 });
+    expect((await harness.events('stopped', 'state')).map(({ runState }) => runState!.preemptions)).toEqual([0, 1]);
     expect(await harness.queued()).toBe(1);
 
     await harness.startProcess();

@@ -3,11 +3,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
-import { Manifest, MemoryPlan, PlanRequest, promptsKey, RunState, streams, subjects } from '@atelier/contracts';
+import {
+  Manifest,
+  MemoryPlan,
+  PlanRequest,
+  promptsKey,
+  RunState,
+  subjects,
+  TrainOptions,
+  trainOptionsMessage,
+  type CompleteTrainOptions,
+  type ITrainOptions,
+} from '@atelier/contracts';
 import { Adapter } from '@atelier/engine';
 import { acquireLease } from '@atelier/lease';
-import { callRpc, consumerName, publishEvent, workPolicies } from '@atelier/mesh';
-import { tinyCheckpoint, waitFor } from '@atelier/testing';
+import { callRpc, publishEvent } from '@atelier/mesh';
+import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
 
 let harness: Harness;
@@ -168,6 +179,81 @@ describe('a sample that cannot be encoded', () => {
   });
 });
 
+describe('a run’s options', () => {
+  /** In the words of 0.1.0, whose messages have texts where there are enums now. */
+  const EARLIER: ITrainOptions = {
+    rank: 2,
+    alpha: 2,
+    targets: ['to_k', 'to_q', 'to_v', 'to_out.0'],
+    optimizer: 'adamw',
+    learningRate: 1e-3,
+    weightDecay: 0,
+    maxGradNorm: 1,
+    accumulation: 1,
+    lrSchedule: 'linear',
+    warmupSteps: 0,
+    totalSteps: 4,
+    weighting: 'mode',
+    logitMean: 0,
+    logitStd: 1,
+    modeScale: 0.5,
+    guidance: 0,
+    seed: 7,
+    recompute: false,
+    quant: 'nf4',
+    checkpointEvery: 0,
+    validateEvery: 0,
+    validationSteps: 28,
+    onBadSample: 'skip',
+    validationSeed: 0,
+  };
+  const TODAY: Partial<CompleteTrainOptions> = {
+    optimizer: 'adamw',
+    weightDecay: 0,
+    lrSchedule: 'linear',
+    weighting: 'mode',
+    modeScale: 0.5,
+    guidance: 0,
+    recompute: false,
+    quant: 'nf4',
+  };
+
+  it('mean in a message of 0.1.0 what they mean today: the adapters are the same', async () => {
+    await harness.startService();
+    const manifest = await harness.dataset('d', 2);
+    await harness.startRun('earlier', manifest, {}, { options: EARLIER });
+    await harness.startRun('today', manifest, TODAY);
+    expect([(await harness.over('earlier')).error, (await harness.over('today')).error]).toEqual(['', '']);
+    expect((await harness.adapterBytes('earlier')).equals(await harness.adapterBytes('today'))).toBe(true);
+  });
+
+  it.each<[string, Partial<CompleteTrainOptions>]>([
+    ['adam_beta1', { adamBeta1: 0.5 }],
+    ['adam_beta2', { adamBeta2: 0.5 }],
+    ['adam_epsilon', { adamEpsilon: 0.1 }],
+    ['lr_num_cycles', { lrNumCycles: 2 }],
+  ])('reach the optimizer: another %s is another adapter', async (_name, options) => {
+    await harness.startService();
+    const manifest = await harness.dataset('d', 1);
+    const both: Partial<CompleteTrainOptions> = { lrSchedule: 'cosine_with_restarts', optimizer: 'adamw' };
+    await harness.startRun('usual', manifest, both);
+    await harness.startRun('other', manifest, { ...both, ...options });
+    expect([(await harness.over('usual')).error, (await harness.over('other')).error]).toEqual(['', '']);
+    expect((await harness.adapterBytes('other')).equals(await harness.adapterBytes('usual'))).toBe(false);
+  });
+
+  it('reach the schedule: another lr_power is another learning rate', async () => {
+    await harness.startService();
+    await harness.startRun('r1', await harness.dataset('d', 1), { lrSchedule: 'polynomial', lrPower: 2 });
+    await harness.over('r1');
+    const rates = (await harness.events('r1', 'step')).map((event) => event.runStep?.learningRate ?? 0);
+    // diffusers: (lr - 1e-7) (1 - step / steps)^power + 1e-7
+    const expected = [0, 1, 2, 3].map((step) => (1e-3 - 1e-7) * (1 - step / 4) ** 2 + 1e-7);
+    expect(rates).toHaveLength(4);
+    rates.forEach((rate, i) => expect(rate).toBeCloseTo(expected[i]!, 12));
+  });
+});
+
 describe('what cannot be trained fails at once, with the reason', () => {
   const fails = async (id: string): Promise<string> => {
     const run = await harness.over(id);
@@ -178,13 +264,15 @@ describe('what cannot be trained fails at once, with the reason', () => {
 
   it.each([
     ['targets that match nothing', { targets: ['to_nowhere'] }, /to_nowhere/],
-    ['an unknown optimizer', { optimizer: 'sgd' }, /sgd/],
+    ['an unknown optimizer', { optimizer: 'sgd' }, /optimizer: "sgd" is unknown here: choose one of adamw8bit/],
+    ['an optimizer of a later version', TrainOptions.fromObject({ optimizerKind: 99 }), /optimizer: .*99.* is unknown here/],
     ['an unknown quant', { quant: 'int3' }, /int3.*nf4/],
     ['an unknown schedule', { lrSchedule: 'zigzag' }, /zigzag/],
-    ['no steps', { totalSteps: 0 }, /total_steps/],
-  ])('%s', async (_what, options, reason) => {
+    ['no steps', { totalSteps: 0 }, /total_steps 0/],
+    ['a rank beyond the declared', { rank: 1025 }, /rank 1025.*at most 1024/],
+  ] as [string, ITrainOptions, RegExp][])('%s', async (_what, options, reason) => {
     await harness.startService();
-    await harness.startRun('r1', await harness.dataset('d', 1), options);
+    await harness.startRun('r1', await harness.dataset('d', 1), {}, { options });
     expect(await fails('r1')).toMatch(reason);
   });
 
@@ -213,8 +301,7 @@ describe('what cannot be trained fails at once, with the reason', () => {
 
   it('a run whose trainer died over it every time, by the next trainer', async () => {
     await harness.startRun('r1', await harness.dataset('d', 1));
-    const consumer = await harness.test.mesh.js.consumers.get(streams.WORK, consumerName(subjects.work.train));
-    for (let tries = 0; tries < workPolicies[subjects.work.train]!.maxDeliver; tries++) (await consumer.next({ expires: 5000 }))!.nak(); // taken and never settled
+    await dieOver(harness.test.mesh, subjects.work.train);
     await harness.startService();
     expect(await fails('r1')).toMatch(/died while handling it/);
     expect(await harness.deadLetters()).toBe(1);
@@ -222,8 +309,15 @@ describe('what cannot be trained fails at once, with the reason', () => {
 });
 
 describe('the plan', () => {
-  const ask = (width: number, options = {}) =>
-    callRpc(harness.test.mesh, ['trainer', 'plan'], PlanRequest, { options: { rank: 2, alpha: 2, targets: ['to_k', 'to_q', 'to_v', 'to_out.0'], optimizer: 'adamw8bit', learningRate: 1e-3, maxGradNorm: 1, accumulation: 1, lrSchedule: 'constant', totalSteps: 1, weighting: 'none', logitStd: 1, quant: 'none', recompute: true, ...options }, width, height: 64, textTokens: TEXT_TOKENS }, MemoryPlan, { timeoutMs: 20_000 });
+  const ask = (width: number, options: Partial<CompleteTrainOptions> = {}) =>
+    callRpc(
+      harness.test.mesh,
+      ['trainer', 'plan'],
+      PlanRequest,
+      { options: trainOptionsMessage(harness.options(options)), width, height: 64, textTokens: TEXT_TOKENS },
+      MemoryPlan,
+      { timeoutMs: 20_000 },
+    );
 
   it('that is asked for beforehand is the plan of the run, to the byte', async () => {
     await harness.startService();

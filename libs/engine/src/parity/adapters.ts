@@ -48,8 +48,8 @@ function product({ rank, in: inputs, out, alpha, a, b }: AdapterModule): Float64
   const result = new Float64Array(out * inputs);
   for (let o = 0; o < out; o++) {
     for (let r = 0; r < rank; r++) {
-      const factor = (alpha / rank) * b[o * rank + r];
-      for (let i = 0; i < inputs; i++) result[o * inputs + i] += factor * a[r * inputs + i];
+      const factor = (alpha / rank) * b[o * rank + r]!;
+      for (let i = 0; i < inputs; i++) result[o * inputs + i]! += factor * a[r * inputs + i]!;
     }
   }
   return result;

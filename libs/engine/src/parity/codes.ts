@@ -8,9 +8,9 @@ export function codesDiffer(got: ArrayLike<number>, expected: ArrayLike<number>,
   if (got.length !== expected.length) return `${got.length} codes instead of ${expected.length}`;
   for (let i = 0; i < expected.length; i++) {
     if (got[i] === expected[i]) continue;
-    const middle = (map[got[i]] + map[expected[i]]) / 2;
+    const middle = (map[got[i]!]! + map[expected[i]!]!) / 2;
     const near = Math.abs(exact(i) - middle) <= 1e-5 * Math.abs(middle) + 1e-6;
-    if (Math.abs(got[i] - expected[i]) > 1 || !near) return `code ${i} is ${got[i]} instead of ${expected[i]}`;
+    if (Math.abs(got[i]! - expected[i]!) > 1 || !near) return `code ${i} is ${got[i]} instead of ${expected[i]}`;
   }
   return '';
 }

@@ -46,7 +46,7 @@ export class Goldens {
     const { dtype, shape, bytes } = this.stored.get(name) ?? this.missing(name);
     this.read.add(name);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const number = NUMBERS[dtype];
+    const number = NUMBERS[dtype]!;
     return { shape, data: Float32Array.from({ length: shape.reduce((product, n) => product * n, 1) }, (_, i) => number(view, i)) };
   }
 
@@ -69,7 +69,7 @@ export class Goldens {
 
   rows(name: string): Tensor[] {
     const tensor = this.tensor(name);
-    return Array.from({ length: tensor.shape[0] }, (_, i) => row(tensor, i));
+    return Array.from({ length: tensor.shape[0]! }, (_, i) => row(tensor, i));
   }
 
   unread(): string[] {
@@ -82,7 +82,7 @@ export class Goldens {
 }
 
 export function row({ shape: [count, ...shape], data }: Tensor, index: number): Tensor {
-  const each = data.length / count;
+  const each = data.length / count!;
   return { shape, data: data.slice(index * each, (index + 1) * each) };
 }
 

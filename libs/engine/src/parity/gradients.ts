@@ -23,7 +23,7 @@ export async function gradients(subject: Subject): Promise<void> {
     for (const recompute of [false, true]) {
       // The sample is its posterior's mean, used as it is.
       const trainer = await model.createTrainer(
-        { rank, alpha, targets, recompute, guidance: at.guidance, maxGradNorm: 1e9, vaeScaling: 1, vaeShift: 0, dynamicShifting: true, numTrainTimesteps: sample.timesteps },
+        { rank, alpha, targets, recompute, guidance: at.guidance, maxGradNorm: 1e6, vaeScaling: 1, vaeShift: 0, dynamicShifting: true, numTrainTimesteps: sample.timesteps },
         [sample.shape],
       );
       await trainer.setAdapter(loraAdapter(goldens, 'weight', alpha));
@@ -56,7 +56,7 @@ function given(goldens: Goldens, sigma: number): Sample & { timesteps: number } 
     noise: goldens.row('noise', 0).data,
     timestepIndex: timesteps - Math.round(sigma * timesteps),
     timesteps,
-    shape: { ...gridOf(latents), textTokens: prompt.shape[0] },
+    shape: { ...gridOf(latents), textTokens: prompt.shape[0]! },
     promptEmbeds: prompt.data,
     pooled: goldens.row('pooled', 0).data,
     sampleId: 0,

@@ -11,8 +11,9 @@ export async function inference(subject: Subject): Promise<void> {
   const goldens = await fixtures.goldens('inference.safetensors');
   const { scheduler, vaeConfig } = fixtures.checkpoint;
   const { steps, guidance } = fixtures.settings.inference;
-  const [latents, promptEmbeds, pooled] = ['latents', 'prompt_embeds', 'pooled'].map((name) => goldens.row(name, 0));
-  const [height, width] = latents.shape.slice(-2).map((side) => side * vaeConfig.downscale);
+  const latents = goldens.row('latents', 0);
+  const [promptEmbeds, pooled] = [goldens.row('prompt_embeds', 0), goldens.row('pooled', 0)];
+  const [height, width] = latents.shape.slice(-2).map((side) => side * vaeConfig.downscale) as [number, number];
   const vae = await engine.loadVae(fixtures.checkpoint.component('vae'));
   const drawings = goldens.names(/^(.+)_latents$/);
   for (const drawing of drawings) {
@@ -38,15 +39,16 @@ async function setUp(fixtures: Fixtures, drawing: string, drawings: string[]) {
   if (name === 'lora_two') return { quant, adapters: await Promise.all(fixtures.settings.inference.mix.map(({ adapter, weight }) => use(adapter, weight))), fused: false };
   const fused = name === 'lora_fused';
   const adapter = fused ? alone[0] : name.slice('lora_'.length);
-  if (!known.includes(adapter)) throw new Error(`inference.safetensors: ${drawing} is of an adapter that the folder does not hold`);
+  if (adapter === undefined || !known.includes(adapter)) throw new Error(`inference.safetensors: ${drawing} is of an adapter that the folder does not hold`);
   return { quant, adapters: [await use(adapter, 1)], fused };
 }
 
 /** (3, H, W) in -1..1 to (H, W, 3) in 0..1, clamped. */
-function picture({ shape: [channels, height, width], data }: Tensor): Tensor {
+function picture({ shape, data }: Tensor): Tensor {
+  const [channels, height, width] = shape as [number, number, number];
   const pixels = new Float32Array(data.length);
   for (let c = 0; c < channels; c++) {
-    for (let p = 0; p < height * width; p++) pixels[p * channels + c] = Math.min(1, Math.max(0, data[c * height * width + p] / 2 + 0.5));
+    for (let p = 0; p < height * width; p++) pixels[p * channels + c] = Math.min(1, Math.max(0, data[c * height * width + p]! / 2 + 0.5));
   }
   return { shape: [height, width, channels], data: pixels };
 }

@@ -19,11 +19,11 @@ export function distance(got: ArrayLike<number>, expected: ArrayLike<number>): D
   let differences = 0;
   let squares = 0;
   for (let i = 0; i < expected.length; i++) {
-    const difference = Math.abs(got[i] - expected[i]);
+    const difference = Math.abs(got[i]! - expected[i]!);
     if (!(difference <= absolute)) absolute = Number.isNaN(difference) ? Infinity : difference;
-    largest = Math.max(largest, Math.abs(expected[i]));
+    largest = Math.max(largest, Math.abs(expected[i]!));
     differences += difference * difference;
-    squares += expected[i] * expected[i];
+    squares += expected[i]! * expected[i]!;
   }
   if (!Number.isFinite(absolute) || !Number.isFinite(largest)) return FAR;
   return { absolute, relative: share(absolute, largest), rms: share(Math.sqrt(differences), Math.sqrt(squares)) };

@@ -34,7 +34,7 @@ function twice(table: Table, goldens: Goldens, which: string): void {
   const { data } = goldens.tensor(`${which}_in`);
   const quantized = quantizeNf4(data, { doubleQuant: true });
   const { absmax } = quantizeNf4(data);
-  const exact = (i: number) => (absmax[i] - quantized.nestedOffset) / (quantized.nestedAbsmax[Math.floor(i / NESTED_BLOCK)] || 1);
+  const exact = (i: number) => (absmax[i]! - quantized.nestedOffset) / (quantized.nestedAbsmax[Math.floor(i / NESTED_BLOCK)] || 1);
   table.values(`${which}_packed double-quantised`, quantized.packed, goldens.bytes(`${which}_packed`), EXACT);
   table.fact(`${which}_dq_absmax`, codesDiffer(quantized.absmax8, goldens.bytes(`${which}_dq_absmax`), dynamicMap(true), exact));
   table.values(`${which}_dq_offset`, [quantized.nestedOffset], goldens.tensor(`${which}_dq_offset`).data, FLOAT);
@@ -47,7 +47,7 @@ function twice(table: Table, goldens: Goldens, which: string): void {
  * start, so that each row is dequantised on its own, with the scales from block (row · whole blocks in a row) on.
  */
 function dequantized(quantized: Nf4Quantized, { shape, data }: Tensor): Float32Array {
-  const width = shape[shape.length - 1];
+  const width = shape[shape.length - 1]!;
   if (width % BLOCK === 0 || width % LANES !== 0) return dequantizeNf4(quantized, data.length);
   const scales = dequantizeNf4(scalesOf(quantized), BLOCK * Math.ceil(data.length / BLOCK)).filter((_, i) => i % BLOCK === 0);
   const result = new Float32Array(data.length);

@@ -25,7 +25,7 @@ export async function optimizers({ fixtures, table }: Subject): Promise<void> {
       const name = `${which}_p${i + 1}`;
       if (goldens.has(name)) table.values(name, param, goldens.tensor(name).data, FLOAT);
     }
-    const last = gradients[gradients.length - 1].data;
+    const last = gradients[gradients.length - 1]!.data;
     compareStates(table, goldens, which, optimizer.states(), (state, code) => moment(state, code, before, last, rates));
     await optimizer.dispose();
   }
@@ -40,8 +40,8 @@ function compareStates(table: Table, goldens: Goldens, which: string, { values, 
     } else if (!found) {
       table.fail(name, 'the engine keeps no 8-bit codes here');
     } else {
-      const { data: absmax } = values[state.replace('state', 'absmax')];
-      table.fact(name, codesDiffer(found, goldens.bytes(name), dynamicMap(state === 'state1'), (i) => exact(state, i) / absmax[Math.floor(i / BLOCK)]));
+      const { data: absmax } = values[state.replace('state', 'absmax')]!;
+      table.fact(name, codesDiffer(found, goldens.bytes(name), dynamicMap(state === 'state1'), (i) => exact(state, i) / absmax[Math.floor(i / BLOCK)]!));
     }
   }
 }
@@ -49,7 +49,7 @@ function compareStates(table: Table, goldens: Goldens, which: string, { values, 
 /** An 8-bit moment before it was rounded to a code: from the state one update ago. */
 function moment(state: string, index: number, { values, codes }: States, gradient: Float32Array, { beta1, beta2 }: { beta1: number; beta2: number }): number {
   const first = state === 'state1';
-  const old = dynamicMap(first)[codes[state][index]] * values[state.replace('state', 'absmax')].data[Math.floor(index / BLOCK)];
+  const old = dynamicMap(first)[codes[state]![index]!]! * values[state.replace('state', 'absmax')]!.data[Math.floor(index / BLOCK)]!;
   const beta = first ? beta1 : beta2;
-  return beta * old + (1 - beta) * (first ? gradient[index] : gradient[index] ** 2);
+  return beta * old + (1 - beta) * (first ? gradient[index]! : gradient[index]! ** 2);
 }

@@ -19,7 +19,7 @@ export function gapBetween(got: Outcome, expected: Outcome): Gap {
   return {
     losses: worstOf(got.losses, expected.losses),
     norms: worstOf(got.norms, expected.norms),
-    weights: Math.max(0, ...names.map((name) => farthest(got.weights[name]?.data ?? [], expected.weights[name].data))),
+    weights: Math.max(0, ...names.map((name) => farthest(got.weights[name]?.data ?? [], expected.weights[name]!.data))),
     whole: distance(joined(got, names), joined(expected, names)).rms,
   };
 }
@@ -30,7 +30,7 @@ export function joined({ weights }: Outcome, names: readonly string[]): number[]
 }
 
 function worstOf(got: ArrayLike<number>, expected: ArrayLike<number>): number {
-  return Math.max(0, ...Array.from(expected, (value, i) => farthest([got[i]], [value])));
+  return Math.max(0, ...Array.from(expected, (value, i) => farthest([got[i]!], [value])));
 }
 
 function farthest(got: ArrayLike<number>, expected: ArrayLike<number>): number {

@@ -1,4 +1,5 @@
 // schedules.json: learning-rate factors, loss weights, training timesteps, and the sigmas of drawing.
+import type { LrScheduleKindName, WeightingName } from '@atelier/contracts';
 import { inferenceSigmas, lossWeight, lrSchedule } from '../pieces';
 import { microBatches, runOptions, shapesOf } from './samples';
 import type { Subject } from './subject';
@@ -21,10 +22,10 @@ export async function schedules(subject: Subject): Promise<void> {
   const { scheduler, vaeConfig } = fixtures.checkpoint;
   for (const [name, expected] of Object.entries(goldens)) {
     const [, schedule, warmup, total, cycles, power] = LR.exec(name) ?? [];
-    if (schedule) table.values(name, lrSchedule(schedule, { warmup: Number(warmup), total: Number(total), cycles: Number(cycles), power: Number(power) }), expected as number[], CLOSE);
+    if (schedule) table.values(name, lrSchedule(schedule as LrScheduleKindName, { warmup: Number(warmup), total: Number(total), cycles: Number(cycles), power: Number(power) }), expected as number[], CLOSE);
   }
   for (const [weighting, expected] of Object.entries(goldens.loss_weighting)) {
-    table.scalars(`loss_weighting ${weighting}`, goldens.sigmas_for_weighting.map((sigma) => lossWeight(weighting, sigma)), expected, FLOAT);
+    table.scalars(`loss_weighting ${weighting}`, goldens.sigmas_for_weighting.map((sigma) => lossWeight(weighting as WeightingName, sigma)), expected, FLOAT);
   }
   for (const { steps, height, width, mu, sigmas, timesteps } of goldens.inference) {
     const name = `inference ${steps} steps ${height}x${width}`;
@@ -40,7 +41,7 @@ export async function schedules(subject: Subject): Promise<void> {
 /** Of the first, the second and the last entry of the training schedule, as a trainer uses them. */
 async function trainingTimesteps(subject: Subject, expected: number[]): Promise<void> {
   const { fixtures, table } = subject;
-  const [sample] = microBatches(await fixtures.goldens('training.safetensors'));
+  const sample = microBatches(await fixtures.goldens('training.safetensors'))[0]!;
   const count = fixtures.checkpoint.scheduler.numTrainTimesteps;
   const model = await subject.transformer('none');
   const trainer = await model.createTrainer({ ...runOptions(fixtures), accumulation: 3 }, shapesOf([sample]));

@@ -31,7 +31,7 @@ export function settingsOf(manifest: unknown): Settings {
     if (config?.[key] === undefined) throw new Error(`manifest.json: config.${key} is missing`);
   }
   const one = (note: string, before: string, fallback: number) => numbers(note, `${before} ${NUMBER}`)?.[0] ?? fallback;
-  const [beta1, beta2] = numbers(training, `betas ${NUMBER} ${NUMBER}`) ?? [0.9, 0.999];
+  const [beta1 = 0.9, beta2 = 0.999] = numbers(training, `betas ${NUMBER} ${NUMBER}`) ?? [];
   return {
     rank: config.rank,
     alpha: config.alpha,
@@ -61,7 +61,7 @@ function numbers(note: string, pattern: string): number[] | undefined {
 /** "lora_two = 0.7 a - 0.4 adamw": weighted adapters. */
 function mixOf(note: string): { adapter: string; weight: number }[] {
   const terms = /lora_two = ([^;,]+)/.exec(note)?.[1] ?? '0.7 a - 0.4 adamw';
-  return [...terms.matchAll(/([+-]?)\s*([\d.]+)\s*\*?\s*([a-z]\w*)/gi)].map(([, sign, weight, adapter]) => ({ adapter: adapter.replace(/^lora_/, ''), weight: Number(sign + weight) }));
+  return [...terms.matchAll(/([+-]?)\s*([\d.]+)\s*\*?\s*([a-z]\w*)/gi)].map(([, sign = '', weight = '', adapter = '']) => ({ adapter: adapter.replace(/^lora_/, ''), weight: Number(sign + weight) }));
 }
 
 /** The blocks were recorded during the run whose output the manifest lists just before them. */

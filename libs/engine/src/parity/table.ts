@@ -48,7 +48,7 @@ export class Table {
   /** Rows that are results of their own, such as losses or a batch: each is measured against itself, and the worst counts. */
   rows(name: string, got: readonly ArrayLike<number>[], expected: readonly ArrayLike<number>[], tolerance: number): void {
     const count = got.length === expected.length ? '' : `${got.length} rows instead of ${expected.length}`;
-    this.add(name, count ? FAR : expected.map((row, i) => distance(got[i], row)).reduce(worst, NO_DISTANCE), tolerance, count);
+    this.add(name, count ? FAR : expected.map((row, i) => distance(got[i]!, row)).reduce(worst, NO_DISTANCE), tolerance, count);
   }
 
   /** Numbers of which each is a result of its own. */

@@ -14,9 +14,9 @@ export async function text({ fixtures, engine, table }: Subject): Promise<void> 
   const t5Embeds = await t5.encode(prompts.map((prompt) => Int32Array.from(prompt.t5)));
   for (const [i, { clip: clipIds }] of prompts.entries()) {
     const encoded = await clip.encode(Int32Array.from(clipIds));
-    table.tensor(`clip_pooled ${i}`, encoded.pooled, pooled[i], FLOAT);
-    if (i < states.length) table.tensor(`clip_last_hidden_state ${i}`, encoded.lastHiddenState, states[i], FLOAT);
-    table.tensor(`t5_embeds ${i}`, t5Embeds[i], embeds[i], FLOAT);
+    table.tensor(`clip_pooled ${i}`, encoded.pooled, pooled[i]!, FLOAT);
+    if (i < states.length) table.tensor(`clip_last_hidden_state ${i}`, encoded.lastHiddenState, states[i]!, FLOAT);
+    table.tensor(`t5_embeds ${i}`, t5Embeds[i], embeds[i]!, FLOAT);
   }
   await Promise.all([clip.dispose(), t5.dispose()]);
 }

@@ -35,7 +35,7 @@ export async function training(subject: Subject): Promise<void> {
     const names = Object.keys(expected.weights);
     table.fact(`${kind} trained matrices`, difference(Object.keys(got.weights), names));
     table.rms(`${kind}_end as one`, joined(got, names), joined(expected, names), allowed.whole);
-    for (const name of names) table.tensor(`${kind}_end ${name}`, got.weights[name], expected.weights[name], allowed.weights);
+    for (const name of names) table.tensor(`${kind}_end ${name}`, got.weights[name], expected.weights[name]!, allowed.weights);
     if (!files.includes(kind)) continue;
     const file = await fixtures.goldens(fixtures.adapterFile(kind));
     for (const [name, full] of loraNames(file, 'transformer')) table.tensor(`lora_${kind} ${name}`, got.weights[name], file.tensor(full), allowed.weights);

@@ -37,9 +37,9 @@ export async function transformer(subject: Subject): Promise<void> {
   const small = goldens.rows('latents_small');
   for (const name of goldens.names(BATCH)) {
     for (const [i, expected] of goldens.rows(`out_${name}`).entries()) {
-      const row = batchPrompts[i];
+      const row = batchPrompts[i]!;
       const { out } = await forward(base, {
-        latents: small[i], prompt: text.row('t5_embeds', row), pooled: text.row('clip_pooled', row), sigma: batchSigmas[i], guidance, captureBlocks: false,
+        latents: small[i]!, prompt: text.row('t5_embeds', row), pooled: text.row('clip_pooled', row), sigma: batchSigmas[i]!, guidance, captureBlocks: false,
       });
       table.tensor(`out_${name} row ${i}`, out, expected, FLOAT);
     }

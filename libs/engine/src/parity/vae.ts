@@ -9,8 +9,8 @@ export async function vae({ fixtures, engine, table }: Subject): Promise<void> {
   table.values('scaling and shift', [model.scalingFactor, model.shiftFactor], [fixtures.checkpoint.vaeConfig.scalingFactor, fixtures.checkpoint.vaeConfig.shiftFactor], 1e-7);
   for (const which of goldens.names(/^image_(.+)$/)) {
     const images = goldens.tensor(`image_${which}`);
-    for (let i = 0; i < images.shape[0]; i++) {
-      const name = images.shape[0] > 1 ? `${which} ${i}` : which;
+    for (let i = 0; i < images.shape[0]!; i++) {
+      const name = images.shape[0]! > 1 ? `${which} ${i}` : which;
       const mean = goldens.row(`mean_${which}`, i);
       const posterior = await model.encode(row(images, i));
       table.tensor(`mean_${name}`, posterior.mean, mean, FLOAT);

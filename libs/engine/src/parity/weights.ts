@@ -26,7 +26,7 @@ export function loraAdapter(goldens: Goldens, group: string, alpha: number): Ada
   for (const path of loraPaths(goldens, group)) {
     const a = goldens.tensor(names.get(`${path}.lora_A`)!);
     const b = goldens.tensor(names.get(`${path}.lora_B`)!);
-    modules[path] = { rank: a.shape[0], in: a.shape[1], out: b.shape[0], alpha, a: a.data, b: b.data };
+    modules[path] = { rank: a.shape[0]!, in: a.shape[1]!, out: b.shape[0]!, alpha, a: a.data, b: b.data };
   }
   return Adapter.create(modules);
 }

@@ -60,13 +60,13 @@ export class AdaptersController {
     summary: "An adapter's file.",
     query: downloadQuery.omit({ token: true }),
     answer: { type: 'application/octet-stream', description: 'A safetensors file.' },
-    refusals: [404, 501],
+    refusals: [404, 409, 501],
   })
   async downloadAdapter(@Param('name') name: string, @Query() query: unknown, @Res() response: Response): Promise<void> {
     const { format } = validated(downloadQuery, query, 'query');
     const { name: known } = await this.client.adapter(name);
     const file = await this.client.adapterFile(known);
-    const data = format === 'kohya' ? await this.kohya.convert(file) : file;
+    const data = format === 'kohya' ? await this.kohya.convert(known, file) : file;
     const label = format === 'kohya' ? `${known}.kohya.safetensors` : `${known}.safetensors`;
     await sendFile(response, data, { type: 'application/octet-stream', attachment: label });
   }

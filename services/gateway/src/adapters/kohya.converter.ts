@@ -1,40 +1,35 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createWriteStream } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { buffer } from 'node:stream/consumers';
 import { Injectable } from '@nestjs/common';
 import { AtelierError } from '@atelier/contracts';
+import { adapterFromBytes, adapterToBytes, EngineError, missingAddon } from '@atelier/engine';
 
-/** The part of the engine that is needed here. */
-interface AdapterFiles {
-  Adapter: { load(file: string): Promise<{ saveKohya(file: string): Promise<void> }> };
-}
-
-/** Rewrites an adapter with the keys that kohya's scripts and ComfyUI read. The engine knows how; it reads and writes files. */
+/** Rewrites an adapter with the keys that kohya's scripts and ComfyUI read, which the engine knows. */
 @Injectable()
 export class KohyaConverter {
-  async convert(file: Readable): Promise<Uint8Array> {
-    const { Adapter } = this.engine();
-    const folder = await mkdtemp(join(tmpdir(), 'atelier-kohya-'));
-    try {
-      const [source, target] = [join(folder, 'diffusers.safetensors'), join(folder, 'kohya.safetensors')];
-      await pipeline(file, createWriteStream(source));
-      const adapter = await Adapter.load(source);
-      await adapter.saveKohya(target);
-      return await readFile(target);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
+  /** A gateway that is never asked for it needs no native library: it is loaded at the first use. */
+  async convert(name: string, file: Readable): Promise<Uint8Array> {
+    const missing = missingAddon();
+    if (missing) {
+      file.destroy();
+      const remedy = 'ask for format=diffusers, or build the native library';
+      throw new AtelierError(
+        'UNIMPLEMENTED',
+        `this gateway has no engine to convert with (${missing.message}): ${remedy}`,
+      );
     }
-  }
-
-  /** Loaded at its first use: a gateway that is never asked for kohya's format needs no native library. */
-  private engine(): AdapterFiles {
+    const bytes = await buffer(file);
     try {
-      return require('@atelier/engine') as AdapterFiles;
+      const adapter = await adapterFromBytes(bytes, 'its file');
+      try {
+        return await adapterToBytes(adapter, 'kohya');
+      } finally {
+        await adapter.dispose();
+      }
     } catch (error) {
-      throw new AtelierError('UNIMPLEMENTED', `this gateway has no engine to convert with (${(error as Error).message}): ask for format=diffusers, or build the native library`);
+      if (!(error instanceof EngineError)) throw error;
+      const reason = `adapter ${name} cannot be written with kohya's keys: ${error.message}. Ask for format=diffusers`;
+      throw new AtelierError('FAILED_PRECONDITION', reason, {}, { cause: error });
     }
   }
 }

@@ -14,7 +14,7 @@ export const datasetView = z.strictObject({
   object: z.literal('dataset'),
   name: z.string(),
   trigger: z.string(),
-  status: z.enum(['unspecified', 'uploaded', 'ingested', 'failed']),
+  status: z.enum(['unspecified', 'uploaded', 'ingested', 'failed', 'cancelled']),
   width: z.int(),
   height: z.int(),
   buckets: z.boolean(),

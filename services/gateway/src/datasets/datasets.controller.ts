@@ -42,6 +42,17 @@ export class DatasetsController {
   async getDataset(@Param('id') id: string): Promise<unknown> {
     return viewDataset(await this.client.dataset(id));
   }
+
+  @Post(':id/cancel')
+  @HttpCode(202)
+  @Operation({
+    summary: 'End a data set that is not read yet; runs that wait for it fail. One that is over stays as it is.',
+    answer: { status: 202, schema: datasetView, description: 'The data set as it is now.' },
+    refusals: [404],
+  })
+  async cancelDataset(@Param('id') id: string): Promise<unknown> {
+    return viewDataset(await this.client.cancelDataset(id));
+  }
 }
 
 /** A form has only text: numbers and yes/no are read from it before the fields are checked as everyone's are. */
@@ -49,8 +60,8 @@ function fromForm(fields: Record<string, string>): z.output<typeof datasetSchema
   const typed: Record<string, unknown> = { ...fields };
   for (const field of ['width', 'height']) if (fields[field] !== undefined) typed[field] = fields[field].trim() === '' ? NaN : Number(fields[field]);
   for (const field of ['buckets', 'flip']) {
-    if (['true', 'on', '1'].includes(fields[field])) typed[field] = true;
-    else if (['false', 'off', '0', ''].includes(fields[field])) typed[field] = false;
+    if (['true', 'on', '1'].includes(fields[field]!)) typed[field] = true;
+    else if (['false', 'off', '0', ''].includes(fields[field]!)) typed[field] = false;
   }
   return checkDataset(typed);
 }

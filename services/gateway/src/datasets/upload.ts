@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { pipeline, type Readable, Transform } from 'node:stream';
-import busboy from 'busboy';
+import { Readable } from 'node:stream';
 import { AtelierError } from '@atelier/contracts';
 import type { UploadFile } from '@atelier/client';
 import type { GatewayConfig } from '../gateway.config';
 import { PayloadTooLarge } from '../http-error';
-import { FileQueue } from './file-queue';
+import { openBody } from '../request-body';
+import { FormReader, type FormPart } from './form-reader';
 
 type Limits = Pick<GatewayConfig, 'uploadFileLimit' | 'uploadTotalLimit' | 'uploadFileCount'>;
 
@@ -21,112 +21,139 @@ export interface Upload {
   abandon(error: Error): Error;
 }
 
-/** How long a client that was refused may go on sending before the connection is cut; many read the answer only at the end. */
-const DRAIN_MS = 5000;
+const FIELD_LIMIT = 64 * 1024;
+const FIELD_COUNT = 32;
 
 /**
- * Reads a multipart form as it arrives and holds no file in memory. It resolves at the first file, when the fields are known.
- * A form over a limit ends the files with PayloadTooLarge; a connection that breaks ends them with CANCELLED.
+ * Reads a multipart form as it arrives and holds no file in memory. It resolves at the first file, when the fields are
+ * known. A form over a limit ends the files with PayloadTooLarge; a connection that breaks ends them with CANCELLED.
  */
-export function readUpload(request: IncomingMessage, limits: Limits): Promise<Upload> {
-  const announced = Number(request.headers['content-length'] ?? 0);
-  if (announced > limits.uploadTotalLimit) throw tooLarge(`this upload of ${mebibytes(announced)}`, limits);
-  const parser = openParser(request, limits);
-  const fields: Record<string, string> = {};
-  const queue = new FileQueue<UploadFile>();
-  let total = 0;
-
-  return new Promise((resolve, reject) => {
-    const release = (): void => {
-      request.unpipe(parser);
-      request.resume();
-      if (!request.readableEnded) setTimeout(() => request.readableEnded || request.destroy(), DRAIN_MS).unref();
-    };
-    const ready = (): void => resolve({ fields, files: queue, abandon });
-    const abandon = (error: Error): Error => {
-      release();
-      return queue.failure ?? error;
-    };
-    const fail = (error: Error): void => {
-      queue.fail(error);
-      reject(error); // counts only if no file has come yet
-      release();
-    };
-    parser.on('field', (name, value, { nameTruncated, valueTruncated }) => {
-      if (nameTruncated || valueTruncated) return fail(new PayloadTooLarge(`form field ${name.slice(0, 40)} is over 64 KiB`));
-      if (queue.started) return fail(new AtelierError('INVALID_ARGUMENT', `form field ${name.slice(0, 40)} comes after the files: send the fields first`));
-      fields[name] = value;
-    });
-    parser.on('file', (_field, stream, { filename }) => {
-      const name = safeFileName(filename ?? '');
-      if (name === '') return void stream.resume(); // a form sends an empty part for a file input with nothing chosen
-      queue.push({ name, data: limited(stream, name) });
-      ready();
-    });
-    parser.on('filesLimit', () => fail(new PayloadTooLarge(`this upload has more than ${limits.uploadFileCount} files: send a .zip, a .tar or a .parquet instead`)));
-    parser.on('fieldsLimit', () => fail(new PayloadTooLarge('this form has more than 32 fields')));
-
-    /** The file's bytes; over a limit it breaks off, so that nobody takes the part that came for the whole. */
-    const limited = (stream: Readable, name: string): Readable => {
-      let size = 0;
-      const bytes = new Transform({
-        transform(chunk: Buffer, _encoding, done) {
-          size += chunk.length;
-          total += chunk.length;
-          if (size > limits.uploadFileLimit) done(new PayloadTooLarge(`${name} is over the limit of ${mebibytes(limits.uploadFileLimit)} a file: make it smaller, or raise ATELIER_UPLOAD_FILE_MIB`));
-          else if (total > limits.uploadTotalLimit) done(tooLarge('this upload', limits));
-          else done(null, chunk);
-        },
-      });
-      // A file whose turn has not come has no reader yet to hear of the failure, and an error that nobody hears ends the process.
-      bytes.on('error', () => undefined);
-      queue.onFail((error) => bytes.destroy(error));
-      pipeline(stream, bytes, (error) => error && fail(broken(error)));
-      return bytes;
-    };
-
-    pipeline(request, parser, (error) => {
-      if (error) return fail(broken(error));
-      queue.end();
-      ready();
-    });
-  });
-}
-
-function openParser(request: IncomingMessage, limits: Limits): busboy.Busboy {
+export async function readUpload(request: IncomingMessage, limits: Limits): Promise<Upload> {
+  const { bytes, release } = openBody(request, limits.uploadTotalLimit, (size) =>
+    tooLarge(size === undefined ? 'this upload' : `this upload of ${mebibytes(size)}`, limits),
+  );
+  let failure: Error | undefined;
+  const abandon = (error: Error): Error => {
+    release();
+    return failure ?? error;
+  };
+  const fail = (error: unknown): Error => abandon((failure ??= error as Error));
   try {
-    return busboy({
-      headers: request.headers,
-      defParamCharset: 'utf8',
-      preservePath: true,
-      limits: { files: limits.uploadFileCount, fields: 32, fieldSize: 64 * 1024, fieldNameSize: 100, headerPairs: 50 },
-    });
+    const form = new UploadForm(new FormReader(bytes, request.headers['content-type']), limits, fail);
+    const first = await form.nextFile();
+    return { fields: form.fields, files: form.files(first), abandon };
   } catch (error) {
-    throw new AtelierError('INVALID_ARGUMENT', `this is not an upload (${(error as Error).message}): send multipart/form-data with fields and files`);
+    throw fail(error);
   }
 }
 
-function broken(error: NodeJS.ErrnoException): Error {
-  if (error instanceof AtelierError) return error;
-  if (error.code === 'ERR_STREAM_PREMATURE_CLOSE' || error.code === 'ECONNRESET') {
-    return new AtelierError('CANCELLED', 'the connection closed in the middle of the upload: nothing of it was kept');
+class UploadForm {
+  /** No object of the language's own, so that a field may have any name. */
+  readonly fields = Object.create(null) as Record<string, string>;
+  private fieldCount = 0;
+  private fileCount = 0;
+
+  constructor(
+    private readonly reader: FormReader,
+    private readonly limits: Limits,
+    private readonly fail: (error: unknown) => Error,
+  ) {}
+
+  async *files(first: UploadFile | undefined): AsyncGenerator<UploadFile> {
+    try {
+      for (let file = first; file; file = await this.nextFile()) yield file;
+    } catch (error) {
+      throw this.fail(error);
+    }
   }
-  return new AtelierError('INVALID_ARGUMENT', `the form cannot be read (${error.message}): nothing of it was kept`);
+
+  /** Takes in the fields on the way to it. */
+  async nextFile(): Promise<UploadFile | undefined> {
+    for (let part = await this.reader.next(); part; part = await this.reader.next()) {
+      if (part.fileName === undefined) await this.takeField(part);
+      else {
+        const file = await this.openFile(part, part.fileName);
+        if (file) return file;
+      }
+    }
+    return undefined;
+  }
+
+  private async takeField({ name, data }: FormPart): Promise<void> {
+    const label = `form field ${JSON.stringify(name.slice(0, 40))}`;
+    if (this.fileCount > 0)
+      throw new AtelierError('INVALID_ARGUMENT', `${label} comes after the files: send the fields first`);
+    if (++this.fieldCount > FIELD_COUNT) throw new PayloadTooLarge(`this form has more than ${FIELD_COUNT} fields`);
+    const pieces: Buffer[] = [];
+    let size = Buffer.byteLength(name);
+    for await (const piece of data) {
+      size += piece.length;
+      if (size > FIELD_LIMIT) break;
+      pieces.push(piece);
+    }
+    if (size > FIELD_LIMIT) throw new PayloadTooLarge(`${label} is over ${FIELD_LIMIT / 1024} KiB`);
+    this.fields[name] = Buffer.concat(pieces).toString();
+  }
+
+  /** Undefined for the empty part that a browser sends for a file input with nothing chosen. */
+  private async openFile({ data }: FormPart, fileName: string): Promise<UploadFile | undefined> {
+    const { uploadFileCount } = this.limits;
+    if (++this.fileCount > uploadFileCount)
+      throw new PayloadTooLarge(
+        `this upload has more than ${uploadFileCount} files: send a .zip, a .tar or a .parquet instead`,
+      );
+    const name = safeFileName(fileName);
+    if (name === '') {
+      if ((await data.next()).done) return undefined;
+      throw new AtelierError(
+        'INVALID_ARGUMENT',
+        `file ${this.fileCount} of this upload is named ${JSON.stringify(fileName.slice(0, 40))}: give it a name`,
+      );
+    }
+    const stream = Readable.from(this.limited(data, name), { objectMode: false });
+    // It may fail before its reader listens; that one sees it all the same. An error that nobody hears would end the
+    // process.
+    stream.on('error', () => undefined);
+    return { name, data: stream };
+  }
+
+  /** The file's bytes; over a limit it breaks off, so that nobody takes the part that came for the whole. */
+  private async *limited(data: AsyncGenerator<Buffer>, name: string): AsyncGenerator<Buffer> {
+    const { uploadFileLimit } = this.limits;
+    let size = 0;
+    try {
+      for await (const piece of data) {
+        size += piece.length;
+        if (size > uploadFileLimit)
+          throw new PayloadTooLarge(
+            `${name} is over the limit of ${mebibytes(uploadFileLimit)} a file: make it smaller, or raise ` +
+              'ATELIER_UPLOAD_FILE_MIB',
+          );
+        yield piece;
+      }
+    } catch (error) {
+      throw this.fail(error);
+    }
+  }
 }
 
 function tooLarge(what: string, limits: Limits): PayloadTooLarge {
-  return new PayloadTooLarge(`${what} is over the limit of ${mebibytes(limits.uploadTotalLimit)}: send fewer or smaller files`);
+  return new PayloadTooLarge(
+    `${what} is over the limit of ${mebibytes(limits.uploadTotalLimit)}: send fewer or smaller files`,
+  );
 }
 
 const mebibytes = (bytes: number): string => `${Math.ceil((bytes / 1024 / 1024) * 10) / 10} MiB`;
 
 /** A label of the path a browser or curl names: relative, with no way up and nothing that does not print. */
 export function safeFileName(path: string): string {
-  return path
-    .split(/[/\\]/)
-    // eslint-disable-next-line no-control-regex
-    .map((part) => part.replace(/[\u0000-\u001f\u007f]/g, '').trim())
-    .filter((part) => part !== '' && part !== '.' && part !== '..' && !/^[A-Za-z]:$/.test(part))
-    .join('/')
-    .slice(-255);
+  return (
+    path
+      .split(/[/\\]/)
+      // eslint-disable-next-line no-control-regex
+      .map((part) => part.replace(/[\u0000-\u001f\u007f]/g, '').trim())
+      .filter((part) => part !== '' && part !== '.' && part !== '..' && !/^[A-Za-z]:$/.test(part))
+      .join('/')
+      .slice(-255)
+  );
 }

@@ -29,11 +29,23 @@ export async function sendEvents(
     for (next ??= await events.next(); !next.done; next = await events.next()) {
       if (response.closed || response.destroyed) return;
       const { id, data } = next.value;
-      if (!response.write(`id: ${id}\ndata: ${JSON.stringify(data)}\n\n`)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      if (!response.write(`id: ${id}\ndata: ${JSON.stringify(data)}\n\n`)) await drained(response);
     }
     response.end();
   } finally {
     clearInterval(heartbeat);
     await events.return(undefined);
+  }
+}
+
+/** Waits for a slow reader, or until it is gone; the listeners of the one that did not happen are taken away again. */
+async function drained(response: Response): Promise<void> {
+  if (response.closed) return;
+  const settled = new AbortController();
+  const { signal } = settled;
+  try {
+    await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]);
+  } finally {
+    settled.abort();
   }
 }

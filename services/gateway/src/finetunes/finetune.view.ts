@@ -1,23 +1,41 @@
 import { z } from 'zod';
-import { runStatus, trainOptionsJson, trainOptionsSchema } from '@atelier/client';
-import type { Run } from '@atelier/contracts';
+import { runStatus, trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
+import { trainOptionsJson, trainOptionSpecs, type Run } from '@atelier/contracts';
 import { unixSeconds } from '../datasets/dataset.view';
 import { pictureUrl } from '../images/picture-url';
 
-/** A fine-tune as it is asked for: training options beside the data set and a name. `steps` is short for total_steps. */
+/** Other names of options: `steps` is short for total_steps. */
+const ALIASED = trainOptionSpecs.flatMap((spec) => (spec.alias ? [{ spec, alias: spec.alias }] : []));
+const aliases = Object.fromEntries(
+  ALIASED.map(({ spec, alias }) => [alias, trainOptionValue(spec).optional().describe(`Short for ${spec.name}.`)]),
+);
+
+/** A fine-tune as it is asked for: training options beside the data set and a name. */
 export const finetuneBody = trainOptionsSchema
   .extend({
+    ...aliases,
     dataset: z.string().min(1).max(100).describe('Id or name of a data set.'),
     name: z.string().max(100).optional().describe("Name of the adapter. Default: the data set's."),
     replace: z.boolean().default(false).describe('Let the new adapter take the place of one of the same name.'),
-    steps: z.int().min(1).max(1_000_000).optional().describe('Short for total_steps.'),
   })
-  .refine(({ steps, total_steps: total }) => steps === undefined || total === TOTAL_DEFAULT || steps === total, {
-    path: ['steps'],
-    message: 'steps and total_steps differ: give one of them',
+  .superRefine((body, context) => {
+    const given = body as Record<string, unknown>;
+    for (const { spec, alias } of ALIASED) {
+      const [short, long] = [given[alias], given[spec.name]];
+      if (short === undefined || long === spec.default || short === long) continue;
+      const message = `${alias} and ${spec.name} differ: give one of them`;
+      context.addIssue({ code: 'custom', path: [alias], message });
+    }
   });
 
-const TOTAL_DEFAULT = trainOptionsSchema.parse({}).total_steps;
+/** The options of a body, each under its own name. */
+export function optionsOf(body: z.output<typeof finetuneBody>): TrainOptionsInput {
+  const given = body as Record<string, unknown>;
+  return Object.fromEntries(
+    trainOptionSpecs.map(({ name, alias }) => [name, (alias ? given[alias] : undefined) ?? given[name]]),
+  );
+}
+
 const planView = z.strictObject({
   arena_bytes: z.int(),
   weight_bytes: z.int(),
@@ -36,6 +54,12 @@ export const runView = z.strictObject({
   total_steps: z.int(),
   loss: z.number().nullable(),
   learning_rate: z.number(),
+  attempts: z
+    .int()
+    .describe('Times it was taken up since its training state was last saved: if over one, its trainer crashed or failed.'),
+  preemptions: z
+    .int()
+    .describe('How often it was put down because its trainer was asked to stop. It goes on to the same adapter.'),
   skipped: z.int().describe('Samples left out because they could not be encoded.'),
   cancel_requested: z.boolean(),
   error: z.string().nullable(),
@@ -49,6 +73,7 @@ export const runView = z.strictObject({
 });
 
 export function viewRun(run: Run): z.output<typeof runView> {
+  const options = trainOptionsJson(run.options);
   return {
     id: run.id,
     object: 'finetune',
@@ -56,15 +81,17 @@ export function viewRun(run: Run): z.output<typeof runView> {
     dataset: run.datasetId,
     status: runStatus(run.state) as z.output<typeof runView>['status'],
     step: run.step,
-    total_steps: run.options?.totalSteps ?? 0,
+    total_steps: options.total_steps,
     loss: run.step > 0 && Number.isFinite(run.loss) ? run.loss : null,
     learning_rate: run.learningRate,
+    attempts: run.attempts,
+    preemptions: run.preemptions,
     skipped: run.skipped,
     cancel_requested: run.cancelRequested,
     error: run.error || null,
     adapter: run.adapter || null,
     samples: run.sampleImages.map((image) => pictureUrl(image)),
-    options: trainOptionsJson(run.options ?? {}),
+    options: { ...options },
     plan: run.plan
       ? {
           arena_bytes: Number(run.plan.arenaBytes ?? 0),

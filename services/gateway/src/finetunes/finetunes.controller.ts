@@ -4,11 +4,12 @@ import { AtelierError } from '@atelier/contracts';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { listOf } from '../datasets/dataset.view';
+import { clientLeft } from '../client-left';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
 import { sendEvents, type ServerSentEvent } from './event-stream';
-import { finetuneBody, runView, viewRun } from './finetune.view';
+import { finetuneBody, optionsOf, runView, viewRun } from './finetune.view';
 import { viewRunEvent } from './run-event.view';
 
 const eventsQuery = z.object({ after: z.string().optional().describe('Only events after this id; the same as the header Last-Event-ID.') });
@@ -36,9 +37,10 @@ export class FinetunesController implements OnModuleDestroy {
     refusals: [404, 409],
   })
   async startFinetune(@Body() body: unknown): Promise<unknown> {
-    const { dataset, name, replace, steps, ...options } = validated(finetuneBody, body);
-    if (steps !== undefined) options.total_steps = steps;
-    return viewRun(await this.client.startFinetune({ dataset, name, replace, options: trainOptions(options) }));
+    const asked = validated(finetuneBody, body);
+    const { dataset, name, replace } = asked;
+    const options = trainOptions(optionsOf(asked));
+    return viewRun(await this.client.startFinetune({ dataset, name, replace, options }));
   }
 
   @Get()
@@ -68,9 +70,9 @@ export class FinetunesController implements OnModuleDestroy {
   ): Promise<void> {
     const after = position(lastEventId ?? afterQuery);
     const run = await this.client.run(id);
-    const left = new AbortController();
-    response.once('close', () => left.abort());
-    await sendEvents(response, this.eventsOf(run.id, after, AbortSignal.any([left.signal, this.closing.signal])), { heartbeatMs: this.config.heartbeatMs, over: after !== undefined && isRunOver(run) });
+    const signal = AbortSignal.any([clientLeft(response), this.closing.signal]);
+    const over = after !== undefined && isRunOver(run);
+    await sendEvents(response, this.eventsOf(run.id, after, signal), { heartbeatMs: this.config.heartbeatMs, over });
   }
 
   @Post(':id/cancel')

@@ -26,7 +26,7 @@ export function viewRunEvent(event: Event): Record<string, unknown> | null {
       const status = runStatus(event.runState?.state as RunState);
       return ['finished', 'failed', 'cancelled'].includes(status)
         ? { type: status, message: event.runState?.error ?? '' }
-        : { type: 'status', status };
+        : { type: 'status', status, preemptions: event.runState?.preemptions ?? 0 };
     }
     case 'encodeSummary': {
       const { latentsTotal, latentsCached, promptsTotal, promptsCached } = event.encodeSummary ?? {};

@@ -30,4 +30,7 @@ export const imageAnswer = z.strictObject({
   seed: z.int(),
   size: z.string(),
   output_format: z.string(),
+  preemptions: z
+    .int()
+    .describe('How often it was put down because its service was asked to stop. The pictures are the same.'),
 });

@@ -5,6 +5,7 @@ import type { Request, Response } from 'express';
 import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
+import { clientLeft } from '../client-left';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { sendFile } from '../send-file';
@@ -56,7 +57,9 @@ export class ImagesController {
       ),
     );
     const created = unixSeconds(generation.createdAt) ?? 0;
-    return { created, data, id, seed: Number(generation.work?.seed ?? 0), size: asked.size, output_format: asked.output_format };
+    const { size, output_format } = asked;
+    const { preemptions } = generation;
+    return { created, data, id, seed: Number(generation.work?.seed ?? 0), size, output_format, preemptions };
   }
 
   @Get('models')
@@ -77,25 +80,22 @@ export class ImagesController {
 
   /** Waits for the end; a client that leaves, or a wait that gets too long, calls the drawing off. */
   private async finished(id: string, response: Response): Promise<Generation> {
-    const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), this.config.generateTimeoutMs);
-    const left = (): void => stop.abort();
-    response.once('close', left);
+    const signal = AbortSignal.any([clientLeft(response), AbortSignal.timeout(this.config.generateTimeoutMs)]);
     try {
-      return await this.client.finishedGeneration(id, { signal: stop.signal });
+      return await this.client.finishedGeneration(id, { signal });
     } catch (error) {
-      if (!stop.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
       await this.client.cancelGeneration(id);
       const seconds = Math.round(this.config.generateTimeoutMs / 1000);
       throw new AtelierError('DEADLINE_EXCEEDED', `the picture was not drawn within ${seconds} s and was called off: is the inference service running, or ask for fewer steps`);
-    } finally {
-      clearTimeout(timer);
-      response.off('close', left);
     }
   }
 
+  /** The public one that the request came by; behind a proxy that gives it another Host, the first. */
   private address({ protocol, headers }: Request): string {
-    return this.config.publicUrl ?? `${protocol}://${headers.host}`;
+    const { publicUrls } = this.config;
+    const asked = publicUrls.find((url) => new URL(url).host === headers.host);
+    return asked ?? publicUrls[0] ?? `${protocol}://${headers.host}`;
   }
 }
 

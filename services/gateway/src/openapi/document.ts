@@ -21,13 +21,16 @@ const errorSchema = z.object({
   }),
 });
 
+/** What Nest injects the controllers under that the document describes; the page that shows it is one of them. */
+export const ROUTES = Symbol('ROUTES');
+
 /** Every route of these controllers; one that does not describe itself is an error of ours, found at start. */
 export function routesOf(controllers: Type[]): Route[] {
   return controllers.flatMap((controller) => {
     const prefix = String(Reflect.getMetadata(PATH_METADATA, controller) ?? '');
     const prototype = controller.prototype as Record<string, object>;
     return Object.getOwnPropertyNames(prototype).flatMap((name) => {
-      const handler = prototype[name];
+      const handler = prototype[name]!;
       const method = Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod | undefined;
       if (method === undefined) return [];
       const spec = operationOf(handler);
@@ -65,7 +68,7 @@ export function openApiDocument(controllers: Type[]): Record<string, unknown> {
 
 function operation({ path, handler, spec }: Route): Record<string, unknown> {
   const { status = 200, type = 'application/json', schema, description } = spec.answer;
-  const refusals = [...new Set([400, 401, ...(spec.refusals ?? [])])].sort();
+  const refusals = [...new Set([400, 401, 403, ...(spec.refusals ?? [])])].sort();
   const error = { content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
   return {
     operationId: handler,
@@ -82,7 +85,7 @@ function operation({ path, handler, spec }: Route): Record<string, unknown> {
 const REFUSALS: Record<number, string> = {
   400: 'Something in the request is not valid; every bad field is named.',
   401: 'A token is needed, or the one given is wrong.',
-  403: 'Not allowed.',
+  403: 'The Host that was asked for is none of its names, or a page of another origin may not write.',
   404: 'There is no such thing.',
   409: 'It does not go with what there already is.',
   413: 'The upload is over a limit.',

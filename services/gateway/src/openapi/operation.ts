@@ -8,7 +8,7 @@ export interface OperationSpec {
   query?: z.ZodObject;
   /** The answer when all goes well. */
   answer: { status?: number; type?: string; schema?: z.ZodType; description: string };
-  /** Statuses of refusals worth naming, beside 400 and 401. */
+  /** Statuses of refusals worth naming, beside 400, 401 and 403. */
   refusals?: number[];
 }
 

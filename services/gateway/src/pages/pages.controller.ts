@@ -1,10 +1,9 @@
-import { Controller, Get, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Res, type Type } from '@nestjs/common';
 import { Mesh } from '@atelier/mesh';
 import type { Response } from 'express';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
-import { controllers } from '../controllers';
-import { openApiDocument } from '../openapi/document';
+import { openApiDocument, ROUTES } from '../openapi/document';
 import { Operation } from '../openapi/operation';
 import { Public } from '../token.guard';
 
@@ -17,13 +16,14 @@ export class PagesController {
   constructor(
     private readonly mesh: Mesh,
     private readonly registry: Registry,
+    @Inject(ROUTES) private readonly controllers: Type[],
   ) {}
 
   @Public()
   @Get('openapi.json')
   @Operation({ summary: 'This document.', answer: { schema: z.record(z.string(), z.unknown()), description: 'OpenAPI 3.1.' } })
   getOpenApi(): Record<string, unknown> {
-    return (this.document ??= openApiDocument(controllers()));
+    return (this.document ??= openApiDocument(this.controllers));
   }
 
   @Public()

@@ -26,7 +26,7 @@ function pixel({ pixels, width }: Picture, x: number, y: number): number[] {
 }
 
 function expectNear(found: number[], wanted: number[], tolerance: number): void {
-  const worst = Math.max(...found.map((value, channel) => Math.abs(value - wanted[channel])));
+  const worst = Math.max(...found.map((value, channel) => Math.abs(value - wanted[channel]!)));
   if (worst > tolerance) throw new Error(`[${found.join(', ')}] is ${worst} away from [${wanted.join(', ')}], ${tolerance} are allowed`);
 }
 
@@ -61,7 +61,7 @@ describe('orientation', () => {
       .withMetadata({ orientation }).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer();
     expect(await sharp(bytes).metadata()).toMatchObject({ orientation, width: storedWidth });
     const picture = await prepare(bytes);
-    for (const [x, y] of [[8, 8], [56, 8], [8, 24], [56, 24]]) expectNear(pixel(picture, x, y), corner(x, y), 4);
+    for (const [x, y] of [[8, 8], [56, 8], [8, 24], [56, 24]] as const) expectNear(pixel(picture, x, y), corner(x, y), 4);
   });
 });
 
@@ -159,6 +159,13 @@ describe('bad files are refused with the reason', () => {
     ['a png of 50,000 × 50,000 in a few bytes', async () => pngHeader(50_000, 50_000), 'has 50000 × 50000 pixels; 4 million are allowed'],
   ] as [string, () => Promise<Buffer>, string][])('%s', async (_name, make, reason) => {
     await expect(prepare(await make())).rejects.toThrow(reason);
+  });
+
+  it('each with its own, though many good and bad ones are decoded at once', async () => {
+    const [good, jpeg, png] = [await noise(300, 200).png().toBuffer(), cut(await noise(300, 200).jpeg().toBuffer()), cut(await noise(300, 200).png().toBuffer())];
+    const all = Array.from({ length: 120 }, (_, at) => [good, jpeg, png][at % 3]!);
+    const told = await Promise.all(all.map((bytes) => prepare(bytes).then(() => 'fine', (error: Error) => error.message)));
+    for (const [at, message] of told.entries()) expect(message).toMatch([/^fine$/, /VipsJpeg: premature end/, /pngload|libspng|spng/][at % 3]!);
   });
 
   function cut(bytes: Buffer): Buffer {

@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import { BadFile } from '../readers/bad-file';
+import { together, withItsOwnError } from './decoding';
 import { nearestBucket, type Size } from './buckets';
 
 /** Pixels ready for the VAE: oriented, sRGB, 8 bits, no alpha, cropped and resized. */
@@ -22,26 +23,27 @@ const WHITE = { r: 255, g: 255, b: 255 };
 export async function preparePicture(bytes: Buffer, sizes: readonly Size[], maxPixels: number): Promise<Picture> {
   const source = await inspect(bytes, maxPixels);
   const { width, height } = nearestBucket(source, sizes);
-  const image = sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels })
+  const image = () => sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels })
     .autoOrient()
     .flatten({ background: WHITE })
     .resize({ width, height, fit: 'cover', position: 'centre', kernel: 'lanczos3', fastShrinkOnLoad: false })
     .toColourspace('srgb')
     .removeAlpha()
     .raw({ depth: 'uchar' });
-  const { data, info } = await decode(() => image.toBuffer({ resolveWithObject: true }));
+  const { data, info } = await decode(() => image().toBuffer({ resolveWithObject: true }));
   if (info.channels !== 3) throw new BadFile(`decodes to ${info.channels} channels where RGB has 3`);
   return { pixels: data, width, height };
 }
 
 /** Mirrored left to right. */
 export async function mirror({ pixels, width, height }: Picture): Promise<Picture> {
-  return { pixels: await raw({ pixels, width, height }).flop().raw().toBuffer(), width, height };
+  const mirrored = raw({ pixels, width, height }).flop().raw();
+  return { pixels: await together(() => mirrored.toBuffer()), width, height };
 }
 
 /** PNG, lossless: what the latents service decodes. */
 export async function encodePng(picture: Picture): Promise<Buffer> {
-  return raw(picture).png({ compressionLevel: 3 }).toBuffer();
+  return together(() => raw(picture).png({ compressionLevel: 3 }).toBuffer());
 }
 
 function raw({ pixels, width, height }: Picture): sharp.Sharp {
@@ -64,7 +66,7 @@ async function inspect(bytes: Buffer, maxPixels: number): Promise<Size> {
 
 async function decode<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await withItsOwnError(work);
   } catch (error) {
     throw new BadFile(`cannot be decoded as a picture: ${firstLine(error)}. Copy it again, or save it anew as JPEG or PNG`);
   }

@@ -1,9 +1,11 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzip, makeTar, makeZip, makeZipWithName } from '../../test/archives';
+import { overlappingZip } from '../../test/hostile-archives';
 import { limits, memoryFile, summary } from '../../test/memory-files';
 import { DatasetReader } from './dataset-reader';
+import { unwatched } from './in-hand';
 import type { InputFile } from './input-file';
 import { Spool } from './spool';
 
@@ -12,15 +14,20 @@ let spool: Spool;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'reader-spec-'));
-  spool = await Spool.create(folder);
+  spool = new Spool(await mkdtemp(join(folder, 'spool-')));
 });
 afterEach(async () => {
-  await spool.remove();
-  expect(await readdir(folder)).toEqual([]);
   await rm(folder, { recursive: true });
 });
 
-const read = (...files: InputFile[]) => summary(new DatasetReader(spool, limits).read(files));
+async function read(...files: InputFile[]): Promise<string[]> {
+  const reader = new DatasetReader(spool, limits, unwatched);
+  try {
+    return await summary(reader.read(files));
+  } finally {
+    reader.close();
+  }
+}
 
 const pair = { 'cats/tom.jpg': 'P', 'cats/tom.txt': 'a tom' };
 
@@ -69,6 +76,18 @@ describe('archives', () => {
         expect.stringMatching(/^bomb\.(zip|tgz)! .*unpacks to more than the 16 MiB one dataset may hold/), 'a.jpg: (none)',
       ]);
     }
+  });
+
+  it('a zip whose entries share their bytes is refused, whatever it would unpack to', async () => {
+    const zip = overlappingZip(['1.jpg', '2.jpg'], Buffer.from('a picture, twice'));
+    expect(await read(memoryFile('set.zip', zip), memoryFile('a.jpg', 'P'))).toEqual(['set.zip! is a zip file whose entries overlap: pack it again', 'a.jpg: (none)']);
+    expect(await read(memoryFile('set.zip', overlappingZip(['1.jpg'], Buffer.from('once'))))).toEqual(['set.zip/1.jpg: (none)']);
+  });
+
+  it('an archive that holds no files is named', async () => {
+    expect(await read(memoryFile('set.zip', await makeZip({})), memoryFile('set.tar', Buffer.alloc(10_240)))).toEqual([
+      'set.tar! holds no files', 'set.zip! holds no files',
+    ]);
   });
 
   it('the budget is one for all archives of a dataset', async () => {

@@ -1,6 +1,7 @@
 import { asBadFile, BadFile } from './bad-file';
 import { fileKind } from './file-kind';
 import { readFolder } from './folder';
+import type { InHand } from './in-hand';
 import { byName, type Found, type InputFile } from './input-file';
 import { UnpackBudget, type Limits } from './limits';
 import { readParquet } from './parquet';
@@ -18,21 +19,22 @@ export class DatasetReader {
   private readonly budget: UnpackBudget;
   private readonly archives: OpenArchive[] = [];
 
-  constructor(private readonly spool: Spool, private readonly limits: Limits) {
+  constructor(private readonly spool: Spool, private readonly limits: Limits, private readonly inHand: InHand) {
     this.budget = new UnpackBudget(limits);
   }
 
   async *read(uploaded: readonly InputFile[]): AsyncGenerator<Found> {
-    try {
-      const { files, rejected } = await this.layOpen(uploaded);
-      yield* rejected;
-      yield* readFolder(files, this.limits);
-      for (const file of files.filter((candidate) => fileKind(candidate.name) === 'parquet').sort(byName)) {
-        yield* this.readParquetFile(file);
-      }
-    } finally {
-      for (const archive of this.archives.splice(0)) archive.close();
+    const { files, rejected } = await this.layOpen(uploaded);
+    yield* rejected;
+    yield* readFolder(files, this.limits, this.inHand);
+    for (const file of files.filter((candidate) => fileKind(candidate.name) === 'parquet').sort(byName)) {
+      yield* this.readParquetFile(file);
     }
+  }
+
+  /** When the last picture has been loaded, which is after the last was found. */
+  close(): void {
+    for (const archive of this.archives.splice(0)) archive.close();
   }
 
   /** All files under clean names, archives replaced by what they hold. */
@@ -48,13 +50,14 @@ export class DatasetReader {
     for (const file of [...uploaded].sort(byName)) {
       try {
         this.budget.takeFile();
-        const clean = { name: cleanPath(file.name), size: file.size, open: () => file.open() };
-        const archive = await this.budget.spend(() => this.openArchive(clean));
+        const clean: InputFile = { ...file, name: cleanPath(file.name) };
+        const archive = isArchive(clean.name) ? await this.openArchive(clean) : undefined;
         if (!archive) {
           keep(clean);
           continue;
         }
-        rejected.push(...archive.rejected);
+        if (archive.files.length + archive.rejected.length === 0) reject(clean.name, 'holds no files');
+        for (const report of archive.rejected) rejected.push(report); // spread, a hundred thousand would be too many arguments
         for (const inner of archive.files) {
           if (isArchive(inner.name)) reject(inner.name, 'is an archive within an archive: hand it in by itself');
           else keep(inner);
@@ -67,20 +70,20 @@ export class DatasetReader {
     return { files: [...files.values()], rejected };
   }
 
-  private async openArchive(file: InputFile): Promise<OpenArchive | undefined> {
-    const kind = fileKind(file.name);
-    if (kind !== 'zip' && kind !== 'tar') return undefined;
-    const data = await file.open();
-    const archive = kind === 'zip'
-      ? await openZip(await this.spool.write(data), file.name, this.budget)
-      : await openTar(data, file.name, this.budget, this.spool);
+  private async openArchive(file: InputFile): Promise<OpenArchive> {
+    const archive = await this.inHand.over(file.name, () => this.budget.spend(async () => {
+      const budget = this.budget.archive(file.size);
+      return fileKind(file.name) === 'zip'
+        ? openZip(await this.spool.place(file), file.name, budget)
+        : openTar(await file.open(), file.name, budget, this.spool, () => this.inHand.progress());
+    }));
     this.archives.push(archive);
     return archive;
   }
 
   private async *readParquetFile(file: InputFile): AsyncGenerator<Found> {
     try {
-      yield* readParquet(await this.spool.write(await file.open()), file.name, this.limits);
+      yield* readParquet(await this.spool.place(file), file.name, this.limits, this.inHand);
     } catch (error) {
       if (!(error instanceof BadFile)) throw error;
       yield { kind: 'rejected', name: file.name, reason: asBadFile('cannot be read', error).reason };

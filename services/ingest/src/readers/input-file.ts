@@ -9,26 +9,40 @@ export interface InputFile {
   /** Bytes once unpacked, as far as the container tells. */
   readonly size: number;
   open(): Promise<Readable>;
+  /** Where it lies on disk, of one that can be had there without being copied. */
+  onDisk?(): Promise<string>;
 }
 
-/** What a reader finds: a picture with its caption as written, or a file that cannot be used and why. */
-export type Found =
-  | { readonly kind: 'picture'; readonly name: string; readonly caption?: string; readonly bytes: Buffer }
-  | { readonly kind: 'rejected'; readonly name: string; readonly reason: string };
+/**
+ * What a reader finds: a picture that can be had with its caption as written, or a file that cannot be used and why.
+ */
+export type Found = FoundPicture | { readonly kind: 'rejected'; readonly name: string; readonly reason: string };
 
-/** The whole file in memory; refused as soon as it is larger than `limit` bytes, whatever its header claims. */
-export async function readWhole(file: InputFile, limit: number): Promise<Buffer> {
+export interface FoundPicture {
+  readonly kind: 'picture';
+  readonly name: string;
+  /** Asked once, when the picture's turn has come. @throws BadFile when the picture or its caption cannot be used */
+  load(): Promise<{ readonly bytes: Buffer; readonly caption?: string }>;
+}
+
+/** The file's bytes as they come; refused as soon as they are more than `limit`, whatever its header claims. */
+export async function* readWithin(file: InputFile, limit: number): AsyncGenerator<Buffer> {
   const tooLarge = (size: number) =>
     new BadFile(`is larger than ${formatBytes(limit)} (${formatBytes(size)} so far): make it smaller`);
   if (file.size > limit) throw tooLarge(file.size);
-  const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of await file.open()) {
     size += (chunk as Buffer).length;
     if (size > limit) throw tooLarge(size);
-    chunks.push(chunk as Buffer);
+    yield chunk as Buffer;
   }
-  return Buffer.concat(chunks, size);
+}
+
+/** The whole file in memory. */
+export async function readWhole(file: InputFile, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of readWithin(file, limit)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** Plain code-unit order: the same on every machine, whatever its language settings. */

@@ -1,19 +1,21 @@
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { InputFile } from './input-file';
 
 /**
- * A private folder for what needs random access (zip, parquet) or comes in one pass only (tar). Files get
- * numbers, never a name from outside, so no path in an archive can reach the disk. One ingest, one spool.
+ * A folder for what needs random access (zip, parquet) or comes in one pass only (tar). Files get numbers, never a
+ * name from outside, so no path in an archive can reach the disk. It is whoever made the folder who takes it away.
  */
 export class Spool {
   private count = 0;
 
-  private constructor(private readonly folder: string) {}
+  constructor(private readonly folder: string) {}
 
-  static async create(parent: string): Promise<Spool> {
-    return new Spool(await mkdtemp(join(parent, 'ingest-')));
+  /** Where the file lies on disk, put there if it does not yet. */
+  async place(file: InputFile): Promise<string> {
+    return file.onDisk ? file.onDisk() : this.write(await file.open());
   }
 
   /** Writes the stream and returns the path it lies at. What fails half-way leaves nothing on the disk. */
@@ -26,9 +28,5 @@ export class Spool {
       throw error;
     }
     return path;
-  }
-
-  async remove(): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true });
   }
 }

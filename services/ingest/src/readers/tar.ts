@@ -5,7 +5,7 @@ import { createGunzip } from 'node:zlib';
 import * as tar from 'tar-stream';
 import { asBadFile, BadFile } from './bad-file';
 import type { Found, InputFile } from './input-file';
-import type { UnpackBudget } from './limits';
+import type { ArchiveBudget } from './limits';
 import { cleanPath, printable } from './paths';
 import type { Spool } from './spool';
 import type { OpenArchive } from './zip';
@@ -13,8 +13,11 @@ import type { OpenArchive } from './zip';
 /**
  * Unpacks a tar file, gzipped or not, in one pass: what may be of use goes into the spool. Every byte that comes
  * out of gzip counts against the budget, used or not. A damaged end keeps what came before it.
+ * @param progress called at each entry: one archive may take long, one entry may not
  */
-export async function openTar(data: Readable, name: string, budget: UnpackBudget, spool: Spool): Promise<OpenArchive> {
+export async function openTar(
+  data: Readable, name: string, budget: ArchiveBudget, spool: Spool, progress: () => void,
+): Promise<OpenArchive> {
   const files: InputFile[] = [];
   const rejected: Found[] = [];
   const extract = tar.extract();
@@ -25,6 +28,7 @@ export async function openTar(data: Readable, name: string, budget: UnpackBudget
   try {
     for await (const entry of extract) {
       const { type, name: raw } = entry.header;
+      progress();
       if (type === 'directory') {
         entry.resume();
         continue;
@@ -59,7 +63,7 @@ async function unpackEntry(entry: TarEntry, archive: string, spool: Spool): Prom
   }
 }
 
-function countBytes(budget: UnpackBudget): Transform {
+function countBytes(budget: ArchiveBudget): Transform {
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       try {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import * as yauzl from 'yauzl';
 import { asBadFile, BadFile, blameFile } from './bad-file';
 import type { Found, InputFile } from './input-file';
-import type { UnpackBudget } from './limits';
+import type { ArchiveBudget } from './limits';
 import { cleanPath, printable } from './paths';
 
 const S_IFMT = 0o170000;
@@ -20,30 +20,52 @@ export interface OpenArchive {
  * their header declares. A bad entry costs that entry; a zip over budget or without a readable directory is refused.
  * @param name what the archive is called; it goes in front of its files' names
  */
-export async function openZip(path: string, name: string, budget: UnpackBudget): Promise<OpenArchive> {
+export async function openZip(path: string, name: string, budget: ArchiveBudget): Promise<OpenArchive> {
   // decodeStrings off: with it on, one "../" in a name would end the listing of the whole archive.
   const zip = await blameFile('is not a zip file that can be read', 'Pack it again, or copy it again if it was cut short', () =>
     yauzl.openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true }),
   );
   const files: InputFile[] = [];
   const rejected: Found[] = [];
+  const spans: Span[] = [];
+  let bytes = 0;
   try {
     for await (const entry of zip.eachEntry()) {
       const raw = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
       if (raw.endsWith('/')) continue;
       budget.takeFile();
-      budget.takeBytes(entry.uncompressedSize);
+      bytes += entry.uncompressedSize;
+      const start = entry.relativeOffsetOfLocalHeader;
+      spans.push({ start, end: start + LOCAL_HEADER_BYTES + entry.compressedSize });
       try {
         files.push(zipEntry(zip, entry, `${name}/${cleanEntry(entry, raw)}`));
       } catch (error) {
         rejected.push({ kind: 'rejected', name: `${name}/${printable(raw)}`, reason: asBadFile('cannot be read', error).reason });
       }
     }
+    refuseOverlaps(spans);
+    budget.takeBytes(bytes);
   } catch (error) {
     zip.close();
     throw asBadFile('is a damaged zip file', error, 'Pack it again, or copy it again if it was cut short');
   }
   return { files, rejected, close: () => zip.close() };
+}
+
+/** The least that an entry's local header takes: its name and extra field come on top. */
+const LOCAL_HEADER_BYTES = 30;
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Entries that share their bytes unpack to any size from next to nothing, and no archiver writes them. */
+function refuseOverlaps(spans: Span[]): void {
+  spans.sort((a, b) => a.start - b.start);
+  for (const [index, { start }] of spans.entries()) {
+    if (index > 0 && start < spans[index - 1]!.end) throw new BadFile('is a zip file whose entries overlap: pack it again');
+  }
 }
 
 function cleanEntry(entry: yauzl.Entry, raw: string): string {

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isLocked, takeLock } from './lock';
+import { isLocked, takeLock } from '../src/lock';
 
-describe('lock of a data folder', () => {
+describe('a lock that dies with its holder', () => {
   let folder: string;
   beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'atelier-lock-'))));
   afterEach(() => rmSync(folder, { recursive: true, force: true }));

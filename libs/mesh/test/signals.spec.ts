@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+/**
+ * A process whose start takes so long, sent a signal when it has begun, as soon as the handler of signals may be there.
+ */
+async function signalled(startMs: number, signal: NodeJS.Signals): Promise<{ code: number | null; said: string }> {
+  const script = `
+    const { runUntilSignal } = require('@atelier/mesh');
+    const stop = async () => console.log('stopped');
+    const start = () => { console.log('starts'); return new Promise((started) => setTimeout(() => started({ stop }), ${startMs})); };
+    void runUntilSignal(start, 'test');`;
+  const child = spawn(process.execPath, ['-e', script], { cwd: __dirname, stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.on('data', (data: Buffer) => (said += data.toString()));
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  await once(child.stdout, 'data');
+  child.kill(signal);
+  const [code] = await ended;
+  return { code, said };
+}
+
+describe('a service that is sent a signal while it starts', () => {
+  it.each<NodeJS.Signals>(['SIGTERM', 'SIGINT'])('%s: stops in order when it has started', async (signal) => {
+    expect(await signalled(500, signal)).toEqual({ code: 0, said: 'starts\nstopped\n' });
+  });
+
+  it('and does not come to an end of starting: ends all the same', async () => {
+    expect(await signalled(60_000, 'SIGTERM')).toEqual({ code: 0, said: 'starts\n' });
+  });
+});

@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { AdapterInfo, AtelierError, buckets, isName, type google, type IReplacedFile } from '@atelier/contracts';
+import { throughOutage, type Mesh } from '@atelier/mesh';
+import { NatsError } from 'nats';
+import { BlobStore } from './blobs';
+import { StateStore, type Stored } from './state';
+
+/** What is to be known of a file that gets a name. */
+export type AdapterFacts = Pick<AdapterInfo, 'name' | 'rank' | 'alpha'> &
+  Partial<Pick<AdapterInfo, 'runId' | 'baseFingerprint'>>;
+
+export interface AdapterStoreOptions {
+  /** For long jobs, which a restart of nats-server should not cost: asks again while it is away. */
+  throughOutages?: boolean;
+  /** How long a file that was replaced stays for those who are reading it. */
+  keepReplacedMs?: number;
+}
+
+const BUCKET = buckets.blobs.adapters;
+const HOUR = 60 * 60 * 1000;
+
+/**
+ * Adapters by the name that people use: the file in blob bucket `adapters`, its entry in KV `adapters`. A file gets an
+ * id of its own that nothing else will ever have, and is whole before an entry names it, by compare-and-set. So an
+ * entry always names a whole file that is its own, whoever else writes under the name
+ * (docs/decisions/0025-an-adapters-file-is-never-written-over.md).
+ */
+export class AdapterStore {
+  private readonly entries: StateStore<AdapterInfo>;
+  private readonly blobs: BlobStore;
+  private readonly ask: <T>(question: () => Promise<T>) => Promise<T>;
+  private readonly keepReplacedMs: number;
+
+  constructor(mesh: Mesh, { throughOutages = false, keepReplacedMs = HOUR }: AdapterStoreOptions = {}) {
+    this.entries = new StateStore(mesh, buckets.state.adapters, AdapterInfo);
+    this.blobs = new BlobStore(mesh);
+    this.ask = throughOutages ? (question) => throughOutage(question) : (question) => question();
+    this.keepReplacedMs = keepReplacedMs;
+  }
+
+  list(): Promise<AdapterInfo[]> {
+    return this.ask(() => this.entries.list());
+  }
+
+  /** What the name stands for now: a reader holds on to this. Throws NOT_FOUND. */
+  async find(name: string): Promise<Stored<AdapterInfo>> {
+    const found = isName(name) ? await this.ask(() => this.entries.get(name)) : null;
+    if (found) return found;
+    throw new AtelierError(
+      'NOT_FOUND',
+      `there is no adapter ${JSON.stringify(name.slice(0, 80))}: list them to see what there is`,
+    );
+  }
+
+  /** The file that was found; where it was replaced so long ago that it is gone, what the name stands for now. */
+  async read({ value }: Stored<AdapterInfo>): Promise<Uint8Array> {
+    return this.whereItIs(value, (blob) => this.ask(() => this.blobs.get(BUCKET, blob)));
+  }
+
+  /** The same chunk by chunk. */
+  async stream({ value }: Stored<AdapterInfo>): Promise<Readable> {
+    return this.whereItIs(value, (blob) => this.ask(() => this.blobs.stream(BUCKET, blob)));
+  }
+
+  /**
+   * Gives a file a name. A name that is taken is refused with ALREADY_EXISTS unless `replace` says otherwise; what a
+   * run has put under it already stays, so that a run may do it twice. Resolves with the entry that is then there; a
+   * file that no entry came to name is gone again.
+   */
+  async put(
+    facts: AdapterFacts,
+    bytes: Uint8Array,
+    { replace = false }: { replace?: boolean } = {},
+  ): Promise<AdapterInfo> {
+    const info = AdapterInfo.create({ ...facts, blob: randomUUID(), size: bytes.byteLength, createdAt: timestamp() });
+    const decide = (former: AdapterInfo | null): AdapterInfo | null => succeed(former, info, replace);
+    // Before a byte is written, which may be many; what counts is what is there when the entry is.
+    const there = await this.ask(() => this.entries.get(info.name));
+    if (there && decide(there.value) === null) return there.value;
+    const stored = await this.write(info, bytes, decide);
+    if (stored.blob !== info.blob) await this.discard(info.blob);
+    else await this.clearReplaced().catch(() => undefined); // what it leaves, the next one finds
+    return stored;
+  }
+
+  /** Deletes the files that were replaced so long ago that nobody can be reading them any more. */
+  async clearReplaced(): Promise<void> {
+    const isDue = ({ replacedAt }: IReplacedFile): boolean =>
+      milliseconds(replacedAt) + this.keepReplacedMs <= Date.now();
+    for (const { name, replaced } of await this.list()) {
+      const due = replaced.filter(isDue);
+      if (due.length === 0) continue;
+      for (const { blob } of due) await this.ask(() => this.blobs.delete(BUCKET, blob ?? ''));
+      const gone = new Set(due.map(({ blob }) => blob));
+      await this.ask(() =>
+        this.entries.update(name, (entry) =>
+          Object.assign(entry, { replaced: entry.replaced.filter(({ blob }) => !gone.has(blob)) }),
+        ),
+      );
+    }
+  }
+
+  private async write(
+    info: AdapterInfo,
+    bytes: Uint8Array,
+    decide: (former: AdapterInfo | null) => AdapterInfo | null,
+  ): Promise<AdapterInfo> {
+    let perhapsNamed = false;
+    const name = async (): Promise<AdapterInfo> => {
+      try {
+        return await this.entries.put(info.name, decide);
+      } catch (error) {
+        perhapsNamed ||= isUnanswered(error);
+        throw error;
+      }
+    };
+    try {
+      await this.ask(() => this.blobs.put(BUCKET, info.blob, bytes));
+      return await this.ask(name);
+    } catch (error) {
+      // An entry of which nothing was heard may be there all the same, and then its file must be.
+      const discarded = perhapsNamed ? undefined : this.discard(info.blob);
+      if (!isUnanswered(error)) await discarded; // else the mesh is away, and the caller has waited long enough
+      throw error;
+    }
+  }
+
+  private async discard(blob: string): Promise<void> {
+    await this.blobs.delete(BUCKET, blob).catch(() => undefined);
+  }
+
+  private async whereItIs<T>(found: AdapterInfo, take: (blob: string) => Promise<T>): Promise<T> {
+    for (let entry = found; ;) {
+      try {
+        return await take(entry.blob);
+      } catch (error) {
+        if ((error as Partial<AtelierError>).code !== 'NOT_FOUND') throw error;
+        const { value: now } = await this.find(entry.name);
+        if (now.blob === entry.blob) {
+          throw new AtelierError(
+            'NOT_FOUND',
+            `the file of adapter ${entry.name} is gone: bring it in again, with replace`,
+            {},
+            { cause: error },
+          );
+        }
+        entry = now;
+      }
+    }
+  }
+}
+
+/** The entry that is to come after `former`; null: that one is to stay. */
+function succeed(former: AdapterInfo | null, info: AdapterInfo, replace: boolean): AdapterInfo | null {
+  if (!former) return info;
+  if (former.blob === info.blob) return null; // written before, and the answer was lost
+  if (info.runId !== '' && former.runId === info.runId) return null;
+  if (!replace)
+    throw new AtelierError(
+      'ALREADY_EXISTS',
+      `there is already an adapter named ${info.name}: choose another name, or ask to replace it`,
+    );
+  return AdapterInfo.create({
+    ...info,
+    replaced: [...former.replaced, { blob: former.blob, replacedAt: info.createdAt }],
+  });
+}
+
+/** Neither an answer of JetStream nor a refusal of ours. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error === undefined;
+}
+
+function timestamp(): google.protobuf.ITimestamp {
+  const now = Date.now();
+  return { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 };
+}
+
+function milliseconds(time: google.protobuf.ITimestamp | null | undefined): number {
+  return Number(time?.seconds ?? 0) * 1000 + Math.floor((time?.nanos ?? 0) / 1e6);
+}

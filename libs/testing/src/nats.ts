@@ -1,0 +1,70 @@
+import { natsServerConfig, startNatsServer } from '@atelier/mesh';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A nats-server of the test's own, on a free port, with a store of its own. */
+export interface TestNats {
+  url: string;
+  /** Ends the server without warning and starts it again on the same port and store. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The installed nats-server; or one in a container of the image that ATELIER_TEST_NATS_IMAGE names. */
+export function startTestNats(image = process.env['ATELIER_TEST_NATS_IMAGE']): Promise<TestNats> {
+  return image ? inContainer(image) : asProcess();
+}
+
+async function asProcess(): Promise<TestNats> {
+  const storeDir = mkdtempSync(join(tmpdir(), 'atelier-nats-'));
+  let server = await startNatsServer({ storeDir });
+  const { url } = server;
+  return {
+    url,
+    async restart() {
+      await server.kill();
+      server = await startNatsServer({ storeDir, port: Number(new URL(url).port) });
+    },
+    async stop() {
+      await server.stop();
+      rmSync(storeDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const CONFIG = '/tmp/nats-server.conf';
+const STORE = '/tmp/jetstream';
+const PORT = 4222;
+
+/** With the settings of startNatsServer, so that what a spec shows of one server it shows of the other. */
+async function inContainer(image: string): Promise<TestNats> {
+  // Loaded only here: it looks for a container engine when it loads.
+  const { GenericContainer, Wait } = await import('testcontainers');
+  const port = await freePort(); // the engine's own choice would change with a restart
+  const container = await new GenericContainer(image)
+    .withEntrypoint(['nats-server'])
+    .withCommand(['-c', CONFIG])
+    .withCopyContentToContainer([{ content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT }), target: CONFIG }])
+    .withExposedPorts({ container: PORT, host: port })
+    .withWaitStrategy(Wait.forLogMessage('Server is ready'))
+    .start();
+  return {
+    url: `nats://${container.getHost()}:${port}`,
+    restart: () => container.restart({ timeout: 0 }), // no time to end by itself: SIGKILL
+    async stop() {
+      await container.stop();
+    },
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,76 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DatasetState, type Dataset } from '@atelier/contracts';
+import { LOGGER, type Logger } from '@atelier/mesh';
+import { DatasetCancelled } from './dataset-refused';
+import { DatasetStates, isCancelled } from './dataset-states';
+import { EncoderWork, type Missing } from './encoder-work';
+import { IngestConfig } from './ingest.config';
+import { Manifests, type StoredManifest } from './manifests';
+import type { Identity } from './model-identity';
+import { SampleBuilder } from './sample-builder';
+import { Turns } from './reading/turns';
+
+/** A data set's manifest, and what of it the encoders have not made yet. */
+export interface PreparedDataset {
+  readonly stored: StoredManifest;
+  readonly missing: Missing;
+}
+
+/** Data sets as manifests: as they were read before, or read now, when it is their turn. */
+@Injectable()
+export class PreparedDatasets {
+  private readonly turns: Turns;
+
+  constructor(
+    private readonly datasets: DatasetStates,
+    private readonly builder: SampleBuilder,
+    private readonly manifests: Manifests,
+    private readonly encoders: EncoderWork,
+    config: IngestConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.turns = new Turns(config.datasets);
+  }
+
+  /** @throws DatasetCancelled as soon as someone cancels it; the signal's reason when the service is to stop */
+  async get(id: string, identity: Identity, stopping: AbortSignal): Promise<PreparedDataset> {
+    const readBefore = await this.reuse(await this.datasets.get(id), identity);
+    if (readBefore) return readBefore;
+    const watch = this.datasets.watch(id);
+    const signal = AbortSignal.any([watch.met, stopping]);
+    try {
+      return await this.turns.run(id, signal, async () => {
+        const dataset = await this.datasets.get(id); // whoever had the turn before may have read it
+        return (await this.reuse(dataset, identity)) ?? (await this.read(dataset, identity, signal));
+      });
+    } catch (error) {
+      throw watch.met.aborted ? new DatasetCancelled() : error;
+    } finally {
+      await watch.close();
+    }
+  }
+
+  /**
+   * A data set that was read before for this model is not read again, as long as what is still to be encoded is at
+   * hand.
+   */
+  private async reuse(dataset: Dataset, identity: Identity): Promise<PreparedDataset | undefined> {
+    if (isCancelled(dataset)) throw new DatasetCancelled();
+    if (dataset.state !== DatasetState.DATASET_STATE_INGESTED) return undefined;
+    const stored = await this.manifests.find(dataset, identity);
+    if (!stored) return undefined;
+    const missing = await this.encoders.missing(stored.manifest);
+    return (await this.encoders.canEncode(missing)) ? { stored, missing } : undefined;
+  }
+
+  private async read(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<PreparedDataset> {
+    const { samples, duplicates, rejected } = await this.builder.build(dataset, identity, signal);
+    const stored = await this.manifests.save(dataset, samples, identity);
+    await this.datasets.ingested(dataset.id, { manifest: stored.name, samples: samples.length, duplicates, rejected });
+    this.logger.info(
+      { dataset: dataset.name, samples: samples.length, duplicates, rejected: rejected.length },
+      'data set read',
+    );
+    return { stored, missing: await this.encoders.missing(stored.manifest) };
+  }
+}
