@@ -129,7 +129,7 @@ TEST_CASE("sums: loss and its gradient, norm, column sums") {
     CHECK(relative_error(out2.values, out.values) < kExact);
 }
 
-TEST_CASE("AdamW in all three kinds over ten steps; 8-bit codes equal the CPU's") {
+TEST_CASE("AdamW in all three kinds over ten steps, 8-bit codes equal the CPU's") {
     std::mt19937 random(4);
     const auto ops = cpu();
     const int64_t n = 700, blocks = 3;
@@ -268,7 +268,7 @@ TEST_CASE("low-rank products and their gradients, in one piece and in chunks of 
         }
 }
 
-TEST_CASE("attention: flash at 64 and 128, plain for other heads, masks and biases; with bf16 matrices the same results, rounded") {
+TEST_CASE("attention: flash at 64 and 128, plain for other heads, masks and biases, with bf16 matrices the same results, rounded") {
     std::mt19937 random(7);
     const auto ops = cpu();
     struct Case { int64_t heads, dim, queries, keys; bool causal, bias; };
