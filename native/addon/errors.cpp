@@ -4,7 +4,7 @@
 
 namespace atelier::addon {
 
-Failure describe(std::exception_ptr thrown) {
+Failure describe(const std::exception_ptr& thrown) {
     try {
         std::rethrow_exception(thrown);
     } catch (const Error& error) {

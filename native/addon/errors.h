@@ -11,7 +11,7 @@ struct Failure {
     std::string message;
 };
 
-Failure describe(std::exception_ptr); // any thread
+Failure describe(const std::exception_ptr&); // any thread
 Napi::Error to_js(Napi::Env, const Failure&);
 
 [[noreturn]] void throw_js(Napi::Env, const char* code, const std::string& message);

@@ -30,7 +30,7 @@ Napi::Object wrap(Napi::Env env, const Kind& kind, std::unique_ptr<Held> held) {
     object.TypeTag(&kind.tag);
     const napi_finalize finalize = [](napi_env, void* pointer, void*) { delete static_cast<Held*>(pointer); };
     if (napi_wrap(env, object, held.get(), finalize, nullptr, nullptr) != napi_ok) throw Napi::Error::New(env);
-    held.release();
+    static_cast<void>(held.release()); // the finalizer deletes it
     return object;
 }
 

@@ -126,7 +126,7 @@ void Task::settle() {
         if (held_) released(env, *held_);
         if (value) deferred_.Resolve(*value);
         else deferred_.Reject(to_js(env, *failure_).Value());
-    } catch (const Napi::Error&) {
+    } catch (const Napi::Error&) { // NOLINT(bugprone-empty-catch)
         // A worker thread that is being terminated runs no JavaScript any more, so nobody can hear of the result. It waits for its
         // tasks before the cleanup hooks run, hence env_closing_ is not set yet.
     }

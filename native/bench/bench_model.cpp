@@ -52,7 +52,7 @@ void save_checkpoint(const Shape& shape, const std::string& dir) {
         int64_t count = 1;
         for (int64_t n : form) count *= n;
         kept.push_back(values(count, static_cast<uint32_t>(kept.size() + 1)));
-        for (float& v : kept.back()) v = scale ? v * scale : 1.0f;
+        for (float& v : kept.back()) v = scale != 0 ? v * scale : 1.0f;
         writer.add(name, form, kept.back());
     };
     FluxLayers layers(d);

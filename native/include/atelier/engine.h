@@ -35,11 +35,11 @@ public:
     // A card, by CUDA's number. fp8: linears of NF4 weights multiply in e4m3, for speed; needs compute capability 8.9. unsupported, with the reason
     // and what to do, where it cannot be used.
     static std::shared_ptr<Device> cuda(int index = 0, bool fp8 = false);
-    // "cpu", "cuda", "cuda:N", a card's also with ",fp8" behind it, or "auto": the first card that can be used, without fp8, else the CPU. threads
-    // and isa are for the CPU. invalid_argument, with the forms there are.
+    // "cpu"; "cuda" or "cuda:N", either followed by ",fp8" if wanted; or "auto": the first card that can be used, without fp8, else the CPU. threads
+    // and isa apply to the CPU. For any other text invalid_argument, which lists these forms.
     static std::shared_ptr<Device> open(const std::string& which, int threads = 0, const std::string& isa = "auto");
     ~Device();
-    std::string description() const; // "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB", behind that ", fp8 products"
+    std::string description() const; // "cpu avx2, 2 threads"; "cuda: NVIDIA GeForce RTX 4090, 24 GB", with ", fp8 products" at its end where those are on
     struct Impl;
     static std::shared_ptr<Device> of(std::unique_ptr<Impl>); // for whoever brings another backend
     std::unique_ptr<Impl> impl;

@@ -107,6 +107,7 @@ Adapter::Module fuse(const KohyaModule& names, const std::vector<const Adapter::
         any = m;
         rank = std::max(rank, m->rank);
     }
+    if (!any) fail(ErrorCode::internal, label, ": no part of ", in_quotes(names.name), " is given");
     std::vector<int64_t> rows;
     for (size_t p = 0; p < given.size(); ++p) { // a missing MLP is as wide as the model's others, a missing query as wide as its input
         rows.push_back(given[p] ? given[p]->out : p == 3 ? width : any->in);

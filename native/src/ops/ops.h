@@ -21,14 +21,6 @@ namespace atelier {
 
 enum class Activation : uint8_t { none, gelu_tanh, silu, quick_gelu, gelu_erf };
 
-// Low-rank branch of a linear: y += xa · Bᵀ with xa = x · Aᵀ (rows x rank) kept for backward. The scale (alpha/rank, adapter
-// weight) is folded in here and nowhere else. `a`: rank x in, `b`: out x rank.
-struct LoraRef {
-    View a, b;
-    float scale = 1;
-    int64_t rank() const { return a.rows; }
-};
-
 struct LinearArgs {
     View x;                       // (M, K)
     Weight w;                     // (N, K)
@@ -36,7 +28,7 @@ struct LinearArgs {
     Activation activation = Activation::none;
     View lora_xa;                 // (M, rank) = x · Aᵀ, made by lora_down; null without LoRA
     View lora_b;                  // (N, rank)
-    float lora_scale = 1;
+    float lora_scale = 1;         // alpha/rank, and the adapter's weight: folded in here and nowhere else
     View y;                       // (M, N), after the activation
     View pre;                     // (M, N) before the activation, null unless backward needs it
 };
@@ -158,7 +150,7 @@ public:
     // sqrt of the sum of squares, fixed order
     virtual double l2_norm(const View& x) = 0;
     virtual void adamw(const AdamArgs&, const View& param, const View& grad, const View& m, const View& v) = 0;            // PyTorch's
-    virtual void adamw32(const AdamArgs&, const View& param, const View& grad, const View& m, const View& v) = 0;          // bitsandbytes', 32-bit states
+    virtual void adamw_bnb32(const AdamArgs&, const View& param, const View& grad, const View& m, const View& v) = 0;      // bitsandbytes', 32-bit states
     virtual void adamw8bit(const AdamArgs&, const View& param, const View& grad, const View& m8, const View& v8,           // u8 (n,1)
                            const View& m_absmax, const View& v_absmax) = 0;                                                // f32 (ceil(n/256),1)
 };

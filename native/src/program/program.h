@@ -49,7 +49,7 @@ public:
     Sym persistent(int64_t rows, int64_t cols, const char* name, DType dtype = DType::f32);
     // Lives outside the arena, where bind() says: what several programs share, or what changes from run to run.
     Sym external(int64_t rows, int64_t cols, const char* name, DType dtype = DType::f32);
-    void bind(const Sym& external, void* data); // contiguous; before each run() that shall see another place
+    void bind(const Sym& external, void* data); // contiguous; called again before a run() that is to use other memory
 
     // Where ops find the weights, biases and tables that they were recorded with; must outlive run(). Without it they lie where they are.
     void read_from(const Constants& constants) { constants_ = &constants; }

@@ -43,7 +43,7 @@ AdamState::AdamState(AdamKind kind, int64_t count, std::byte* memory) : kind_(ki
 void AdamState::step(Ops& ops, const AdamArgs& args, const View& param, const View& grad) const {
     switch (kind_) {
         case AdamKind::torch: return ops.adamw(args, param, grad, m_, v_);
-        case AdamKind::bnb32: return ops.adamw32(args, param, grad, m_, v_);
+        case AdamKind::bnb32: return ops.adamw_bnb32(args, param, grad, m_, v_);
         case AdamKind::bnb8: return ops.adamw8bit(args, param, grad, m_, v_, m_absmax_, v_absmax_);
     }
 }

@@ -40,20 +40,19 @@ LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const TrainOptions& o)
 }
 
 void LoraBank::bind_without_values(FluxLayers& layers, const TrainOptions& options) {
-    static float value = 0; // stands for every branch; never read
     const std::vector<LinearModule> modules = sizes(layers, options).modules;
     size_t next = 0;
     for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t in, int64_t out) {
         if (next == modules.size() || path != modules[next].path) return;
         ++next;
-        const View a{&value, options.rank, in, in, DType::f32}, b{&value, out, options.rank, options.rank, DType::f32};
+        const View a{nullptr, options.rank, in, in, DType::f32}, b{nullptr, out, options.rank, options.rank, DType::f32};
         linear.lora = {a, b, a, b, options.alpha_or_default() / static_cast<float>(options.rank)};
     });
 }
 
 LoraBank::LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options) : LoraBank(memory, sizes(layers, options), options) {}
 
-LoraBank::LoraBank(Memory& memory, Sizes s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha_or_default()), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(memory, s.bytes) {
+LoraBank::LoraBank(Memory& memory, const Sizes& s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha_or_default()), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(memory, s.bytes) {
     write_zeros(memory, memory_.data(), bytes_);
     const int64_t floats = static_cast<int64_t>(weight_bytes_ / sizeof(float));
     grads_ = {memory_.data() + weight_bytes_, 1, floats, floats, DType::f32};

@@ -49,7 +49,7 @@ private:
         uint64_t weight_bytes = 0, bytes = 0;
     };
     static Sizes sizes(const FluxLayers& layers, const TrainOptions& options);
-    LoraBank(Memory& memory, Sizes sizes, const TrainOptions& options);
+    LoraBank(Memory& memory, const Sizes& sizes, const TrainOptions& options);
 
     int64_t rank_;
     float alpha_;

@@ -73,7 +73,7 @@ void write(const std::string& path, const std::vector<std::pair<std::string, Mat
 
 } // namespace
 
-TEST_CASE("diffusers' own file: rank, alpha, weights; written again it has the same tensors and settings") {
+TEST_CASE("diffusers' own file: rank, alpha, weights, written again it has the same tensors and settings") {
     TempDir dir;
     const std::string golden = fixtures_dir() + "/lora_a/pytorch_lora_weights.safetensors";
     const Adapter adapter = Adapter::load(golden);
@@ -153,7 +153,7 @@ TEST_CASE("kohya file: parts that are missing stay missing, untrained ones stay,
     for (const auto& [path, m] : a.modules) CHECK(relative_error(delta(b.modules.at(path)), delta(m)) < 1e-6);
 }
 
-TEST_CASE("kohya file of another trainer: one low rank for a fused linear splits by rows; three blocks without the MLP split by blocks") {
+TEST_CASE("kohya file of another trainer: one low rank for a fused linear splits by rows, three blocks without the MLP split by blocks") {
     std::mt19937 random(4);
     TempDir dir;
     const Matrix down(5, D, random), up(3 * D, 5, random);

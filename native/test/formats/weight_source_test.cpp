@@ -64,7 +64,7 @@ TEST_CASE("no weights: the error says what was looked for, or what to convert") 
     check_error(ErrorCode::not_found, {"no such folder"}, [&] { WeightSource::open(dir / "nothing"); });
 }
 
-TEST_CASE("bfloat16 and float16 convert; a variant's name is found; NaN and infinity are named") {
+TEST_CASE("bfloat16 and float16 convert, a variant's name is found, NaN and infinity are named") {
     TempDir dir;
     const std::vector<uint16_t> bf16{float_to_bf16(1.5f), float_to_bf16(-2)}, f16{float_to_f16(0.25f), float_to_f16(1000)};
     const std::vector<float> bad{1, std::numeric_limits<float>::infinity()};
@@ -162,7 +162,7 @@ TEST_CASE("pre-quantised tensors with a part missing or of the wrong kind are re
     check_error(ErrorCode::corrupt, {state, "shape"}, [&] { with(state, R"({"quant_type":"nf4","blocksize":64})", false).weight("linear.weight", 96, 128); });
 }
 
-TEST_CASE("configs of the shipped checkpoint read; damaged ones are refused by file and field") {
+TEST_CASE("configs of the shipped checkpoint read, damaged ones are refused by file and field") {
     const std::string model = kGoldens + "/model/";
     CHECK(read_transformer_config(model + "transformer").head_dim == 32);
     CHECK(read_transformer_config(model + "transformer").guidance);

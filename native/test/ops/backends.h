@@ -40,7 +40,7 @@ inline bool card_has_fp8() {
 }
 
 // A matrix of activations as the backend keeps it, so that references start from the numbers that it starts from.
-inline Matrix kept(Ops& ops, Matrix m) {
+inline Matrix kept(Ops& ops, const Matrix& m) {
     return ops.activations() == DType::bf16 ? HalfMatrix(m).wide() : m;
 }
 

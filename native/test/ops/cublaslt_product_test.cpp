@@ -89,7 +89,7 @@ TEST_CASE("products, row by row") {
                 }
 }
 
-TEST_CASE("products of fp8 operands, each times its scale; the scales of one call are not those of the next") {
+TEST_CASE("products of fp8 operands, each times its scale, the scales of one call are not those of the next") {
     std::mt19937 random(6);
     const auto product = make_product();
     struct alignas(16) Bytes { uint8_t v[16]; };

@@ -59,7 +59,7 @@ TEST_CASE("a device by name") {
     }
 }
 
-TEST_CASE("fp8 is a card's that has it; one that has not says so and is not opened without it") {
+TEST_CASE("fp8 is a card's that has it, one that has not says so and is not opened without it") {
     if (cuda_device_names().empty()) {
         CHECK(refusal(ErrorCode::unsupported, [] { Device::open("cuda,fp8"); }) == refusal(ErrorCode::unsupported, [] { Device::open("cuda"); }));
         return;

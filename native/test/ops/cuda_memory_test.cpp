@@ -100,7 +100,7 @@ TEST_CASE("too much is refused with what is free, and what is released can be ha
     CHECK(memory.free_bytes() == free);
 }
 
-TEST_CASE("a fetch has arrived after await, and only then; each slot has its own") {
+TEST_CASE("a fetch has arrived after await, and only then, each slot has its own") {
     const auto ops = make_emulated_cuda_ops();
     Memory& memory = ops->memory();
     auto* host = static_cast<float*>(memory.reserve_host(2 * kBytes));

@@ -129,7 +129,7 @@ TEST_CASE("sums: loss and its gradient, norm, column sums") {
     CHECK(relative_error(out2.values, out.values) < kExact);
 }
 
-TEST_CASE("AdamW in all three kinds over ten steps; 8-bit codes equal the CPU's") {
+TEST_CASE("AdamW in all three kinds over ten steps, 8-bit codes equal the CPU's") {
     std::mt19937 random(4);
     const auto ops = cpu();
     const int64_t n = 700, blocks = 3;
@@ -143,7 +143,7 @@ TEST_CASE("AdamW in all three kinds over ten steps; 8-bit codes equal the CPU's"
     for (args.step = 1; args.step <= 10; ++args.step) {
         Matrix g(1, n, random);
         ops->adamw(args, p.view(), g.view(), m.view(), v.view()), gpu::adamw(nullptr, adam_step(args), false, p2.view(), g.view(), m2.view(), v2.view());
-        ops->adamw32(args, q.view(), g.view(), qm.view(), qv.view()), gpu::adamw(nullptr, adam_step_bnb32(args), true, q2.view(), g.view(), qm2.view(), qv2.view());
+        ops->adamw_bnb32(args, q.view(), g.view(), qm.view(), qv.view()), gpu::adamw(nullptr, adam_step_bnb32(args), true, q2.view(), g.view(), qm2.view(), qv2.view());
         ops->adamw8bit(args, e.view(), g.view(), codes(mc), codes(vc), ms.view(), vs.view());
         gpu::adamw8bit(nullptr, adam_step(args), tables, e2.view(), g.view(), codes(mc2), codes(vc2), ms2.view(), vs2.view());
     }
@@ -268,7 +268,7 @@ TEST_CASE("low-rank products and their gradients, in one piece and in chunks of 
         }
 }
 
-TEST_CASE("attention: flash at 64 and 128, plain for other heads, masks and biases; with bf16 matrices the same results, rounded") {
+TEST_CASE("attention: flash at 64 and 128, plain for other heads, masks and biases, with bf16 matrices the same results, rounded") {
     std::mt19937 random(7);
     const auto ops = cpu();
     struct Case { int64_t heads, dim, queries, keys; bool causal, bias; };

@@ -221,8 +221,8 @@ public:
     void adamw(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override {
         call([&](Call& c) { inner_->adamw(a, c.out(param), c.in(grad), c.out(m), c.out(v)); });
     }
-    void adamw32(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override {
-        call([&](Call& c) { inner_->adamw32(a, c.out(param), c.in(grad), c.out(m), c.out(v)); });
+    void adamw_bnb32(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override {
+        call([&](Call& c) { inner_->adamw_bnb32(a, c.out(param), c.in(grad), c.out(m), c.out(v)); });
     }
     void adamw8bit(const AdamArgs& a, const View& param, const View& grad, const View& m8, const View& v8, const View& m_absmax, const View& v_absmax) override {
         call([&](Call& c) { inner_->adamw8bit(a, c.out(param), c.in(grad), c.out(m8), c.out(v8), c.out(m_absmax), c.out(v_absmax)); });

@@ -42,7 +42,7 @@ TEST_CASE("placement - a stack of saved tensors costs exactly its lower bound") 
     CHECK(placed.lower_bound_bytes == 20 * 4096);
 }
 
-TEST_CASE("program - temporaries whose lives do not meet share memory; persistent buffers keep theirs") {
+TEST_CASE("program - temporaries whose lives do not meet share memory, persistent buffers keep theirs") {
     Program p;
     const Sym in = p.persistent(4, 16, "in");
     const Sym a = p.temp(4, 16, "a"), b = p.temp(4, 16, "b"), c = p.temp(4, 16, "c");

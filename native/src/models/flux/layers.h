@@ -12,8 +12,8 @@ namespace atelier {
 
 // The low-rank branch of a linear: y += scale · (x · Aᵀ) · Bᵀ. Gradients only while training.
 struct LoraSlot {
-    View a, b;   // (rank, in), (out, rank)
-    View da, db; // the same shapes, accumulated into; null at inference
+    View a, b;   // (rank, in), (out, rank); in plans without data
+    View da, db; // the same shapes, accumulated into; without rows at inference
     float scale = 1;
 };
 
@@ -21,8 +21,8 @@ struct Linear {
     Weight w; // (out, in)
     const float* bias = nullptr;
     LoraSlot lora;
-    bool adapted() const { return static_cast<bool>(lora.a); }
-    bool trained() const { return static_cast<bool>(lora.da); }
+    bool adapted() const { return lora.a.rows > 0; }
+    bool trained() const { return lora.da.rows > 0; }
 };
 
 // Of the weight and its bias, as they are packed for a device.

@@ -214,7 +214,7 @@ public:
     }
 
     void adamw(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override { adam_torch(pool_, a, param, grad, m, v); }
-    void adamw32(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override { adam_bnb32(pool_, a, param, grad, m, v); }
+    void adamw_bnb32(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override { adam_bnb32(pool_, a, param, grad, m, v); }
     void adamw8bit(const AdamArgs& a, const View& param, const View& grad, const View& m8, const View& v8, const View& m_absmax, const View& v_absmax) override {
         adam_bnb8(pool_, a, param, grad, m8, v8, m_absmax, v_absmax);
     }

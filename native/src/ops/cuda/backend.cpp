@@ -89,7 +89,7 @@ public:
     }
 
     void adamw(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override { kernels::adamw(stream(), adam_step(a), false, param, grad, m, v); }
-    void adamw32(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override {
+    void adamw_bnb32(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override {
         kernels::adamw(stream(), adam_step_bnb32(a), true, param, grad, m, v);
     }
     void adamw8bit(const AdamArgs& a, const View& param, const View& grad, const View& m8, const View& v8, const View& m_absmax, const View& v_absmax) override {

@@ -35,7 +35,9 @@ int next_exchange();                 // 0 and 1 in turns: with two slots, an exc
 template <class T>
 void check_argument(const T& argument) {
     T copy = argument;
+#if __has_builtin(__builtin_clear_padding)
     __builtin_clear_padding(&copy); // what lies there may be a piece of an old address
+#endif
     uint64_t words[sizeof(T) / 8 + 1];
     std::memcpy(words, &copy, sizeof(T) / 8 * 8);
     for (size_t i = 0; i < sizeof(T) / 8; ++i) refuse_host_address(words[i]);

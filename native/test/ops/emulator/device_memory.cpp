@@ -7,6 +7,9 @@
 #include <mutex>
 #include <stdexcept>
 #include <sys/mman.h>
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 struct EmulatedStream {
     std::deque<std::function<void()>> work;
@@ -30,6 +33,18 @@ namespace {
 
 constexpr size_t kCard = size_t{1} << 30, kGranule = 256;
 
+// AddressSanitizer, where it is built in, reports what kernels read or write outside the reserved pieces.
+void forbid([[maybe_unused]] const void* data, [[maybe_unused]] size_t bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_poison_memory_region(data, bytes);
+#endif
+}
+void permit([[maybe_unused]] const void* data, [[maybe_unused]] size_t bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(data, bytes);
+#endif
+}
+
 // Reserved pieces by offset; the gaps are free. Freed pieces are filled, so that what is read after its release shows.
 struct Card {
     unsigned char* base = nullptr;
@@ -42,6 +57,7 @@ struct Card {
         void* region = mmap(nullptr, kCard, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (region == MAP_FAILED) throw std::runtime_error("emulator: no address space for a card");
         base = static_cast<unsigned char*>(region);
+        forbid(base, kCard);
     }
     void protect(int protection) const {
         if (mprotect(base, kCard, protection) != 0) throw std::runtime_error("emulator: mprotect failed");
@@ -57,7 +73,9 @@ struct Card {
         pieces[at] = size;
         used += size;
         const DeviceAccess access;
+        permit(base + at, size);
         std::memset(base + at, 0xff, size); // NaN: reading what nobody wrote shows
+        forbid(base + at + bytes, size - bytes);
         return base + at;
     }
 };
@@ -136,7 +154,9 @@ cudaError_t cudaFree(void* data) {
     if (piece == card().pieces.end()) return cudaErrorInvalidValue;
     {
         const DeviceAccess access;
+        permit(data, piece->second);
         std::memset(data, 0xff, piece->second);
+        forbid(data, piece->second);
     }
     card().used -= piece->second;
     card().pieces.erase(piece);

@@ -43,6 +43,7 @@ Fiber* current;
 unsigned begun;    // threads of the block
 
 void enter() {
+    current->context.bounds.arrive(scheduler.bounds);
     while (begun < blockDim.x) {
         current->thread = begun++;
         current->exchanges = 0;

@@ -7,8 +7,37 @@
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 namespace emulated {
+
+// What AddressSanitizer has to be told of a stack: where it lies, and when it is changed for another.
+class StackBounds {
+public:
+#if defined(__SANITIZE_ADDRESS__)
+    void set(const unsigned char* stack, size_t bytes) {
+        first_ = stack;
+        bytes_ = bytes;
+        frames_ = nullptr;
+        __asan_unpoison_memory_region(stack, bytes); // frames that the last fiber there never returned from
+    }
+    void leave_for(const StackBounds& other) { __sanitizer_start_switch_fiber(&frames_, other.first_, other.bytes_); }
+    // `from`: whose bounds are learnt, as the first stack's can only be.
+    void arrive(StackBounds& from) { __sanitizer_finish_switch_fiber(frames_, &from.first_, &from.bytes_); }
+
+private:
+    const void* first_ = nullptr;
+    size_t bytes_ = 0;
+    void* frames_ = nullptr;
+#else
+    void set(const unsigned char*, size_t) {}
+    void leave_for(const StackBounds&) {}
+    void arrive(StackBounds&) {}
+#endif
+};
 
 #if defined(__x86_64__)
 
@@ -46,8 +75,15 @@ public:
         *--top = reinterpret_cast<uint64_t>(enter);
         for (int i = 0; i < 6; ++i) *--top = 0;
         stack_ = top;
+        bounds.set(stack, bytes);
     }
-    void leave_for(Context& other) { atelier_switch_stack(&stack_, other.stack_); }
+    void leave_for(Context& other) {
+        bounds.leave_for(other.bounds);
+        atelier_switch_stack(&stack_, other.stack_);
+        bounds.arrive(other.bounds);
+    }
+
+    StackBounds bounds; // `enter` arrives first
 
 private:
     void* stack_ = nullptr;
@@ -63,8 +99,15 @@ public:
         context_.uc_stack.ss_size = bytes;
         context_.uc_link = nullptr;
         makecontext(&context_, enter, 0);
+        bounds.set(stack, bytes);
     }
-    void leave_for(Context& other) { swapcontext(&context_, &other.context_); }
+    void leave_for(Context& other) {
+        bounds.leave_for(other.bounds);
+        swapcontext(&context_, &other.context_);
+        bounds.arrive(other.bounds);
+    }
+
+    StackBounds bounds; // `enter` arrives first
 
 private:
     ucontext_t context_;
