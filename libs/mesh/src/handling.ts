@@ -6,7 +6,7 @@ import { isFromOutage, throughOutage } from './outage';
 import { deadLetter, retryLater, type Outcome } from './outcome';
 import { workPolicies } from './provision';
 import { publishEvent } from './publish';
-import type { WorkerOptions, WorkHandler } from './work';
+import type { WorkerOptions, HandleWork } from './work';
 
 /** First pause after an attempt that came to nothing, doubled each time up to the longest. */
 const FIRST_RETRY_MS = 250;
@@ -27,7 +27,7 @@ export class Handling<I, T> {
     private readonly message: JsMsg,
     private readonly attempt: Attempt,
     private readonly options: WorkerOptions<I, T>,
-    private readonly handler: WorkHandler<T>,
+    private readonly handler: HandleWork<T>,
   ) {
     this.policy = workPolicies[options.subject]!;
     this.interruptions = mesh.interruptions;

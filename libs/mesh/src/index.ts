@@ -21,5 +21,5 @@ export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type Subscri
 export { LOGGER } from './tokens';
 export { WorkHandler } from './work-handler';
 export { within } from './within';
-export type { WorkContext, WorkerOptions } from './work';
+export type { HandleWork, WorkContext, WorkerOptions } from './work';
 export { runWorker } from './worker';

@@ -19,7 +19,7 @@ export interface WorkContext {
   readonly signal: AbortSignal;
 }
 
-export type WorkHandler<T> = (message: T, context: WorkContext) => Promise<Outcome>;
+export type HandleWork<T> = (message: T, context: WorkContext) => Promise<Outcome>;
 
 export interface WorkerOptions<I, T> {
   subject: string;

@@ -5,13 +5,13 @@ import { Attempts } from './attempts';
 import { Handling } from './handling';
 import type { Mesh } from './mesh';
 import { consumerName, workPolicies } from './provision';
-import type { WorkerOptions, WorkHandler } from './work';
+import type { WorkerOptions, HandleWork } from './work';
 
 /**
  * Takes messages of one work subject until the signal, then waits for those in hand. A message leaves the queue only when its handler
  * says done or when it was written to stream DEAD; an error that is thrown counts as retryLater.
  */
-export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, handler: WorkHandler<T>): Promise<void> {
+export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, handler: HandleWork<T>): Promise<void> {
   const { subject, concurrency = 1, signal, logger } = options;
   const policy = workPolicies[subject];
   if (!policy) throw new Error(`no work policy for ${subject}: add it in libs/mesh/src/provision.ts`);

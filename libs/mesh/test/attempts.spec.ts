@@ -7,7 +7,7 @@ import {
   retryLater,
   runWorker,
   type WorkContext,
-  type WorkHandler,
+  type HandleWork,
 } from '@atelier/mesh';
 import { dieOver, startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 import { ErrorCode, NatsError, type JsMsg } from 'nats';
@@ -40,7 +40,7 @@ const stopped = ({ stop, over }: (typeof workers)[number]): Promise<void> => {
   return over;
 };
 
-function worker(handler: WorkHandler<IngestWork>): (typeof workers)[number] {
+function worker(handler: HandleWork<IngestWork>): (typeof workers)[number] {
   const stop = new AbortController();
   const started = { stop, over: runWorker(test.mesh, { subject, type: IngestWork, signal: stop.signal }, handler) };
   workers.push(started);
@@ -49,7 +49,7 @@ function worker(handler: WorkHandler<IngestWork>): (typeof workers)[number] {
 
 /** What it is handed the work as, while nothing comes of it. */
 async function takenAs(
-  handler: (context: WorkContext) => ReturnType<WorkHandler<IngestWork>>,
+  handler: (context: WorkContext) => ReturnType<HandleWork<IngestWork>>,
 ): Promise<[number, (typeof workers)[number]]> {
   let attempt = 0;
   const started = worker(async (_message, context) => {
@@ -71,7 +71,7 @@ describe('attempts at work', () => {
     expect(await notes()).toBe(0);
   });
 
-  it.each<[string, () => ReturnType<WorkHandler<IngestWork>>]>([
+  it.each<[string, () => ReturnType<HandleWork<IngestWork>>]>([
     ['putting it down', async () => retryLater(0, 'the service stops')],
     ['an error', () => Promise.reject(new Error('what it worked with is gone'))],
   ])('of services that were stopped do not count, though their answer was %s', async (_what, answer) => {

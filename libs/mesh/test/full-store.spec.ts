@@ -17,13 +17,13 @@ import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 
 /** What the handler does with its message. */
 let act: (signal: AbortSignal) => Promise<Outcome>;
-const deliveries: number[] = [];
+const attempts: number[] = [];
 
 @Controller()
 class LatentsPlayer {
   @WorkHandler(subjects.work.latents, LatentsWork)
-  async handle(_work: LatentsWork, context: { deliveries: number; signal: AbortSignal }): Promise<Outcome> {
-    deliveries.push(context.deliveries);
+  async handle(_work: LatentsWork, context: { attempt: number; signal: AbortSignal }): Promise<Outcome> {
+    attempts.push(context.attempt);
     return act(context.signal);
   }
 }
@@ -36,7 +36,7 @@ describe('a worker', () => {
   let service: RunningService;
   beforeEach(async () => {
     test_ = await startTestMesh();
-    deliveries.length = 0;
+    attempts.length = 0;
     service = await startService(PlayerModule, 'latents', { ATELIER_NATS_URL: test_.url, ATELIER_LOG_LEVEL: 'silent' });
   });
   afterEach(async () => {
@@ -45,10 +45,10 @@ describe('a worker', () => {
   });
   const ask = () => publishWork(test_.mesh, subjects.work.latents, LatentsWork, { key: 'k' }, { msgId: 'k' });
 
-  test("whose store is full tries again when there is room, as often as it takes, and uses up none of the work's tries", async () => {
-    const times = workPolicies[subjects.work.latents]!.maxDeliver + 1;
+  test("whose store is full tries again when there is room, as often as it takes, and uses up none of the work's attempts", async () => {
+    const times = workPolicies[subjects.work.latents]!.maxAttempts + 1;
     act = async () => {
-      if (deliveries.length <= times) throw new StoreFull('the store is full');
+      if (attempts.length <= times) throw new StoreFull('the store is full');
       return done;
     };
     await ask();
@@ -57,7 +57,7 @@ describe('a worker', () => {
       async () => (await test_.mesh.jsm.streams.info(streams.WORK)).state.messages === 0,
       40_000,
     );
-    expect(deliveries).toEqual(Array.from({ length: times + 1 }, () => 1));
+    expect(attempts).toEqual(Array.from({ length: times + 1 }, () => 1));
     expect((await test_.mesh.jsm.streams.info(streams.DEAD)).state.messages).toBe(0);
   });
 
@@ -72,7 +72,7 @@ describe('a worker', () => {
       return original(signal);
     };
     await ask();
-    await waitFor('the work to be taken', () => deliveries.length > 0);
+    await waitFor('the work to be taken', () => attempts.length > 0);
     try {
       const asked = Date.now();
       await service.stop();

@@ -120,7 +120,7 @@ describe('clients that leave the gateway', () => {
     await waitFor('the drawing to be queued', async () => (await generations.list()).length === 1);
     leave.abort();
     await asked;
-    await waitFor('it to be called off', async () => (await generations.list())[0].cancelRequested);
+    await waitFor('it to be called off', async () => (await generations.list())[0]!.cancelRequested);
   });
 
   test('who leaves in the middle of an adapter leaves nothing', async () => {

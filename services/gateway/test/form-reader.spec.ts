@@ -18,7 +18,7 @@ async function read(pieces: Iterable<Buffer>, type = 'multipart/form-data; bound
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const head = (disposition: string): string => `--b\r\nContent-Disposition: form-data; ${disposition}\r\n\r\n`;
 const partOf = async (disposition: string): Promise<Read> =>
-  (await read([Buffer.from(`${head(disposition)}x\r\n--b--`)]))[0];
+  (await read([Buffer.from(`${head(disposition)}x\r\n--b--`)]))[0]!;
 
 // Contents that look like the beginning of a boundary, and one that is longer than any.
 const CONTENTS = ['', '\r', '\r\n', '\r\n-', '\r\n--', '\r\n--\r\n--', '\r\r\n', '--b', '\n--b', '-'.repeat(100)];
@@ -124,6 +124,6 @@ test('a part that nobody reads, or only begins to read, is passed over', async (
   await reader.next();
   const second = await reader.next();
   await second!.data.return(undefined);
-  for (let count = 2; count < PARTS.length; count++) expect((await reader.next())!.fileName).toBe(PARTS[count][1]);
+  for (let count = 2; count < PARTS.length; count++) expect((await reader.next())!.fileName).toBe(PARTS[count]![1]);
   expect(await reader.next()).toBeUndefined();
 });

@@ -18,7 +18,7 @@ export class Random {
   }
 
   pick<T>(choices: readonly T[]): T {
-    return choices[this.below(choices.length)];
+    return choices[this.below(choices.length)]!;
   }
 
   chance(share: number): boolean {

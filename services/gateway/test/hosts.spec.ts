@@ -169,7 +169,7 @@ describe('names that a gateway goes by', () => {
           headers: { ...json, authorization: `Bearer ${TOKEN}` },
           body: '{"prompt":"a heron","size":"64x64"}',
         });
-        return new URL(imageAnswer.parse(JSON.parse(text)).data[0].url!).origin;
+        return new URL(imageAnswer.parse(JSON.parse(text)).data[0]!.url!).origin;
       };
       expect(await drawn('gateway.atelier:8080')).toBe('http://gateway.atelier:8080');
       expect(await drawn('atelier.example.com')).toBe('https://atelier.example.com');

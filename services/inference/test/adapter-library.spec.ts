@@ -16,8 +16,8 @@ describe('the library of adapters', () => {
   beforeAll(async () => {
     cacheDir = mkdtempSync(join(tmpdir(), 'adapter-library-'));
     test = await startTestMesh();
-    engine = await Engine.open({ device: 'cpu', threads: 1, cacheDir });
-    transformer = await engine.loadTransformer(join(tinyCheckpoint(), 'transformer'), { quant: 'none' });
+    engine = await Engine.open({ device: 'cpu', threads: 1 });
+    transformer = await engine.loadTransformer(join(tinyCheckpoint(), 'transformer'), { quant: 'none', cacheDir });
   });
   afterAll(async () => {
     await engine?.close();

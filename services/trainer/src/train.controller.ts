@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { subjects, TrainWork } from '@atelier/contracts';
-import { deadLetter, done, isPermanent, isStoreFull, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { deadLetter, done, isPermanent, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
 import { TrainerService } from './trainer.service';
 
 @Controller()

@@ -56,7 +56,7 @@ describe('a run', () => {
         preemptions: stops,
       });
     }
-    expect(await savedStep('stopped')).toBeLessThan(OPTIONS.totalSteps);
+    expect(await savedStep('stopped')).toBeLessThan(OPTIONS.totalSteps!);
     await harness.startService();
     expect(await harness.over('stopped')).toMatchObject({
       state: RunState.RUN_STATE_FINISHED,
