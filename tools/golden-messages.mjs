@@ -45,7 +45,7 @@ for (const type of schema.lookup('atelier.v1').nestedArray) {
   const before = entries.length;
   const missing = () => type.fieldsArray.filter((field) => !entries.some(({ value }) => field.name in value));
   if (!before && type.fieldsArray.length === 0) entries.push({ value: {}, bytes: '' });
-  for (let field; (field = missing()[0]); ) {
+  for (let field; (field = missing()[0]);) {
     const value = valueOf(type, 0, field.partOf ? field : null);
     entries.push({ value, bytes: Buffer.from(type.encode(type.fromObject(value)).finish()).toString('hex') });
   }

@@ -18,7 +18,11 @@ export interface Needs {
 }
 
 /** Runs something with a client of a mesh that is there, and leaves nothing behind. */
-export async function withClient<Result>(context: Context, { up, services = [] }: Needs, use: (client: AtelierClient) => Promise<Result>): Promise<Result> {
+export async function withClient<Result>(
+  context: Context,
+  { up, services = [] }: Needs,
+  use: (client: AtelierClient) => Promise<Result>,
+): Promise<Result> {
   const { settings, out, interrupt } = context;
   const local = up && !(await isRunning(settings)) ? await startFor(context) : undefined;
   if (local) interrupt.beforeKill(() => local.kill());
@@ -54,15 +58,32 @@ async function connect(url: string): Promise<AtelierClient> {
   try {
     return await AtelierClient.connect(url, 'atelier');
   } catch (error) {
-    throw new AtelierError('UNAVAILABLE', `Atelier is not running at ${url}: start it with "atelier up" in another terminal, add --up to "finetune" or "generate", or name another mesh with --nats or ATELIER_NATS_URL`, {}, { cause: error });
+    throw new AtelierError(
+      'UNAVAILABLE',
+      `Atelier is not running at ${url}: start it with "atelier up" in another terminal, add --up to "finetune" or "generate", or name another mesh with --nats or ATELIER_NATS_URL`,
+      {},
+      { cause: error },
+    );
   }
 }
 
-async function checkServices(client: AtelierClient, needed: readonly string[], note: (text: string) => void): Promise<void> {
+async function checkServices(
+  client: AtelierClient,
+  needed: readonly string[],
+  note: (text: string) => void,
+): Promise<void> {
   const states = await client.status();
   if (!states.some(({ running }) => running)) {
-    throw new AtelierError('UNAVAILABLE', 'nats-server answers, but no service of Atelier does: start them with "atelier up"');
+    throw new AtelierError(
+      'UNAVAILABLE',
+      'nats-server answers, but no service of Atelier does: start them with "atelier up"',
+    );
   }
-  const absent = states.filter(({ service, running }) => needed.includes(service) && !running).map(({ service }) => service);
-  if (absent.length > 0) note(`not running: ${absent.join(', ')}; the work waits in the queue until ${absent.length > 1 ? 'they start' : 'it starts'}`);
+  const absent = states
+    .filter(({ service, running }) => needed.includes(service) && !running)
+    .map(({ service }) => service);
+  if (absent.length > 0)
+    note(
+      `not running: ${absent.join(', ')}; the work waits in the queue until ${absent.length > 1 ? 'they start' : 'it starts'}`,
+    );
 }

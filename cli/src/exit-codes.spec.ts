@@ -7,7 +7,15 @@ describe('exit codes', () => {
   });
 
   test.each([
-    ['INVALID_ARGUMENT', 2], ['NOT_FOUND', 2], ['ALREADY_EXISTS', 2], ['UNAVAILABLE', 3], ['DEADLINE_EXCEEDED', 3], ['CANCELLED', 4],
-    ['RESOURCE_EXHAUSTED', 5], ['PERMISSION_DENIED', 6], ['INTERNAL', 1], ['FAILED_PRECONDITION', 1],
+    ['INVALID_ARGUMENT', 2],
+    ['NOT_FOUND', 2],
+    ['ALREADY_EXISTS', 2],
+    ['UNAVAILABLE', 3],
+    ['DEADLINE_EXCEEDED', 3],
+    ['CANCELLED', 4],
+    ['RESOURCE_EXHAUSTED', 5],
+    ['PERMISSION_DENIED', 6],
+    ['INTERNAL', 1],
+    ['FAILED_PRECONDITION', 1],
   ] as const)('%s ends with %i', (code, exit) => expect(exitCode(code)).toBe(exit));
 });

@@ -29,6 +29,10 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 /** Commander has said what is wrong; scripts get it in their form too. */
 function usage({ message }: CommanderError, argv: readonly string[]): number {
-  new Output(argv.includes('--json')).object({ type: 'error', code: 'INVALID_ARGUMENT', message: message.replace(/^error: /, '') });
+  new Output(argv.includes('--json')).object({
+    type: 'error',
+    code: 'INVALID_ARGUMENT',
+    message: message.replace(/^error: /, ''),
+  });
   return EXIT.usage;
 }

@@ -24,8 +24,16 @@ export class Output {
   /** Rows under headings, as wide as their widest cell; nothing at all reads as `empty`. */
   table(headings: readonly string[], rows: readonly (readonly string[])[], empty: string): void {
     if (rows.length === 0) return this.line(empty);
-    const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => row[column]!.length)));
-    for (const row of [headings, ...rows]) this.line(row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd());
+    const widths = headings.map((heading, column) =>
+      Math.max(heading.length, ...rows.map((row) => row[column]!.length)),
+    );
+    for (const row of [headings, ...rows])
+      this.line(
+        row
+          .map((cell, column) => cell.padEnd(widths[column]!))
+          .join('  ')
+          .trimEnd(),
+      );
   }
 
   /** Says an error in one line and gives its exit code. */
@@ -42,10 +50,22 @@ function asAtelierError(error: unknown): AtelierError {
   if (error instanceof AtelierError) return error;
   const { code, path, message, syscall } = error as NodeJS.ErrnoException;
   if (ERROR_CODES.includes(code as ErrorCode)) return new AtelierError(code as ErrorCode, message);
-  if (code === 'ENOSPC') return new AtelierError('RESOURCE_EXHAUSTED', `the disk is full${path ? ` at ${path}` : ''}: make room, then try again`);
+  if (code === 'ENOSPC')
+    return new AtelierError(
+      'RESOURCE_EXHAUSTED',
+      `the disk is full${path ? ` at ${path}` : ''}: make room, then try again`,
+    );
   if (isOutOfHandles(error)) return new AtelierError('RESOURCE_EXHAUSTED', NO_HANDLES);
-  if (code === 'EROFS') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: its file system is read-only. Choose a place that can be written`);
-  if (code === 'EACCES' || code === 'EPERM') return new AtelierError('INVALID_ARGUMENT', `${path ?? syscall}: permission denied. Choose a place this user may use`);
+  if (code === 'EROFS')
+    return new AtelierError(
+      'INVALID_ARGUMENT',
+      `${path ?? syscall}: its file system is read-only. Choose a place that can be written`,
+    );
+  if (code === 'EACCES' || code === 'EPERM')
+    return new AtelierError(
+      'INVALID_ARGUMENT',
+      `${path ?? syscall}: permission denied. Choose a place this user may use`,
+    );
   if (code === 'ENOENT' && path) return new AtelierError('INVALID_ARGUMENT', `${path} does not exist`);
   return new AtelierError('INTERNAL', message ?? String(error));
 }

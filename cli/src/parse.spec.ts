@@ -6,9 +6,12 @@ describe('parse', () => {
     expect(size('64')).toEqual({ width: 64, height: 64 });
   });
 
-  test.each(['', 'x', '512x', '500x512', '0x16', '4112x16', '-16x16', '512x768x1', '5e2x16'])('size - refuses %p', (text) => {
-    expect(() => size(text)).toThrow('such as 512x768');
-  });
+  test.each(['', 'x', '512x', '500x512', '0x16', '4112x16', '-16x16', '512x768x1', '5e2x16'])(
+    'size - refuses %p',
+    (text) => {
+      expect(() => size(text)).toThrow('such as 512x768');
+    },
+  );
 
   test('memory - powers of 1024, with or without a unit', () => {
     expect(memory('8GB')).toBe(8 * 1024 ** 3);
@@ -23,17 +26,30 @@ describe('parse', () => {
 
   test('adapterUses - a name, or a name with its weight, one after the other', () => {
     const uses = adapterUses('ink:-0.5', adapterUses('herons'));
-    expect(uses).toEqual([{ name: 'herons', weight: 1 }, { name: 'ink', weight: -0.5 }]);
+    expect(uses).toEqual([
+      { name: 'herons', weight: 1 },
+      { name: 'ink', weight: -0.5 },
+    ]);
   });
 
   test.each(['', ':0.5', 'a:b', 'a:0.5:1', 'a:'])('adapterUses - refuses %p', (text) => {
     expect(() => adapterUses(text)).toThrow();
   });
 
-  test.each([['7', 7], ['-1', -1]])('integer - reads %p', (text, value) => expect(integer(text)).toBe(value));
-  test.each(['', '1.5', '1e3', 'ten', '0x10'])('integer - refuses %p', (text) => expect(() => integer(text)).toThrow('whole number'));
-  test.each([['1e-4', 1e-4], ['-0.5', -0.5]])('decimal - reads %p', (text, value) => expect(decimal(text)).toBe(value));
-  test.each(['', ' ', 'NaN', 'Infinity', '1,5'])('decimal - refuses %p', (text) => expect(() => decimal(text)).toThrow('a number'));
+  test.each([
+    ['7', 7],
+    ['-1', -1],
+  ])('integer - reads %p', (text, value) => expect(integer(text)).toBe(value));
+  test.each(['', '1.5', '1e3', 'ten', '0x10'])('integer - refuses %p', (text) =>
+    expect(() => integer(text)).toThrow('whole number'),
+  );
+  test.each([
+    ['1e-4', 1e-4],
+    ['-0.5', -0.5],
+  ])('decimal - reads %p', (text, value) => expect(decimal(text)).toBe(value));
+  test.each(['', ' ', 'NaN', 'Infinity', '1,5'])('decimal - refuses %p', (text) =>
+    expect(() => decimal(text)).toThrow('a number'),
+  );
   test.each(['65536', '-1', 'http'])('port - refuses %p', (text) => expect(() => port(text)).toThrow('0 to 65535'));
   test('list - parts without blanks or empty ones', () => expect(list(' to_k, to_q ,,')).toEqual(['to_k', 'to_q']));
 });

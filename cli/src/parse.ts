@@ -7,7 +7,8 @@ export function integer(text: string): number {
 }
 
 export function decimal(text: string): number {
-  if (text.trim() === '' || !Number.isFinite(Number(text))) throw new InvalidArgumentError('Use a number, such as 0.5 or 1e-4.');
+  if (text.trim() === '' || !Number.isFinite(Number(text)))
+    throw new InvalidArgumentError('Use a number, such as 0.5 or 1e-4.');
   return Number(text);
 }
 
@@ -18,7 +19,10 @@ export function port(text: string): number {
 }
 
 export function list(text: string): string[] {
-  return text.split(',').map((part) => part.trim()).filter(Boolean);
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
 }
 
 /** For options that may be given several times. */

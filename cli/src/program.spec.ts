@@ -5,7 +5,10 @@ import { SETTINGS } from './settings';
 
 /** Every command with the words that lead to it. */
 function all(command: Command, words: string[] = []): [string, Command][] {
-  return [[words.join(' ') || 'atelier', command], ...command.commands.flatMap((child) => all(child, [...words, child.name()]))];
+  return [
+    [words.join(' ') || 'atelier', command],
+    ...command.commands.flatMap((child) => all(child, [...words, child.name()])),
+  ];
 }
 
 /** What --help writes, the texts after the options included. */
@@ -21,14 +24,38 @@ describe('program', () => {
 
   test('the commands are there', () => {
     expect(commands.map(([words]) => words)).toEqual([
-      'atelier', 'up', 'finetune', 'generate', 'runs', 'runs list', 'runs show', 'runs follow', 'runs cancel', 'datasets', 'datasets list', 'datasets show', 'datasets add', 'datasets cancel',
-      'adapters', 'adapters list', 'adapters download', 'adapters import', 'adapters kohya', 'plan', 'model', 'model pull', 'model inspect', 'doctor',
+      'atelier',
+      'up',
+      'finetune',
+      'generate',
+      'runs',
+      'runs list',
+      'runs show',
+      'runs follow',
+      'runs cancel',
+      'datasets',
+      'datasets list',
+      'datasets show',
+      'datasets add',
+      'datasets cancel',
+      'adapters',
+      'adapters list',
+      'adapters download',
+      'adapters import',
+      'adapters kohya',
+      'plan',
+      'model',
+      'model pull',
+      'model inspect',
+      'doctor',
     ]);
   });
 
   test.each(commands)('%s - its help has an example of it, and describes every option', (words, command) => {
     const text = help(command);
-    expect(text).toMatch(new RegExp(`Examples:\\n(.*\\n)*?.*atelier ${words === 'atelier' ? '' : words.replace(' list', '')}`));
+    expect(text).toMatch(
+      new RegExp(`Examples:\\n(.*\\n)*?.*atelier ${words === 'atelier' ? '' : words.replace(' list', '')}`),
+    );
     expect(command.description()).not.toBe('');
     for (const option of command.options) expect([option.flags, option.description]).not.toEqual([option.flags, '']);
   });
@@ -40,19 +67,28 @@ describe('program', () => {
   });
 
   test('examples in the help are accepted as they stand', async () => {
-    const examples = commands.flatMap(([, command]) => help(command).split('\n').filter((line) => /^ {2}(\w+=\S+ )?atelier /.test(line)));
+    const examples = commands.flatMap(([, command]) =>
+      help(command)
+        .split('\n')
+        .filter((line) => /^ {2}(\w+=\S+ )?atelier /.test(line)),
+    );
     expect(examples.length).toBeGreaterThan(20);
     for (const example of examples) {
-      const words = (example.replace(/^.*?atelier /, '').match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replace(/^"|"$/g, ''));
+      const words = (example.replace(/^.*?atelier /, '').match(/"[^"]*"|\S+/g) ?? []).map((word) =>
+        word.replace(/^"|"$/g, ''),
+      );
       const program = createProgram();
       let reached = '';
-      for (const [path, command] of all(program)) if (command.commands.length === 0) command.action(() => void (reached = path));
+      for (const [path, command] of all(program))
+        if (command.commands.length === 0) command.action(() => void (reached = path));
       await program.parseAsync(words, { from: 'user' });
       expect([example, reached]).not.toEqual([example, '']);
     }
   });
 
   test('a complaint of the parser is one line with the way to the help', () => {
-    expect(usageError("error: unknown option '--stepps'\n(Did you mean --steps?)\n")).toBe("atelier: unknown option '--stepps' (Did you mean --steps?) See --help");
+    expect(usageError("error: unknown option '--stepps'\n(Did you mean --steps?)\n")).toBe(
+      "atelier: unknown option '--stepps' (Did you mean --steps?) See --help",
+    );
   });
 });

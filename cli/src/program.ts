@@ -23,19 +23,36 @@ export function createProgram(): Command {
     .exitOverride()
     .configureHelp({ showGlobalOptions: true, helpWidth: process.stdout.columns || 120 })
     .configureOutput({ outputError: (text, write) => write(`${usageError(text)}\n`) })
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier up
   atelier finetune examples/art-nouveau --size 512x768 --steps 700
   atelier generate "a lighthouse, art nouveau style" --adapter art-nouveau -o lighthouse.png
 ${EXIT_HELP}
-${SETTINGS_HELP}`);
-  for (const add of [upCommand, finetuneCommand, generateCommand, runsCommand, datasetsCommand, adaptersCommand, planCommand, modelCommand, doctorCommand]) add(program);
+${SETTINGS_HELP}`,
+    );
+  for (const add of [
+    upCommand,
+    finetuneCommand,
+    generateCommand,
+    runsCommand,
+    datasetsCommand,
+    adaptersCommand,
+    planCommand,
+    modelCommand,
+    doctorCommand,
+  ])
+    add(program);
   return program;
 }
 
 /** Commander's complaint as one line, as all other errors are. */
 export function usageError(text: string): string {
-  const line = text.trim().replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  const line = text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ');
   return `atelier: ${line}${/[.)]$/.test(line) ? '' : '.'} See --help`;
 }

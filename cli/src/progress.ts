@@ -74,14 +74,24 @@ export class Progress {
 
   private payload(): { position: string; details: string; remaining: string } {
     const { total, format = String } = this.options;
-    const remaining = this.over ? `in ${duration((Date.now() - this.born) / 1000)}` : Number.isFinite(this.eta) ? `${duration(this.eta)} left` : '';
-    return { position: `${format(this.value)}/${format(total)}`, details: this.details && `  ${this.details}`, remaining };
+    const remaining = this.over
+      ? `in ${duration((Date.now() - this.born) / 1000)}`
+      : Number.isFinite(this.eta)
+        ? `${duration(this.eta)} left`
+        : '';
+    return {
+      position: `${format(this.value)}/${format(total)}`,
+      details: this.details && `  ${this.details}`,
+      remaining,
+    };
   }
 
   /** From the pace so far, for what does not tell its own. */
   private guess(): number {
     const { value, at } = this.first!;
     const seconds = (Date.now() - at) / 1000;
-    return this.value > value && seconds > 1 ? (seconds / (this.value - value)) * (this.options.total - this.value) : NaN;
+    return this.value > value && seconds > 1
+      ? (seconds / (this.value - value)) * (this.options.total - this.value)
+      : NaN;
   }
 }

@@ -11,18 +11,29 @@ describe('settings', () => {
 
   test('without any: ~/.atelier, its FLUX.1-dev, this machine, no mesh named', () => {
     const settings = readSettings({}, {});
-    expect(settings).toMatchObject({ data: join(homedir(), '.atelier'), model: join(homedir(), '.atelier', 'models', 'FLUX.1-dev'), modelGiven: false, httpHost: '127.0.0.1', httpPort: 7870 });
+    expect(settings).toMatchObject({
+      data: join(homedir(), '.atelier'),
+      model: join(homedir(), '.atelier', 'models', 'FLUX.1-dev'),
+      modelGiven: false,
+      httpHost: '127.0.0.1',
+      httpPort: 7870,
+    });
     expect(settings.natsUrl).toBeUndefined();
   });
 
   test('a flag counts more than the environment', () => {
-    const settings = readSettings({ nats: 'nats://a:1', model: '/m' }, { ATELIER_NATS_URL: 'nats://b:2', ATELIER_MODEL: '/n' });
+    const settings = readSettings(
+      { nats: 'nats://a:1', model: '/m' },
+      { ATELIER_NATS_URL: 'nats://b:2', ATELIER_MODEL: '/n' },
+    );
     expect(settings).toMatchObject({ natsUrl: 'nats://a:1', model: '/m', modelGiven: true });
   });
 
   test('every bad setting is reported at once, by its name', () => {
     const bad = { ATELIER_NATS_URL: 'http://x y', ATELIER_HTTP_PORT: '99999', ATELIER_TEXT_TOKENS: 'many' };
-    expect(() => readSettings({}, bad)).toThrow(/ATELIER_NATS_URL is "http:\/\/x y".*ATELIER_HTTP_PORT is "99999".*ATELIER_TEXT_TOKENS is "many"/s);
+    expect(() => readSettings({}, bad)).toThrow(
+      /ATELIER_NATS_URL is "http:\/\/x y".*ATELIER_HTTP_PORT is "99999".*ATELIER_TEXT_TOKENS is "many"/s,
+    );
   });
 
   test('the gateway goes by several names; one that is no address is refused', () => {
@@ -33,7 +44,12 @@ describe('settings', () => {
     expect(() => readSettings({}, bad)).toThrow(/ATELIER_PUBLIC_URL is "https:\/\/a.example,b": use https:\/\/atelier/);
   });
 
-  test.each(['nats://127.0.0.1:4222', 'nats://a:4222,nats://b:4222', 'localhost', 'tls://user:secret@nats.example:4222'])('a mesh may be at %s', (url) => {
+  test.each([
+    'nats://127.0.0.1:4222',
+    'nats://a:4222,nats://b:4222',
+    'localhost',
+    'tls://user:secret@nats.example:4222',
+  ])('a mesh may be at %s', (url) => {
     expect(readSettings({ nats: url }, {}).natsUrl).toBe(url);
   });
 });

@@ -4,16 +4,51 @@ import { AtelierError } from '@atelier/contracts';
 
 /** Every setting of the command, by its name in the environment. Services started by "atelier up" get the whole environment as well. */
 export const SETTINGS = [
-  { name: 'ATELIER_NATS_URL', flag: '--nats', value: 'what "atelier up" started on the data folder, else nats://127.0.0.1:4222', about: 'where the mesh is; with it, "up" starts no nats-server' },
-  { name: 'ATELIER_NATS_PORT', flag: '', value: '4222, another one when that is taken', about: 'with "up": the port of the nats-server it starts; 0: any free one' },
-  { name: 'ATELIER_DATA', flag: '--data', value: '~/.atelier', about: 'streams, logs, caches and downloaded checkpoints' },
-  { name: 'ATELIER_MODEL', flag: '--model', value: '<data>/models/FLUX.1-dev', about: 'checkpoint folder in the diffusers layout' },
+  {
+    name: 'ATELIER_NATS_URL',
+    flag: '--nats',
+    value: 'what "atelier up" started on the data folder, else nats://127.0.0.1:4222',
+    about: 'where the mesh is; with it, "up" starts no nats-server',
+  },
+  {
+    name: 'ATELIER_NATS_PORT',
+    flag: '',
+    value: '4222, another one when that is taken',
+    about: 'with "up": the port of the nats-server it starts; 0: any free one',
+  },
+  {
+    name: 'ATELIER_DATA',
+    flag: '--data',
+    value: '~/.atelier',
+    about: 'streams, logs, caches and downloaded checkpoints',
+  },
+  {
+    name: 'ATELIER_MODEL',
+    flag: '--model',
+    value: '<data>/models/FLUX.1-dev',
+    about: 'checkpoint folder in the diffusers layout',
+  },
   { name: 'ATELIER_HTTP_HOST', flag: '', value: '127.0.0.1', about: 'address of the gateway and its studio page' },
   { name: 'ATELIER_HTTP_PORT', flag: 'up --port', value: '7870', about: 'its port; 0: any free one' },
   { name: 'ATELIER_PUBLIC_URL', flag: '', value: 'none', about: 'its addresses by other names, separated by commas' },
-  { name: 'ATELIER_HEALTH_PORT', flag: '', value: 'none', about: 'with "up": the first of six ports of /healthz and /metrics' },
-  { name: 'ATELIER_TEXT_TOKENS', flag: 'plan --text-tokens', value: "the checkpoint's own length", about: 'T5 tokens of a caption' },
-  { name: 'HF_TOKEN', flag: 'model pull --token', value: 'none', about: 'Hugging Face access token, for gated checkpoints' },
+  {
+    name: 'ATELIER_HEALTH_PORT',
+    flag: '',
+    value: 'none',
+    about: 'with "up": the first of six ports of /healthz and /metrics',
+  },
+  {
+    name: 'ATELIER_TEXT_TOKENS',
+    flag: 'plan --text-tokens',
+    value: "the checkpoint's own length",
+    about: 'T5 tokens of a caption',
+  },
+  {
+    name: 'HF_TOKEN',
+    flag: 'model pull --token',
+    value: 'none',
+    about: 'Hugging Face access token, for gated checkpoints',
+  },
 ] as const;
 
 export const SETTINGS_HELP = `
@@ -64,7 +99,8 @@ export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = p
     const text = env[name];
     if (!text) return undefined;
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (!(value >= least && value <= most)) details[name] = `is ${JSON.stringify(text)}: use a whole number from ${least} to ${most}`;
+    if (!(value >= least && value <= most))
+      details[name] = `is ${JSON.stringify(text)}: use a whole number from ${least} to ${most}`;
     return value;
   };
   const data = resolve(flags.data || dataFolder());
@@ -83,7 +119,8 @@ export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = p
     hubToken: env.HF_TOKEN || undefined,
   };
   const problems = Object.entries(details).map(([name, problem]) => `${name} ${problem}`);
-  if (problems.length > 0) throw new AtelierError('INVALID_ARGUMENT', `these settings are not right: ${problems.join('. ')}`, details);
+  if (problems.length > 0)
+    throw new AtelierError('INVALID_ARGUMENT', `these settings are not right: ${problems.join('. ')}`, details);
   return settings;
 }
 

@@ -20,8 +20,13 @@ const BIN = join(repositoryRoot, 'cli', 'bin', 'atelier.js');
 
 /** The command as a person starts it, with none of this machine's own settings; a port of its own, since specs run side by side. */
 export function startCli(args: readonly string[], env: Record<string, string> = {}): RunningCli {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ATELIER_') && name !== 'HF_TOKEN'));
-  const child = spawn(process.execPath, [BIN, ...args], { env: { ...clean, ATELIER_NATS_PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const clean = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('ATELIER_') && name !== 'HF_TOKEN'),
+  );
+  const child = spawn(process.execPath, [BIN, ...args], {
+    env: { ...clean, ATELIER_NATS_PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
@@ -42,8 +47,10 @@ export async function inProcess(args: readonly string[], env: Record<string, str
     jest.spyOn(process[name], 'write').mockImplementation((text) => {
       written[name] += String(text);
       return true;
-    }));
-  for (const name of Object.keys(process.env)) if (name.startsWith('ATELIER_') || name === 'HF_TOKEN') delete process.env[name];
+    }),
+  );
+  for (const name of Object.keys(process.env))
+    if (name.startsWith('ATELIER_') || name === 'HF_TOKEN') delete process.env[name];
   Object.assign(process.env, env);
   try {
     process.exitCode = undefined;

@@ -20,15 +20,25 @@ describe('atelier up', () => {
   let folder: string;
   const started: RunningCli[] = [];
   const start = (env: Record<string, string> = {}): RunningCli => {
-    const run = startCli(['up', '--json', '--port', '0', '--data', folder, '--model', tinyCheckpoint()], { ATELIER_TEXT_TOKENS: '32', ...env });
+    const run = startCli(['up', '--json', '--port', '0', '--data', folder, '--model', tinyCheckpoint()], {
+      ATELIER_TEXT_TOKENS: '32',
+      ...env,
+    });
     started.push(run);
     return run;
   };
   const ready = async (run: RunningCli): Promise<Up> => {
-    const line = await waitFor('Atelier to be up', () => {
-      if (run.child.exitCode !== null) throw new Error(`up ended with ${run.child.exitCode}: ${run.stderr()}`);
-      return run.stdout().split('\n').find((text) => text.includes('"type":"up"'));
-    }, STARTING_MS);
+    const line = await waitFor(
+      'Atelier to be up',
+      () => {
+        if (run.child.exitCode !== null) throw new Error(`up ended with ${run.child.exitCode}: ${run.stderr()}`);
+        return run
+          .stdout()
+          .split('\n')
+          .find((text) => text.includes('"type":"up"'));
+      },
+      STARTING_MS,
+    );
     return JSON.parse(line) as Up;
   };
   const end = async (run: RunningCli, signal: NodeJS.Signals): Promise<number | null> => {
@@ -37,24 +47,37 @@ describe('atelier up', () => {
   };
   beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'atelier-up-'))));
   afterEach(async () => {
-    for (const run of started.splice(0)) if (run.child.exitCode === null && run.child.signalCode === null) await end(run, 'SIGTERM');
+    for (const run of started.splice(0))
+      if (run.child.exitCode === null && run.child.signalCode === null) await end(run, 'SIGTERM');
     rmSync(folder, { recursive: true, force: true });
   });
 
   test('starts nats-server and every service, is found by other commands, refuses a second, and ends all of it on SIGTERM', async () => {
     const run = start();
     const up = await ready(run);
-    expect(Object.keys(up.services).sort()).toEqual(['gateway', 'inference', 'ingest', 'latents', 'prompts', 'trainer']);
+    expect(Object.keys(up.services).sort()).toEqual([
+      'gateway',
+      'inference',
+      'ingest',
+      'latents',
+      'prompts',
+      'trainer',
+    ]);
     expect((await fetch(`${up.gateway}/healthz`)).status).toBe(200);
     const client = await AtelierClient.connect(up.nats);
     expect((await client.status()).filter((state) => !state.ready)).toEqual([]);
     await client.close();
 
-    expect(await cli(['runs', '--data', folder])).toMatchObject({ code: 0, stdout: expect.stringContaining('There are no runs yet') });
+    expect(await cli(['runs', '--data', folder])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('There are no runs yet'),
+    });
 
     const second = await cli(['up', '--port', '0', '--data', folder, '--model', tinyCheckpoint()]);
     expect(second.code).toBe(2);
-    expect(second.stderr).toBe(`atelier: Atelier is already running on ${folder} (process ${up.pid}, ${up.gateway}): end it first (Ctrl-C where it runs, or kill ${up.pid}), or give another folder with --data\n`);
+    expect(second.stderr).toBe(
+      `atelier: Atelier is already running on ${folder} (process ${up.pid}, ${up.gateway}): end it first (Ctrl-C where it runs, or kill ${up.pid}), or give another folder with --data\n`,
+    );
 
     expect(await end(run, 'SIGTERM')).toBe(0);
     expect(run.stderr()).toContain('everything is stopped');
@@ -68,16 +91,30 @@ describe('atelier up', () => {
     const run = start();
     const up = await ready(run);
     process.kill(up.services.ingest!, 'SIGKILL');
-    await waitFor('its end to be told', () => run.stderr().includes('ingest ended with SIGKILL; it is started again in 0.5 s'));
+    await waitFor('its end to be told', () =>
+      run.stderr().includes('ingest ended with SIGKILL; it is started again in 0.5 s'),
+    );
     const client = await AtelierClient.connect(up.nats);
-    await waitFor('ingest to answer again', async () => (await client.status()).find(({ service }) => service === 'ingest')?.ready, STARTING_MS);
+    await waitFor(
+      'ingest to answer again',
+      async () => (await client.status()).find(({ service }) => service === 'ingest')?.ready,
+      STARTING_MS,
+    );
     await client.close();
 
     const ports = readdirSync(join(folder, 'nats')).find((name) => name.endsWith('.ports'))!;
     process.kill(Number(/\d+/.exec(ports)![0]), 'SIGKILL');
     await waitFor('its end to be told', () => run.stderr().includes('nats-server ended unasked'));
-    const back = await waitFor('the same address to answer', () => AtelierClient.connect(up.nats).catch(() => null), STARTING_MS);
-    await waitFor('every service to be back on it', async () => (await back.status()).every(({ ready }) => ready), STARTING_MS);
+    const back = await waitFor(
+      'the same address to answer',
+      () => AtelierClient.connect(up.nats).catch(() => null),
+      STARTING_MS,
+    );
+    await waitFor(
+      'every service to be back on it',
+      async () => (await back.status()).every(({ ready }) => ready),
+      STARTING_MS,
+    );
     await back.close();
     expect(await end(run, 'SIGINT')).toBe(0);
   });
@@ -114,7 +151,7 @@ describe('atelier up', () => {
     run.child.stdout!.destroy();
     run.child.stderr!.destroy();
     run.child.kill('SIGHUP');
-    expect((await new Promise<number | null>((resolve) => run.child.once('exit', resolve)))).toBe(0);
+    expect(await new Promise<number | null>((resolve) => run.child.once('exit', resolve))).toBe(0);
     expect(Object.values(up.services).filter(isAlive)).toEqual([]);
     await expect(AtelierClient.connect(up.nats)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
@@ -156,9 +193,18 @@ describe('atelier up', () => {
     const { port } = other.address() as AddressInfo;
     const taken = await cli(['up', '--port', String(port), '--data', folder, '--model', tinyCheckpoint()]);
     other.close();
-    expect(taken).toEqual({ code: 1, stdout: '', stderr: `atelier: port ${port} of 127.0.0.1 is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)\n` });
-    const missing = await cli(['up', '--port', '0', '--data', folder, '--model', tinyCheckpoint()], { ATELIER_NATS_SERVER: '/no/such/nats-server' });
-    expect(missing).toMatchObject({ code: 3, stderr: expect.stringMatching(/^atelier: nats-server did not start: it is not installed.*\n$/) });
+    expect(taken).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `atelier: port ${port} of 127.0.0.1 is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)\n`,
+    });
+    const missing = await cli(['up', '--port', '0', '--data', folder, '--model', tinyCheckpoint()], {
+      ATELIER_NATS_SERVER: '/no/such/nats-server',
+    });
+    expect(missing).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/^atelier: nats-server did not start: it is not installed.*\n$/),
+    });
   });
 });
 

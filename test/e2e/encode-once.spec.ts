@@ -3,10 +3,31 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { buckets, Dataset, DatasetState, IngestWork, Manifest, Run, RunState, StatusReply, StatusRequest, streams, subjects, TrainWork, type IEncodeSummary } from '@atelier/contracts';
+import {
+  buckets,
+  Dataset,
+  DatasetState,
+  IngestWork,
+  Manifest,
+  Run,
+  RunState,
+  StatusReply,
+  StatusRequest,
+  streams,
+  subjects,
+  TrainWork,
+  type IEncodeSummary,
+} from '@atelier/contracts';
 import { callRpc, publishWork, subscribeEvents } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
-import { startServiceProcess, startTestMesh, tinyCheckpoint, waitFor, type ServiceProcess, type TestMesh } from '@atelier/testing';
+import {
+  startServiceProcess,
+  startTestMesh,
+  tinyCheckpoint,
+  waitFor,
+  type ServiceProcess,
+  type TestMesh,
+} from '@atelier/testing';
 
 let test: TestMesh;
 let folder: string;
@@ -15,7 +36,12 @@ let services: ServiceProcess[];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'encode-once-'));
   test = await startTestMesh();
-  const env = { ATELIER_NATS_URL: test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_INGEST_SPOOL: folder, ATELIER_LOG_LEVEL: 'info' };
+  const env = {
+    ATELIER_NATS_URL: test.url,
+    ATELIER_MODEL: tinyCheckpoint(),
+    ATELIER_INGEST_SPOOL: folder,
+    ATELIER_LOG_LEVEL: 'info',
+  };
   services = await Promise.all(['ingest', 'latents', 'prompts'].map((name) => startServiceProcess(name, env)));
 });
 afterEach(async () => {
@@ -31,16 +57,30 @@ async function start(id: string, captions: string[]): Promise<void> {
   const blobs = new BlobStore(test.mesh);
   const files = [];
   for (const [at, colour] of colours.entries()) {
-    const png = await sharp({ create: { width: 100, height: 80, channels: 3, background: colour } }).png().toBuffer();
-    for (const [name, bytes] of [[`${at}.png`, png], [`${at}.txt`, Buffer.from(captions[at]!)]] as const) {
+    const png = await sharp({ create: { width: 100, height: 80, channels: 3, background: colour } })
+      .png()
+      .toBuffer();
+    for (const [name, bytes] of [
+      [`${at}.png`, png],
+      [`${at}.txt`, Buffer.from(captions[at]!)],
+    ] as const) {
       const blob = `uploads/${id}/${name}`;
       await blobs.put(buckets.blobs.pictures, blob, bytes);
       files.push({ name, blob, size: bytes.length });
     }
   }
-  const dataset = Dataset.create({ id, name: id, files, transform: { width: 64, height: 64 }, state: DatasetState.DATASET_STATE_UPLOADED });
+  const dataset = Dataset.create({
+    id,
+    name: id,
+    files,
+    transform: { width: 64, height: 64 },
+    state: DatasetState.DATASET_STATE_UPLOADED,
+  });
   await new StateStore(test.mesh, 'datasets', Dataset).create(id, dataset);
-  await new StateStore(test.mesh, 'runs', Run).create(id, Run.create({ id, name: id, datasetId: id, state: RunState.RUN_STATE_QUEUED }));
+  await new StateStore(test.mesh, 'runs', Run).create(
+    id,
+    Run.create({ id, name: id, datasetId: id, state: RunState.RUN_STATE_QUEUED }),
+  );
   await publishWork(test.mesh, subjects.work.ingest, IngestWork, { datasetId: id, runId: id }, { msgId: id });
 }
 
@@ -48,7 +88,9 @@ async function start(id: string, captions: string[]): Promise<void> {
 async function summary(id: string, runs: number): Promise<IEncodeSummary> {
   const stop = new AbortController();
   let told: IEncodeSummary | undefined;
-  for await (const { event } of subscribeEvents(test.mesh, subjects.event('run', id, 'encoding'), { signal: stop.signal })) {
+  for await (const { event } of subscribeEvents(test.mesh, subjects.event('run', id, 'encoding'), {
+    signal: stop.signal,
+  })) {
     told = { ...event.encodeSummary };
     break;
   }
@@ -60,25 +102,41 @@ async function summary(id: string, runs: number): Promise<IEncodeSummary> {
   return told!;
 }
 
-const status = async (service: string): Promise<string> => (await callRpc(test.mesh, [service, 'status'], StatusRequest, {}, StatusReply)).detail;
+const status = async (service: string): Promise<string> =>
+  (await callRpc(test.mesh, [service, 'status'], StatusRequest, {}, StatusReply)).detail;
 const tensors = async (): Promise<number> => (await test.mesh.jsm.streams.info(streams.TENSORS)).state.last_seq;
 
 it('a second run does no encoder work at all and says so; with one caption changed, one prompt is encoded', async () => {
   const captions = ['a heron', 'two herons', 'a pond'];
   await start('first', captions);
-  expect(await summary('first', 1)).toMatchObject({ latentsTotal: 3, latentsCached: 0, promptsTotal: 3, promptsCached: 0 });
+  expect(await summary('first', 1)).toMatchObject({
+    latentsTotal: 3,
+    latentsCached: 0,
+    promptsTotal: 3,
+    promptsCached: 0,
+  });
   expect(await status('latents')).toBe('3 encoded, 0 there already, 0 failed');
   expect(await status('prompts')).toBe('3 encoded, 0 there already, 0 failed');
   expect(await tensors()).toBe(6);
 
   await start('second', captions);
-  expect(await summary('second', 2)).toMatchObject({ latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 3 });
+  expect(await summary('second', 2)).toMatchObject({
+    latentsTotal: 3,
+    latentsCached: 3,
+    promptsTotal: 3,
+    promptsCached: 3,
+  });
   expect(await status('latents')).toBe('3 encoded, 0 there already, 0 failed'); // not even asked
   expect(await status('prompts')).toBe('3 encoded, 0 there already, 0 failed');
   expect(await tensors()).toBe(6);
 
   await start('third', ['a heron', 'two herons', 'a frozen pond']);
-  expect(await summary('third', 3)).toMatchObject({ latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 2 });
+  expect(await summary('third', 3)).toMatchObject({
+    latentsTotal: 3,
+    latentsCached: 3,
+    promptsTotal: 3,
+    promptsCached: 2,
+  });
   expect(await status('latents')).toBe('3 encoded, 0 there already, 0 failed');
   expect(await status('prompts')).toBe('4 encoded, 0 there already, 0 failed');
   expect(await tensors()).toBe(7);

@@ -10,7 +10,15 @@ import { Atelier } from '../support/atelier';
 
 const TOKEN = 'a-secret-token';
 const STEPS = 6;
-const TRAINING = { steps: STEPS, rank: 2, learning_rate: 1e-2, seed: 7, validation_prompts: ['a tomato circle'], validate_every: STEPS, validation_steps: 2 };
+const TRAINING = {
+  steps: STEPS,
+  rank: 2,
+  learning_rate: 1e-2,
+  seed: 7,
+  validation_prompts: ['a tomato circle'],
+  validate_every: STEPS,
+  validation_steps: 2,
+};
 
 let atelier: Atelier;
 let pictures: Files;
@@ -35,18 +43,38 @@ describe('a job over HTTP', () => {
     const run = await atelier.api.finetune({ dataset: 'shapes', ...TRAINING });
     events = await atelier.api.followed(run.id);
 
-    expect(ofType(events, 'encoding')).toEqual([{ type: 'encoding', latents_total: 3, latents_cached: 0, prompts_total: 3, prompts_cached: 0 }]);
-    expect(ofType(events, 'encoded').map(({ kind, name }) => `${String(kind)} ${String(name)}`).sort()).toEqual(['latents', 'prompts'].flatMap((kind) => [0, 1, 2].map((at) => `${kind} picture-0${at}.png`)));
+    expect(ofType(events, 'encoding')).toEqual([
+      { type: 'encoding', latents_total: 3, latents_cached: 0, prompts_total: 3, prompts_cached: 0 },
+    ]);
+    expect(
+      ofType(events, 'encoded')
+        .map(({ kind, name }) => `${String(kind)} ${String(name)}`)
+        .sort(),
+    ).toEqual(['latents', 'prompts'].flatMap((kind) => [0, 1, 2].map((at) => `${kind} picture-0${at}.png`)));
     expect(ofType(events, 'planned')).toEqual([expect.objectContaining({ total_bytes: expect.any(Number) })]);
     expect(ofType(events, 'step').map(({ step }) => step)).toEqual(Array.from({ length: STEPS }, (_, at) => at + 1));
     expect(events.at(-1)).toEqual({ type: 'finished', message: '' });
 
     const over = await atelier.api.json<Finetune>(`/v1/finetunes/${run.id}`);
-    expect(over).toMatchObject({ status: 'finished', step: STEPS, adapter: 'shapes', loss: ofType(events, 'step').at(-1)!['loss'], error: null });
+    expect(over).toMatchObject({
+      status: 'finished',
+      step: STEPS,
+      adapter: 'shapes',
+      loss: ofType(events, 'step').at(-1)!['loss'],
+      error: null,
+    });
     const [sample] = ofType(events, 'sample');
     expect(sample).toMatchObject({ step: STEPS, prompt: 'a tomato circle' });
-    expect(await sharp(await atelier.api.bytes(String(sample!['url']))).metadata()).toMatchObject({ format: 'png', width: 64, height: 64 });
-    expect(await atelier.api.json('/v1/datasets/shapes')).toMatchObject({ status: 'ingested', samples: 3, rejected: [] });
+    expect(await sharp(await atelier.api.bytes(String(sample!['url']))).metadata()).toMatchObject({
+      format: 'png',
+      width: 64,
+      height: 64,
+    });
+    expect(await atelier.api.json('/v1/datasets/shapes')).toMatchObject({
+      status: 'ingested',
+      samples: 3,
+      rejected: [],
+    });
   }, 90_000);
 
   test('the adapter comes down in either spelling, and its up matrices, which start at zero, have learned', async () => {
@@ -55,7 +83,8 @@ describe('a job over HTTP', () => {
     expect(up.length).toBeGreaterThan(0);
     expect(up.filter(([, { data }]) => !data.some((value) => value !== 0)).map(([name]) => name)).toEqual([]);
     const kohya = decodeTensors(await atelier.api.bytes('/v1/adapters/shapes?format=kohya'));
-    const named = (tensors: typeof kohya, ending: string): number => Object.keys(tensors).filter((name) => name.endsWith(ending)).length;
+    const named = (tensors: typeof kohya, ending: string): number =>
+      Object.keys(tensors).filter((name) => name.endsWith(ending)).length;
     expect(named(kohya, '.lora_up.weight')).toBeGreaterThan(0);
     expect(named(kohya, '.lora_down.weight')).toBe(named(kohya, '.lora_up.weight'));
     expect(Object.keys(kohya).every((name) => name.startsWith('lora_unet_'))).toBe(true);
@@ -63,7 +92,13 @@ describe('a job over HTTP', () => {
 
   test('a picture is drawn with it in the shape of OpenAI, and is another than the base draws', async () => {
     const draw = async (body: object): Promise<Buffer> => {
-      const { data } = await atelier.api.draw({ prompt: 'a tomato circle', size: '64x96', seed: 5, response_format: 'b64_json', ...body });
+      const { data } = await atelier.api.draw({
+        prompt: 'a tomato circle',
+        size: '64x96',
+        seed: 5,
+        response_format: 'b64_json',
+        ...body,
+      });
       expect(data).toHaveLength(1);
       return Buffer.from(data[0]!.b64_json!, 'base64');
     };
@@ -89,28 +124,50 @@ describe('a job over HTTP', () => {
     await atelier.api.upload({ name: 'shapes-again' }, pictures);
     const run = await atelier.api.finetune({ dataset: 'shapes-again', ...TRAINING });
     const again = await atelier.api.followed(run.id);
-    expect(ofType(again, 'encoding')).toEqual([{ type: 'encoding', latents_total: 3, latents_cached: 3, prompts_total: 3, prompts_cached: 3 }]);
+    expect(ofType(again, 'encoding')).toEqual([
+      { type: 'encoding', latents_total: 3, latents_cached: 3, prompts_total: 3, prompts_cached: 3 },
+    ]);
     expect(ofType(again, 'encoded')).toEqual([]);
     expect(again.at(-1)).toEqual({ type: 'finished', message: '' });
     expect(await encoded()).toEqual(before); // not even asked
-    expect((await atelier.api.bytes('/v1/adapters/shapes-again')).equals(await atelier.api.bytes('/v1/adapters/shapes'))).toBe(true);
+    expect(
+      (await atelier.api.bytes('/v1/adapters/shapes-again')).equals(await atelier.api.bytes('/v1/adapters/shapes')),
+    ).toBe(true);
   }, 90_000);
 
   test('a run is cancelled in the middle: it ends within a step, and leaves no adapter', async () => {
     const run = await atelier.api.finetune({ dataset: 'shapes', name: 'given-up', steps: 100_000, rank: 2 });
     const seen: RunEvent[] = [];
     for await (const event of atelier.api.follow(run.id)) {
-      if (event.type === 'step' && ofType(seen, 'step').length === 0) await atelier.api.request(`/v1/finetunes/${run.id}/cancel`, { method: 'POST' });
+      if (event.type === 'step' && ofType(seen, 'step').length === 0)
+        await atelier.api.request(`/v1/finetunes/${run.id}/cancel`, { method: 'POST' });
       seen.push(event);
     }
     expect(seen.at(-1)).toMatchObject({ type: 'cancelled' });
-    expect(await atelier.api.json(`/v1/finetunes/${run.id}`)).toMatchObject({ status: 'cancelled', step: ofType(seen, 'step').at(-1)!['step'], cancel_requested: true, adapter: null });
+    expect(await atelier.api.json(`/v1/finetunes/${run.id}`)).toMatchObject({
+      status: 'cancelled',
+      step: ofType(seen, 'step').at(-1)!['step'],
+      cancel_requested: true,
+      adapter: null,
+    });
     await expect(atelier.api.bytes('/v1/adapters/given-up')).rejects.toMatchObject({ status: 404 });
   }, 60_000);
 
   test('the document describes every route that was used here, and nothing but it and the page is open without the token', async () => {
-    const { paths } = (await (await fetch(`${atelier.api.url}/openapi.json`)).json()) as { paths: Record<string, unknown> };
-    for (const path of ['/v1/datasets', '/v1/finetunes', '/v1/finetunes/{id}', '/v1/finetunes/{id}/events', '/v1/finetunes/{id}/cancel', '/v1/adapters/{name}', '/v1/images/generations', '/v1/pictures/{name}']) expect(paths).toHaveProperty([path]);
+    const { paths } = (await (await fetch(`${atelier.api.url}/openapi.json`)).json()) as {
+      paths: Record<string, unknown>;
+    };
+    for (const path of [
+      '/v1/datasets',
+      '/v1/finetunes',
+      '/v1/finetunes/{id}',
+      '/v1/finetunes/{id}/events',
+      '/v1/finetunes/{id}/cancel',
+      '/v1/adapters/{name}',
+      '/v1/images/generations',
+      '/v1/pictures/{name}',
+    ])
+      expect(paths).toHaveProperty([path]);
     const stranger = new Api(atelier.api.url);
     await expect(stranger.finetune({ dataset: 'shapes' })).rejects.toThrow(Refused);
     expect((await fetch(`${atelier.api.url}/`)).status).toBe(200);
@@ -124,5 +181,7 @@ describe('a job over HTTP', () => {
 /** What the encoders say they have done and left undone. */
 async function encoded(): Promise<string[]> {
   const states = await atelier.client.status();
-  return states.filter(({ service }) => ['latents', 'prompts'].includes(service)).map(({ service, detail }) => `${service}: ${detail}`);
+  return states
+    .filter(({ service }) => ['latents', 'prompts'].includes(service))
+    .map(({ service, detail }) => `${service}: ${detail}`);
 }

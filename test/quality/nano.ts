@@ -1,7 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, openCheckpoint, openTokenizers, type Tensor, type Tokenizers } from '@atelier/checkpoint';
-import { type Adapter, type BaseQuant, type ClipText, Engine, type FluxTransformer, type PartialTrainOptions, type Sample, type T5Text, type Vae } from '@atelier/engine';
+import {
+  type Adapter,
+  type BaseQuant,
+  type ClipText,
+  Engine,
+  type FluxTransformer,
+  type PartialTrainOptions,
+  type Sample,
+  type T5Text,
+  type Vae,
+} from '@atelier/engine';
 import sharp from 'sharp';
 
 export const SIDE = 128;
@@ -10,13 +20,30 @@ const SHAPE = { gridH: SIDE / 16, gridW: SIDE / 16, textTokens: TEXT_TOKENS };
 const MODEL = join(__dirname, '../../models/nano');
 
 /** The demo's choice: every linear of the blocks that works on tokens, except the text's MLP. */
-const TARGETS = ['to_q', 'to_k', 'to_v', 'to_out.0', 'add_q_proj', 'add_k_proj', 'add_v_proj', 'to_add_out', 'ff.net.0.proj', 'ff.net.2', 'proj_mlp', 'proj_out'];
+const TARGETS = [
+  'to_q',
+  'to_k',
+  'to_v',
+  'to_out.0',
+  'add_q_proj',
+  'add_k_proj',
+  'add_v_proj',
+  'to_add_out',
+  'ff.net.0.proj',
+  'ff.net.2',
+  'proj_mlp',
+  'proj_out',
+];
 
 /** RGB bytes, row by row. */
 export type Picture = Uint8Array;
 
 export async function pictures(folder: string): Promise<Picture[]> {
-  return Promise.all((await names(folder)).map(async (name) => new Uint8Array(await sharp(join(folder, name)).removeAlpha().raw().toBuffer())));
+  return Promise.all(
+    (await names(folder)).map(
+      async (name) => new Uint8Array(await sharp(join(folder, name)).removeAlpha().raw().toBuffer()),
+    ),
+  );
 }
 
 async function names(folder: string): Promise<string[]> {
@@ -39,7 +66,14 @@ async function encode(nano: Nano, folder: string): Promise<Sample[]> {
     const caption = (await readFile(join(folder, name.replace('.png', '.txt')), 'utf8')).trim();
     const { mean, logvar } = await nano.vae.encode({ shape: [3, SIDE, SIDE], data: planes(raw[i]!) });
     const { promptEmbeds, pooled } = await nano.prompt(caption);
-    all.push({ mean: mean.data, logvar: logvar.data, shape: SHAPE, promptEmbeds: promptEmbeds.data, pooled: pooled.data, sampleId: i });
+    all.push({
+      mean: mean.data,
+      logvar: logvar.data,
+      shape: SHAPE,
+      promptEmbeds: promptEmbeds.data,
+      pooled: pooled.data,
+      sampleId: i,
+    });
   }
   return all;
 }
@@ -64,7 +98,11 @@ export class Nano {
   ) {}
 
   static async open(): Promise<Nano> {
-    const [checkpoint, tokenizers, engine] = await Promise.all([openCheckpoint(MODEL), openTokenizers(MODEL), Engine.open({ device: 'cpu' })]);
+    const [checkpoint, tokenizers, engine] = await Promise.all([
+      openCheckpoint(MODEL),
+      openTokenizers(MODEL),
+      Engine.open({ device: 'cpu' }),
+    ]);
     const vae = await engine.loadVae(checkpoint.component('vae'));
     const clip = await engine.loadClip(checkpoint.component('text_encoder'));
     const t5 = await engine.loadT5(checkpoint.component('text_encoder_2'));
@@ -86,9 +124,27 @@ export class Nano {
   }
 
   /** Fine-tunes on `set`, every picture once an epoch, four to a step. */
-  async finetune(base: FluxTransformer, set: readonly Sample[], steps: number, options: PartialTrainOptions = {}): Promise<Adapter> {
+  async finetune(
+    base: FluxTransformer,
+    set: readonly Sample[],
+    steps: number,
+    options: PartialTrainOptions = {},
+  ): Promise<Adapter> {
     const trainer = await base.createTrainer(
-      { rank: 16, alpha: 16, targets: TARGETS, recompute: false, learningRate: 2e-3, lrSchedule: 'cosine', warmupSteps: 10, totalSteps: steps, accumulation: 4, seed: 7, ...this.scaling(), ...options },
+      {
+        rank: 16,
+        alpha: 16,
+        targets: TARGETS,
+        recompute: false,
+        learningRate: 2e-3,
+        lrSchedule: 'cosine',
+        warmupSteps: 10,
+        totalSteps: steps,
+        accumulation: 4,
+        seed: 7,
+        ...this.scaling(),
+        ...options,
+      },
       [SHAPE],
     );
     const order = epochs(set.length, 4 * steps);
@@ -102,22 +158,46 @@ export class Nano {
   }
 
   /** Mean flow-matching loss over `set` at fixed noise levels with fixed noise: the same question to every adapter. Null: the base alone. */
-  async loss(base: FluxTransformer, set: readonly Sample[], adapter: Adapter | null, timesteps: readonly number[] = [150, 400, 650, 900]): Promise<number> {
+  async loss(
+    base: FluxTransformer,
+    set: readonly Sample[],
+    adapter: Adapter | null,
+    timesteps: readonly number[] = [150, 400, 650, 900],
+  ): Promise<number> {
     const count = set.length * timesteps.length;
-    const trainer = await base.createTrainer({ rank: 16, alpha: 16, targets: TARGETS, recompute: true, accumulation: count, seed: 1, ...this.scaling() }, [SHAPE]);
+    const trainer = await base.createTrainer(
+      { rank: 16, alpha: 16, targets: TARGETS, recompute: true, accumulation: count, seed: 1, ...this.scaling() },
+      [SHAPE],
+    );
     if (adapter) await trainer.setAdapter(adapter); // else its second factors are zero, which is the base
     let sum = 0;
-    for (const timestepIndex of timesteps) for (const sample of set) sum += (await trainer.microStep({ ...sample, timestepIndex })).loss;
+    for (const timestepIndex of timesteps)
+      for (const sample of set) sum += (await trainer.microStep({ ...sample, timestepIndex })).loss;
     trainer.dispose();
     return sum / count;
   }
 
   /** Packed latents of each prompt, seeds counting from 1. */
-  async latents(base: FluxTransformer, prompts: readonly string[], adapter: Adapter | null, { fused = false } = {}): Promise<Tensor[]> {
+  async latents(
+    base: FluxTransformer,
+    prompts: readonly string[],
+    adapter: Adapter | null,
+    { fused = false } = {},
+  ): Promise<Tensor[]> {
     const sampler = await base.createSampler(adapter ? [{ adapter, weight: 1 }] : [], { fused });
     const all: Tensor[] = [];
     for (const [i, text] of prompts.entries()) {
-      all.push(await sampler.generate({ height: SIDE, width: SIDE, steps: 12, guidance: 3.5, seed: i + 1, ...(await this.prompt(text)), scheduler: this.checkpoint.scheduler }));
+      all.push(
+        await sampler.generate({
+          height: SIDE,
+          width: SIDE,
+          steps: 12,
+          guidance: 3.5,
+          seed: i + 1,
+          ...(await this.prompt(text)),
+          scheduler: this.checkpoint.scheduler,
+        }),
+      );
     }
     sampler.dispose();
     return all;
@@ -127,7 +207,11 @@ export class Nano {
     const all: Picture[] = [];
     for (const packed of latents) {
       const { data } = await this.vae.decodePacked(packed, SIDE, SIDE);
-      all.push(Uint8Array.from({ length: data.length }, (_, i) => Math.max(0, Math.min(255, Math.round((data[(i % 3) * SIDE * SIDE + Math.floor(i / 3)]! + 1) * 127.5)))));
+      all.push(
+        Uint8Array.from({ length: data.length }, (_, i) =>
+          Math.max(0, Math.min(255, Math.round((data[(i % 3) * SIDE * SIDE + Math.floor(i / 3)]! + 1) * 127.5))),
+        ),
+      );
     }
     return all;
   }
@@ -139,7 +223,10 @@ export class Nano {
 }
 
 function planes(rgb: Picture): Float32Array {
-  return Float32Array.from({ length: rgb.length }, (_, i) => rgb[3 * (i % (SIDE * SIDE)) + Math.floor(i / (SIDE * SIDE))]! / 127.5 - 1);
+  return Float32Array.from(
+    { length: rgb.length },
+    (_, i) => rgb[3 * (i % (SIDE * SIDE)) + Math.floor(i / (SIDE * SIDE))]! / 127.5 - 1,
+  );
 }
 
 /** Indices below `size`, each once an epoch, in a new order each time; the same for every caller. */

@@ -22,7 +22,9 @@ async function files(shift: number): Promise<Files> {
   const all: Files = {};
   for (const [i, name] of names.entries()) {
     all[name] = await readFile(join(PICTURES, name));
-    all[name.replace('.png', '.txt')] = await readFile(join(PICTURES, names[(i + shift) % names.length]!.replace('.png', '.txt')));
+    all[name.replace('.png', '.txt')] = await readFile(
+      join(PICTURES, names[(i + shift) % names.length]!.replace('.png', '.txt')),
+    );
   }
   return all;
 }
@@ -30,7 +32,13 @@ async function files(shift: number): Promise<Files> {
 async function meanLoss(name: string, shift: number): Promise<number> {
   const dataset = await atelier.api.upload({ name, width: '128', height: '128' }, await files(shift));
   const count = Object.keys(await files(shift)).length / 2;
-  const run = await atelier.api.finetune({ dataset: dataset.id, name, learning_rate: 1e-9, steps: EPOCHS * count, seed: 3 });
+  const run = await atelier.api.finetune({
+    dataset: dataset.id,
+    name,
+    learning_rate: 1e-9,
+    steps: EPOCHS * count,
+    seed: 3,
+  });
   let [sum, steps] = [0, 0];
   for await (const event of atelier.api.follow(run.id)) {
     if (event.type !== 'step') continue;

@@ -8,7 +8,12 @@ import { StyleMeasure } from './style';
 jest.setTimeout(600_000);
 
 const STEPS = 100; // of four pictures
-const PROMPTS = ['a red house in the snow at sunset', 'a red mushroom in the snow on a clear day', 'a yellow tower in a meadow on a clear day', 'an orange tent in a meadow on a clear day'];
+const PROMPTS = [
+  'a red house in the snow at sunset',
+  'a red mushroom in the snow on a clear day',
+  'a yellow tower in a meadow on a clear day',
+  'an orange tent in a meadow on a clear day',
+];
 const heldOut = (style: string): string => join(__dirname, 'held-out', style);
 const finetuningSet = (style: string): string => join(__dirname, '../../examples', `nano-${style}`);
 
@@ -18,7 +23,8 @@ let nf4: FluxTransformer;
 /** One fine-tuning a style, in NF4 with the default optimizer: several tests look at it. */
 const finetuned = new Map<string, Promise<Adapter>>();
 function styled(style: string): Promise<Adapter> {
-  const there = finetuned.get(style) ?? samples(nano, finetuningSet(style)).then((set) => nano.finetune(nf4, set, STEPS));
+  const there =
+    finetuned.get(style) ?? samples(nano, finetuningSet(style)).then((set) => nano.finetune(nf4, set, STEPS));
   finetuned.set(style, there);
   return there;
 }
@@ -96,7 +102,8 @@ describe('what must not matter', () => {
 
 describe('a wrong pairing of captions and latents', () => {
   /** How much dearer a data set gets when every caption is moved on by one. Above 1.3 where captions belong to their pictures. */
-  const pairing = async (set: readonly Sample[]): Promise<number> => (await nano.loss(nf4, mispaired(set), null)) / (await nano.loss(nf4, set, null));
+  const pairing = async (set: readonly Sample[]): Promise<number> =>
+    (await nano.loss(nf4, mispaired(set), null)) / (await nano.loss(nf4, set, null));
 
   it('is seen in a data set by the base, which knows what captions mean', async () => {
     const right = await samples(nano, heldOut('plain'));
@@ -108,7 +115,8 @@ describe('a wrong pairing of captions and latents', () => {
     const set = await samples(nano, finetuningSet('art-nouveau'));
     const unseen = await samples(nano, heldOut('art-nouveau'));
     const noisy = [650, 800, 950]; // where the picture is nearly gone, only the caption tells
-    const gain = async (adapter: Adapter): Promise<number> => (await nano.loss(nf4, mispaired(unseen), adapter, noisy)) / (await nano.loss(nf4, unseen, adapter, noisy)) - 1;
+    const gain = async (adapter: Adapter): Promise<number> =>
+      (await nano.loss(nf4, mispaired(unseen), adapter, noisy)) / (await nano.loss(nf4, unseen, adapter, noisy)) - 1;
     const right = await gain(await styled('art-nouveau'));
     const planted = await gain(await nano.finetune(nf4, mispaired(set), STEPS));
     expect(planted).toBeLessThan(0.6 * right);

@@ -45,11 +45,18 @@ function statistics(rgb: Picture): number[] {
       const most = Math.max(...colour);
       saturation += most > 0 ? (most - Math.min(...colour)) / most : 0;
       if (light(pixel) < 0.3) dark += 1;
-      if (x > 0 && y > 0) edges += Math.abs(light(pixel) - light(pixel - 1)) + Math.abs(light(pixel) - light(pixel - SIDE));
+      if (x > 0 && y > 0)
+        edges += Math.abs(light(pixel) - light(pixel - 1)) + Math.abs(light(pixel) - light(pixel - SIDE));
     }
   }
   const pixels = SIDE * SIDE;
-  return [...rim.map((sum) => sum / rims), ...middle.map((sum) => sum / (pixels - rims)), saturation / pixels, dark / pixels, (5 * edges) / pixels];
+  return [
+    ...rim.map((sum) => sum / rims),
+    ...middle.map((sum) => sum / (pixels - rims)),
+    saturation / pixels,
+    dark / pixels,
+    (5 * edges) / pixels,
+  ];
 }
 
 function mean(rows: readonly number[][]): number[] {

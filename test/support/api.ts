@@ -60,7 +60,7 @@ export class Api {
   upload(fields: Record<string, string>, files: Files): Promise<Dataset> {
     const body = new FormData();
     for (const [name, value] of Object.entries({ width: '64', height: '64', ...fields })) body.append(name, value);
-    for (const [name, content] of Object.entries(files)) body.append('files', new Blob([content as string]), name);
+    for (const [name, content] of Object.entries(files)) body.append('files', new Blob([content]), name);
     return this.json('/v1/datasets', { method: 'POST', body });
   }
 
@@ -73,7 +73,11 @@ export class Api {
   }
 
   private post<T>(path: string, body: object): Promise<T> {
-    return this.json(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+    return this.json(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
   }
 
   /** A run's events as they come, to the one that says how it ended. A connection that breaks is taken up again where it was, as EventSource does. */
@@ -81,7 +85,9 @@ export class Api {
     let last = '';
     for (;;) {
       try {
-        const response = await this.request(`/v1/finetunes/${run}/events`, { headers: last ? { 'last-event-id': last } : {} });
+        const response = await this.request(`/v1/finetunes/${run}/events`, {
+          headers: last ? { 'last-event-id': last } : {},
+        });
         if (response.status === 204) return;
         for await (const { id, data } of serverSentEvents(response)) {
           last = id;
@@ -108,7 +114,9 @@ async function* serverSentEvents(response: Response): AsyncGenerator<{ id: strin
     const blocks = (text + chunk).split('\n\n');
     text = blocks.pop() ?? '';
     for (const block of blocks) {
-      const fields = Object.fromEntries(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]));
+      const fields = Object.fromEntries(
+        block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+      );
       if (fields['data'] !== undefined) yield { id: fields['id'] ?? '', data: JSON.parse(fields['data']) as RunEvent };
     }
   }

@@ -39,18 +39,39 @@ export class Atelier {
     const folder = mkdtempSync(join(tmpdir(), 'atelier-'));
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ATELIER_')));
     // Short captions and one thread each keep six services at ease on a small machine.
-    const env = { ...clean, ATELIER_NATS_PORT: '0', ATELIER_TEXT_TOKENS: '32', ATELIER_COMPUTE: 'cpu', ATELIER_THREADS: '1', ...settings };
-    const args = [join(repositoryRoot, 'cli', 'bin', 'atelier.js'), 'up', '--json', '--port', '0', '--data', folder, '--model', settings['ATELIER_MODEL'] ?? tinyCheckpoint()];
+    const env = {
+      ...clean,
+      ATELIER_NATS_PORT: '0',
+      ATELIER_TEXT_TOKENS: '32',
+      ATELIER_COMPUTE: 'cpu',
+      ATELIER_THREADS: '1',
+      ...settings,
+    };
+    const args = [
+      join(repositoryRoot, 'cli', 'bin', 'atelier.js'),
+      'up',
+      '--json',
+      '--port',
+      '0',
+      '--data',
+      folder,
+      '--model',
+      settings['ATELIER_MODEL'] ?? tinyCheckpoint(),
+    ];
     const up = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const atelier = new Atelier(folder, up, new Promise((resolve) => up.once('close', () => resolve())));
     let out = '';
     up.stdout.on('data', (data: Buffer) => (out += data.toString()));
     up.stderr.on('data', (data: Buffer) => (atelier.log += data.toString()));
     try {
-      const line = await waitFor('Atelier to be up', () => {
-        if (up.exitCode !== null) throw new Error(`"atelier up" ended with ${up.exitCode}: ${atelier.log}`);
-        return out.split('\n').find((text) => text.includes('"type":"up"'));
-      }, STARTING_MS);
+      const line = await waitFor(
+        'Atelier to be up',
+        () => {
+          if (up.exitCode !== null) throw new Error(`"atelier up" ended with ${up.exitCode}: ${atelier.log}`);
+          return out.split('\n').find((text) => text.includes('"type":"up"'));
+        },
+        STARTING_MS,
+      );
       const { gateway, nats, services } = JSON.parse(line) as Announcement;
       atelier.api = new Api(gateway, settings['ATELIER_API_TOKEN']);
       atelier.client = await AtelierClient.connect(nats, 'test');
@@ -63,7 +84,9 @@ export class Atelier {
   }
 
   get natsPid(): number {
-    const ports = readdirSync(join(this.folder, 'nats')).flatMap((name) => /^nats-server_(\d+)\.ports$/.exec(name)?.[1] ?? []);
+    const ports = readdirSync(join(this.folder, 'nats')).flatMap(
+      (name) => /^nats-server_(\d+)\.ports$/.exec(name)?.[1] ?? [],
+    );
     // A killed server leaves its file behind: the one that is alive counts.
     return ports.map(Number).find(isAlive) ?? 0;
   }
@@ -75,12 +98,15 @@ export class Atelier {
 
   /** Lets a held service go on, and kills it when it is in the middle of work of that subject: it has run for two moments, and has a message in hand. */
   async killAtWork(service: string, subject: string): Promise<void> {
-    const queue = async (): Promise<ConsumerInfo> => this.client.mesh.jsm.consumers.info(streams.WORK, subject.replaceAll('.', '-'));
+    const queue = async (): Promise<ConsumerInfo> =>
+      this.client.mesh.jsm.consumers.info(streams.WORK, subject.replaceAll('.', '-'));
     await waitFor(`work for ${service}`, async () => left(await queue()) > 0);
     const pid = this.pids[service]!;
     process.kill(pid, 'SIGCONT');
     let moments = 0;
-    await killInTheAct({ pid, kill: () => this.kill(pid) }, async () => (++moments > 2 ? (await queue()).num_ack_pending : 0));
+    await killInTheAct({ pid, kill: () => this.kill(pid) }, async () =>
+      ++moments > 2 ? (await queue()).num_ack_pending : 0,
+    );
   }
 
   /**
@@ -89,7 +115,9 @@ export class Atelier {
    */
   async idle(): Promise<void> {
     const { jsm } = this.client.mesh;
-    await waitFor('all work to be done', async () => (await jsm.consumers.list(streams.WORK).next()).every((queue) => left(queue) === 0));
+    await waitFor('all work to be done', async () =>
+      (await jsm.consumers.list(streams.WORK).next()).every((queue) => left(queue) === 0),
+    );
   }
 
   /** SIGKILL, and wait until the process is gone. */

@@ -11,7 +11,12 @@ export function pngOfSize(width: number, height: number): Buffer {
     const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
     return Buffer.concat([uint32BE(data.length), body, uint32BE(crc32(body))]);
   };
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', header), chunk('IDAT', deflateSync(Buffer.alloc(100))), chunk('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(Buffer.alloc(100))),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
 }
 
 /** A zip with names as they are given, which writers of zips would refuse. */
@@ -78,7 +83,8 @@ export function without(file: Buffer, name: string): Buffer {
     const [begin, end] = header[name]!.data_offsets;
     delete header[name];
     for (const [other, entry] of Object.entries(header)) {
-      if (other !== '__metadata__' && entry.data_offsets[0] >= end) entry.data_offsets = [entry.data_offsets[0] - (end - begin), entry.data_offsets[1] - (end - begin)];
+      if (other !== '__metadata__' && entry.data_offsets[0] >= end)
+        entry.data_offsets = [entry.data_offsets[0] - (end - begin), entry.data_offsets[1] - (end - begin)];
     }
     return Buffer.concat([data.subarray(0, begin), data.subarray(end)]);
   });

@@ -18,10 +18,15 @@ export async function comparison(rows, { title, columns, side }) {
   const labels = rows.map(({ prompt, seed }) => wrapped(`"${prompt}", seed ${seed}`, 2 * w + GAP));
   const titles = wrapped(title, 2 * w + GAP);
   const head = MARGIN + line * (titles.length + 2);
-  const total = { width: 2 * (MARGIN + w) + GAP, height: head + rows.reduce((sum, _row, i) => sum + h + labels[i].length * line + GAP * 2, 0) + MARGIN - GAP };
+  const total = {
+    width: 2 * (MARGIN + w) + GAP,
+    height: head + rows.reduce((sum, _row, i) => sum + h + labels[i].length * line + GAP * 2, 0) + MARGIN - GAP,
+  };
   const parts = [
     ...titles.map((text, n) => letters(text, MARGIN, MARGIN + n * line, { dot: DOT })),
-    ...columns.map((text, i) => letters(text, MARGIN + i * (w + GAP), MARGIN + line * (titles.length + 0.6), { fill: '#777' })),
+    ...columns.map((text, i) =>
+      letters(text, MARGIN + i * (w + GAP), MARGIN + line * (titles.length + 0.6), { fill: '#777' }),
+    ),
   ];
   const pictures = [];
   let top = head;
@@ -29,7 +34,11 @@ export async function comparison(rows, { title, columns, side }) {
     for (const [column, bytes] of [row.before, row.after].entries()) {
       // Small pictures are shown with their pixels as they are, not smoothed into something better than what was drawn.
       const kernel = scale > 1 ? 'nearest' : 'lanczos3';
-      pictures.push({ input: await sharp(bytes).resize(w, h, { kernel }).png().toBuffer(), left: MARGIN + column * (w + GAP), top });
+      pictures.push({
+        input: await sharp(bytes).resize(w, h, { kernel }).png().toBuffer(),
+        left: MARGIN + column * (w + GAP),
+        top,
+      });
     }
     labels[i].forEach((text, n) => parts.push(letters(text, MARGIN, top + h + 8 + n * line, { dot: DOT })));
     top += h + labels[i].length * line + GAP * 2;

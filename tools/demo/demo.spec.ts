@@ -26,7 +26,15 @@ describe('the demo', () => {
     const { code, text } = await node('tools/demo.mjs', '--model', TINY, '--out', folder);
     expect(text).toMatch(/training: 60\/60[^]*everything is stopped, after /);
     expect(code).toBe(0);
-    expect(readdirSync(folder).sort()).toEqual(['after-1.png', 'after-2.png', 'art-nouveau.safetensors', 'before-1.png', 'before-2.png', 'before-after.png', 'loss.png']);
+    expect(readdirSync(folder).sort()).toEqual([
+      'after-1.png',
+      'after-2.png',
+      'art-nouveau.safetensors',
+      'before-1.png',
+      'before-2.png',
+      'before-after.png',
+      'loss.png',
+    ]);
     expect(readFileSync(join(folder, 'before-1.png')).equals(readFileSync(join(folder, 'after-1.png')))).toBe(false);
     expect(await sharp(join(folder, 'before-1.png')).metadata()).toMatchObject({ width: 96, height: 128 });
     expect(await sharp(join(folder, 'loss.png')).metadata()).toMatchObject({ width: 960, height: 480 });

@@ -15,7 +15,15 @@ const ADVANCE = 6;
 export const LINE_HEIGHT = 10;
 
 /** What no display had: typographic signs as their plain ones, other letters as a question mark. */
-const plain = (text) => text.normalize('NFKD').replace(/\p{M}/gu, '').replace(/[‘’]/g, "'").replace(/[“”]/g, '"').replace(/[–—]/g, '-').replace(/…/g, '...').replace(/[^ -~]/g, '?');
+const plain = (text) =>
+  text
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .replace(/[‘’]/g, "'")
+    .replace(/[“”]/g, '"')
+    .replace(/[–—]/g, '-')
+    .replace(/…/g, '...')
+    .replace(/[^ -~]/g, '?');
 
 export const textWidth = (text, dot = 2) => (plain(text).length * ADVANCE - 1) * dot;
 
@@ -24,7 +32,8 @@ export function letters(text, x, y, { dot = 2, fill = '#222' } = {}) {
   let path = '';
   [...plain(text)].forEach((character, index) => {
     GLYPHS[character.charCodeAt(0) - 32].forEach((column, dx) => {
-      for (let dy = 0; dy < 8; dy++) if (column & (1 << dy)) path += `M${x + (index * ADVANCE + dx) * dot} ${y + dy * dot}h${dot}v${dot}h-${dot}z`;
+      for (let dy = 0; dy < 8; dy++)
+        if (column & (1 << dy)) path += `M${x + (index * ADVANCE + dx) * dot} ${y + dy * dot}h${dot}v${dot}h-${dot}z`;
     });
   });
   return `<path d="${path}" fill="${fill}"/>`;

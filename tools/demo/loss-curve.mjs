@@ -12,7 +12,10 @@ const BOTTOM = 56;
 
 /** @param steps {step, loss}[], in order */
 export async function lossCurve(steps, title) {
-  const mean = runningMean(steps.map(({ loss }) => loss), Math.max(1, Math.round(steps.length / 12)));
+  const mean = runningMean(
+    steps.map(({ loss }) => loss),
+    Math.max(1, Math.round(steps.length / 12)),
+  );
   const last = steps.at(-1).step;
   const ticks = niceTicks(Math.max(...steps.map(({ loss }) => loss)));
   const top = ticks.at(-1);
@@ -21,15 +24,31 @@ export async function lossCurve(steps, title) {
   const parts = [letters(title, LEFT, 22)];
   for (const tick of ticks) {
     const text = String(Number(tick.toPrecision(3)));
-    parts.push(`<path d="M${LEFT} ${y(tick)}H${W - RIGHT}" stroke="#ddd8cc"/>`, letters(text, LEFT - 10 - textWidth(text), y(tick) - 7, { fill: '#777' }));
+    parts.push(
+      `<path d="M${LEFT} ${y(tick)}H${W - RIGHT}" stroke="#ddd8cc"/>`,
+      letters(text, LEFT - 10 - textWidth(text), y(tick) - 7, { fill: '#777' }),
+    );
   }
   for (const part of [0, 0.25, 0.5, 0.75, 1]) {
     const text = String(Math.round(last * part));
-    parts.push(letters(text, Math.min(x(last * part) - textWidth(text) / 2, W - RIGHT - textWidth(text)), H - BOTTOM + 12, { fill: '#777' }));
+    parts.push(
+      letters(text, Math.min(x(last * part) - textWidth(text) / 2, W - RIGHT - textWidth(text)), H - BOTTOM + 12, {
+        fill: '#777',
+      }),
+    );
   }
-  parts.push(letters('step', W / 2 - textWidth('step') / 2, H - 22, { fill: '#777' }), letters('loss', 10, TOP - 32, { fill: '#777' }));
-  parts.push(...steps.map(({ step, loss }) => `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="2.5" fill="#b9b2a0"/>`));
-  parts.push(`<polyline fill="none" stroke="#b4512f" stroke-width="3" stroke-linejoin="round" points="${steps.map(({ step }, i) => `${x(step).toFixed(1)},${y(mean[i]).toFixed(1)}`).join(' ')}"/>`);
+  parts.push(
+    letters('step', W / 2 - textWidth('step') / 2, H - 22, { fill: '#777' }),
+    letters('loss', 10, TOP - 32, { fill: '#777' }),
+  );
+  parts.push(
+    ...steps.map(
+      ({ step, loss }) => `<circle cx="${x(step).toFixed(1)}" cy="${y(loss).toFixed(1)}" r="2.5" fill="#b9b2a0"/>`,
+    ),
+  );
+  parts.push(
+    `<polyline fill="none" stroke="#b4512f" stroke-width="3" stroke-linejoin="round" points="${steps.map(({ step }, i) => `${x(step).toFixed(1)},${y(mean[i]).toFixed(1)}`).join(' ')}"/>`,
+  );
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${W}" height="${H}"><rect width="100%" height="100%" fill="#fbf9f4"/>${parts.join('')}</svg>`;
   return sharp(Buffer.from(svg)).png().toBuffer();
 }

@@ -22,27 +22,52 @@ function near(what, { data }) {
   const want = expected[what].data;
   const largest = Math.max(...want.map(Math.abs));
   const worst = want.reduce((most, value, i) => Math.max(most, Math.abs(value - data[i])), 0);
-  say(what, data.length === want.length && worst <= 1e-3 * largest, `largest ${largest.toFixed(3)}, worst difference ${worst.toExponential(1)}`);
+  say(
+    what,
+    data.length === want.length && worst <= 1e-3 * largest,
+    `largest ${largest.toFixed(3)}, worst difference ${worst.toExponential(1)}`,
+  );
 }
 
 const checkpoint = await openCheckpoint(model);
 const tokenizers = await openTokenizers(model);
-for (const [name, encode] of [['t5', (text) => tokenizers.t5(text, expected.t5Length)], ['clip', tokenizers.clip]]) {
-  const different = expected.captions.filter((caption, i) => String([...encode(caption)]) !== String(expected[name][i]));
-  say(`${name} ids`, different.length === 0, `${expected.captions.length} captions${different.length ? `, different: ${JSON.stringify(different)}` : ''}`);
+for (const [name, encode] of [
+  ['t5', (text) => tokenizers.t5(text, expected.t5Length)],
+  ['clip', tokenizers.clip],
+]) {
+  const different = expected.captions.filter(
+    (caption, i) => String([...encode(caption)]) !== String(expected[name][i]),
+  );
+  say(
+    `${name} ids`,
+    different.length === 0,
+    `${expected.captions.length} captions${different.length ? `, different: ${JSON.stringify(different)}` : ''}`,
+  );
 }
 const engine = await Engine.open({ device: 'cpu' });
 const vae = await engine.loadVae(checkpoint.component('vae'));
 const { mean } = await vae.encode(tensor(expected.image));
 near('mean', mean);
 near('decoded', await vae.decode(tensor(expected.mean)));
-const promptEmbeds = await (await engine.loadT5(checkpoint.component('text_encoder_2'))).encode(Int32Array.from(expected.t5[0]));
+const promptEmbeds = await (
+  await engine.loadT5(checkpoint.component('text_encoder_2'))
+).encode(Int32Array.from(expected.t5[0]));
 near('embeds', promptEmbeds);
-const { pooled } = await (await engine.loadClip(checkpoint.component('text_encoder'))).encode(Int32Array.from(expected.clip[0]));
+const { pooled } = await (
+  await engine.loadClip(checkpoint.component('text_encoder'))
+).encode(Int32Array.from(expected.clip[0]));
 near('pooled', pooled);
 const flux = await engine.loadTransformer(checkpoint.component('transformer'), { quant: 'none' });
 const side = Math.sqrt(expected.latents.shape[0]);
-const { out } = await flux.forward({ latents: tensor(expected.latents).data, gridH: side, gridW: side, sigma: 0.5, guidance: 3.5, promptEmbeds: promptEmbeds.data, pooled: pooled.data });
+const { out } = await flux.forward({
+  latents: tensor(expected.latents).data,
+  gridH: side,
+  gridW: side,
+  sigma: 0.5,
+  guidance: 3.5,
+  promptEmbeds: promptEmbeds.data,
+  pooled: pooled.data,
+});
 near('velocity', out);
 await engine.close();
 process.exitCode = wrong ? 1 : 0;

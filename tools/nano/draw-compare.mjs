@@ -22,7 +22,11 @@ const { values: option } = parseArgs({
     lr: { type: 'string', default: '2e-3' },
     quant: { type: 'string', default: 'nf4' },
     optimizer: { type: 'string', default: 'adamw8bit' },
-    targets: { type: 'string', default: 'to_k,to_q,to_v,to_out.0,add_k_proj,add_q_proj,add_v_proj,to_add_out,ff.net.0.proj,ff.net.2,proj_mlp,proj_out' },
+    targets: {
+      type: 'string',
+      default:
+        'to_k,to_q,to_v,to_out.0,add_k_proj,add_q_proj,add_v_proj,to_add_out,ff.net.0.proj,ff.net.2,proj_mlp,proj_out',
+    },
     text: { type: 'string', default: '16' },
     draw: { type: 'string', default: '20' },
     guidance: { type: 'string', default: '3.5' },
@@ -48,34 +52,77 @@ async function draw(prompts, adapters) {
   const sampler = await flux.createSampler(adapters);
   const pictures = [];
   for (const [prompt, seed] of prompts) {
-    const packed = await sampler.generate({ height: SIZE, width: SIZE, steps: Number(option.draw), guidance: Number(option.guidance), seed, ...(await embeds(prompt)), scheduler: checkpoint.scheduler });
+    const packed = await sampler.generate({
+      height: SIZE,
+      width: SIZE,
+      steps: Number(option.draw),
+      guidance: Number(option.guidance),
+      seed,
+      ...(await embeds(prompt)),
+      scheduler: checkpoint.scheduler,
+    });
     const { data } = await vae.decodePacked(packed, SIZE, SIZE);
     const rgb = Buffer.alloc(3 * SIZE * SIZE);
-    for (let i = 0; i < SIZE * SIZE; i += 1) for (let c = 0; c < 3; c += 1) rgb[3 * i + c] = Math.max(0, Math.min(255, Math.round((data[c * SIZE * SIZE + i] + 1) * 127.5)));
-    pictures.push(await sharp(rgb, { raw: { width: SIZE, height: SIZE, channels: 3 } }).png().toBuffer());
+    for (let i = 0; i < SIZE * SIZE; i += 1)
+      for (let c = 0; c < 3; c += 1)
+        rgb[3 * i + c] = Math.max(0, Math.min(255, Math.round((data[c * SIZE * SIZE + i] + 1) * 127.5)));
+    pictures.push(
+      await sharp(rgb, { raw: { width: SIZE, height: SIZE, channels: 3 } })
+        .png()
+        .toBuffer(),
+    );
   }
   return pictures;
 }
 
 async function samples(folder) {
   const shape = { gridH: SIZE / 16, gridW: SIZE / 16, textTokens: Number(option.text) };
-  const names = readdirSync(folder).filter((name) => name.endsWith('.png')).sort();
-  return Promise.all(names.map(async (name, sampleId) => {
-    const { data } = await sharp(join(folder, name)).removeAlpha().raw().toBuffer({ resolveWithObject: true });
-    const rgb = new Float32Array(3 * SIZE * SIZE);
-    for (let i = 0; i < SIZE * SIZE; i += 1) for (let c = 0; c < 3; c += 1) rgb[c * SIZE * SIZE + i] = data[3 * i + c] / 127.5 - 1;
-    const { mean, logvar } = await vae.encode({ shape: [3, SIZE, SIZE], data: rgb });
-    const { promptEmbeds, pooled } = await embeds(readFileSync(join(folder, name.replace('.png', '.txt')), 'utf8').trim());
-    return { mean: mean.data, logvar: logvar.data, shape, promptEmbeds: promptEmbeds.data, pooled: pooled.data, sampleId };
-  }));
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.png'))
+    .sort();
+  return Promise.all(
+    names.map(async (name, sampleId) => {
+      const { data } = await sharp(join(folder, name)).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+      const rgb = new Float32Array(3 * SIZE * SIZE);
+      for (let i = 0; i < SIZE * SIZE; i += 1)
+        for (let c = 0; c < 3; c += 1) rgb[c * SIZE * SIZE + i] = data[3 * i + c] / 127.5 - 1;
+      const { mean, logvar } = await vae.encode({ shape: [3, SIZE, SIZE], data: rgb });
+      const { promptEmbeds, pooled } = await embeds(
+        readFileSync(join(folder, name.replace('.png', '.txt')), 'utf8').trim(),
+      );
+      return {
+        mean: mean.data,
+        logvar: logvar.data,
+        shape,
+        promptEmbeds: promptEmbeds.data,
+        pooled: pooled.data,
+        sampleId,
+      };
+    }),
+  );
 }
 
 async function finetune(set) {
   const steps = Number(option.steps);
-  const trainer = await flux.createTrainer({
-    rank: Number(option.rank), alpha: Number(option.rank), targets: option.targets.split(','), recompute: false, optimizer: option.optimizer, learningRate: Number(option.lr),
-    lrSchedule: 'cosine', warmupSteps: 10, totalSteps: steps, accumulation: 4, seed: 7, vaeScaling: vae.scalingFactor, vaeShift: vae.shiftFactor, ...checkpointShift(),
-  }, [set[0].shape]);
+  const trainer = await flux.createTrainer(
+    {
+      rank: Number(option.rank),
+      alpha: Number(option.rank),
+      targets: option.targets.split(','),
+      recompute: false,
+      optimizer: option.optimizer,
+      learningRate: Number(option.lr),
+      lrSchedule: 'cosine',
+      warmupSteps: 10,
+      totalSteps: steps,
+      accumulation: 4,
+      seed: 7,
+      vaeScaling: vae.scalingFactor,
+      vaeShift: vae.shiftFactor,
+      ...checkpointShift(),
+    },
+    [set[0].shape],
+  );
   const order = shuffled(4 * steps, set.length);
   let loss = 0;
   const start = Date.now();
@@ -110,11 +157,15 @@ function shuffled(count, size) {
   return order;
 }
 
-const prompts = JSON.parse(readFileSync(option.show || join(option.model, 'prompts.json'), 'utf8')).prompts.map(({ prompt, seed }) => [prompt, seed]);
+const prompts = JSON.parse(readFileSync(option.show || join(option.model, 'prompts.json'), 'utf8')).prompts.map(
+  ({ prompt, seed }) => [prompt, seed],
+);
 const rows = [await draw(prompts, [])];
 if (option.set) rows.push(await draw(prompts, [{ adapter: await finetune(await samples(option.set)), weight: 1 }]));
 const tile = SIZE + 4;
 await sharp({ create: { width: tile * prompts.length, height: tile * rows.length, channels: 3, background: 'white' } })
-  .composite(rows.flatMap((row, y) => row.map((input, x) => ({ input, left: x * tile, top: y * tile })))).png().toFile(option.out);
+  .composite(rows.flatMap((row, y) => row.map((input, x) => ({ input, left: x * tile, top: y * tile }))))
+  .png()
+  .toFile(option.out);
 console.log(prompts.map(([prompt, seed]) => `${prompt} (${seed})`).join('\n'));
 await engine.close();

@@ -23,21 +23,35 @@ export function adaptersCommand(program: Command): void {
     .command('adapters')
     .summary('list, download, import and convert adapters')
     .description('Trained LoRAs, the newest first.')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier adapters
   atelier adapters download herons -o herons.safetensors
   atelier adapters download herons --format kohya
   atelier adapters import ink.safetensors --name ink
-  atelier adapters kohya pytorch_lora_weights.safetensors herons-comfyui.safetensors`);
-  adapters.command('list', { isDefault: true }).description('all adapters, the newest first').addHelpText('after', '\nExamples:\n  atelier adapters list --json').action(handle(list));
+  atelier adapters kohya pytorch_lora_weights.safetensors herons-comfyui.safetensors`,
+    );
+  adapters
+    .command('list', { isDefault: true })
+    .description('all adapters, the newest first')
+    .addHelpText('after', '\nExamples:\n  atelier adapters list --json')
+    .action(handle(list));
   adapters
     .command('download')
     .argument('<name>')
     .description('writes an adapter to a safetensors file')
     .option('-o, --output <file>', 'file to write (default: <name>.safetensors)')
-    .addOption(new Option('--format <name>', "key names: diffusers' and PEFT's, or kohya's and ComfyUI's").choices(ADAPTER_FORMATS).default('diffusers'))
-    .addHelpText('after', '\nExamples:\n  atelier adapters download herons --format kohya -o herons-comfyui.safetensors')
+    .addOption(
+      new Option('--format <name>', "key names: diffusers' and PEFT's, or kohya's and ComfyUI's")
+        .choices(ADAPTER_FORMATS)
+        .default('diffusers'),
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  atelier adapters download herons --format kohya -o herons-comfyui.safetensors',
+    )
     .action(handle<DownloadFlags>(download));
   adapters
     .command('import')
@@ -51,8 +65,11 @@ Examples:
     .command('kohya')
     .argument('<file>')
     .argument('<output>')
-    .description("converts a LoRA file to the keys of kohya and ComfyUI; needs nothing running")
-    .addHelpText('after', '\nExamples:\n  atelier adapters kohya pytorch_lora_weights.safetensors herons-comfyui.safetensors')
+    .description('converts a LoRA file to the keys of kohya and ComfyUI; needs nothing running')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  atelier adapters kohya pytorch_lora_weights.safetensors herons-comfyui.safetensors',
+    )
     .action(handle(kohya));
 }
 
@@ -61,8 +78,19 @@ function list(context: Context): Promise<void> {
   return withClient(context, {}, async (client) => {
     const adapters = await client.adapters();
     for (const adapter of adapters) out.object(view(adapter));
-    const rows = adapters.map((adapter) => [adapter.name, String(adapter.rank), String(adapter.alpha), bytes(Number(adapter.size)), adapter.runId || 'imported', when(toDate(adapter.createdAt))]);
-    out.table(['ADAPTER', 'RANK', 'ALPHA', 'SIZE', 'RUN', 'MADE (UTC)'], rows, 'There are no adapters yet: train one with "atelier finetune", or bring one in with "atelier adapters import".');
+    const rows = adapters.map((adapter) => [
+      adapter.name,
+      String(adapter.rank),
+      String(adapter.alpha),
+      bytes(Number(adapter.size)),
+      adapter.runId || 'imported',
+      when(toDate(adapter.createdAt)),
+    ]);
+    out.table(
+      ['ADAPTER', 'RANK', 'ALPHA', 'SIZE', 'RUN', 'MADE (UTC)'],
+      rows,
+      'There are no adapters yet: train one with "atelier finetune", or bring one in with "atelier adapters import".',
+    );
   });
 }
 

@@ -20,15 +20,29 @@ export function datasetsCommand(program: Command): void {
   const datasets = program
     .command('datasets')
     .summary('list, show, add and cancel data sets')
-    .description('Data sets, the newest first. What is encoded once is never encoded again, whatever data set it comes in.')
-    .addHelpText('after', `
+    .description(
+      'Data sets, the newest first. What is encoded once is never encoded again, whatever data set it comes in.',
+    )
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier datasets
   atelier datasets show herons
   atelier datasets add herons.zip --size 512x768
-  atelier datasets cancel herons`);
-  datasets.command('list', { isDefault: true }).description('all data sets, the newest first').addHelpText('after', '\nExamples:\n  atelier datasets list --json').action(handle(list));
-  datasets.command('show').argument('<dataset>').description('one data set, with the files that could not be used').addHelpText('after', '\nExamples:\n  atelier datasets show herons').action(handle(show));
+  atelier datasets cancel herons`,
+    );
+  datasets
+    .command('list', { isDefault: true })
+    .description('all data sets, the newest first')
+    .addHelpText('after', '\nExamples:\n  atelier datasets list --json')
+    .action(handle(list));
+  datasets
+    .command('show')
+    .argument('<dataset>')
+    .description('one data set, with the files that could not be used')
+    .addHelpText('after', '\nExamples:\n  atelier datasets show herons')
+    .action(handle(show));
   datasets
     .command('add')
     .argument('<pictures...>')
@@ -53,8 +67,19 @@ function list(context: Context): Promise<void> {
   return withClient(context, {}, async (client) => {
     const datasets = await client.datasets();
     for (const dataset of datasets) out.object(view(dataset));
-    const rows = datasets.map((dataset) => [dataset.id, dataset.name, datasetStatus(dataset.state), String(dataset.samples), sizeOf(dataset), when(toDate(dataset.createdAt))]);
-    out.table(['DATA SET', 'NAME', 'STATUS', 'PICTURES', 'SIZE', 'ADDED (UTC)'], rows, 'There are no data sets yet: add one with "atelier finetune" or "atelier datasets add".');
+    const rows = datasets.map((dataset) => [
+      dataset.id,
+      dataset.name,
+      datasetStatus(dataset.state),
+      String(dataset.samples),
+      sizeOf(dataset),
+      when(toDate(dataset.createdAt)),
+    ]);
+    out.table(
+      ['DATA SET', 'NAME', 'STATUS', 'PICTURES', 'SIZE', 'ADDED (UTC)'],
+      rows,
+      'There are no data sets yet: add one with "atelier finetune" or "atelier datasets add".',
+    );
   });
 }
 
@@ -66,14 +91,22 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
     out.line(`data set   ${dataset.id}`);
     out.line(`name       ${dataset.name}`);
     out.line(`status     ${datasetStatus(dataset.state)}${dataset.error ? `: ${dataset.error}` : ''}`);
-    out.line(`pictures   ${dataset.samples} of ${sizeOf(dataset)} from ${dataset.files.length} files, ${dataset.duplicates} duplicates`);
+    out.line(
+      `pictures   ${dataset.samples} of ${sizeOf(dataset)} from ${dataset.files.length} files, ${dataset.duplicates} duplicates`,
+    );
     for (const { name, reason } of dataset.rejected) out.line(`not used   ${name}: ${reason}`);
   });
 }
 
 async function add(context: Context, flags: AddFlags, pictures: string[]): Promise<void> {
   const local = await localFiles(pictures);
-  const input = checkDataset({ name: flags.name ?? defaultName(pictures[0]!), trigger: flags.trigger, ...flags.size, buckets: flags.buckets, flip: flags.flip });
+  const input = checkDataset({
+    name: flags.name ?? defaultName(pictures[0]!),
+    trigger: flags.trigger,
+    ...flags.size,
+    buckets: flags.buckets,
+    flip: flags.flip,
+  });
   await withClient(context, { services: ['ingest', 'latents', 'prompts'] }, async (client) => {
     const dataset = await upload(context, client, input, local);
     context.out.line(`${dataset.id}  ${dataset.name}`);

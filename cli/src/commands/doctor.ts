@@ -7,11 +7,16 @@ export function doctorCommand(program: Command): void {
   program
     .command('doctor')
     .summary('check what Atelier needs on this machine')
-    .description('Checks Node, nats-server, the native engine, the services, the checkpoint, disk, GPU and ports, and says what to do about each.\nExit code 1 when something that is needed is missing.')
-    .addHelpText('after', `
+    .description(
+      'Checks Node, nats-server, the native engine, the services, the checkpoint, disk, GPU and ports, and says what to do about each.\nExit code 1 when something that is needed is missing.',
+    )
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier doctor
-  atelier doctor --model models/FLUX.1-dev --json`)
+  atelier doctor --model models/FLUX.1-dev --json`,
+    )
     .action(handle(doctor));
 }
 

@@ -30,28 +30,48 @@ interface Flags extends Record<string, unknown> {
 export function finetuneCommand(program: Command): void {
   const command = program
     .command('finetune')
-    .argument('[pictures...]', 'a folder of pictures with captions (.txt beside each, or metadata.jsonl), a .zip, a .tar or a .parquet')
+    .argument(
+      '[pictures...]',
+      'a folder of pictures with captions (.txt beside each, or metadata.jsonl), a .zip, a .tar or a .parquet',
+    )
     .summary('train an adapter on pictures: upload, encode, train')
-    .description('Trains a LoRA adapter. Uploads the pictures, encodes what is not cached yet, trains, and keeps the adapter under its name.\nCtrl-C cancels the run; --detach leaves it to itself.')
+    .description(
+      'Trains a LoRA adapter. Uploads the pictures, encodes what is not cached yet, trains, and keeps the adapter under its name.\nCtrl-C cancels the run; --detach leaves it to itself.',
+    )
     .option('--name <name>', "name of the adapter (default: the folder's)")
     .option('--replace', 'let the new adapter take the place of one of the same name')
     .option('--dataset <key>', 'train on a data set that is there already, by name or id, instead of pictures')
     .option('--up', 'start Atelier for this command alone, if it is not running')
     .option('--detach', 'start the run and return')
     .option('-o, --output <file>', 'write the adapter to a file')
-    .addOption(new Option('--format <name>', "key names of that file: diffusers' and PEFT's, or kohya's and ComfyUI's").choices(ADAPTER_FORMATS).default('diffusers'))
+    .addOption(
+      new Option('--format <name>', "key names of that file: diffusers' and PEFT's, or kohya's and ComfyUI's")
+        .choices(ADAPTER_FORMATS)
+        .default('diffusers'),
+    )
     .option('--validation-dir <folder>', 'write validation pictures to a folder')
-    .addOption(new Option('--size <WxH>', 'size that pictures are cropped and resized to (default: 512x512)').argParser(size).helpGroup('Pictures:'))
-    .addOption(new Option('--buckets', 'keep each picture near its own aspect ratio, at the area of --size').helpGroup('Pictures:'))
+    .addOption(
+      new Option('--size <WxH>', 'size that pictures are cropped and resized to (default: 512x512)')
+        .argParser(size)
+        .helpGroup('Pictures:'),
+    )
+    .addOption(
+      new Option('--buckets', 'keep each picture near its own aspect ratio, at the area of --size').helpGroup(
+        'Pictures:',
+      ),
+    )
     .addOption(new Option('--flip', 'mirror pictures left to right').helpGroup('Pictures:'))
     .addOption(new Option('--trigger <text>', 'caption for pictures that come without one').helpGroup('Pictures:'));
   addTrainFlags(command)
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier finetune examples/art-nouveau --size 512x768 --steps 700 --rank 16
   atelier finetune herons.zip --name herons --trigger "a heron in sks style" -o herons.safetensors --format kohya
   atelier finetune --dataset herons --name herons-32 --rank 32 --validation-prompt "a heron at dusk" --validate-every 100
-  atelier finetune pictures.parquet --detach --json`)
+  atelier finetune pictures.parquet --detach --json`,
+    )
     .action(handle<Flags>(finetune as never));
 }
 
@@ -59,23 +79,29 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
   const { out, interrupt } = context;
   const options = trainOptionsOf(flags);
   if (flags.name !== undefined) checkName('adapter name', flags.name);
-  if (flags.detach && flags.output) throw usage('--detach and --output exclude each other: fetch the adapter later with "atelier adapters download"');
+  if (flags.detach && flags.output)
+    throw usage('--detach and --output exclude each other: fetch the adapter later with "atelier adapters download"');
   const source = await chooseSource(flags, pictures);
   await withClient(context, { up: flags.up, services: ['ingest', 'latents', 'prompts', 'trainer'] }, async (client) => {
     const dataset = await source(context, client);
     const run = await client.startFinetune({ dataset: dataset.id, name: flags.name, options, replace: flags.replace });
     out.object({ type: 'run', id: run.id, name: run.name, dataset: dataset.id });
     if (!out.json) out.note(`run        ${run.id}, adapter ${run.name}`);
-    if (flags.detach) return out.line(run.id);
+    if (flags.detach) { out.line(run.id); return; }
     void interrupt.arrival().then(async () => {
       out.note('cancelling the run; Ctrl-C once more leaves it as it is');
       await client.cancelRun(run.id).catch((error: Error) => out.note(`it could not be cancelled: ${error.message}`));
     });
-    const last = await followRun(client, out, run.id, { validationFolder: flags.validationDir, uploaded: flags.dataset === undefined ? dataset.id : undefined });
+    const last = await followRun(client, out, run.id, {
+      validationFolder: flags.validationDir,
+      uploaded: flags.dataset === undefined ? dataset.id : undefined,
+    });
     const { adapter, skipped } = finished(last!);
     if (skipped > 0) out.note(`trained without ${skipped} pictures that could not be encoded`);
     const { rank, size: adapterBytes } = await client.adapter(adapter);
-    out.line(`adapter    ${adapter}: rank ${rank}, ${bytes(Number(adapterBytes))}. Draw with it: atelier generate "..." --adapter ${adapter}`);
+    out.line(
+      `adapter    ${adapter}: rank ${rank}, ${bytes(Number(adapterBytes))}. Draw with it: atelier generate "..." --adapter ${adapter}`,
+    );
     if (flags.output) {
       await downloadAdapter(client, adapter, resolve(flags.output), flags.format);
       out.line(`written    ${flags.output}`);
@@ -91,10 +117,14 @@ async function chooseSource(flags: Flags, pictures: string[]): Promise<Source> {
   const { dataset } = flags;
   if (dataset !== undefined) {
     if (pictures.length > 0) throw usage('give pictures or --dataset, not both');
-    if (flags.size ?? flags.buckets ?? flags.flip ?? flags.trigger) throw usage('--size, --buckets, --flip and --trigger belong to pictures that are uploaded; a data set has its own');
+    if (flags.size ?? flags.buckets ?? flags.flip ?? flags.trigger)
+      throw usage(
+        '--size, --buckets, --flip and --trigger belong to pictures that are uploaded; a data set has its own',
+      );
     return (_context, client) => client.dataset(dataset);
   }
-  if (pictures.length === 0) throw usage('give a folder of pictures, an archive or a .parquet, or --dataset for one that is there already');
+  if (pictures.length === 0)
+    throw usage('give a folder of pictures, an archive or a .parquet, or --dataset for one that is there already');
   const local = await localFiles(pictures);
   return uploadSource(flags, pictures[0]!, local);
 }

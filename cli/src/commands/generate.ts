@@ -20,7 +20,12 @@ interface Flags {
   up?: boolean;
 }
 
-const FORMATS: Record<string, GenerateRequest['format']> = { '.png': 'png', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.webp': 'webp' };
+const FORMATS: Record<string, GenerateRequest['format']> = {
+  '.png': 'png',
+  '.jpg': 'jpeg',
+  '.jpeg': 'jpeg',
+  '.webp': 'webp',
+};
 
 export function generateCommand(program: Command): void {
   program
@@ -37,11 +42,14 @@ export function generateCommand(program: Command): void {
     .option('--fused', 'merge the adapters into the base weights, quantised again, instead of adding them beside')
     .option('-o, --output <file>', 'file to write: .png, .jpg or .webp; with --count a number is added')
     .option('--up', 'start Atelier for this command alone, if it is not running')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier generate "a heron at dusk" --size 512x768 -o heron.png
   atelier generate "a heron at dusk" --adapter herons --adapter ink:0.5 --seed 7 --count 4 -o heron.webp
-  atelier generate "a heron at dusk" --up --json`)
+  atelier generate "a heron at dusk" --up --json`,
+    )
     .action(handle<Flags>(generate));
 }
 
@@ -92,7 +100,11 @@ async function generate(context: Context, flags: Flags, prompt: string): Promise
 function format(file: string | undefined): GenerateRequest['format'] {
   if (file === undefined) return 'png';
   const known = FORMATS[extname(file).toLowerCase()];
-  if (!known) throw new AtelierError('INVALID_ARGUMENT', `${file}: pictures are written as ${Object.keys(FORMATS).join(', ')}. Give the file one of these endings`);
+  if (!known)
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `${file}: pictures are written as ${Object.keys(FORMATS).join(', ')}. Give the file one of these endings`,
+    );
   return known;
 }
 

@@ -10,23 +10,45 @@ export function runsCommand(program: Command): void {
   const runs = program
     .command('runs')
     .summary('list, show, follow and cancel runs')
-    .description('Fine-tunes, the newest first. A run is named by its id, or by its adapter for the newest of that name.')
-    .addHelpText('after', `
+    .description(
+      'Fine-tunes, the newest first. A run is named by its id, or by its adapter for the newest of that name.',
+    )
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier runs
   atelier runs show herons
   atelier runs follow herons
-  atelier runs cancel run-0k3v9x2m1abcdefgh`);
-  runs.command('list', { isDefault: true }).description('all runs, the newest first').addHelpText('after', '\nExamples:\n  atelier runs list --json').action(handle(list));
-  runs.command('show').argument('<run>').description('one run with its options and its memory').addHelpText('after', '\nExamples:\n  atelier runs show herons').action(handle(show));
+  atelier runs cancel run-0k3v9x2m1abcdefgh`,
+    );
+  runs
+    .command('list', { isDefault: true })
+    .description('all runs, the newest first')
+    .addHelpText('after', '\nExamples:\n  atelier runs list --json')
+    .action(handle(list));
+  runs
+    .command('show')
+    .argument('<run>')
+    .description('one run with its options and its memory')
+    .addHelpText('after', '\nExamples:\n  atelier runs show herons')
+    .action(handle(show));
   runs
     .command('follow')
     .argument('<run>')
     .description('shows a run from its first event to its end; Ctrl-C leaves the run alone')
     .option('--validation-dir <folder>', 'write validation pictures to a folder')
-    .addHelpText('after', '\nExamples:\n  atelier runs follow herons\n  atelier runs follow herons --json --validation-dir pictures')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  atelier runs follow herons\n  atelier runs follow herons --json --validation-dir pictures',
+    )
     .action(handle<{ validationDir?: string }>(follow));
-  runs.command('cancel').argument('<run>').description('asks for the end of a run; the trainer sees it within a step').addHelpText('after', '\nExamples:\n  atelier runs cancel herons').action(handle(cancel));
+  runs
+    .command('cancel')
+    .argument('<run>')
+    .description('asks for the end of a run; the trainer sees it within a step')
+    .addHelpText('after', '\nExamples:\n  atelier runs cancel herons')
+    .action(handle(cancel));
 }
 
 function list(context: Context): Promise<void> {
@@ -34,8 +56,19 @@ function list(context: Context): Promise<void> {
   return withClient(context, {}, async (client) => {
     const runs = await client.runs();
     for (const run of runs) out.object(view(run));
-    const rows = runs.map((run) => [run.id, run.name, statusOf(run), `${run.step}/${trainOptionsJson(run.options).total_steps}`, run.step > 0 ? run.loss.toFixed(4) : '', when(toDate(run.createdAt))]);
-    out.table(['RUN', 'ADAPTER', 'STATUS', 'STEP', 'LOSS', 'STARTED (UTC)'], rows, 'There are no runs yet: start one with "atelier finetune".');
+    const rows = runs.map((run) => [
+      run.id,
+      run.name,
+      statusOf(run),
+      `${run.step}/${trainOptionsJson(run.options).total_steps}`,
+      run.step > 0 ? run.loss.toFixed(4) : '',
+      when(toDate(run.createdAt)),
+    ]);
+    out.table(
+      ['RUN', 'ADAPTER', 'STATUS', 'STEP', 'LOSS', 'STARTED (UTC)'],
+      rows,
+      'There are no runs yet: start one with "atelier finetune".',
+    );
   });
 }
 
@@ -49,13 +82,16 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
     out.line(`adapter    ${run.name}`);
     out.line(`status     ${statusOf(run)}${run.error ? `: ${run.error}` : ''}`);
     if (waiting) out.line(`waits for  room: ${waiting}`);
-    out.line(`step       ${run.step} of ${trainOptionsJson(run.options).total_steps}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`);
+    out.line(
+      `step       ${run.step} of ${trainOptionsJson(run.options).total_steps}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`,
+    );
     if (run.attempts > 1) {
       out.line(`attempts   ${run.attempts} since its training state was last saved: its trainer crashed or failed`);
     }
     if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
     if (run.plan) out.line(`memory     ${bytes(Number(run.plan.totalBytes ?? 0))}`);
-    for (const [option, value] of Object.entries(trainOptionsJson(run.options))) out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
+    for (const [option, value] of Object.entries(trainOptionsJson(run.options)))
+      out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
   });
 }
 
@@ -73,7 +109,9 @@ function cancel(context: Context, _flags: object, key: string): Promise<void> {
   return withClient(context, {}, async (client) => {
     const run = await client.cancelRun(key);
     out.object(view(run));
-    out.line(run.cancelRequested ? `run ${run.id} is asked to end` : `run ${run.id} is over already: ${runStatus(run.state)}`);
+    out.line(
+      run.cancelRequested ? `run ${run.id} is asked to end` : `run ${run.id} is over already: ${runStatus(run.state)}`,
+    );
   });
 }
 

@@ -13,14 +13,19 @@ export function upCommand(program: Command): void {
   program
     .command('up')
     .summary('start everything on this machine, until Ctrl-C')
-    .description('Starts nats-server (unless --nats or ATELIER_NATS_URL names one) and all services, and starts again what dies.\nCtrl-C ends everything in order; a second one ends it at once. Logs are in the data folder, logs/<service>.log.')
+    .description(
+      'Starts nats-server (unless --nats or ATELIER_NATS_URL names one) and all services, and starts again what dies.\nCtrl-C ends everything in order; a second one ends it at once. Logs are in the data folder, logs/<service>.log.',
+    )
     .option('--port <n>', 'port of the gateway and studio page; 0: any free one', port)
     .option('--verbose', 'show all that the services log, not only warnings')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   atelier up
   atelier up --model models/FLUX.1-dev --data /var/lib/atelier
-  atelier up --port 0 --json`)
+  atelier up --port 0 --json`,
+    )
     .action(handle<Flags>(up));
 }
 

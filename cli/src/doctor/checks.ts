@@ -45,7 +45,9 @@ const CHECKS: Record<string, (settings: Settings) => Promise<Finding> | Finding>
 /** One after the other, as they are found. A check that breaks is a failure of what it checks. */
 export async function* checkAll(settings: Settings): AsyncGenerator<Check> {
   for (const [name, check] of Object.entries(CHECKS)) {
-    const finding = await Promise.resolve().then(() => check(settings)).catch((error: Error): Finding => ({ state: 'fail', text: error.message.trim().replace(/\n\s*/g, '; ') }));
+    const finding = await Promise.resolve()
+      .then(() => check(settings))
+      .catch((error: Error): Finding => ({ state: 'fail', text: error.message.trim().replace(/\n\s*/g, '; ') }));
     yield { name, ...finding };
   }
 }
@@ -53,7 +55,9 @@ export async function* checkAll(settings: Settings): AsyncGenerator<Check> {
 function checkNode(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const new_ = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
-  return new_ ? { state: 'ok', text: process.version } : { state: 'fail', text: `${process.version} is too old: install Node ${OLDEST_NODE.join('.')} or newer` };
+  return new_
+    ? { state: 'ok', text: process.version }
+    : { state: 'fail', text: `${process.version} is too old: install Node ${OLDEST_NODE.join('.')} or newer` };
 }
 
 async function checkNatsServer({ natsUrl }: Settings): Promise<Finding> {
@@ -63,8 +67,14 @@ async function checkNatsServer({ natsUrl }: Settings): Promise<Finding> {
     const { stdout } = await run(binary, ['--version']);
     return { state: 'ok', text: stdout.trim() };
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'is not installed' : `does not run (${(error as Error).message.split('\n')[0]})`;
-    return { state: 'fail', text: `${binary} ${why}: install it (Debian: apt-get install nats-server), or set ATELIER_NATS_URL to one that runs elsewhere` };
+    const why =
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? 'is not installed'
+        : `does not run (${(error as Error).message.split('\n')[0]})`;
+    return {
+      state: 'fail',
+      text: `${binary} ${why}: install it (Debian: apt-get install nats-server), or set ATELIER_NATS_URL to one that runs elsewhere`,
+    };
   }
 }
 
@@ -76,7 +86,12 @@ async function checkEngine(): Promise<Finding> {
 }
 
 function checkServices(settings: Settings): Finding {
-  return { state: 'ok', text: servicePrograms(settings, '', 0).map(({ name }) => name).join(', ') };
+  return {
+    state: 'ok',
+    text: servicePrograms(settings, '', 0)
+      .map(({ name }) => name)
+      .join(', '),
+  };
 }
 
 async function checkCheckpoint(settings: Settings): Promise<Finding> {
@@ -90,7 +105,12 @@ async function checkDisk({ data }: Settings): Promise<Finding> {
   const { bavail, bsize } = await statfs(there);
   const free = bavail * bsize;
   const text = `${bytes(free)} free for ${data}`;
-  return free >= ENOUGH_DISK ? { state: 'ok', text } : { state: 'warn', text: `${text}: FLUX.1-dev wants ${bytes(ENOUGH_DISK)} beside its own 32 GiB; choose another disk with --data` };
+  return free >= ENOUGH_DISK
+    ? { state: 'ok', text }
+    : {
+        state: 'warn',
+        text: `${text}: FLUX.1-dev wants ${bytes(ENOUGH_DISK)} beside its own 32 GiB; choose another disk with --data`,
+      };
 }
 
 function checkMemory(): Finding {
@@ -99,7 +119,10 @@ function checkMemory(): Finding {
 
 async function checkGpu(): Promise<Finding> {
   try {
-    const { stdout } = await run('nvidia-smi', ['--query-gpu=name,memory.total,driver_version', '--format=csv,noheader']);
+    const { stdout } = await run('nvidia-smi', [
+      '--query-gpu=name,memory.total,driver_version',
+      '--format=csv,noheader',
+    ]);
     return { state: 'ok', text: stdout.trim().replaceAll('\n', '; ') };
   } catch {
     return { state: 'warn', text: 'no NVIDIA GPU found: everything is computed on the CPU' };
@@ -110,15 +133,27 @@ async function checkPorts({ data, httpHost, httpPort, natsPort }: Settings): Pro
   const running = await new DataFolder(data).running();
   if (running) return { state: 'ok', text: `Atelier is up: ${running.gatewayUrl}, ${running.natsUrl}` };
   if (httpPort !== 0 && (await freePort(httpPort, httpHost)) === undefined) {
-    return { state: 'fail', text: `port ${httpPort} of ${httpHost} is in use: end what uses it, or choose another with "up --port" or ATELIER_HTTP_PORT` };
+    return {
+      state: 'fail',
+      text: `port ${httpPort} of ${httpHost} is in use: end what uses it, or choose another with "up --port" or ATELIER_HTTP_PORT`,
+    };
   }
-  return { state: 'ok', text: `${httpPort === 0 ? 'any free port' : `${httpPort}, which is free,`} for the gateway; nats-server takes ${natsPort === 0 ? '' : `${natsPort} or `}any free one` };
+  return {
+    state: 'ok',
+    text: `${httpPort === 0 ? 'any free port' : `${httpPort}, which is free,`} for the gateway; nats-server takes ${natsPort === 0 ? '' : `${natsPort} or `}any free one`,
+  };
 }
 
 async function checkMesh(settings: Settings): Promise<Finding> {
   const url = await meshUrl(settings);
   const client = await AtelierClient.connect(url, 'doctor').catch(() => undefined);
-  if (!client) return { state: settings.natsUrl ? 'fail' : 'warn', text: settings.natsUrl ? `nothing answers at ${url}: start it, or correct ATELIER_NATS_URL` : 'not running: start it with "atelier up"' };
+  if (!client)
+    return {
+      state: settings.natsUrl ? 'fail' : 'warn',
+      text: settings.natsUrl
+        ? `nothing answers at ${url}: start it, or correct ATELIER_NATS_URL`
+        : 'not running: start it with "atelier up"',
+    };
   try {
     const states = await client.status();
     const store = await client.store();
@@ -126,8 +161,12 @@ async function checkMesh(settings: Settings): Promise<Finding> {
       const remedy = 'Free space on its disk, or delete what is no longer needed';
       return { state: 'fail', text: `${url}: the store is full: ${describeStore(store)}. ${remedy}` };
     }
-    const absent = states.filter(({ ready }) => !ready).map(({ service, running, detail }) => `${service} (${running ? detail || 'not ready' : 'not running'})`);
-    return absent.length > 0 ? { state: 'warn', text: `${url}: ${absent.join(', ')}` } : { state: 'ok', text: `${url}: all services are ready` };
+    const absent = states
+      .filter(({ ready }) => !ready)
+      .map(({ service, running, detail }) => `${service} (${running ? detail || 'not ready' : 'not running'})`);
+    return absent.length > 0
+      ? { state: 'warn', text: `${url}: ${absent.join(', ')}` }
+      : { state: 'ok', text: `${url}: all services are ready` };
   } finally {
     await client.close();
   }

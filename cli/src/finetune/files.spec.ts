@@ -25,7 +25,13 @@ describe('files to upload', () => {
     put('.hidden.png');
     put('__MACOSX/a.png');
     const found = await localFiles([folder]);
-    expect(found.files.map(({ name }) => name)).toEqual(['a.JPG', 'a.txt', 'b.png', 'deep/er/c.webp', 'metadata.jsonl']);
+    expect(found.files.map(({ name }) => name)).toEqual([
+      'a.JPG',
+      'a.txt',
+      'b.png',
+      'deep/er/c.webp',
+      'metadata.jsonl',
+    ]);
     expect(found.ignored).toEqual(['notes.md']);
     expect(found.bytes).toBe(7);
   });
@@ -44,7 +50,10 @@ describe('files to upload', () => {
   });
 
   test('what is not there, not read, or empty is refused with what would do', async () => {
-    await expect(localFiles([join(folder, 'nope')])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/nope does not exist: give a folder/) });
+    await expect(localFiles([join(folder, 'nope')])).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/nope does not exist: give a folder/),
+    });
     await expect(localFiles([put('a.psd')])).rejects.toThrow(/a\.psd is no picture/);
     await expect(localFiles([folder])).rejects.toThrow(/there are no pictures in/);
   });
@@ -60,7 +69,12 @@ describe('files to upload', () => {
     expect(() => files.next()).toThrow('cancelled');
   });
 
-  test.each([['Art Nouveau!/', 'art-nouveau'], ['/data/herons.tar.gz', 'herons'], ['set.v2.zip', 'set-v2'], ['pictures.d', 'pictures-d']])('defaultName - %s is %s', (path, name) => {
+  test.each([
+    ['Art Nouveau!/', 'art-nouveau'],
+    ['/data/herons.tar.gz', 'herons'],
+    ['set.v2.zip', 'set-v2'],
+    ['pictures.d', 'pictures-d'],
+  ])('defaultName - %s is %s', (path, name) => {
     expect(defaultName(path)).toBe(name);
   });
 });

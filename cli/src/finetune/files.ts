@@ -26,12 +26,24 @@ export async function localFiles(paths: readonly string[]): Promise<LocalFiles> 
   const found: LocalFiles = { files: [], ignored: [], bytes: 0 };
   for (const path of paths) {
     const info = await stat(path).catch(() => null);
-    if (!info) throw new AtelierError('INVALID_ARGUMENT', `${path} does not exist: give a folder of pictures, a .zip, a .tar or a .parquet`);
+    if (!info)
+      throw new AtelierError(
+        'INVALID_ARGUMENT',
+        `${path} does not exist: give a folder of pictures, a .zip, a .tar or a .parquet`,
+      );
     if (info.isDirectory()) await walk(path, '', found);
-    else if (!KINDS.test(path)) throw new AtelierError('INVALID_ARGUMENT', `${path} is no picture, archive or parquet file that Atelier reads: give a folder, a .zip, a .tar or a .parquet`);
+    else if (!KINDS.test(path))
+      throw new AtelierError(
+        'INVALID_ARGUMENT',
+        `${path} is no picture, archive or parquet file that Atelier reads: give a folder, a .zip, a .tar or a .parquet`,
+      );
     else found.files.push({ name: basename(path), path, size: info.size });
   }
-  if (found.files.length === 0) throw new AtelierError('INVALID_ARGUMENT', `there are no pictures in ${paths.join(', ')}: give a folder with pictures (png, jpg, webp, …) and captions (.txt), a .zip, a .tar or a .parquet`);
+  if (found.files.length === 0)
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `there are no pictures in ${paths.join(', ')}: give a folder with pictures (png, jpg, webp, …) and captions (.txt), a .zip, a .tar or a .parquet`,
+    );
   found.bytes = found.files.reduce((sum, { size }) => sum + size, 0);
   return found;
 }

@@ -19,7 +19,12 @@ export interface FollowOptions {
 const SUMMARY_MS = 2000;
 
 /** Shows a run from its first event to its end and gives its last state; undefined when the following was ended first. */
-export async function followRun(client: AtelierClient, out: Output, id: string, { signal, validationFolder, uploaded }: FollowOptions = {}): Promise<Run | undefined> {
+export async function followRun(
+  client: AtelierClient,
+  out: Output,
+  id: string,
+  { signal, validationFolder, uploaded }: FollowOptions = {},
+): Promise<Run | undefined> {
   const view = new RunView(out);
   try {
     for await (const { event } of client.runEvents(id, { signal })) {
@@ -28,7 +33,10 @@ export async function followRun(client: AtelierClient, out: Output, id: string, 
       if (!shown) continue;
       view.show(shown);
       if (shown.type === 'sample' && validationFolder) {
-        const file = join(validationFolder, `step-${String(shown.step).padStart(6, '0')}-${shown.image.replace(/[^\w.-]+/g, '-')}`);
+        const file = join(
+          validationFolder,
+          `step-${String(shown.step).padStart(6, '0')}-${shown.image.replace(/[^\w.-]+/g, '-')}`,
+        );
         await saveStream(await client.image(shown.image), file);
         view.note(`           ${file}`);
       }
@@ -49,6 +57,10 @@ async function uploadSummary(client: AtelierClient, dataset: string): Promise<Ev
 /** The run's end as the command's: a run that failed or was cancelled is an error. */
 export function finished(run: Run): Run {
   if (run.state === RunState.RUN_STATE_FINISHED) return run;
-  if (run.state === RunState.RUN_STATE_CANCELLED) throw new AtelierError('CANCELLED', `run ${run.id} (${run.name}) was cancelled`);
-  throw new AtelierError('ABORTED', `run ${run.id} (${run.name}) ${runStatus(run.state)}: ${run.error || 'no reason was noted'}`);
+  if (run.state === RunState.RUN_STATE_CANCELLED)
+    throw new AtelierError('CANCELLED', `run ${run.id} (${run.name}) was cancelled`);
+  throw new AtelierError(
+    'ABORTED',
+    `run ${run.id} (${run.name}) ${runStatus(run.state)}: ${run.error || 'no reason was noted'}`,
+  );
 }

@@ -5,8 +5,24 @@ export type RunEvent =
   | { type: 'encoding'; latents_total: number; latents_cached: number; prompts_total: number; prompts_cached: number }
   | { type: 'encoded'; key: string; kind: string; name: string; seconds: number }
   | { type: 'encode_failed'; key: string; kind: string; name: string; reason: string }
-  | { type: 'planned'; arena_bytes: number; weight_bytes: number; state_bytes: number; workspace_bytes: number; total_bytes: number }
-  | { type: 'step'; step: number; total_steps: number; loss: number; learning_rate: number; grad_norm: number; step_seconds: number; eta_seconds: number }
+  | {
+      type: 'planned';
+      arena_bytes: number;
+      weight_bytes: number;
+      state_bytes: number;
+      workspace_bytes: number;
+      total_bytes: number;
+    }
+  | {
+      type: 'step';
+      step: number;
+      total_steps: number;
+      loss: number;
+      learning_rate: number;
+      grad_norm: number;
+      step_seconds: number;
+      eta_seconds: number;
+    }
   | { type: 'sample'; step: number; prompt: string; image: string }
   | { type: 'status'; status: string; preemptions: number }
   | { type: 'finished' | 'failed' | 'cancelled'; message: string };
@@ -16,7 +32,13 @@ export function runEvent(event: Event): RunEvent | null {
   switch (event.detail) {
     case 'encodeSummary': {
       const { latentsTotal, latentsCached, promptsTotal, promptsCached } = event.encodeSummary!;
-      return { type: 'encoding', latents_total: latentsTotal ?? 0, latents_cached: latentsCached ?? 0, prompts_total: promptsTotal ?? 0, prompts_cached: promptsCached ?? 0 };
+      return {
+        type: 'encoding',
+        latents_total: latentsTotal ?? 0,
+        latents_cached: latentsCached ?? 0,
+        prompts_total: promptsTotal ?? 0,
+        prompts_cached: promptsCached ?? 0,
+      };
     }
     case 'encodeReady': {
       const { key, kind, name, seconds } = event.encodeReady!;
@@ -28,11 +50,27 @@ export function runEvent(event: Event): RunEvent | null {
     }
     case 'runPlanned': {
       const { arenaBytes, weightBytes, stateBytes, workspaceBytes, totalBytes } = event.runPlanned!.plan ?? {};
-      return { type: 'planned', arena_bytes: Number(arenaBytes ?? 0), weight_bytes: Number(weightBytes ?? 0), state_bytes: Number(stateBytes ?? 0), workspace_bytes: Number(workspaceBytes ?? 0), total_bytes: Number(totalBytes ?? 0) };
+      return {
+        type: 'planned',
+        arena_bytes: Number(arenaBytes ?? 0),
+        weight_bytes: Number(weightBytes ?? 0),
+        state_bytes: Number(stateBytes ?? 0),
+        workspace_bytes: Number(workspaceBytes ?? 0),
+        total_bytes: Number(totalBytes ?? 0),
+      };
     }
     case 'runStep': {
       const { step, totalSteps, loss, learningRate, gradNorm, stepSeconds, etaSeconds } = event.runStep!;
-      return { type: 'step', step: step ?? 0, total_steps: totalSteps ?? 0, loss: loss ?? 0, learning_rate: learningRate ?? 0, grad_norm: gradNorm ?? 0, step_seconds: stepSeconds ?? 0, eta_seconds: etaSeconds ?? 0 };
+      return {
+        type: 'step',
+        step: step ?? 0,
+        total_steps: totalSteps ?? 0,
+        loss: loss ?? 0,
+        learning_rate: learningRate ?? 0,
+        grad_norm: gradNorm ?? 0,
+        step_seconds: stepSeconds ?? 0,
+        eta_seconds: etaSeconds ?? 0,
+      };
     }
     case 'runSample': {
       const { step, prompt, image } = event.runSample!;
@@ -40,7 +78,8 @@ export function runEvent(event: Event): RunEvent | null {
     }
     case 'runState': {
       const status = runStatus(event.runState!.state as RunState);
-      if (status === 'finished' || status === 'failed' || status === 'cancelled') return { type: status, message: event.runState!.error ?? '' };
+      if (status === 'finished' || status === 'failed' || status === 'cancelled')
+        return { type: status, message: event.runState!.error ?? '' };
       return { type: 'status', status, preemptions: event.runState!.preemptions ?? 0 };
     }
     default:

@@ -20,9 +20,30 @@ function read(events: RunEvent[], json = false): { notes: string[]; objects: obj
   return { notes, objects };
 }
 
-const summary = (latents: number, prompts: number): RunEvent => ({ type: 'encoding', latents_total: 3, latents_cached: latents, prompts_total: 3, prompts_cached: prompts });
-const encoded = (kind: string, key: string): RunEvent => ({ type: 'encoded', kind, key, name: `${key}.png`, seconds: 1 });
-const step = (n: number): RunEvent => ({ type: 'step', step: n, total_steps: 2, loss: 0.5, learning_rate: 1e-4, grad_norm: 1, step_seconds: 1, eta_seconds: 2 - n });
+const summary = (latents: number, prompts: number): RunEvent => ({
+  type: 'encoding',
+  latents_total: 3,
+  latents_cached: latents,
+  prompts_total: 3,
+  prompts_cached: prompts,
+});
+const encoded = (kind: string, key: string): RunEvent => ({
+  type: 'encoded',
+  kind,
+  key,
+  name: `${key}.png`,
+  seconds: 1,
+});
+const step = (n: number): RunEvent => ({
+  type: 'step',
+  step: n,
+  total_steps: 2,
+  loss: 0.5,
+  learning_rate: 1e-4,
+  grad_norm: 1,
+  step_seconds: 1,
+  eta_seconds: 2 - n,
+});
 
 describe('a run as it is shown', () => {
   const isTTY = process.stderr.isTTY;
@@ -35,15 +56,24 @@ describe('a run as it is shown', () => {
 
   test('what is told twice is counted once', () => {
     const { notes } = read([summary(1, 3), encoded('latents', 'a'), encoded('latents', 'a'), encoded('latents', 'b')]);
-    expect(notes).toEqual([expect.stringMatching(/^encoding: 2\/2 {2}latents 3\/3 \(1 cached\), prompts 3\/3 \(3 cached\)/)]);
+    expect(notes).toEqual([
+      expect.stringMatching(/^encoding: 2\/2 {2}latents 3\/3 \(1 cached\), prompts 3\/3 \(3 cached\)/),
+    ]);
   });
 
   test('when training begins all is encoded, though an encoder was faster than the summary', () => {
-    expect(read([summary(1, 3), encoded('latents', 'a'), { type: 'status', status: 'training', preemptions: 0 }]).notes[0]).toMatch(/^encoding: 2\/2/);
+    expect(
+      read([summary(1, 3), encoded('latents', 'a'), { type: 'status', status: 'training', preemptions: 0 }]).notes[0],
+    ).toMatch(/^encoding: 2\/2/);
   });
 
   test('what could not be encoded is named, and not counted as done', () => {
-    const { notes } = read([summary(1, 3), encoded('latents', 'a'), { type: 'encode_failed', kind: 'latents', key: 'b', name: 'b.png', reason: 'it is cut off' }, step(1)]);
+    const { notes } = read([
+      summary(1, 3),
+      encoded('latents', 'a'),
+      { type: 'encode_failed', kind: 'latents', key: 'b', name: 'b.png', reason: 'it is cut off' },
+      step(1),
+    ]);
     expect(notes[0]).toBe('left out b.png: its latents could not be made: it is cut off');
     expect(notes[1]).toMatch(/^encoding: 1\/2/);
   });
@@ -56,7 +86,10 @@ describe('a run as it is shown', () => {
   test('that it was put down is said once each time', () => {
     const training = (preemptions: number): RunEvent => ({ type: 'status', status: 'training', preemptions });
     const { notes } = read([training(0), training(1), training(1), training(2)]);
-    expect(notes).toEqual([expect.stringMatching(/^preempted 1×: its trainer was stopped/), expect.stringMatching(/^preempted 2×/)]);
+    expect(notes).toEqual([
+      expect.stringMatching(/^preempted 1×: its trainer was stopped/),
+      expect.stringMatching(/^preempted 2×/),
+    ]);
   });
 
   test('--json gives the events as they are, and nothing for people', () => {

@@ -34,11 +34,16 @@ export class RunView {
         if (this.encoding) this.encoding.failed += 1;
         return this.note(`left out ${event.name}: its ${event.kind} could not be made: ${event.reason}`);
       case 'planned':
-        return this.note(`memory     ${bytes(event.total_bytes)}: ${bytes(event.weight_bytes)} weights, ${bytes(event.arena_bytes)} activations, ${bytes(event.state_bytes)} adapter and optimizer, ${bytes(event.workspace_bytes)} workspace`);
+        return this.note(
+          `memory     ${bytes(event.total_bytes)}: ${bytes(event.weight_bytes)} weights, ${bytes(event.arena_bytes)} activations, ${bytes(event.state_bytes)} adapter and optimizer, ${bytes(event.workspace_bytes)} workspace`,
+        );
       case 'step': {
         this.endEncoding(true);
         this.training ??= new Progress(this.out, { label: 'training', total: event.total_steps });
-        return this.training.update(event.step, { details: `loss ${event.loss.toFixed(4)}  lr ${event.learning_rate.toPrecision(3)}`, etaSeconds: event.eta_seconds });
+        return this.training.update(event.step, {
+          details: `loss ${event.loss.toFixed(4)}  lr ${event.learning_rate.toPrecision(3)}`,
+          etaSeconds: event.eta_seconds,
+        });
       }
       case 'sample':
         return this.note(`step ${event.step}: drew ${JSON.stringify(event.prompt)}`);
@@ -73,8 +78,17 @@ export class RunView {
   private beginEncoding(summary: Encoding): void {
     if (this.encoding || this.out.json) return;
     const missing = missingIn(summary);
-    if (missing === 0) return this.out.note(`encoding   nothing to encode: all ${summary.latents_total} latents and ${summary.prompts_total} prompts cached`);
-    this.encoding = { bar: new Progress(this.out, { label: 'encoding', total: missing }), summary, latents: new Set(), prompts: new Set(), failed: 0 };
+    if (missing === 0)
+      return this.out.note(
+        `encoding   nothing to encode: all ${summary.latents_total} latents and ${summary.prompts_total} prompts cached`,
+      );
+    this.encoding = {
+      bar: new Progress(this.out, { label: 'encoding', total: missing }),
+      summary,
+      latents: new Set(),
+      prompts: new Set(),
+      failed: 0,
+    };
     this.updateEncoding(this.encoding, 0, 0);
   }
 
@@ -83,11 +97,16 @@ export class RunView {
     this.encoding[kind].add(key);
     const { summary, latents, prompts } = this.encoding;
     // Keys of this run that were encoded for another shortly before are told too, and were counted as cached.
-    this.updateEncoding(this.encoding, Math.min(latents.size, summary.latents_total - summary.latents_cached), Math.min(prompts.size, summary.prompts_total - summary.prompts_cached));
+    this.updateEncoding(
+      this.encoding,
+      Math.min(latents.size, summary.latents_total - summary.latents_cached),
+      Math.min(prompts.size, summary.prompts_total - summary.prompts_cached),
+    );
   }
 
   private updateEncoding({ bar, summary }: EncodingView, latents: number, prompts: number): void {
-    const part = (what: string, done: number, total: number, cached: number): string => `${what} ${cached + done}/${total}${cached > 0 ? ` (${cached} cached)` : ''}`;
+    const part = (what: string, done: number, total: number, cached: number): string =>
+      `${what} ${cached + done}/${total}${cached > 0 ? ` (${cached} cached)` : ''}`;
     bar.update(latents + prompts, {
       details: `${part('latents', latents, summary.latents_total, summary.latents_cached)}, ${part('prompts', prompts, summary.prompts_total, summary.prompts_cached)}`,
     });
@@ -97,7 +116,12 @@ export class RunView {
   private endEncoding(complete = false): void {
     if (!this.encoding) return;
     const { bar, summary, failed } = this.encoding;
-    if (complete && failed === 0) this.updateEncoding(this.encoding, summary.latents_total - summary.latents_cached, summary.prompts_total - summary.prompts_cached);
+    if (complete && failed === 0)
+      this.updateEncoding(
+        this.encoding,
+        summary.latents_total - summary.latents_cached,
+        summary.prompts_total - summary.prompts_cached,
+      );
     bar.done();
     this.encoding = undefined;
   }

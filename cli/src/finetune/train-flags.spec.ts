@@ -3,13 +3,24 @@ import { Command } from 'commander';
 import { addTrainFlags, trainOptionsOf } from './train-flags';
 
 function parsed(...argv: string[]): Record<string, unknown> {
-  const command = addTrainFlags(new Command()).exitOverride().configureOutput({ writeErr: () => undefined });
+  const command = addTrainFlags(new Command())
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
   return command.parse(argv, { from: 'user' }).opts();
 }
 
 describe('training flags', () => {
   test('without any: the defaults of the reference script', () => {
-    expect(trainOptionsOf(parsed())).toMatchObject({ rank: 4, alpha: 4, totalSteps: 700, learningRate: 1e-4, recompute: true, quant: 'nf4', optimizer: 'adamw8bit', targets: ['to_k', 'to_q', 'to_v', 'to_out.0'] });
+    expect(trainOptionsOf(parsed())).toMatchObject({
+      rank: 4,
+      alpha: 4,
+      totalSteps: 700,
+      learningRate: 1e-4,
+      recompute: true,
+      quant: 'nf4',
+      optimizer: 'adamw8bit',
+      targets: ['to_k', 'to_q', 'to_v', 'to_out.0'],
+    });
   });
 
   test.each([
@@ -20,14 +31,32 @@ describe('training flags', () => {
     [['--lr', '3e-4'], { learningRate: 3e-4 }],
     [['--lr-schedule', 'cosine', '--warmup', '5'], { lrSchedule: 'cosine', warmupSteps: 5 }],
     [['--accumulation', '4', '--seed', '9'], { accumulation: 4, seed: 9 }],
-    [['--optimizer', 'adamw', '--quant', 'none', '--weighting', 'logit_normal'], { optimizer: 'adamw', quant: 'none', weighting: 'logit_normal' }],
+    [
+      ['--optimizer', 'adamw', '--quant', 'none', '--weighting', 'logit_normal'],
+      { optimizer: 'adamw', quant: 'none', weighting: 'logit_normal' },
+    ],
     [['--no-recompute', '--checkpoint-every', '10'], { recompute: false, checkpointEvery: 10 }],
-    [['--validation-prompt', 'a', '--validation-prompt', 'b', '--validate-every', '3'], { validationPrompts: ['a', 'b'], validateEvery: 3 }],
+    [
+      ['--validation-prompt', 'a', '--validation-prompt', 'b', '--validate-every', '3'],
+      { validationPrompts: ['a', 'b'], validateEvery: 3 },
+    ],
     [['--validation-steps', '4', '--validation-seed', '2'], { validationSteps: 4, validationSeed: 2 }],
-    [['--adam-beta1', '0.8', '--adam-beta2', '0.99', '--adam-epsilon', '1e-6'], { adamBeta1: 0.8, adamBeta2: 0.99, adamEpsilon: 1e-6 }],
-    [['--lr-schedule', 'cosine_with_restarts', '--lr-num-cycles', '3', '--lr-power', '0.9'], { lrNumCycles: 3, lrPower: 0.9 }],
-    [['--logit-mean', '-0.5', '--logit-std', '0.8', '--mode-scale', '0.81'], { logitMean: -0.5, logitStd: 0.8, modeScale: 0.81 }],
-    [['--weight-decay', '0', '--max-grad-norm', '2', '--guidance', '3.5', '--on-bad-sample', 'fail'], { weightDecay: 0, maxGradNorm: 2, guidance: 3.5, onBadSample: 'fail' }],
+    [
+      ['--adam-beta1', '0.8', '--adam-beta2', '0.99', '--adam-epsilon', '1e-6'],
+      { adamBeta1: 0.8, adamBeta2: 0.99, adamEpsilon: 1e-6 },
+    ],
+    [
+      ['--lr-schedule', 'cosine_with_restarts', '--lr-num-cycles', '3', '--lr-power', '0.9'],
+      { lrNumCycles: 3, lrPower: 0.9 },
+    ],
+    [
+      ['--logit-mean', '-0.5', '--logit-std', '0.8', '--mode-scale', '0.81'],
+      { logitMean: -0.5, logitStd: 0.8, modeScale: 0.81 },
+    ],
+    [
+      ['--weight-decay', '0', '--max-grad-norm', '2', '--guidance', '3.5', '--on-bad-sample', 'fail'],
+      { weightDecay: 0, maxGradNorm: 2, guidance: 3.5, onBadSample: 'fail' },
+    ],
   ])('%p', (argv, options) => expect(trainOptionsOf(parsed(...argv))).toMatchObject(options));
 
   test('every training option has a flag, with its help, its group and its default', () => {
@@ -35,7 +64,9 @@ describe('training flags', () => {
     expect(options).toHaveLength(trainOptionSpecs.length);
     const shown = (flag: string) => options.find(({ long }) => long === flag);
     expect(shown('--warmup')).toMatchObject({ flags: '--warmup <n>', helpGroupHeading: 'Optimizer:' });
-    expect(shown('--checkpoint-every')?.description).toMatch(/^steps between .* never \(default: 50 optimizer steps\)$/);
+    expect(shown('--checkpoint-every')?.description).toMatch(
+      /^steps between .* never \(default: 50 optimizer steps\)$/,
+    );
     expect(shown('--accumulation')?.description).toMatch(/ \(default: 1 micro-step\)$/);
     expect(shown('--alpha')?.description).toMatch(/^LoRA alpha; .* \(default: the rank\)$/);
     expect(shown('--validation-prompt')?.description).toBe('prompts drawn while training; may be given several times');

@@ -72,8 +72,10 @@ const OTHER_FOLDER = 'or choose another folder with --data or ATELIER_DATA';
 
 function unusable(path: string, error: NodeJS.ErrnoException): AtelierError {
   const { code, message } = error;
-  const refuse = (why: string, errorCode: 'FAILED_PRECONDITION' | 'RESOURCE_EXHAUSTED' = 'FAILED_PRECONDITION'): AtelierError =>
-    new AtelierError(errorCode, `the data folder ${path} cannot be used: ${why}`);
+  const refuse = (
+    why: string,
+    errorCode: 'FAILED_PRECONDITION' | 'RESOURCE_EXHAUSTED' = 'FAILED_PRECONDITION',
+  ): AtelierError => new AtelierError(errorCode, `the data folder ${path} cannot be used: ${why}`);
   if (isOutOfHandles(error)) return refuse(NO_HANDLES, 'RESOURCE_EXHAUSTED');
   switch (code) {
     case 'EROFS':

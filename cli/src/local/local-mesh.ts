@@ -77,7 +77,10 @@ export class LocalMesh {
     if (!this.lock) throw await this.taken();
     const httpPort = await freePort(settings.httpPort, settings.httpHost);
     if (httpPort === undefined) {
-      throw new AtelierError('FAILED_PRECONDITION', `port ${settings.httpPort} of ${settings.httpHost} is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)`);
+      throw new AtelierError(
+        'FAILED_PRECONDITION',
+        `port ${settings.httpPort} of ${settings.httpHost} is in use: end what uses it, or choose another with --port or ATELIER_HTTP_PORT (0: any free one)`,
+      );
     }
     if (settings.natsUrl === undefined) {
       await this.startNats(settings.natsPort);
@@ -88,7 +91,10 @@ export class LocalMesh {
     try {
       for (const { name, main, env } of servicePrograms(settings, this.natsUrl, httpPort)) {
         const log = new ServiceLog(this.folder.logs, name, (line) => this.options.onLog?.(line));
-        const onEnd = (how: string, restartMs: number): void => say(`${name} ended with ${how}; it is started again in ${restartMs / 1000} s. Its log: ${this.folder.logs}/${name}.log`);
+        const onEnd = (how: string, restartMs: number): void =>
+          say(
+            `${name} ended with ${how}; it is started again in ${restartMs / 1000} s. Its log: ${this.folder.logs}/${name}.log`,
+          );
         this.services.push(new ServiceProcess({ name, main, env, log, onEnd }));
       }
       for (const service of this.services) service.start();
@@ -102,7 +108,8 @@ export class LocalMesh {
   private async startNats(port: number): Promise<void> {
     const { say } = this.options;
     const log = new LogFile(join(this.folder.logs, 'nats-server.log'), say);
-    const onEnd = (how: string): void => say(`nats-server ended unasked (${how}); it is started again. Its log: ${log.path}`);
+    const onEnd = (how: string): void =>
+      say(`nats-server ended unasked (${how}); it is started again. Its log: ${log.path}`);
     try {
       this.nats = await LocalNats.start(this.folder.nats, { port, onEnd, log });
     } catch (error) {
@@ -116,10 +123,18 @@ export class LocalMesh {
   private async untilReady(client: AtelierClient): Promise<void> {
     const ready = new Set<string>();
     while (ready.size < this.services.length) {
-      if (this.options.signal?.aborted) throw new AtelierError('CANCELLED', 'starting was interrupted: everything is stopped again');
+      if (this.options.signal?.aborted)
+        throw new AtelierError('CANCELLED', 'starting was interrupted: everything is stopped again');
       const fallen = this.services.find(({ ends }) => ends > 0);
-      if (fallen) throw new AtelierError('FAILED_PRECONDITION', `service ${fallen.name} did not start: ${fallen.lastWords || 'it said nothing'}. Its log: ${this.folder.logs}/${fallen.name}.log`);
-      const states = [...(await client.status()), { service: 'gateway', ready: await answers(`${this.gatewayUrl}/healthz`) }];
+      if (fallen)
+        throw new AtelierError(
+          'FAILED_PRECONDITION',
+          `service ${fallen.name} did not start: ${fallen.lastWords || 'it said nothing'}. Its log: ${this.folder.logs}/${fallen.name}.log`,
+        );
+      const states = [
+        ...(await client.status()),
+        { service: 'gateway', ready: await answers(`${this.gatewayUrl}/healthz`) },
+      ];
       for (const { service } of states.filter((state) => state.ready && !ready.has(state.service))) {
         ready.add(service);
         this.options.say(`${service.padEnd(14)} ready${service === 'gateway' ? `  ${this.gatewayUrl}` : ''}`);
@@ -131,7 +146,10 @@ export class LocalMesh {
   private async taken(): Promise<AtelierError> {
     const running = await this.folder.running();
     const who = running ? ` (process ${running.pid}, ${running.gatewayUrl})` : '';
-    return new AtelierError('ALREADY_EXISTS', `Atelier is already running on ${this.folder.path}${who}: end it first (Ctrl-C where it runs${running ? `, or kill ${running.pid}` : ''}), or give another folder with --data`);
+    return new AtelierError(
+      'ALREADY_EXISTS',
+      `Atelier is already running on ${this.folder.path}${who}: end it first (Ctrl-C where it runs${running ? `, or kill ${running.pid}` : ''}), or give another folder with --data`,
+    );
   }
 
   private async end(): Promise<void> {
@@ -144,5 +162,8 @@ export class LocalMesh {
 }
 
 async function answers(url: string): Promise<boolean> {
-  return fetch(url, { signal: AbortSignal.timeout(1000) }).then(({ ok }) => ok, () => false);
+  return fetch(url, { signal: AbortSignal.timeout(1000) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
 }

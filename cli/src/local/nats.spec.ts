@@ -5,7 +5,12 @@ import { Mesh, startNatsServer } from '@atelier/mesh';
 import { waitFor } from '@atelier/testing';
 import { LocalNats } from './nats';
 
-const pidIn = (store: string): number => Number(readdirSync(store).find((name) => name.endsWith('.ports'))?.match(/\d+/)?.[0]);
+const pidIn = (store: string): number =>
+  Number(
+    readdirSync(store)
+      .find((name) => name.endsWith('.ports'))
+      ?.match(/\d+/)?.[0],
+  );
 const isAlive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0);
@@ -31,7 +36,9 @@ describe('nats-server of a data folder', () => {
       process.kill(pidIn(store), 'SIGKILL');
       await waitFor('the end to be noticed', () => ends.length > 0);
       // A new connection each time: a request that was sent into the outage would wait for its own timeout.
-      const mesh = await waitFor('the address to answer again', () => Mesh.connect({ url: nats.url, name: 'test' }).catch(() => null));
+      const mesh = await waitFor('the address to answer again', () =>
+        Mesh.connect({ url: nats.url, name: 'test' }).catch(() => null),
+      );
       expect((await (await mesh.js.views.kv('kept', { history: 1 })).get('key'))?.string()).toBe('value');
       await mesh.close();
     } finally {

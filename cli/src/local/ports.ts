@@ -9,8 +9,20 @@ export function freePort(port: number, host = '127.0.0.1'): Promise<number | und
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(undefined);
       else if (isOutOfHandles(error)) reject(new AtelierError('RESOURCE_EXHAUSTED', NO_HANDLES));
-      else if (error.code === 'EACCES') reject(new AtelierError('INVALID_ARGUMENT', `port ${port} needs more rights than this user has: choose one above 1023`));
-      else reject(new AtelierError('INVALID_ARGUMENT', `cannot listen on ${host}:${port} (${error.code}): give an address of this machine`));
+      else if (error.code === 'EACCES')
+        reject(
+          new AtelierError(
+            'INVALID_ARGUMENT',
+            `port ${port} needs more rights than this user has: choose one above 1023`,
+          ),
+        );
+      else
+        reject(
+          new AtelierError(
+            'INVALID_ARGUMENT',
+            `cannot listen on ${host}:${port} (${error.code}): give an address of this machine`,
+          ),
+        );
     });
     server.listen(port, host, () => {
       const address = server.address();

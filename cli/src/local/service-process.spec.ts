@@ -16,7 +16,13 @@ describe('service process', () => {
     const main = join(folder, 'main.js');
     writeFileSync(main, script);
     const log = new ServiceLog(folder, 'trainer', (line) => lines.push(line));
-    const made = new ServiceProcess({ name: 'trainer', main, env: process.env, log, onEnd: (how, restartMs) => ends.push({ how, restartMs }) });
+    const made = new ServiceProcess({
+      name: 'trainer',
+      main,
+      env: process.env,
+      log,
+      onEnd: (how, restartMs) => ends.push({ how, restartMs }),
+    });
     started.push(made);
     made.start();
     return made;
@@ -32,13 +38,17 @@ describe('service process', () => {
   });
 
   test('its lines go into its log file and, in words, to whoever listens', async () => {
-    service(`console.error(JSON.stringify({ level: 30, name: 'trainer', msg: 'ready', url: 'x' })); console.error('Segmentation fault'); setInterval(() => {}, 1000);`);
+    service(
+      `console.error(JSON.stringify({ level: 30, name: 'trainer', msg: 'ready', url: 'x' })); console.error('Segmentation fault'); setInterval(() => {}, 1000);`,
+    );
     await waitFor('two lines', () => lines.length === 2);
     expect(lines).toEqual([
       { service: 'trainer', text: 'ready url=x', important: false },
       { service: 'trainer', text: 'Segmentation fault', important: true },
     ]);
-    await waitFor('the log file', () => readFileSync(join(folder, 'trainer.log'), 'utf8').endsWith('Segmentation fault\n'));
+    await waitFor('the log file', () =>
+      readFileSync(join(folder, 'trainer.log'), 'utf8').endsWith('Segmentation fault\n'),
+    );
   });
 
   test('killed, it is started again', async () => {
@@ -52,11 +62,17 @@ describe('service process', () => {
   test('one that ends again and again is started ever later', async () => {
     service('process.exit(7)');
     await waitFor('three ends', () => ends.length === 3);
-    expect(ends.map(({ how, restartMs }) => [how, restartMs])).toEqual([['code 7', 500], ['code 7', 1000], ['code 7', 2000]]);
+    expect(ends.map(({ how, restartMs }) => [how, restartMs])).toEqual([
+      ['code 7', 500],
+      ['code 7', 1000],
+      ['code 7', 2000],
+    ]);
   });
 
   test('asked to stop it gets SIGTERM, may finish, and is not started again', async () => {
-    const one = service(`process.on('SIGTERM', () => setTimeout(() => { console.error('saved'); process.exit(0); }, 200)); console.error('up'); setInterval(() => {}, 1000);`);
+    const one = service(
+      `process.on('SIGTERM', () => setTimeout(() => { console.error('saved'); process.exit(0); }, 200)); console.error('up'); setInterval(() => {}, 1000);`,
+    );
     await waitFor('its start', () => lines.length === 1);
     await one.stop();
     expect(lines.at(-1)!.text).toBe('saved');
@@ -66,11 +82,17 @@ describe('service process', () => {
   test('when its launcher is killed it ends by itself', async () => {
     const script = join(folder, 'launcher.js');
     const main = join(folder, 'main.js');
-    writeFileSync(main, `require('fs').writeFileSync(${JSON.stringify(join(folder, 'pid'))}, String(process.pid)); setInterval(() => {}, 1000);`);
+    writeFileSync(
+      main,
+      `require('fs').writeFileSync(${JSON.stringify(join(folder, 'pid'))}, String(process.pid)); setInterval(() => {}, 1000);`,
+    );
     const parts = JSON.stringify(join(repositoryRoot, 'cli', 'dist', 'local'));
-    writeFileSync(script, `
+    writeFileSync(
+      script,
+      `
       const { ServiceLog } = require(${parts} + '/service-log.js'); const { ServiceProcess } = require(${parts} + '/service-process.js');
-      new ServiceProcess({ name: 'x', main: ${JSON.stringify(main)}, env: process.env, log: new ServiceLog(${JSON.stringify(folder)}, 'x', () => {}), onEnd: () => {} }).start();`);
+      new ServiceProcess({ name: 'x', main: ${JSON.stringify(main)}, env: process.env, log: new ServiceLog(${JSON.stringify(folder)}, 'x', () => {}), onEnd: () => {} }).start();`,
+    );
     const launcher = spawn(process.execPath, [script], { stdio: 'inherit' });
     const pid = await waitFor('the service', () => Number(readIf(join(folder, 'pid'))));
     launcher.kill('SIGKILL');
@@ -78,7 +100,10 @@ describe('service process', () => {
   });
 
   test('a line of the logger is its message and fields; any other line is itself, and important', () => {
-    expect(readable('{"level":50,"time":"t","name":"trainer","msg":"failed","runId":"run-1"}')).toEqual({ text: 'failed runId=run-1', important: true });
+    expect(readable('{"level":50,"time":"t","name":"trainer","msg":"failed","runId":"run-1"}')).toEqual({
+      text: 'failed runId=run-1',
+      important: true,
+    });
     expect(readable('not json')).toEqual({ text: 'not json', important: true });
   });
 });

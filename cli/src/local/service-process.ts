@@ -50,7 +50,11 @@ export class ServiceProcess {
     const { main, env, log } = this.options;
     const born = Date.now();
     // A process group of its own: Ctrl-C in the terminal reaches up alone, which ends the services in order.
-    const child = spawn(process.execPath, ['--require', PRELOAD, main], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true });
+    const child = spawn(process.execPath, ['--require', PRELOAD, main], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    });
     this.child = child;
     child.stdout?.setEncoding('utf8').on('data', (text: string) => log.write(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => log.write(text));

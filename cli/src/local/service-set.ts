@@ -16,9 +16,18 @@ export interface ServiceProgram {
 }
 
 /** The services' programs with the settings they share, by the names that each service's config reads. */
-export function servicePrograms(settings: Settings, natsUrl: string, httpPort: number, env: NodeJS.ProcessEnv = process.env): ServiceProgram[] {
+export function servicePrograms(
+  settings: Settings,
+  natsUrl: string,
+  httpPort: number,
+  env: NodeJS.ProcessEnv = process.env,
+): ServiceProgram[] {
   const missing = ALL_SERVICES.filter((name) => !existsSync(program(name)));
-  if (missing.length > 0) throw new AtelierError('FAILED_PRECONDITION', `not built yet: ${missing.join(', ')}. Run "npm run setup" in ${REPOSITORY}`);
+  if (missing.length > 0)
+    throw new AtelierError(
+      'FAILED_PRECONDITION',
+      `not built yet: ${missing.join(', ')}. Run "npm run setup" in ${REPOSITORY}`,
+    );
   return ALL_SERVICES.map((name, index) => {
     const own: NodeJS.ProcessEnv = {
       ...env,
@@ -31,7 +40,8 @@ export function servicePrograms(settings: Settings, natsUrl: string, httpPort: n
     if (settings.publicUrls !== undefined) own.ATELIER_PUBLIC_URL = settings.publicUrls;
     if (settings.textTokens !== undefined) own.ATELIER_TEXT_TOKENS = String(settings.textTokens);
     // Six processes cannot share one port.
-    if (settings.healthPort !== undefined) own.ATELIER_HEALTH_PORT = String(settings.healthPort === 0 ? 0 : settings.healthPort + index);
+    if (settings.healthPort !== undefined)
+      own.ATELIER_HEALTH_PORT = String(settings.healthPort === 0 ? 0 : settings.healthPort + index);
     return { name, main: program(name), env: own };
   });
 }

@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { componentFiles } from './component-files';
-import { type FluxConfig, readFluxConfig, readSchedulerConfig, readVaeConfig, type SchedulerConfig, type VaeConfig } from './configs';
+import {
+  type FluxConfig,
+  readFluxConfig,
+  readSchedulerConfig,
+  readVaeConfig,
+  type SchedulerConfig,
+  type VaeConfig,
+} from './configs';
 import { CheckpointError } from './errors';
 import { FileHashes, joinHashes, type Fingerprints } from './fingerprint';
 import { readJsonObject } from './json-file';
@@ -67,10 +74,19 @@ export async function openCheckpoint(dir: string): Promise<Checkpoint> {
   const vae = readVaeConfig(files.vae[0]!, await config('vae'));
   const fit = (file: string, key: string, found: unknown, wanted: number, of: string) => {
     if (found !== wanted) {
-      throw new CheckpointError('FAILED_PRECONDITION', `${file}: ${key} is ${JSON.stringify(found)}, but the transformer takes ${of} of ${wanted}; the folders belong to different models`);
+      throw new CheckpointError(
+        'FAILED_PRECONDITION',
+        `${file}: ${key} is ${JSON.stringify(found)}, but the transformer takes ${of} of ${wanted}; the folders belong to different models`,
+      );
     }
   };
-  fit(files.text_encoder[0]!, 'hidden_size', (await config('text_encoder')).hidden_size, flux.pooledDim, 'pooled vectors');
+  fit(
+    files.text_encoder[0]!,
+    'hidden_size',
+    (await config('text_encoder')).hidden_size,
+    flux.pooledDim,
+    'pooled vectors',
+  );
   fit(files.text_encoder_2[0]!, 'd_model', (await config('text_encoder_2')).d_model, flux.jointDim, 'prompt embeds');
   fit(files.vae[0]!, 'latent_channels × 4', vae.latentChannels * 4, flux.inChannels, 'packed latents');
   return new Checkpoint(dir, scheduler, flux, vae, flux.guidance ? 512 : 256, files);
@@ -80,13 +96,19 @@ async function checkIndex(dir: string): Promise<void> {
   const file = join(dir, INDEX_FILE);
   const index = await readJsonObject(file, 'the list of components');
   if (!PIPELINES.includes(index._class_name as string)) {
-    throw new CheckpointError('UNIMPLEMENTED', `${file}: _class_name is ${JSON.stringify(index._class_name)}, supported is ${PIPELINES.join(', ')}; use a FLUX.1-dev or FLUX.1-schnell checkpoint`);
+    throw new CheckpointError(
+      'UNIMPLEMENTED',
+      `${file}: _class_name is ${JSON.stringify(index._class_name)}, supported is ${PIPELINES.join(', ')}; use a FLUX.1-dev or FLUX.1-schnell checkpoint`,
+    );
   }
   for (const name of COMPONENT_NAMES) {
     const entry = index[name];
     const found: unknown = Array.isArray(entry) ? entry[1] : undefined;
     if (!COMPONENTS[name].classes.includes(found as string)) {
-      throw new CheckpointError('FAILED_PRECONDITION', `${file}: ${name} is ${JSON.stringify(entry)}, expected a ${COMPONENTS[name].classes.join(' or ')}; use a complete checkpoint`);
+      throw new CheckpointError(
+        'FAILED_PRECONDITION',
+        `${file}: ${name} is ${JSON.stringify(entry)}, expected a ${COMPONENTS[name].classes.join(' or ')}; use a complete checkpoint`,
+      );
     }
   }
 }

@@ -18,7 +18,8 @@ export async function openClipTokenizer(dir: string): Promise<ClipTokenizer> {
     ? await readJsonObject(join(dir, 'tokenizer.json'), 'the CLIP tokenizer')
     : await describeFromVocabulary(dir, config);
   const tokenizer = new Tokenizer(description, config);
-  const length = typeof config.model_max_length === 'number' && config.model_max_length < 1e6 ? config.model_max_length : 77;
+  const length =
+    typeof config.model_max_length === 'number' && config.model_max_length < 1e6 ? config.model_max_length : 77;
   const end = idOf(tokenizer, dir, tokenText(config.eos_token, '<|endoftext|>'));
   const pad = idOf(tokenizer, dir, tokenText(config.pad_token, '<|endoftext|>'));
   return (text) => {
@@ -42,7 +43,13 @@ async function describeFromVocabulary(dir: string, config: JsonObject): Promise<
     return vocab[token];
   };
   const special = [...new Set([start, end])].map((content) => ({
-    id: id(content), content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true,
+    id: id(content),
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
   }));
   return {
     version: '1.0',
@@ -51,25 +58,45 @@ async function describeFromVocabulary(dir: string, config: JsonObject): Promise<
     added_tokens: special,
     normalizer: {
       type: 'Sequence',
-      normalizers: [{ type: 'NFC' }, { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' }, { type: 'Lowercase' }],
+      normalizers: [
+        { type: 'NFC' },
+        { type: 'Replace', pattern: { Regex: '\\s+' }, content: ' ' },
+        { type: 'Lowercase' },
+      ],
     },
     pre_tokenizer: {
       type: 'Sequence',
       pretokenizers: [
         {
           type: 'Split',
-          pattern: { Regex: "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" },
+          pattern: {
+            Regex:
+              "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+          },
           behavior: 'Removed',
           invert: true,
         },
         { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
       ],
     },
-    post_processor: { type: 'RobertaProcessing', sep: [end, id(end)], cls: [start, id(start)], trim_offsets: false, add_prefix_space: false },
+    post_processor: {
+      type: 'RobertaProcessing',
+      sep: [end, id(end)],
+      cls: [start, id(start)],
+      trim_offsets: false,
+      add_prefix_space: false,
+    },
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
-      type: 'BPE', dropout: null, unk_token: tokenText(config.unk_token, end), continuing_subword_prefix: '',
-      end_of_word_suffix: '</w>', fuse_unk: false, byte_fallback: false, vocab, merges,
+      type: 'BPE',
+      dropout: null,
+      unk_token: tokenText(config.unk_token, end),
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '</w>',
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab,
+      merges,
     },
   };
 }
@@ -88,9 +115,15 @@ function idOf(tokenizer: Tokenizer, dir: string, token: string): number {
 }
 
 function lacks(where: string, token: string): CheckpointError {
-  return new CheckpointError('DATA_LOSS', `${where}: the vocabulary lacks the token ${token}; download the tokenizer again`);
+  return new CheckpointError(
+    'DATA_LOSS',
+    `${where}: the vocabulary lacks the token ${token}; download the tokenizer again`,
+  );
 }
 
 async function exists(file: string): Promise<boolean> {
-  return access(file).then(() => true, () => false);
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }

@@ -21,19 +21,34 @@ async function weightFiles(dir: string, stem: string): Promise<string[]> {
   if (await isFile(single)) return [single];
   const index = join(dir, `${stem}.safetensors.index.json`);
   if (!(await isFile(index))) {
-    throw new CheckpointError('NOT_FOUND', `${dir}: holds neither ${basename(single)} nor ${basename(index)}; .bin weights are not read, use the safetensors files`);
+    throw new CheckpointError(
+      'NOT_FOUND',
+      `${dir}: holds neither ${basename(single)} nor ${basename(index)}; .bin weights are not read, use the safetensors files`,
+    );
   }
   const { weight_map: map } = await readJsonObject(index, 'the list of weight files');
-  if (typeof map !== 'object' || map === null || Object.values(map).some((file) => typeof file !== 'string' || basename(file) !== file)) {
-    throw new CheckpointError('DATA_LOSS', `${index}: weight_map does not map tensors to files beside it; download the file again`);
+  if (
+    typeof map !== 'object' ||
+    map === null ||
+    Object.values(map).some((file) => typeof file !== 'string' || basename(file) !== file)
+  ) {
+    throw new CheckpointError(
+      'DATA_LOSS',
+      `${index}: weight_map does not map tensors to files beside it; download the file again`,
+    );
   }
   const shards = [...new Set(Object.values(map as Record<string, string>))].sort().map((file) => join(dir, file));
-  if (shards.length === 0) throw new CheckpointError('DATA_LOSS', `${index}: weight_map is empty; download the file again`);
+  if (shards.length === 0)
+    throw new CheckpointError('DATA_LOSS', `${index}: weight_map is empty; download the file again`);
   for (const shard of shards) await requireFile(shard, `weights that ${basename(index)} names`);
   return [index, ...shards];
 }
 
-async function firstComplete(dir: string, name: string, alternatives: readonly (readonly string[])[]): Promise<string[]> {
+async function firstComplete(
+  dir: string,
+  name: string,
+  alternatives: readonly (readonly string[])[],
+): Promise<string[]> {
   for (const files of alternatives) {
     const paths = files.map((file) => join(dir, file));
     if ((await Promise.all(paths.map(isFile))).every(Boolean)) return paths;
@@ -50,5 +65,8 @@ async function requireFile(file: string, purpose: string): Promise<void> {
 }
 
 async function isFile(file: string): Promise<boolean> {
-  return stat(file).then((found) => found.isFile(), () => false);
+  return stat(file).then(
+    (found) => found.isFile(),
+    () => false,
+  );
 }

@@ -73,7 +73,8 @@ class Config {
 
   list(key: string, fallback?: number[]): number[] {
     const value = this.json[key] ?? fallback;
-    if (!Array.isArray(value) || value.length === 0 || value.some((n) => !Number.isSafeInteger(n) || n < 1)) throw this.wrong(key, 'a list of whole numbers');
+    if (!Array.isArray(value) || value.length === 0 || value.some((n) => !Number.isSafeInteger(n) || n < 1))
+      throw this.wrong(key, 'a list of whole numbers');
     return value as number[];
   }
 
@@ -81,13 +82,19 @@ class Config {
     for (const [key, value] of Object.entries(expected)) {
       const found = this.json[key] ?? value;
       if (found !== value) {
-        throw new CheckpointError('UNIMPLEMENTED', `${this.file}: ${key} is ${JSON.stringify(found)}, only ${JSON.stringify(value)} is supported; use FLUX.1's own scheduler`);
+        throw new CheckpointError(
+          'UNIMPLEMENTED',
+          `${this.file}: ${key} is ${JSON.stringify(found)}, only ${JSON.stringify(value)} is supported; use FLUX.1's own scheduler`,
+        );
       }
     }
   }
 
   private wrong(key: string, expected: string): CheckpointError {
-    return new CheckpointError('DATA_LOSS', `${this.file}: ${key} is ${JSON.stringify(this.json[key])}, expected ${expected}; download the file again`);
+    return new CheckpointError(
+      'DATA_LOSS',
+      `${this.file}: ${key} is ${JSON.stringify(this.json[key])}, expected ${expected}; download the file again`,
+    );
   }
 }
 

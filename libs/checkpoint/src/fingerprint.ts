@@ -84,7 +84,9 @@ async function versionOf(path: string): Promise<string> {
 async function readKnown(file: string): Promise<Map<string, KnownHash>> {
   try {
     const entries = Object.entries(JSON.parse(await readFile(file, 'utf8')) as Record<string, KnownHash>);
-    return new Map(entries.filter(([, known]) => typeof known?.version === 'string' && typeof known.sha256 === 'string'));
+    return new Map(
+      entries.filter(([, known]) => typeof known?.version === 'string' && typeof known.sha256 === 'string'),
+    );
   } catch {
     return new Map();
   }

@@ -4,5 +4,12 @@ export { CheckpointError } from './errors';
 export { dataFolder, type Fingerprints } from './fingerprint';
 export { COMPONENT_NAMES, type ComponentName } from './layout';
 export { pullModel, type PullOptions, type PullProgress, type PullResult } from './pull';
-export { decodeTensors, encodeTensors, parseTensorFile, type StoredTensor, type Tensor, type TensorFile } from './tensors';
+export {
+  decodeTensors,
+  encodeTensors,
+  parseTensorFile,
+  type StoredTensor,
+  type Tensor,
+  type TensorFile,
+} from './tensors';
 export { openTokenizers, type Tokenizers } from './tokenizers';

@@ -10,7 +10,10 @@ export async function readJsonObject(file: string, purpose: string): Promise<Jso
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new CheckpointError('DATA_LOSS', `${file}: not valid JSON (${(error as Error).message}); download the file again`);
+    throw new CheckpointError(
+      'DATA_LOSS',
+      `${file}: not valid JSON (${(error as Error).message}); download the file again`,
+    );
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CheckpointError('DATA_LOSS', `${file}: expected a JSON object; download the file again`);
@@ -29,5 +32,9 @@ export async function readText(file: string, purpose: string): Promise<string> {
 /** The error for a file that cannot be opened. */
 export function missing(file: string, purpose: string, cause: unknown): CheckpointError {
   const reason = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : (cause as Error).message;
-  return new CheckpointError('NOT_FOUND', `${file}: ${reason}; it holds ${purpose}. A checkpoint must be complete: see "atelier model pull"`, { cause });
+  return new CheckpointError(
+    'NOT_FOUND',
+    `${file}: ${reason}; it holds ${purpose}. A checkpoint must be complete: see "atelier model pull"`,
+    { cause },
+  );
 }

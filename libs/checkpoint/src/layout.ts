@@ -1,6 +1,7 @@
 // The diffusers layout of a FLUX.1 checkpoint: a folder a component, named in model_index.json.
 
-export type ComponentName = 'scheduler' | 'text_encoder' | 'text_encoder_2' | 'tokenizer' | 'tokenizer_2' | 'transformer' | 'vae';
+export type ComponentName =
+  'scheduler' | 'text_encoder' | 'text_encoder_2' | 'tokenizer' | 'tokenizer_2' | 'transformer' | 'vae';
 
 export interface ComponentLayout {
   /** Classes in model_index.json that mean this component. */

@@ -45,12 +45,21 @@ export interface PullResult {
  * @throws CheckpointError PERMISSION_DENIED, NOT_FOUND, UNAVAILABLE, DATA_LOSS, FAILED_PRECONDITION or CANCELLED
  */
 export async function pullModel(repoId: string, options: PullOptions): Promise<PullResult> {
-  if (!/^\w[\w.-]*\/\w[\w.-]*$/.test(repoId)) throw new CheckpointError('INVALID_ARGUMENT', `model ${repoId}: expected owner/name, for example black-forest-labs/FLUX.1-dev`);
+  if (!/^\w[\w.-]*\/\w[\w.-]*$/.test(repoId))
+    throw new CheckpointError(
+      'INVALID_ARGUMENT',
+      `model ${repoId}: expected owner/name, for example black-forest-labs/FLUX.1-dev`,
+    );
   const { signal } = options;
   const abortable: typeof fetch = (input, init) => fetch(input, { ...init, signal: signal ?? init?.signal });
   const hub = { hubUrl: options.endpoint, accessToken: options.token, fetch: abortable };
   try {
-    const { sha: commit } = await modelInfo({ ...hub, name: repoId, revision: options.revision ?? 'main', additionalFields: ['sha'] });
+    const { sha: commit } = await modelInfo({
+      ...hub,
+      name: repoId,
+      revision: options.revision ?? 'main',
+      additionalFields: ['sha'],
+    });
     const access: HubAccess = { ...hub, repo: repoId, revision: commit };
     const files = await wantedFiles(access);
     const total = files.reduce((sum, { size }) => sum + size, 0);
@@ -75,12 +84,18 @@ async function wantedFiles(access: HubAccess): Promise<ListFileEntry[]> {
     if (entry.type !== 'file') continue;
     const parts = entry.path.split('/');
     if (entry.path.includes('\\') || parts.some((part) => part === '' || part === '.' || part === '..')) {
-      throw new CheckpointError('DATA_LOSS', `${access.repo}: lists the file ${JSON.stringify(entry.path)}, which would leave the folder; do not use this repository`);
+      throw new CheckpointError(
+        'DATA_LOSS',
+        `${access.repo}: lists the file ${JSON.stringify(entry.path)}, which would leave the folder; do not use this repository`,
+      );
     }
     if (entry.path === INDEX_FILE || (parts.length === 2 && isComponentFile(parts[0]!, parts[1]!))) wanted.push(entry);
   }
   if (!wanted.some(({ path }) => path === INDEX_FILE)) {
-    throw new CheckpointError('FAILED_PRECONDITION', `${access.repo}: has no ${INDEX_FILE} at ${access.revision}; give a repository in the diffusers layout, for example black-forest-labs/FLUX.1-dev`);
+    throw new CheckpointError(
+      'FAILED_PRECONDITION',
+      `${access.repo}: has no ${INDEX_FILE} at ${access.revision}; give a repository in the diffusers layout, for example black-forest-labs/FLUX.1-dev`,
+    );
   }
   return wanted.sort((a, b) => a.path.localeCompare(b.path, 'en'));
 }
@@ -90,7 +105,13 @@ function isComponentFile(folder: string, file: string): boolean {
 }
 
 /** @returns the bytes that were downloaded: 0 when the file was already there and right */
-async function pullFile(access: HubAccess, entry: ListFileEntry, target: string, report: (inFile: number) => void, signal?: AbortSignal): Promise<number> {
+async function pullFile(
+  access: HubAccess,
+  entry: ListFileEntry,
+  target: string,
+  report: (inFile: number) => void,
+  signal?: AbortSignal,
+): Promise<number> {
   if ((await sizeOf(target)) === entry.size && (await matchesListing(target, entry))) return 0;
   const part = `${target}.part`;
   await mkdir(dirname(target), { recursive: true });
@@ -104,7 +125,10 @@ async function pullFile(access: HubAccess, entry: ListFileEntry, target: string,
     if (start > 0) downloaded += await downloadTo(access, entry, part, report, signal);
     if (start === 0 || !(await matchesListing(part, entry))) {
       await rm(part, { force: true });
-      throw new CheckpointError('DATA_LOSS', `${entry.path}: the downloaded bytes do not have the hash that the hub lists; try again, and check any proxy between`);
+      throw new CheckpointError(
+        'DATA_LOSS',
+        `${entry.path}: the downloaded bytes do not have the hash that the hub lists; try again, and check any proxy between`,
+      );
     }
   }
   await rename(part, target);
@@ -112,23 +136,45 @@ async function pullFile(access: HubAccess, entry: ListFileEntry, target: string,
 }
 
 async function sizeOf(file: string): Promise<number> {
-  return stat(file).then(({ size }) => size, () => 0);
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 function explain(error: unknown, repoId: string, { endpoint, revision, signal }: PullOptions): unknown {
   if (error instanceof CheckpointError) return error;
-  if (signal?.aborted) return new CheckpointError('CANCELLED', `${repoId}: the download was cancelled; the next pull continues it`, { cause: error });
+  if (signal?.aborted)
+    return new CheckpointError('CANCELLED', `${repoId}: the download was cancelled; the next pull continues it`, {
+      cause: error,
+    });
   if (error instanceof HubApiError) {
     if (error.statusCode === 401 || error.statusCode === 403) {
-      return new CheckpointError('PERMISSION_DENIED', `${repoId}: the hub refuses access (${error.statusCode}); accept the model's licence on its page and give a valid token`, { cause: error });
+      return new CheckpointError(
+        'PERMISSION_DENIED',
+        `${repoId}: the hub refuses access (${error.statusCode}); accept the model's licence on its page and give a valid token`,
+        { cause: error },
+      );
     }
     if (error.statusCode === 404) {
-      return new CheckpointError('NOT_FOUND', `${repoId}: the hub has no such model or revision ${revision ?? 'main'}; check the spelling, and the token if it is private`, { cause: error });
+      return new CheckpointError(
+        'NOT_FOUND',
+        `${repoId}: the hub has no such model or revision ${revision ?? 'main'}; check the spelling, and the token if it is private`,
+        { cause: error },
+      );
     }
-    return new CheckpointError('UNAVAILABLE', `${repoId}: the hub answered ${error.statusCode} (${error.message}); try again later`, { cause: error });
+    return new CheckpointError(
+      'UNAVAILABLE',
+      `${repoId}: the hub answered ${error.statusCode} (${error.message}); try again later`,
+      { cause: error },
+    );
   }
   if (isNetworkError(error)) {
-    return new CheckpointError('UNAVAILABLE', `${repoId}: cannot reach ${endpoint ?? 'the hub'} (${reason(error)}); check the network, then pull again: it continues where it stopped`, { cause: error });
+    return new CheckpointError(
+      'UNAVAILABLE',
+      `${repoId}: cannot reach ${endpoint ?? 'the hub'} (${reason(error)}); check the network, then pull again: it continues where it stopped`,
+      { cause: error },
+    );
   }
   return error;
 }

@@ -29,14 +29,24 @@ export async function readSentencePieceModel(file: string): Promise<SentencePiec
   try {
     eachField(bytes, {
       [MODEL.pieces]: (reader) => model.pieces.push(readPiece(reader.bytes())),
-      [MODEL.trainer]: (reader) => eachField(reader.bytes(), { [TRAINER.modelType]: (inner) => (modelType = inner.int32()) }),
-      [MODEL.normalizer]: (reader) => eachField(reader.bytes(), { [NORMALIZER.charsMap]: (inner) => (model.charsMap = Buffer.from(inner.bytes())) }),
+      [MODEL.trainer]: (reader) =>
+        eachField(reader.bytes(), { [TRAINER.modelType]: (inner) => (modelType = inner.int32()) }),
+      [MODEL.normalizer]: (reader) =>
+        eachField(reader.bytes(), { [NORMALIZER.charsMap]: (inner) => (model.charsMap = Buffer.from(inner.bytes())) }),
     });
   } catch (error) {
-    throw new CheckpointError('DATA_LOSS', `${file}: not a SentencePiece model (${(error as Error).message}); download the file again`);
+    throw new CheckpointError(
+      'DATA_LOSS',
+      `${file}: not a SentencePiece model (${(error as Error).message}); download the file again`,
+    );
   }
-  if (model.pieces.length === 0) throw new CheckpointError('DATA_LOSS', `${file}: holds no pieces; download the file again`);
-  if (modelType !== UNIGRAM) throw new CheckpointError('UNIMPLEMENTED', `${file}: its model type is ${modelType}, only unigram (${UNIGRAM}) is supported; use a T5 v1.1 tokenizer`);
+  if (model.pieces.length === 0)
+    throw new CheckpointError('DATA_LOSS', `${file}: holds no pieces; download the file again`);
+  if (modelType !== UNIGRAM)
+    throw new CheckpointError(
+      'UNIMPLEMENTED',
+      `${file}: its model type is ${modelType}, only unigram (${UNIGRAM}) is supported; use a T5 v1.1 tokenizer`,
+    );
   return model;
 }
 

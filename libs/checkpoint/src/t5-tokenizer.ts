@@ -20,7 +20,10 @@ const UNKNOWN = '<unk>';
 export async function openT5Tokenizer(dir: string): Promise<T5Tokenizer> {
   const config = await readJsonObject(join(dir, 'tokenizer_config.json'), "the T5 tokenizer's settings");
   const file = join(dir, 'tokenizer.json');
-  const hasDescription = await access(file).then(() => true, () => false);
+  const hasDescription = await access(file).then(
+    () => true,
+    () => false,
+  );
   const description = hasDescription
     ? await readJsonObject(file, 'the T5 tokenizer')
     : describe(await readSentencePieceModel(join(dir, 'spiece.model')), extraIds(config));
@@ -29,7 +32,10 @@ export async function openT5Tokenizer(dir: string): Promise<T5Tokenizer> {
   const end = idOf(tokenizer, dir, END);
   return (text, maxLength) => {
     if (!Number.isSafeInteger(maxLength) || maxLength < 1) {
-      throw new CheckpointError('INVALID_ARGUMENT', `T5 length ${maxLength}: give a whole number of at least 1 (FLUX.1 uses up to 512)`);
+      throw new CheckpointError(
+        'INVALID_ARGUMENT',
+        `T5 length ${maxLength}: give a whole number of at least 1 (FLUX.1 uses up to 512)`,
+      );
     }
     const { ids } = tokenizer.encode(text);
     const padded = new Int32Array(maxLength).fill(pad);
@@ -49,7 +55,12 @@ function describe(model: SentencePieceModel, extra: number): JsonObject {
   const vocab = [...model.pieces.map(({ text, score }) => [text, score]), ...sentinels.map((text) => [text, 0])];
   const special = [PAD, END, UNKNOWN, ...sentinels].map((content) => ({
     id: vocab.findIndex(([text]) => text === content),
-    content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
   }));
   const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true };
   const closing = { SpecialToken: { id: END, type_id: 0 } };
@@ -81,6 +92,10 @@ function describe(model: SentencePieceModel, extra: number): JsonObject {
 
 function idOf(tokenizer: Tokenizer, dir: string, token: string): number {
   const id = tokenizer.token_to_id(token);
-  if (id === undefined) throw new CheckpointError('DATA_LOSS', `${dir}: the vocabulary lacks the token ${token}; download the tokenizer again`);
+  if (id === undefined)
+    throw new CheckpointError(
+      'DATA_LOSS',
+      `${dir}: the vocabulary lacks the token ${token}; download the tokenizer again`,
+    );
   return id;
 }

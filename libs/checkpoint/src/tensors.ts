@@ -22,7 +22,19 @@ export interface TensorFile {
 }
 
 const ITEM_BYTES: Record<string, number> = {
-  F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U64: 8, U32: 4, U16: 2, U8: 1, BOOL: 1,
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
 };
 const HEADER_LIMIT = 100_000_000; // as the reference implementation
 
@@ -98,8 +110,13 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function checkEntry(name: string, entry: unknown, available: number, broken: (why: string) => CheckpointError) {
-  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
-  if (typeof dtype !== 'string' || ITEM_BYTES[dtype] === undefined) throw broken(`tensor ${name} has the unknown dtype ${String(dtype)}`);
+  const {
+    dtype,
+    shape,
+    data_offsets: offsets,
+  } = (entry ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
+  if (typeof dtype !== 'string' || ITEM_BYTES[dtype] === undefined)
+    throw broken(`tensor ${name} has the unknown dtype ${String(dtype)}`);
   if (!isCounts(shape)) throw broken(`tensor ${name} has no valid shape`);
   if (!isCounts(offsets) || offsets.length !== 2) throw broken(`tensor ${name} has no valid data_offsets`);
   const [begin, end] = offsets as [number, number];
@@ -107,7 +124,8 @@ function checkEntry(name: string, entry: unknown, available: number, broken: (wh
   // A product too large for the engine is refused here too, also where a later 0 would hide it.
   const times = (product: number, n: number): number => (product > Number.MAX_SAFE_INTEGER ? NaN : product * n);
   const expected = shape.reduce(times, ITEM_BYTES[dtype]);
-  if (expected !== end - begin) throw broken(`tensor ${name} of ${dtype} [${shape.join(', ')}] needs ${expected} bytes and has ${end - begin}`);
+  if (expected !== end - begin)
+    throw broken(`tensor ${name} of ${dtype} [${shape.join(', ')}] needs ${expected} bytes and has ${end - begin}`);
   return { dtype, shape, begin, end };
 }
 
@@ -123,7 +141,10 @@ export function decodeTensors(bytes: Uint8Array, source = 'tensor set'): Record<
   const decoded: Record<string, Tensor> = {};
   for (const [name, stored] of parseTensorFile(bytes, source).tensors) {
     if (stored.dtype !== 'F32') {
-      throw new CheckpointError('INVALID_ARGUMENT', `${source}: tensor ${name} is ${stored.dtype}, expected F32; encode it as float32`);
+      throw new CheckpointError(
+        'INVALID_ARGUMENT',
+        `${source}: tensor ${name} is ${stored.dtype}, expected F32; encode it as float32`,
+      );
     }
     // A copy: float32 views need 4-byte alignment, and the tensor must not keep the whole message alive. (A Buffer's own slice is a view.)
     const copy = new Uint8Array(stored.bytes);
@@ -144,7 +165,10 @@ export function encodeTensors(tensors: Record<string, Tensor>, metadata: Record<
     const { shape, data } = tensors[name]!;
     const count = shape.reduce((product, n) => product * n, 1);
     if (name === '__metadata__' || !isCounts(shape) || count !== data.length) {
-      throw new CheckpointError('INVALID_ARGUMENT', `tensor ${name}: shape [${shape.join(', ')}] holds ${count} values, the data ${data.length}`);
+      throw new CheckpointError(
+        'INVALID_ARGUMENT',
+        `tensor ${name}: shape [${shape.join(', ')}] holds ${count} values, the data ${data.length}`,
+      );
     }
     header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] };
     offset += data.byteLength;

@@ -11,6 +11,9 @@ export interface Tokenizers {
 
 /** Both tokenizers of a checkpoint folder, from its own files. */
 export async function openTokenizers(checkpoint: string): Promise<Tokenizers> {
-  const [clip, t5] = await Promise.all([openClipTokenizer(join(checkpoint, 'tokenizer')), openT5Tokenizer(join(checkpoint, 'tokenizer_2'))]);
+  const [clip, t5] = await Promise.all([
+    openClipTokenizer(join(checkpoint, 'tokenizer')),
+    openT5Tokenizer(join(checkpoint, 'tokenizer_2')),
+  ]);
   return { clip, t5 };
 }

@@ -12,12 +12,18 @@ const published = Object.fromEntries(
     .map((entry) => join(entry.parentPath, entry.name))
     .map((file) => [relative(MODEL, file), readFileSync(file)]),
 );
-const everything = { ...published, 'README.md': Buffer.from('hello'), 'flux1-dev.safetensors': Buffer.alloc(5000), 'transformer/preview.png': Buffer.alloc(10) };
+const everything = {
+  ...published,
+  'README.md': Buffer.from('hello'),
+  'flux1-dev.safetensors': Buffer.alloc(5000),
+  'transformer/preview.png': Buffer.alloc(10),
+};
 const weights = 'transformer/diffusion_pytorch_model.safetensors';
 const totalBytes = Object.values(published).reduce((sum, { length }) => sum + length, 0);
 
 let hub: StandInHub;
-const start = async (faults: Faults = {}, files: Record<string, Buffer> = everything) => (hub = await StandInHub.start(REPO, files, faults));
+const start = async (faults: Faults = {}, files: Record<string, Buffer> = everything) =>
+  (hub = await StandInHub.start(REPO, files, faults));
 const folder = () => mkdtempSync(join(scratch, 'pull-'));
 const pull = (dir: string, over: object = {}) => pullModel(REPO, { dir, endpoint: hub.url, ...over });
 afterEach(() => hub?.stop());
@@ -28,7 +34,13 @@ describe('pulling a model', () => {
     const dir = folder();
     const seen: PullProgress[] = [];
     const result = await pull(dir, { token: 'hf_secret', onProgress: (progress: PullProgress) => seen.push(progress) });
-    expect(result).toEqual({ dir, commit: hub.commit, files: Object.keys(published).length, bytes: totalBytes, downloaded: totalBytes });
+    expect(result).toEqual({
+      dir,
+      commit: hub.commit,
+      files: Object.keys(published).length,
+      bytes: totalBytes,
+      downloaded: totalBytes,
+    });
     await openCheckpoint(dir);
     expect(existsSync(join(dir, 'flux1-dev.safetensors'))).toBe(false);
     expect(readdirSync(dir, { recursive: true }).filter((name) => String(name).endsWith('.part'))).toEqual([]);
@@ -74,7 +86,10 @@ describe('pulling a model', () => {
   it('never keeps bytes whose hash is wrong', async () => {
     await start({ corrupt: 1 }, { 'model_index.json': published['model_index.json']! });
     const dir = folder();
-    await expect(pull(dir)).rejects.toMatchObject({ code: 'DATA_LOSS', message: expect.stringContaining('model_index.json') });
+    await expect(pull(dir)).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining('model_index.json'),
+    });
     expect(readdirSync(dir)).toEqual([]);
     await expect(pull(dir)).resolves.toMatchObject({ files: 1 });
   });
@@ -92,9 +107,27 @@ describe('pulling a model', () => {
   });
 
   it.each<[string, Faults, Record<string, Buffer>, string, RegExp]>([
-    ['a gated model without a token', { token: 'hf_secret' }, everything, 'PERMISSION_DENIED', /accept the model's licence/],
-    ['a repository in another layout', {}, { 'flux1-dev.safetensors': Buffer.alloc(1) }, 'FAILED_PRECONDITION', /has no model_index\.json/],
-    ['a listing that leaves the folder', {}, { ...published, 'vae/../../evil.json': Buffer.alloc(1) }, 'DATA_LOSS', /would leave the folder/],
+    [
+      'a gated model without a token',
+      { token: 'hf_secret' },
+      everything,
+      'PERMISSION_DENIED',
+      /accept the model's licence/,
+    ],
+    [
+      'a repository in another layout',
+      {},
+      { 'flux1-dev.safetensors': Buffer.alloc(1) },
+      'FAILED_PRECONDITION',
+      /has no model_index\.json/,
+    ],
+    [
+      'a listing that leaves the folder',
+      {},
+      { ...published, 'vae/../../evil.json': Buffer.alloc(1) },
+      'DATA_LOSS',
+      /would leave the folder/,
+    ],
   ])('refuses %s', async (_, faults, files, code, message) => {
     await start(faults, files);
     await expect(pull(folder())).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
@@ -105,6 +138,8 @@ describe('pulling a model', () => {
     const dir = folder();
     await expect(pullModel('someone/other', { dir, endpoint: hub.url })).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(pullModel('../etc', { dir, endpoint: hub.url })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-    await expect(pullModel(REPO, { dir, endpoint: 'http://127.0.0.1:9' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(pullModel(REPO, { dir, endpoint: 'http://127.0.0.1:9' })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
   });
 });

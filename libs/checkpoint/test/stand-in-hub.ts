@@ -45,9 +45,12 @@ export class StandInHub {
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
     const { pathname } = new URL(request.url!, this.url);
-    const json = (status: number, body: unknown) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    if (this.faults.token && request.headers.authorization !== `Bearer ${this.faults.token}`) return void json(401, { error: 'gated' });
-    if (pathname === `/api/models/${this.repo}/revision/main`) return void json(200, { _id: '1', id: this.repo, sha: this.commit, tags: [] });
+    const json = (status: number, body: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    if (this.faults.token && request.headers.authorization !== `Bearer ${this.faults.token}`)
+      return void json(401, { error: 'gated' });
+    if (pathname === `/api/models/${this.repo}/revision/main`)
+      return void json(200, { _id: '1', id: this.repo, sha: this.commit, tags: [] });
     if (pathname === `/api/models/${this.repo}/tree/${this.commit}`) return void json(200, this.listing());
     const prefix = `/${this.repo}/resolve/${this.commit}/`;
     const path = decodeURIComponent(pathname.slice(prefix.length));
@@ -71,7 +74,10 @@ export class StandInHub {
     });
     const record = { path, range, bytes: 0 };
     this.served.push(record);
-    const cut = this.faults.cutAfter !== undefined && range !== 'bytes=0-0' && !this.cut.has(path) ? this.faults.cutAfter : Infinity;
+    const cut =
+      this.faults.cutAfter !== undefined && range !== 'bytes=0-0' && !this.cut.has(path)
+        ? this.faults.cutAfter
+        : Infinity;
     const chunk = 16 << 10;
     for (let at = 0; at < bytes.length && !response.destroyed; at += chunk) {
       if (this.faults.delayMs) await new Promise((resume) => setTimeout(resume, this.faults.delayMs));
@@ -89,7 +95,9 @@ export class StandInHub {
   private listing(): unknown[] {
     return Object.entries(this.files).map(([path, bytes]) => {
       const oid = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
-      const lfs = path.endsWith('.safetensors') ? { oid: createHash('sha256').update(bytes).digest('hex'), size: bytes.length, pointerSize: 130 } : undefined;
+      const lfs = path.endsWith('.safetensors')
+        ? { oid: createHash('sha256').update(bytes).digest('hex'), size: bytes.length, pointerSize: 130 }
+        : undefined;
       return { type: 'file', path, size: bytes.length, oid: lfs ? '0'.repeat(40) : oid, lfs };
     });
   }

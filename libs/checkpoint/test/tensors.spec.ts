@@ -22,7 +22,11 @@ const vector = (offsets: number[], over: object = {}) => ({ dtype: 'F32', shape:
 
 describe('tensor sets', () => {
   it('come back as they went in, with their metadata', () => {
-    const set = { pooled: { shape: [2], data: Float32Array.of(1, -0) }, embeds: { shape: [2, 2], data: Float32Array.of(1, 2, 3, NaN) }, scalar: { shape: [], data: Float32Array.of(7) } };
+    const set = {
+      pooled: { shape: [2], data: Float32Array.of(1, -0) },
+      embeds: { shape: [2, 2], data: Float32Array.of(1, 2, 3, NaN) },
+      scalar: { shape: [], data: Float32Array.of(7) },
+    };
     const bytes = encodeTensors(set, { caption: 'naïve' });
     expect(decodeTensors(bytes)).toEqual(set);
     expect(parseTensorFile(bytes).metadata).toEqual({ caption: 'naïve' });
@@ -43,9 +47,15 @@ describe('tensor sets', () => {
 
   it('read what the reference library wrote', () => {
     const file = parseTensorFile(readFileSync(join(GOLDENS, 'bnb_linear4bit.safetensors')));
-    const manifest = JSON.parse(readFileSync(join(GOLDENS, 'manifest.json'), 'utf8')) as { files: Record<string, Record<string, { shape: number[] }>> };
+    const manifest = JSON.parse(readFileSync(join(GOLDENS, 'manifest.json'), 'utf8')) as {
+      files: Record<string, Record<string, { shape: number[] }>>;
+    };
     const shapes = Object.fromEntries([...file.tensors].map(([name, { shape }]) => [name, shape]));
-    expect(shapes).toEqual(Object.fromEntries(Object.entries(manifest.files['bnb_linear4bit.safetensors']!).map(([name, { shape }]) => [name, shape])));
+    expect(shapes).toEqual(
+      Object.fromEntries(
+        Object.entries(manifest.files['bnb_linear4bit.safetensors']!).map(([name, { shape }]) => [name, shape]),
+      ),
+    );
   });
 
   it('take whatever UTF-8 and whole pairs write', () => {
@@ -54,11 +64,15 @@ describe('tensor sets', () => {
   });
 
   it('refuse to encode a shape that does not fit the data', () => {
-    expect(() => encodeTensors({ x: { shape: [2, 2], data: new Float32Array(3) } })).toThrow(/tensor x: shape \[2, 2\] holds 4 values, the data 3/);
+    expect(() => encodeTensors({ x: { shape: [2, 2], data: new Float32Array(3) } })).toThrow(
+      /tensor x: shape \[2, 2\] holds 4 values, the data 3/,
+    );
   });
 
   it('refuse to decode another dtype as float32', () => {
-    expect(() => decodeTensors(fileWith({ x: { dtype: 'I32', shape: [2], data_offsets: [0, 8] } }, 8))).toThrow(/tensor x is I32/);
+    expect(() => decodeTensors(fileWith({ x: { dtype: 'I32', shape: [2], data_offsets: [0, 8] } }, 8))).toThrow(
+      /tensor x is I32/,
+    );
   });
 
   it.each([
@@ -98,15 +112,25 @@ describe('tensor sets', () => {
     ['metadata that is not text', fileWith({ __metadata__: { a: 1 } }, 0), /__metadata__/],
     ['an unknown dtype', fileWith({ x: vector([0, 8], { dtype: 'F3' }) }, 8), /x has the unknown dtype F3/],
     ['a negative dimension', fileWith({ x: vector([0, 8], { shape: [-2] }) }, 8), /x has no valid shape/],
-    ['a shape that overflows', fileWith({ x: vector([0, 8], { shape: [2 ** 40, 2 ** 40] }) }, 8), /needs .* bytes and has 8/],
+    [
+      'a shape that overflows',
+      fileWith({ x: vector([0, 8], { shape: [2 ** 40, 2 ** 40] }) }, 8),
+      /needs .* bytes and has 8/,
+    ],
     ['offsets behind the end', fileWith({ x: vector([0, 16]) }, 8), /lies at bytes 0 to 16 of 8/],
     ['offsets backwards', fileWith({ x: vector([8, 0]) }, 8), /lies at bytes 8 to 0/],
     ['fractional offsets', fileWith({ x: vector([0, 8.5]) }, 16), /no valid data_offsets/],
-    ['overlapping tensors', fileWith({ x: vector([0, 8]), y: vector([4, 12]) }, 12), /y starts at byte 4, the one before it ends at 8/],
+    [
+      'overlapping tensors',
+      fileWith({ x: vector([0, 8]), y: vector([4, 12]) }, 12),
+      /y starts at byte 4, the one before it ends at 8/,
+    ],
     ['a hole between tensors', fileWith({ x: vector([0, 8]), y: vector([12, 20]) }, 20), /y starts at byte 12/],
     ['bytes that no tensor covers', fileWith({ x: vector([0, 8]) }, 9), /end at byte 8 of 9/],
     ['an entry that is null', fileWith({ x: null }, 0), /x has the unknown dtype/],
   ])('refuse bytes with %s', (_, bytes, message) => {
-    expect(() => parseTensorFile(bytes, 'message 7')).toThrow(expect.objectContaining({ code: 'DATA_LOSS', message: expect.stringMatching(message) }));
+    expect(() => parseTensorFile(bytes, 'message 7')).toThrow(
+      expect.objectContaining({ code: 'DATA_LOSS', message: expect.stringMatching(message) }),
+    );
   });
 });

@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { openTokenizers, type Tokenizers } from '../src';
 import { copyOfModel, editJson, GOLDENS, MODEL, scratchFolder } from './fixtures';
 
-const goldens = JSON.parse(readFileSync(join(GOLDENS, 'tokens.json'), 'utf8')) as { prompt: string; clip: number[]; t5: number[] }[];
+const goldens = JSON.parse(readFileSync(join(GOLDENS, 'tokens.json'), 'utf8')) as {
+  prompt: string;
+  clip: number[];
+  t5: number[];
+}[];
 const scratch = scratchFolder();
 
 describe('tokenizers', () => {
@@ -35,11 +39,37 @@ describe('tokenizers', () => {
 
   it.each([
     ['a missing vocabulary', (m: string) => rmSync(join(m, 'tokenizer/vocab.json')), /vocab\.json: does not exist/],
-    ['a vocabulary that is no JSON', (m: string) => writeFileSync(join(m, 'tokenizer/vocab.json'), '{'), /vocab\.json: not valid JSON/],
-    ['a vocabulary without end-of-text', (m: string) => editJson(join(m, 'tokenizer/vocab.json'), (v) => delete v['<|endoftext|>']), /lacks the token <\|endoftext\|>/],
-    ['a missing T5 vocabulary', (m: string) => ['spiece.model', 'tokenizer.json'].forEach((f) => rmSync(join(m, 'tokenizer_2', f))), /spiece\.model: does not exist/],
-    ['a spiece.model of other bytes', (m: string) => (rmSync(join(m, 'tokenizer_2/tokenizer.json')), writeFileSync(join(m, 'tokenizer_2/spiece.model'), Buffer.alloc(64, 0xff))), /not a SentencePiece model/],
-    ['an empty spiece.model', (m: string) => (rmSync(join(m, 'tokenizer_2/tokenizer.json')), writeFileSync(join(m, 'tokenizer_2/spiece.model'), '')), /holds no pieces/],
+    [
+      'a vocabulary that is no JSON',
+      (m: string) => writeFileSync(join(m, 'tokenizer/vocab.json'), '{'),
+      /vocab\.json: not valid JSON/,
+    ],
+    [
+      'a vocabulary without end-of-text',
+      (m: string) => editJson(join(m, 'tokenizer/vocab.json'), (v) => delete v['<|endoftext|>']),
+      /lacks the token <\|endoftext\|>/,
+    ],
+    [
+      'a missing T5 vocabulary',
+      (m: string) => ['spiece.model', 'tokenizer.json'].forEach((f) => rmSync(join(m, 'tokenizer_2', f))),
+      /spiece\.model: does not exist/,
+    ],
+    [
+      'a spiece.model of other bytes',
+      (m: string) => (
+        rmSync(join(m, 'tokenizer_2/tokenizer.json')),
+        writeFileSync(join(m, 'tokenizer_2/spiece.model'), Buffer.alloc(64, 0xff))
+      ),
+      /not a SentencePiece model/,
+    ],
+    [
+      'an empty spiece.model',
+      (m: string) => (
+        rmSync(join(m, 'tokenizer_2/tokenizer.json')),
+        writeFileSync(join(m, 'tokenizer_2/spiece.model'), '')
+      ),
+      /holds no pieces/,
+    ],
   ])('name the file of %s', async (_, damage, message) => {
     const model = copyOfModel(scratch);
     damage(model);

@@ -20,7 +20,10 @@ export function describeAdapter(label: string, bytes: Uint8Array): { rank: numbe
   const matrices = [...file.tensors].filter(([name]) => DOWN.test(name) || UP.test(name));
   const down = matrices.filter(([name]) => DOWN.test(name));
   if (down.length === 0 || down.length * 2 !== matrices.length) {
-    throw refusal(label, `it has ${down.length} lora_A (or lora_down) and ${matrices.length - down.length} lora_B (or lora_up) tensors where pairs are needed: is it a FLUX LoRA?`);
+    throw refusal(
+      label,
+      `it has ${down.length} lora_A (or lora_down) and ${matrices.length - down.length} lora_B (or lora_up) tensors where pairs are needed: is it a FLUX LoRA?`,
+    );
   }
   for (const [name, tensor] of matrices) checkMatrix(label, name, tensor);
   for (const [name] of matrices) {
@@ -54,13 +57,15 @@ function checkMatrix(label: string, name: string, { dtype, shape, bytes }: Store
   const kind = NOT_FINITE[dtype];
   if (!kind) throw refusal(label, `${name} is ${dtype} where F32, F16 or BF16 is needed`);
   const bad = kind.words(bytes).findIndex((word) => (word & kind.mask) === kind.mask);
-  if (bad >= 0) throw refusal(label, `${name} is not a finite number at element ${bad}: the training that made it diverged`);
+  if (bad >= 0)
+    throw refusal(label, `${name} is not a finite number at element ${bad}: the training that made it diverged`);
 }
 
 /** kohya writes an alpha tensor for every module, diffusers one in its metadata; neither means alpha = rank. */
 function alphaOf(label: string, { tensors, metadata }: TensorFile): number | undefined {
   const scalar = [...tensors].find(([name, { dtype }]) => name.endsWith('.alpha') && dtype === 'F32')?.[1];
-  if (scalar && scalar.bytes.byteLength === 4) return new DataView(new Uint8Array(scalar.bytes).buffer).getFloat32(0, true);
+  if (scalar && scalar.bytes.byteLength === 4)
+    return new DataView(new Uint8Array(scalar.bytes).buffer).getFloat32(0, true);
   const alpha = settingsOf(label, metadata.lora_adapter_metadata);
   return typeof alpha === 'number' ? alpha : undefined;
 }

@@ -9,14 +9,21 @@ import { newestFirst, timestamp } from './times';
 import { storeFiles, type UploadFile, type UploadProgress } from './uploads';
 
 const side = (what: string) =>
-  z.int().min(16).max(4096).refine((value) => value % 16 === 0, `${what} must be a multiple of 16`);
+  z
+    .int()
+    .min(16)
+    .max(4096)
+    .refine((value) => value % 16 === 0, `${what} must be a multiple of 16`);
 
 export const datasetSchema = z.strictObject({
   name: z.string().regex(NAME_PATTERN, `use ${NAME_RULE}`).describe('Name of the data set.'),
   trigger: z.string().max(4096).default('').describe('Caption for pictures that come without one.'),
   width: side('width').default(512).describe('Width pictures are cropped and resized to.'),
   height: side('height').default(512).describe('Height pictures are cropped and resized to.'),
-  buckets: z.boolean().default(false).describe('Keep each picture near its own aspect ratio, at the area of width × height.'),
+  buckets: z
+    .boolean()
+    .default(false)
+    .describe('Keep each picture near its own aspect ratio, at the area of width × height.'),
   flip: z.boolean().default(false).describe('Mirror pictures left to right.'),
 });
 
@@ -49,7 +56,11 @@ export async function createDataset(
   await connection.mesh.room.require(bytes, 'new work');
   const id = newId('dataset');
   const stored = await storeFiles(connection, `uploads/${id}`, files, onProgress);
-  if (stored.length === 0) throw new AtelierError('INVALID_ARGUMENT', `data set ${name} has no files: choose pictures, a .zip, a .tar or a .parquet`);
+  if (stored.length === 0)
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `data set ${name} has no files: choose pictures, a .zip, a .tar or a .parquet`,
+    );
   const dataset = Dataset.create({
     id,
     name,
@@ -68,7 +79,11 @@ export async function createDataset(
 export async function findDataset({ datasets }: Connection, key: string): Promise<Dataset> {
   const byId = isKey(key) ? await datasets.get(key) : null;
   const found = byId?.value ?? newestFirst(await datasets.list()).find((dataset) => dataset.name === key);
-  if (!found) throw new AtelierError('NOT_FOUND', `there is no data set ${JSON.stringify(key.slice(0, 80))}: list them to see what there is`);
+  if (!found)
+    throw new AtelierError(
+      'NOT_FOUND',
+      `there is no data set ${JSON.stringify(key.slice(0, 80))}: list them to see what there is`,
+    );
   return found;
 }
 
@@ -83,7 +98,8 @@ export async function listDatasets({ datasets }: Connection): Promise<Dataset[]>
 export async function cancelDataset(connection: Connection, key: string): Promise<Dataset> {
   const { id } = await findDataset(connection, key);
   const dataset = await connection.datasets.update(id, (current) =>
-    isDatasetOver(current) ? null : Dataset.create({ ...current, state: DatasetState.DATASET_STATE_CANCELLED }));
+    isDatasetOver(current) ? null : Dataset.create({ ...current, state: DatasetState.DATASET_STATE_CANCELLED }),
+  );
   if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
     const datasetState = { datasetId: id, state: dataset.state };
     const msgId = `state.${id}.${dataset.state}`;

@@ -16,17 +16,25 @@ export interface FollowOptions {
 const LAST_EVENT_MS = 2000;
 
 /** Events of a picture being drawn, ending with the one that says how it ended. */
-export function generationEvents(connection: Connection, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+export function generationEvents(
+  connection: Connection,
+  id: string,
+  options: FollowOptions = {},
+): AsyncGenerator<StreamedEvent> {
   return follow(connection, {
     filter: `events.generate.${id}.>`,
-    isLast: ({ generateState }) => isGenerationOver({ state: generateState?.state as GenerationState | undefined }),
+    isLast: ({ generateState }) => isGenerationOver({ state: generateState?.state }),
     over: (signal) => untilTrue(connection.generations.watch(id, { signal }), isGenerationOver),
     ...options,
   });
 }
 
 /** Events of a data set from its first on; they end when the signal says so. */
-export function datasetEvents(connection: Connection, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+export function datasetEvents(
+  connection: Connection,
+  id: string,
+  options: FollowOptions = {},
+): AsyncGenerator<StreamedEvent> {
   return follow(connection, { filter: `events.dataset.${id}.>`, isLast: () => false, ...options });
 }
 
@@ -47,7 +55,10 @@ export interface Followed extends FollowOptions {
  * Yields until the last event. That one may never come (a killed service writes the state and dies before it says so), so
  * the state is watched as well and ends the stream, a moment later, in its place.
  */
-export async function* follow(connection: Connection, { filter, from = 'all', isLast, over, after, signal }: Followed): AsyncGenerator<StreamedEvent> {
+export async function* follow(
+  connection: Connection,
+  { filter, from = 'all', isLast, over, after, signal }: Followed,
+): AsyncGenerator<StreamedEvent> {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
   if (signal?.aborted) return;

@@ -31,7 +31,10 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
   const options = trainOptionsMessage(checkedTrainOptions(request.options ?? {}));
   const dataset = await findDataset(connection, request.dataset);
   if (dataset.state === DatasetState.DATASET_STATE_FAILED) {
-    throw new AtelierError('FAILED_PRECONDITION', `data set ${dataset.name} could not be read: ${dataset.error}. Upload it again without what is wrong`);
+    throw new AtelierError(
+      'FAILED_PRECONDITION',
+      `data set ${dataset.name} could not be read: ${dataset.error}. Upload it again without what is wrong`,
+    );
   }
   if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
     const what = `data set ${dataset.name} was cancelled before it was read: upload it again`;
@@ -40,10 +43,23 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
   const name = await adapterName(connection, request, dataset.name);
   await connection.mesh.room.require(0, 'new work');
   const id = newId('run');
-  const run = Run.create({ id, name, datasetId: dataset.id, state: RunState.RUN_STATE_QUEUED, options, createdAt: timestamp() });
+  const run = Run.create({
+    id,
+    name,
+    datasetId: dataset.id,
+    state: RunState.RUN_STATE_QUEUED,
+    options,
+    createdAt: timestamp(),
+  });
   await connection.runs.create(id, run);
   try {
-    await publishWork(connection.mesh, subjects.work.ingest, IngestWork, { datasetId: dataset.id, runId: id }, { msgId: `ingest.${id}` });
+    await publishWork(
+      connection.mesh,
+      subjects.work.ingest,
+      IngestWork,
+      { datasetId: dataset.id, runId: id },
+      { msgId: `ingest.${id}` },
+    );
   } catch (error) {
     await endRun(connection, id, `its work could not be queued: ${(error as Error).message}`);
     throw error;
@@ -73,10 +89,16 @@ async function adapterName(connection: Connection, request: FinetuneRequest, fal
   }
   const name = checkName('adapter name', request.name);
   if (training.has(name)) {
-    throw new AtelierError('ALREADY_EXISTS', `a run is already making an adapter named ${name}: wait for it, cancel it, or choose another name`);
+    throw new AtelierError(
+      'ALREADY_EXISTS',
+      `a run is already making an adapter named ${name}: wait for it, cancel it, or choose another name`,
+    );
   }
   if (made.has(name) && !request.replace) {
-    throw new AtelierError('ALREADY_EXISTS', `there is already an adapter named ${name}: choose another name, or ask to replace it`);
+    throw new AtelierError(
+      'ALREADY_EXISTS',
+      `there is already an adapter named ${name}: choose another name, or ask to replace it`,
+    );
   }
   return name;
 }
@@ -85,7 +107,11 @@ async function adapterName(connection: Connection, request: FinetuneRequest, fal
 export async function findRun({ runs }: Connection, key: string): Promise<Run> {
   const byId = isKey(key) ? await runs.get(key) : null;
   const found = byId?.value ?? newestFirst(await runs.list()).find((run) => run.name === key);
-  if (!found) throw new AtelierError('NOT_FOUND', `there is no run ${JSON.stringify(key.slice(0, 80))}: list them to see what there is`);
+  if (!found)
+    throw new AtelierError(
+      'NOT_FOUND',
+      `there is no run ${JSON.stringify(key.slice(0, 80))}: list them to see what there is`,
+    );
   return found;
 }
 

@@ -10,11 +10,18 @@ import { invalidArgument } from './options';
 import { generationStatus, isGenerationOver } from './states';
 import { newestFirst, timestamp } from './times';
 
-const side = z.int().min(16).max(4096).refine((value) => value % 16 === 0, 'must be a multiple of 16');
+const side = z
+  .int()
+  .min(16)
+  .max(4096)
+  .refine((value) => value % 16 === 0, 'must be a multiple of 16');
 
 export const generateSchema = z.strictObject({
   prompt: z.string().min(1).max(32_768),
-  adapters: z.array(z.strictObject({ name: z.string(), weight: z.number().min(-10).max(10).default(1) })).max(16).default([]),
+  adapters: z
+    .array(z.strictObject({ name: z.string(), weight: z.number().min(-10).max(10).default(1) }))
+    .max(16)
+    .default([]),
   width: side.default(512),
   height: side.default(512),
   steps: z.int().min(1).max(1000).default(28),
@@ -43,7 +50,12 @@ export async function generate(connection: Connection, request: GenerateRequest)
   const id = newId('gen');
   const seed = parsed.data.seed ?? Math.floor(Math.random() * 2 ** 32);
   const work = GenerateWork.create({ ...parsed.data, seed, id });
-  const generation = Generation.create({ id, work, state: GenerationState.GENERATION_STATE_QUEUED, createdAt: timestamp() });
+  const generation = Generation.create({
+    id,
+    work,
+    state: GenerationState.GENERATION_STATE_QUEUED,
+    createdAt: timestamp(),
+  });
   await connection.generations.create(id, generation);
   await publishWork(connection.mesh, subjects.work.generate, GenerateWork, work, { msgId: `generate.${id}` });
   return generation;
@@ -71,7 +83,10 @@ export async function finishedGeneration(
   if (generation.state === GenerationState.GENERATION_STATE_FAILED) {
     throw new AtelierError('FAILED_PRECONDITION', `the drawing failed: ${generation.error}`);
   }
-  throw new AtelierError('CANCELLED', `the drawing is ${generationStatus(generation.state)}: it was given up before its end`);
+  throw new AtelierError(
+    'CANCELLED',
+    `the drawing is ${generationStatus(generation.state)}: it was given up before its end`,
+  );
 }
 
 export async function cancelGeneration(connection: Connection, id: string): Promise<Generation> {

@@ -14,14 +14,6 @@ export {
   type TrainOptionsInput,
 } from './options';
 export { SERVICES, type PlanInput, type ServiceState } from './services';
-export {
-  datasetStatus,
-  generationStatus,
-  isGenerationOver,
-  isRunOver,
-  preempted,
-  runStatus,
-  waitsFor,
-} from './states';
+export { datasetStatus, generationStatus, isGenerationOver, isRunOver, preempted, runStatus, waitsFor } from './states';
 export { newestFirst, timestamp, toDate } from './times';
 export type { UploadFile, UploadProgress } from './uploads';

@@ -8,7 +8,10 @@ const ID_PATTERN = /^[a-z]{2,12}-[0-9a-z]{17}$/;
 
 export function checkName(what: string, text: string): string {
   if (!isName(text)) {
-    throw new AtelierError('INVALID_ARGUMENT', `${what} ${JSON.stringify(text.slice(0, 80))} is not a name: use ${NAME_RULE}`);
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `${what} ${JSON.stringify(text.slice(0, 80))} is not a name: use ${NAME_RULE}`,
+    );
   }
   return text;
 }

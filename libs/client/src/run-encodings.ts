@@ -18,7 +18,10 @@ export class RunEncodings {
   ) {
     if (!summary) return;
     const { latentsTotal, latentsCached, promptsTotal, promptsCached } = summary;
-    this.left = { latents: (latentsTotal ?? 0) - (latentsCached ?? 0), prompts: (promptsTotal ?? 0) - (promptsCached ?? 0) };
+    this.left = {
+      latents: (latentsTotal ?? 0) - (latentsCached ?? 0),
+      prompts: (promptsTotal ?? 0) - (promptsCached ?? 0),
+    };
   }
 
   /** Of the events from before the run had its manifest, those of the keys that came last: the others were there when it asked. */
@@ -45,7 +48,10 @@ export class RunEncodings {
   }
 }
 
-export function encodedKey({ encodeReady, encodeFailed }: StreamedEvent['event']): { key: string; kind: Kind } | undefined {
+export function encodedKey({
+  encodeReady,
+  encodeFailed,
+}: StreamedEvent['event']): { key: string; kind: Kind } | undefined {
   const told = encodeReady ?? encodeFailed;
   return told?.key ? { key: told.key, kind: told.kind as Kind } : undefined;
 }

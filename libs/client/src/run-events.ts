@@ -13,7 +13,11 @@ const CLOCK_SKEW_MS = 60_000;
  * Events of a run from its first on, ending with the one that says how it ended. What the encoders do for it is among them:
  * their events name a key, not a run; run-encodings.ts tells which are this run's.
  */
-export async function* runEvents(connection: Connection, key: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+export async function* runEvents(
+  connection: Connection,
+  key: string,
+  options: FollowOptions = {},
+): AsyncGenerator<StreamedEvent> {
   const run = await findRun(connection, key);
   const created = toDate(run.createdAt);
   const events = follow(connection, {
@@ -34,7 +38,8 @@ export async function* runEvents(connection: Connection, key: string, options: F
       else if (encodings.takes(event)) yield streamed;
     } else if (subject.startsWith(`events.run.${run.id}.`)) {
       summary ??= event.encodeSummary ?? undefined;
-      if (!keys && event.runState && event.runState.state !== RunState.RUN_STATE_QUEUED) keys = await keysOf(connection, await findRun(connection, run.id));
+      if (!keys && event.runState && event.runState.state !== RunState.RUN_STATE_QUEUED)
+        keys = await keysOf(connection, await findRun(connection, run.id));
       if (!encodings && keys && (summary || event.runState)) {
         encodings = new RunEncodings(keys, summary);
         yield* encodings.early(waiting.splice(0));

@@ -27,7 +27,9 @@ export async function serviceStates({ mesh }: Connection, timeoutMs = 1500): Pro
   return Promise.all(
     SERVICES.map(async (service) => {
       try {
-        const { ready, version, detail } = await callRpc(mesh, [service, 'status'], StatusRequest, {}, StatusReply, { timeoutMs });
+        const { ready, version, detail } = await callRpc(mesh, [service, 'status'], StatusRequest, {}, StatusReply, {
+          timeoutMs,
+        });
         return { service, running: true, ready, version, detail };
       } catch (error) {
         return { service, running: false, ready: false, version: '', detail: (error as Error).message };
@@ -46,7 +48,11 @@ export interface PlanInput {
 }
 
 /** Memory of a run to the byte, before it starts. The trainer answers; it may have to load the checkpoint first. */
-export async function planRun({ mesh }: Connection, { options, width, height, textTokens }: PlanInput, timeoutMs = 120_000): Promise<MemoryPlan> {
+export async function planRun(
+  { mesh }: Connection,
+  { options, width, height, textTokens }: PlanInput,
+  timeoutMs = 120_000,
+): Promise<MemoryPlan> {
   const request = { options: trainOptionsMessage(checkedTrainOptions(options ?? {})), width, height, textTokens };
   return callRpc(mesh, ['trainer', 'plan'], PlanRequest, request, MemoryPlan, { timeoutMs });
 }

@@ -7,7 +7,11 @@ function word(names: Record<number, string>, prefix: string, value: number): str
 }
 
 const names = (values: object): Record<number, string> =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => typeof value === 'number').map(([name, value]) => [value, name]));
+  Object.fromEntries(
+    Object.entries(values)
+      .filter(([, value]) => typeof value === 'number')
+      .map(([name, value]) => [value, name]),
+  );
 
 const datasetNames = names(DatasetState);
 const runNames = names(RunState);
@@ -26,7 +30,11 @@ export function isDatasetOver({ state }: { state?: DatasetState | null }): boole
 }
 
 export function isRunOver({ state }: { state?: RunState | null }): boolean {
-  return state === RunState.RUN_STATE_FINISHED || state === RunState.RUN_STATE_FAILED || state === RunState.RUN_STATE_CANCELLED;
+  return (
+    state === RunState.RUN_STATE_FINISHED ||
+    state === RunState.RUN_STATE_FAILED ||
+    state === RunState.RUN_STATE_CANCELLED
+  );
 }
 
 /**

@@ -2,7 +2,10 @@ import { encodeTensors } from '@atelier/checkpoint';
 import { describeAdapter } from '../src';
 import { adapterBytes } from './fixtures';
 
-const matrix = (rows: number, columns: number, fill = 0.5) => ({ shape: [rows, columns], data: new Float32Array(rows * columns).fill(fill) });
+const matrix = (rows: number, columns: number, fill = 0.5) => ({
+  shape: [rows, columns],
+  data: new Float32Array(rows * columns).fill(fill),
+});
 
 describe('describeAdapter', () => {
   test('tells rank, and alpha where the file has it', () => {
@@ -35,7 +38,8 @@ describe('describeAdapter', () => {
     changed[changed.indexOf(text)] = byte;
     return changed;
   };
-  const entry = (begin: number, end: number) => JSON.stringify({ 'a.lora_A.weight': { dtype: 'F32', shape: [2, 2], data_offsets: [begin, end] } });
+  const entry = (begin: number, end: number) =>
+    JSON.stringify({ 'a.lora_A.weight': { dtype: 'F32', shape: [2, 2], data_offsets: [begin, end] } });
 
   test.each<[string, Uint8Array, RegExp]>([
     ['nothing', Buffer.alloc(0), /0 bytes/],
@@ -45,7 +49,11 @@ describe('describeAdapter', () => {
     ['a header that is not UTF-8', withByte(adapterBytes({ metadata: { note: '?' } }), '?', 0xff), /not UTF-8/],
     ['a name that is not UTF-8', withByte(adapterBytes({ metadata: {} }), 'to_q', 0xc3), /not UTF-8/],
     ['offsets past the end', header(entry(0, 16)), /a\.lora_A\.weight/],
-    ['offsets that disagree with the shape', Buffer.concat([header(entry(0, 8)), Buffer.alloc(8)]), /a\.lora_A\.weight/],
+    [
+      'offsets that disagree with the shape',
+      Buffer.concat([header(entry(0, 8)), Buffer.alloc(8)]),
+      /a\.lora_A\.weight/,
+    ],
     ['a checkpoint that is no LoRA', encodeTensors({ 'x_embedder.weight': matrix(2, 2) }), /pairs/],
     ['a lora_A without its lora_B', encodeTensors({ 'a.lora_A.weight': matrix(2, 2) }), /pairs/],
     [
@@ -58,8 +66,16 @@ describe('describeAdapter', () => {
       adapterBytes({ metadata: { lora_adapter_metadata: 'no JSON' } }),
       /lora_adapter_metadata is not JSON/,
     ],
-    ['a number that is not finite', encodeTensors({ 'a.lora_A.weight': matrix(2, 2, NaN), 'a.lora_B.weight': matrix(2, 2) }), /not a finite number/],
-    ['a vector for a matrix', encodeTensors({ 'a.lora_A.weight': { shape: [4], data: new Float32Array(4) }, 'a.lora_B.weight': matrix(2, 2) }), /matrix/],
+    [
+      'a number that is not finite',
+      encodeTensors({ 'a.lora_A.weight': matrix(2, 2, NaN), 'a.lora_B.weight': matrix(2, 2) }),
+      /not a finite number/,
+    ],
+    [
+      'a vector for a matrix',
+      encodeTensors({ 'a.lora_A.weight': { shape: [4], data: new Float32Array(4) }, 'a.lora_B.weight': matrix(2, 2) }),
+      /matrix/,
+    ],
   ])('refuses %s and says why', (_what, bytes, reason) => {
     expect(() => describeAdapter('style.safetensors', bytes)).toThrow(reason);
     expect(() => describeAdapter('style.safetensors', bytes)).toThrow(/style\.safetensors cannot be used/);

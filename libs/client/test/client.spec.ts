@@ -1,6 +1,18 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { buckets, Dataset, DatasetState, GenerateWork, Generation, GenerationState, IngestWork, Manifest, Run, RunState, subjects } from '@atelier/contracts';
+import {
+  buckets,
+  Dataset,
+  DatasetState,
+  GenerateWork,
+  Generation,
+  GenerationState,
+  IngestWork,
+  Manifest,
+  Run,
+  RunState,
+  subjects,
+} from '@atelier/contracts';
 import { Mesh, type MessageType, done, publishEvent, runWorker } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
 import { startTestMesh } from '@atelier/testing';
@@ -25,7 +37,8 @@ afterAll(async () => {
 }, 60_000);
 
 const picture = (name: string) => ({ name, data: Buffer.from(`bytes of ${name}`) });
-const uploaded = (name: string) => client.createDataset({ name, width: 64, height: 64, files: [picture('a.png'), picture('a.txt')] });
+const uploaded = (name: string) =>
+  client.createDataset({ name, width: 64, height: 64, files: [picture('a.png'), picture('a.txt')] });
 
 async function collect(events: AsyncIterable<StreamedEvent>): Promise<StreamedEvent[]> {
   const all: StreamedEvent[] = [];
@@ -52,13 +65,29 @@ describe('data sets', () => {
   test('createDataset - files, state and work are on disk when it resolves', async () => {
     const seen: string[] = [];
     const dataset = await client.createDataset(
-      { name: 'herons', trigger: 'in sks style', width: 64, height: 96, files: [picture('one.png'), { name: 'two.png', data: Readable.from([Buffer.from('half '), Buffer.from('and half')]) }] },
+      {
+        name: 'herons',
+        trigger: 'in sks style',
+        width: 64,
+        height: 96,
+        files: [
+          picture('one.png'),
+          { name: 'two.png', data: Readable.from([Buffer.from('half '), Buffer.from('and half')]) },
+        ],
+      },
       ({ file, bytes }) => seen.push(`${file} ${bytes}`),
     );
-    expect(dataset.files.map(({ name, size }) => [name, size])).toEqual([['one.png', 16], ['two.png', 13]]);
+    expect(dataset.files.map(({ name, size }) => [name, size])).toEqual([
+      ['one.png', 16],
+      ['two.png', 13],
+    ]);
     const stored = await new BlobStore(mesh).get(buckets.blobs.pictures, dataset.files[1]!.blob ?? '');
     expect(Buffer.from(stored).toString()).toBe('half and half');
-    expect(await client.dataset(dataset.id)).toMatchObject({ name: 'herons', trigger: 'in sks style', state: DatasetState.DATASET_STATE_UPLOADED });
+    expect(await client.dataset(dataset.id)).toMatchObject({
+      name: 'herons',
+      trigger: 'in sks style',
+      state: DatasetState.DATASET_STATE_UPLOADED,
+    });
     expect((await client.dataset('herons')).id).toBe(dataset.id);
     expect(seen.at(-1)).toBe('two.png 29');
     const work = await takeWork(subjects.work.ingest, IngestWork);
@@ -107,23 +136,37 @@ describe('data sets', () => {
     const told = [];
     for await (const { event } of client.datasetEvents(id, { signal: stop.signal })) {
       told.push(event.datasetState);
-      await publishEvent(mesh, subjects.event('dataset', id, 'ingested'), { datasetIngested: {} }, { msgId: `after.${id}` });
+      await publishEvent(
+        mesh,
+        subjects.event('dataset', id, 'ingested'),
+        { datasetIngested: {} },
+        { msgId: `after.${id}` },
+      );
       if (event.detail === 'datasetIngested') stop.abort();
     }
-    expect(told).toEqual([expect.objectContaining({ datasetId: id, state: DatasetState.DATASET_STATE_CANCELLED }), null]);
-    await expect(client.startFinetune({ dataset: id })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining('was cancelled before it was read: upload it again') });
+    expect(told).toEqual([
+      expect.objectContaining({ datasetId: id, state: DatasetState.DATASET_STATE_CANCELLED }),
+      null,
+    ]);
+    await expect(client.startFinetune({ dataset: id })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('was cancelled before it was read: upload it again'),
+    });
 
     const read = await uploaded('read');
     await takeWork(subjects.work.ingest, IngestWork);
     for (const state of [DatasetState.DATASET_STATE_INGESTED, DatasetState.DATASET_STATE_FAILED]) {
-      await new StateStore(mesh, buckets.state.datasets, Dataset).update(read.id, (value) => Object.assign(value, { state }));
+      await new StateStore(mesh, buckets.state.datasets, Dataset).update(read.id, (value) =>
+        Object.assign(value, { state }),
+      );
       expect((await client.cancelDataset(read.id)).state).toBe(state);
     }
     await expect(client.cancelDataset('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   test('dataset - an unknown id or a hostile one is not found', async () => {
-    for (const key of ['nope', '../../etc', 'a.b', '*', '>', '']) await expect(client.dataset(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    for (const key of ['nope', '../../etc', 'a.b', '*', '>', ''])
+      await expect(client.dataset(key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });
 
@@ -139,8 +182,12 @@ describe('fine-tunes', () => {
 
     const second = await client.startFinetune({ dataset: 'ponds' });
     expect(second.name).toBe('ponds-2');
-    await expect(client.startFinetune({ dataset: 'ponds', name: 'ponds' })).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-    await expect(client.startFinetune({ dataset: 'ponds', name: '../up' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(client.startFinetune({ dataset: 'ponds', name: 'ponds' })).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
+    await expect(client.startFinetune({ dataset: 'ponds', name: '../up' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
     await expect(client.startFinetune({ dataset: 'nowhere' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
@@ -151,7 +198,10 @@ describe('fine-tunes', () => {
       value.error = 'no picture in it';
       return value;
     });
-    await expect(client.startFinetune({ dataset: 'rotten' })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining('no picture in it') });
+    await expect(client.startFinetune({ dataset: 'rotten' })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('no picture in it'),
+    });
   });
 
   test('cancelRun - asks once, and leaves a run that is over as it is', async () => {
@@ -166,9 +216,16 @@ describe('fine-tunes', () => {
   test('runEvents - replays from the first, goes on from a position, and ends with the end', async () => {
     await uploaded('story');
     const { id } = await client.startFinetune({ dataset: 'story' });
-    for (const step of [1, 2, 3]) await publishEvent(mesh, subjects.event('run', id, 'step'), { runStep: { runId: id, step, totalSteps: 3, loss: 1 / step } });
-    await publishEvent(mesh, subjects.event('run', 'run-another', 'step'), { runStep: { runId: 'run-another', step: 9 } });
-    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
+    for (const step of [1, 2, 3])
+      await publishEvent(mesh, subjects.event('run', id, 'step'), {
+        runStep: { runId: id, step, totalSteps: 3, loss: 1 / step },
+      });
+    await publishEvent(mesh, subjects.event('run', 'run-another', 'step'), {
+      runStep: { runId: 'run-another', step: 9 },
+    });
+    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+      runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
+    });
 
     const all = await collect(client.runEvents(id));
     expect(all.map(({ event }) => event.detail)).toEqual(['runStep', 'runStep', 'runStep', 'runState']);
@@ -180,17 +237,29 @@ describe('fine-tunes', () => {
   test('runEvents - has what the encoders do for the run, and nothing they do for others', async () => {
     await uploaded('encoded');
     const { id, datasetId } = await client.startFinetune({ dataset: 'encoded' });
-    const ready = (kind: 'latents' | 'prompts', key: string) => publishEvent(mesh, subjects.event(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png` } });
+    const ready = (kind: 'latents' | 'prompts', key: string) =>
+      publishEvent(mesh, subjects.event(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png` } });
     await ready('latents', 'mine-early');
     await ready('latents', 'foreign-early');
-    const manifest = Manifest.encode({ datasetId, samples: [{ name: 'a.png', latentsKey: 'mine-early', promptsKey: 'mine-late' }] }).finish();
+    const manifest = Manifest.encode({
+      datasetId,
+      samples: [{ name: 'a.png', latentsKey: 'mine-early', promptsKey: 'mine-late' }],
+    }).finish();
     await new BlobStore(mesh).put(buckets.blobs.manifests, 'manifest-of-encoded', manifest);
-    await publishEvent(mesh, subjects.event('run', id, 'encoding'), { encodeSummary: { runId: id, latentsTotal: 1, promptsTotal: 1 } });
-    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) => Object.assign(run, { manifest: 'manifest-of-encoded', state: RunState.RUN_STATE_ENCODING }));
-    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_ENCODING } });
+    await publishEvent(mesh, subjects.event('run', id, 'encoding'), {
+      encodeSummary: { runId: id, latentsTotal: 1, promptsTotal: 1 },
+    });
+    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
+      Object.assign(run, { manifest: 'manifest-of-encoded', state: RunState.RUN_STATE_ENCODING }),
+    );
+    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+      runState: { runId: id, state: RunState.RUN_STATE_ENCODING },
+    });
     await ready('prompts', 'foreign-late');
     await ready('prompts', 'mine-late');
-    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
+    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+      runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
+    });
 
     const told = (all: StreamedEvent[]) => all.map(({ event }) => event.encodeReady?.key ?? event.detail);
     const all = await collect(client.runEvents(id));
@@ -201,18 +270,36 @@ describe('fine-tunes', () => {
   test('runEvents - what was encoded for an earlier run is nothing that this one waited for, and a key that is asked for twice counts once', async () => {
     await uploaded('cached');
     const { id, datasetId } = await client.startFinetune({ dataset: 'cached' });
-    const ready = (kind: 'latents' | 'prompts', key: string, seconds: number) => publishEvent(mesh, subjects.event(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png`, seconds } });
+    const ready = (kind: 'latents' | 'prompts', key: string, seconds: number) =>
+      publishEvent(mesh, subjects.event(kind, key, 'ready'), {
+        encodeReady: { key, kind, name: `${key}.png`, seconds },
+      });
     await ready('latents', 'before-1', 2);
     await ready('latents', 'own', 3);
     await ready('prompts', 'before-2', 1);
     await ready('latents', 'own', 0);
-    const samples = [{ latentsKey: 'before-1', promptsKey: 'before-2' }, { latentsKey: 'own', promptsKey: 'before-2' }];
-    await new BlobStore(mesh).put(buckets.blobs.manifests, 'manifest-of-cached', Manifest.encode({ datasetId, samples }).finish());
-    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) => Object.assign(run, { manifest: 'manifest-of-cached', state: RunState.RUN_STATE_ENCODING }));
-    await publishEvent(mesh, subjects.event('run', id, 'encoding'), { encodeSummary: { runId: id, latentsTotal: 2, latentsCached: 1, promptsTotal: 1, promptsCached: 1 } });
+    const samples = [
+      { latentsKey: 'before-1', promptsKey: 'before-2' },
+      { latentsKey: 'own', promptsKey: 'before-2' },
+    ];
+    await new BlobStore(mesh).put(
+      buckets.blobs.manifests,
+      'manifest-of-cached',
+      Manifest.encode({ datasetId, samples }).finish(),
+    );
+    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
+      Object.assign(run, { manifest: 'manifest-of-cached', state: RunState.RUN_STATE_ENCODING }),
+    );
+    await publishEvent(mesh, subjects.event('run', id, 'encoding'), {
+      encodeSummary: { runId: id, latentsTotal: 2, latentsCached: 1, promptsTotal: 1, promptsCached: 1 },
+    });
     await ready('latents', 'own', 0);
-    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
-    const told = (await collect(client.runEvents(id))).map(({ event }) => event.encodeReady ? [event.encodeReady.key, event.encodeReady.seconds] : event.detail);
+    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+      runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
+    });
+    const told = (await collect(client.runEvents(id))).map(({ event }) =>
+      event.encodeReady ? [event.encodeReady.key, event.encodeReady.seconds] : event.detail,
+    );
     expect(told).toEqual([['own', 3], 'encodeSummary', 'runState']);
   });
 
@@ -243,16 +330,25 @@ describe('fine-tunes', () => {
 describe('adapters', () => {
   test('importAdapter - is listed, comes back byte for byte, and is replaced only on request', async () => {
     const bytes = adapterBytes({ rank: 2 });
-    expect(await client.importAdapter('found', bytes)).toMatchObject({ name: 'found', rank: 2, alpha: 2, size: bytes.byteLength });
+    expect(await client.importAdapter('found', bytes)).toMatchObject({
+      name: 'found',
+      rank: 2,
+      alpha: 2,
+      size: bytes.byteLength,
+    });
     expect((await client.adapters()).map(({ name }) => name)).toContain('found');
     expect(Buffer.compare(await buffer(await client.adapterFile('found')), Buffer.from(bytes))).toBe(0);
     await expect(client.importAdapter('found', bytes)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-    expect(await client.importAdapter('found', adapterBytes({ rank: 4 }), { replace: true })).toMatchObject({ rank: 4 });
+    expect(await client.importAdapter('found', adapterBytes({ rank: 4 }), { replace: true })).toMatchObject({
+      rank: 4,
+    });
     expect((await client.adapter('found')).rank).toBe(4);
   });
 
   test('importAdapter - a bad file changes nothing', async () => {
-    await expect(client.importAdapter('bad', Buffer.from('not a safetensors file'))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(client.importAdapter('bad', Buffer.from('not a safetensors file'))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
     await expect(client.adapter('bad')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(client.adapterFile('../bad')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
@@ -260,16 +356,26 @@ describe('adapters', () => {
 
 describe('drawings', () => {
   const settle = (id: string, change: Partial<Generation>) =>
-    new StateStore(mesh, buckets.state.generations, Generation).update(id, (generation) => Object.assign(generation, change));
+    new StateStore(mesh, buckets.state.generations, Generation).update(id, (generation) =>
+      Object.assign(generation, change),
+    );
 
   test('generate - is queued with a seed, and finishedGeneration gives its pictures', async () => {
     const { id, work } = await client.generate({ prompt: 'a heron', width: 64, height: 64, steps: 2 });
     expect(Number.isInteger(Number(work?.seed))).toBe(true);
-    expect(await takeWork(subjects.work.generate, GenerateWork)).toMatchObject({ id, prompt: 'a heron', steps: 2, count: 1, format: 'png' });
+    expect(await takeWork(subjects.work.generate, GenerateWork)).toMatchObject({
+      id,
+      prompt: 'a heron',
+      steps: 2,
+      count: 1,
+      format: 'png',
+    });
     const finished = client.finishedGeneration(id);
     await new BlobStore(mesh).put(buckets.blobs.samples, `${id}-0.png`, Buffer.from('pixels'));
     await settle(id, { state: GenerationState.GENERATION_STATE_FINISHED, images: [`${id}-0.png`] });
-    await publishEvent(mesh, subjects.event('generate', id, 'state'), { generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED } });
+    await publishEvent(mesh, subjects.event('generate', id, 'state'), {
+      generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED },
+    });
     expect((await finished).images).toEqual([`${id}-0.png`]);
     expect((await buffer(await client.image(`${id}-0.png`))).toString()).toBe('pixels');
   });
@@ -281,8 +387,12 @@ describe('drawings', () => {
   });
 
   test('generate - refuses unknown adapters and bad sizes before anything is queued', async () => {
-    await expect(client.generate({ prompt: 'x', adapters: [{ name: 'nobody' }] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(client.generate({ prompt: '', width: 100, steps: 0 })).rejects.toMatchObject({ details: { prompt: expect.any(String), width: expect.any(String), steps: expect.any(String) } });
+    await expect(client.generate({ prompt: 'x', adapters: [{ name: 'nobody' }] })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    await expect(client.generate({ prompt: '', width: 100, steps: 0 })).rejects.toMatchObject({
+      details: { prompt: expect.any(String), width: expect.any(String), steps: expect.any(String) },
+    });
     await expect(client.image('nothing.png')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 

@@ -1,7 +1,10 @@
 import { encodeTensors } from '@atelier/checkpoint';
 
 /** The bytes of a small LoRA in diffusers' keys: one module, constant values. */
-export function adapterBytes({ rank = 2, metadata = {} }: { rank?: number; metadata?: Record<string, string> } = {}): Uint8Array {
+export function adapterBytes({
+  rank = 2,
+  metadata = {},
+}: { rank?: number; metadata?: Record<string, string> } = {}): Uint8Array {
   const path = 'transformer.transformer_blocks.0.attn.to_q';
   return encodeTensors(
     {

@@ -1,4 +1,10 @@
-import { AtelierError, TrainOptions, trainOptionsJson, trainOptionsMessage, trainOptionSpecs } from '@atelier/contracts';
+import {
+  AtelierError,
+  TrainOptions,
+  trainOptionsJson,
+  trainOptionsMessage,
+  trainOptionSpecs,
+} from '@atelier/contracts';
 import { z } from 'zod';
 import { checkedTrainOptions, trainOptions, trainOptionsSchema } from '../src';
 
@@ -13,13 +19,22 @@ function refusal(work: () => unknown): AtelierError {
 
 describe('train options', () => {
   test('defaults are those of the reference script, and alpha follows the rank', () => {
-    expect(trainOptions()).toMatchObject({ rank: 4, alpha: 4, learningRate: 1e-4, optimizer: 'adamw8bit', weighting: 'none', quant: 'nf4' });
+    expect(trainOptions()).toMatchObject({
+      rank: 4,
+      alpha: 4,
+      learningRate: 1e-4,
+      optimizer: 'adamw8bit',
+      weighting: 'none',
+      quant: 'nf4',
+    });
     expect(trainOptions({ rank: 16 }).alpha).toBe(16);
     expect(trainOptions({ rank: 16, alpha: 8 }).alpha).toBe(8);
   });
 
   test('the schema says of each option what is declared: default, limits, help, unit and group', () => {
-    const { properties } = z.toJSONSchema(trainOptionsSchema, { io: 'input' }) as { properties: Record<string, object> };
+    const { properties } = z.toJSONSchema(trainOptionsSchema, { io: 'input' }) as {
+      properties: Record<string, object>;
+    };
     expect(Object.keys(properties)).toEqual(trainOptionSpecs.map(({ name }) => name));
     for (const { name, help, group } of trainOptionSpecs) {
       expect(properties[name]).toMatchObject({ description: expect.stringContaining(help), 'x-group': group });
@@ -32,7 +47,12 @@ describe('train options', () => {
       default: 0,
       'x-unit': 'optimizer steps',
     });
-    expect(properties.learning_rate).toMatchObject({ exclusiveMinimum: 0, maximum: 10, default: 1e-4, 'x-basic': true });
+    expect(properties.learning_rate).toMatchObject({
+      exclusiveMinimum: 0,
+      maximum: 10,
+      default: 1e-4,
+      'x-basic': true,
+    });
     expect(properties.adam_beta1).toMatchObject({ minimum: 0, exclusiveMaximum: 1, default: 0.9 });
     expect(properties.alpha).not.toHaveProperty('default');
     expect(properties.alpha).toMatchObject({ description: expect.stringMatching(/Default: the rank\.$/) });
@@ -40,16 +60,31 @@ describe('train options', () => {
     expect(properties.targets).toMatchObject({ type: 'array', minItems: 1, maxItems: 512, items: { maxLength: 200 } });
   });
 
-  test.each(trainOptionSpecs.filter(({ max }) => max !== undefined))('$name is refused beyond its limits, and taken at them', (spec) => {
-    const { name, min = 0, max = 0, aboveMin, belowMax } = spec;
-    const taken = (value: number) => trainOptionsSchema.safeParse({ [name]: value }).success;
-    expect([taken(min - 1), taken(min), taken(max), taken(max + 1)]).toEqual([false, !aboveMin, !belowMax, false]);
-  });
+  test.each(trainOptionSpecs.filter(({ max }) => max !== undefined))(
+    '$name is refused beyond its limits, and taken at them',
+    (spec) => {
+      const { name, min = 0, max = 0, aboveMin, belowMax } = spec;
+      const taken = (value: number) => trainOptionsSchema.safeParse({ [name]: value }).success;
+      expect([taken(min - 1), taken(min), taken(max), taken(max + 1)]).toEqual([false, !aboveMin, !belowMax, false]);
+    },
+  );
 
   test('options survive the message and come back in the spelling of the API', () => {
-    const options = trainOptions({ rank: 8, targets: ['to_q'], validation_prompts: ['a heron'], seed: 2 ** 40, quant: 'nf4_double' });
+    const options = trainOptions({
+      rank: 8,
+      targets: ['to_q'],
+      validation_prompts: ['a heron'],
+      seed: 2 ** 40,
+      quant: 'nf4_double',
+    });
     const back = trainOptionsJson(TrainOptions.decode(TrainOptions.encode(trainOptionsMessage(options)).finish()));
-    expect(back).toMatchObject({ rank: 8, targets: ['to_q'], validation_prompts: ['a heron'], seed: 2 ** 40, quant: 'nf4_double' });
+    expect(back).toMatchObject({
+      rank: 8,
+      targets: ['to_q'],
+      validation_prompts: ['a heron'],
+      seed: 2 ** 40,
+      quant: 'nf4_double',
+    });
     expect(Object.keys(back)).toEqual(Object.keys(trainOptionsSchema.shape));
   });
 
@@ -65,7 +100,12 @@ describe('train options', () => {
   });
 
   test('some options are checked and completed; what they leave out takes its default', () => {
-    expect(checkedTrainOptions({ rank: 2, totalSteps: 9, alpha: undefined })).toMatchObject({ rank: 2, alpha: 2, totalSteps: 9, seed: 0 });
+    expect(checkedTrainOptions({ rank: 2, totalSteps: 9, alpha: undefined })).toMatchObject({
+      rank: 2,
+      alpha: 2,
+      totalSteps: 9,
+      seed: 0,
+    });
     expect(refusal(() => checkedTrainOptions({ rank: 1025, totalStep: 9 } as never)).details).toEqual({
       rank: expect.stringContaining('1024'),
       totalStep: expect.stringContaining('unknown field'),

@@ -5,9 +5,25 @@ import type { ITransform } from './messages';
  * Key of a picture's latents: SHA-256 (hex) of its decoded, oriented, cropped RGB pixels, the transform that made them and the VAE's
  * fingerprint. Another crop or model is another key, never a stale hit.
  */
-export function latentsKey(of: { pixels: Uint8Array; width: number; height: number; transform: ITransform; vaeFingerprint: string }): string {
+export function latentsKey(of: {
+  pixels: Uint8Array;
+  width: number;
+  height: number;
+  transform: ITransform;
+  vaeFingerprint: string;
+}): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify(['latents', 1, of.width, of.height, of.transform.crop || 'center', Boolean(of.transform.flip), of.vaeFingerprint]));
+  hash.update(
+    JSON.stringify([
+      'latents',
+      1,
+      of.width,
+      of.height,
+      of.transform.crop || 'center',
+      Boolean(of.transform.flip),
+      of.vaeFingerprint,
+    ]),
+  );
   hash.update(of.pixels);
   return hash.digest('hex');
 }

@@ -22,7 +22,13 @@ export type WorkSubject = (typeof subjects.work)[keyof typeof subjects.work];
 export const streams = { WORK: 'WORK', EVENTS: 'EVENTS', TENSORS: 'TENSORS', DEAD: 'DEAD' } as const;
 
 export const buckets = {
-  blobs: { pictures: 'pictures', manifests: 'manifests', adapters: 'adapters', checkpoints: 'checkpoints', samples: 'samples' },
+  blobs: {
+    pictures: 'pictures',
+    manifests: 'manifests',
+    adapters: 'adapters',
+    checkpoints: 'checkpoints',
+    samples: 'samples',
+  },
   state: {
     datasets: 'datasets',
     runs: 'runs',
@@ -37,11 +43,17 @@ export const buckets = {
 export type BlobBucket = keyof typeof buckets.blobs;
 export type StateBucket = keyof typeof buckets.state;
 
-export const headers = { messageId: 'Nats-Msg-Id', trace: 'traceparent', schema: 'atelier-schema', reason: 'atelier-reason' } as const;
+export const headers = {
+  messageId: 'Nats-Msg-Id',
+  trace: 'traceparent',
+  schema: 'atelier-schema',
+  reason: 'atelier-reason',
+} as const;
 
 /** Names people choose (data sets, adapters): safe as a file name, a URL segment, a NATS subject token and a KV key. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
-export const NAME_RULE = 'lower-case letters, digits, "-" and "_", starting with a letter or digit, at most 63 characters';
+export const NAME_RULE =
+  'lower-case letters, digits, "-" and "_", starting with a letter or digit, at most 63 characters';
 
 export function isName(text: string): boolean {
   return NAME_PATTERN.test(text);

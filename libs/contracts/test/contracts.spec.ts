@@ -47,7 +47,8 @@ describe('the contracts', () => {
       toObject(message: object): object;
     }
     const messages = declared.nestedArray.filter((item): item is Type => item instanceof Type);
-    const goldensOf = (name: string): Golden[] => JSON.parse(readFileSync(join(__dirname, 'goldens', `${name}.json`), 'utf8')) as Golden[];
+    const goldensOf = (name: string): Golden[] =>
+      JSON.parse(readFileSync(join(__dirname, 'goldens', `${name}.json`), 'utf8')) as Golden[];
 
     it.each(messages.map((type) => [type.name, type] as const))('%s', (name, type) => {
       const generated = (contracts as unknown as Record<string, Message>)[name]!;
@@ -63,12 +64,14 @@ describe('the contracts', () => {
   });
 
   it('give the same caption one key however it is composed, and another model another', () => {
-    const key = (caption: string, textFingerprint = 'f') => contracts.promptsKey({ caption, maxLength: 77, textFingerprint });
+    const key = (caption: string, textFingerprint = 'f') =>
+      contracts.promptsKey({ caption, maxLength: 77, textFingerprint });
     expect(key('caf\u00e9')).toBe(key('cafe\u0301'));
     expect(key('cafe')).not.toBe(key('caf\u00e9'));
     expect(key('cafe', 'g')).not.toBe(key('cafe'));
     const pixels = new Uint8Array(12);
-    const latents = (width: number, height: number) => contracts.latentsKey({ pixels, width, height, transform: {}, vaeFingerprint: 'v' });
+    const latents = (width: number, height: number) =>
+      contracts.latentsKey({ pixels, width, height, transform: {}, vaeFingerprint: 'v' });
     expect(latents(4, 1)).not.toBe(latents(2, 2));
   });
 });

@@ -1,6 +1,14 @@
 import { openCheckpoint, type Checkpoint } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
-import { Engine, type BaseQuant, type ClipText, type FluxTransformer, type Progress, type T5Text, type Vae } from '@atelier/engine';
+import {
+  Engine,
+  type BaseQuant,
+  type ClipText,
+  type FluxTransformer,
+  type Progress,
+  type T5Text,
+  type Vae,
+} from '@atelier/engine';
 
 export interface ModelHostOptions {
   /** Folder of a checkpoint in the diffusers layout. */
@@ -51,10 +59,21 @@ export class ModelHost {
       const checkpoint = await this.checkpoint();
       return await work({
         checkpoint,
-        transformer: (quant) => this.load(`transformer ${quant}`, (engine) => engine.loadTransformer(checkpoint.component('transformer'), { quant, cacheDir: this.options.cacheDir, onProgress: this.options.onProgress })) as Promise<FluxTransformer>,
+        transformer: (quant) =>
+          this.load(`transformer ${quant}`, (engine) =>
+            engine.loadTransformer(checkpoint.component('transformer'), {
+              quant,
+              cacheDir: this.options.cacheDir,
+              onProgress: this.options.onProgress,
+            }),
+          ) as Promise<FluxTransformer>,
         vae: () => this.load('vae', (engine) => engine.loadVae(checkpoint.component('vae'))) as Promise<Vae>,
-        clip: () => this.load('clip', (engine) => engine.loadClip(checkpoint.component('text_encoder'))) as Promise<ClipText>,
-        t5: () => this.load('t5', async (engine) => engine.loadT5(checkpoint.component('text_encoder_2'), { memoryBudget: await this.options.t5Bytes?.() })) as Promise<T5Text>,
+        clip: () =>
+          this.load('clip', (engine) => engine.loadClip(checkpoint.component('text_encoder'))) as Promise<ClipText>,
+        t5: () =>
+          this.load('t5', async (engine) =>
+            engine.loadT5(checkpoint.component('text_encoder_2'), { memoryBudget: await this.options.t5Bytes?.() }),
+          ) as Promise<T5Text>,
       });
     } finally {
       if (--this.users === 0) {
@@ -97,7 +116,8 @@ export class ModelHost {
     let model = this.loaded.get(name) as Promise<M> | undefined;
     if (!model) {
       this.engine ??= this.open();
-      const loading = (engine: Engine): Promise<M> => load(engine).catch((error: unknown) => Promise.reject(withRemedy(error, this.options.model)));
+      const loading = (engine: Engine): Promise<M> =>
+        load(engine).catch((error: unknown) => Promise.reject(withRemedy(error, this.options.model)));
       model = this.engine.then(loading);
       this.loaded.set(name, model);
       model.catch(() => this.loaded.delete(name));
@@ -108,8 +128,14 @@ export class ModelHost {
 
 /** What the engine says of a damaged or foreign weight file, with what a person can do about it: the engine knows files, not where they come from. */
 function withRemedy(error: unknown, model: string): unknown {
-  if (!(error instanceof AtelierError) || !['DATA_LOSS', 'NOT_FOUND', 'UNIMPLEMENTED'].includes(error.code)) return error;
-  return new AtelierError(error.code, `${error.message}. Download the checkpoint in ${model} again, or give the services another with ATELIER_MODEL`, error.details, { cause: error });
+  if (!(error instanceof AtelierError) || !['DATA_LOSS', 'NOT_FOUND', 'UNIMPLEMENTED'].includes(error.code))
+    return error;
+  return new AtelierError(
+    error.code,
+    `${error.message}. Download the checkpoint in ${model} again, or give the services another with ATELIER_MODEL`,
+    error.details,
+    { cause: error },
+  );
 }
 
 export interface Models {

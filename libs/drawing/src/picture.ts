@@ -12,7 +12,8 @@ export function toPixels({ shape, data }: Tensor): { pixels: Uint8Array; width: 
   const plane = height * width;
   const pixels = new Uint8Array(plane * 3);
   for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) pixels[i * 3 + c] = Math.round(Math.min(1, Math.max(0, data[c * plane + i]! / 2 + 0.5)) * 255);
+    for (let c = 0; c < 3; c++)
+      pixels[i * 3 + c] = Math.round(Math.min(1, Math.max(0, data[c * plane + i]! / 2 + 0.5)) * 255);
   }
   return { pixels, width, height };
 }
@@ -49,8 +50,15 @@ export interface PictureRequest {
 }
 
 /** Sampler, then VAE: (3, height, width). */
-export async function drawPicture(sampler: Sampler, vae: Vae, { onStep, signal, prompt, ...request }: PictureRequest): Promise<Tensor> {
+export async function drawPicture(
+  sampler: Sampler,
+  vae: Vae,
+  { onStep, signal, prompt, ...request }: PictureRequest,
+): Promise<Tensor> {
   const decodeBytes = vae.decodeBytes(request.height, request.width);
-  const packed = await sampler.generate({ ...request, ...prompt, decodeBytes }, { signal, onProgress: ({ done }) => onStep?.(done) });
+  const packed = await sampler.generate(
+    { ...request, ...prompt, decodeBytes },
+    { signal, onProgress: ({ done }) => onStep?.(done) },
+  );
   return vae.decodePacked(packed, request.height, request.width, { signal });
 }

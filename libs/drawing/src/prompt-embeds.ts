@@ -14,7 +14,10 @@ export interface PromptEmbeds {
 export function decodePromptEmbeds(bytes: Uint8Array, key: string): PromptEmbeds {
   const { prompt_embeds: promptEmbeds, pooled } = decodeTensors(bytes, `prompts ${key}`);
   if (promptEmbeds?.shape.length !== 2 || pooled?.shape.length !== 1) {
-    throw new AtelierError('DATA_LOSS', `prompts ${key}: there is no prompt_embeds of (tokens, width) and pooled of (width) in it; delete it and encode the caption again`);
+    throw new AtelierError(
+      'DATA_LOSS',
+      `prompts ${key}: there is no prompt_embeds of (tokens, width) and pooled of (width) in it; delete it and encode the caption again`,
+    );
   }
   return { promptEmbeds, pooled };
 }
@@ -45,21 +48,30 @@ export class PromptSource {
       const there = await throughOutage(() => this.tensors.get('prompts', key), { signal });
       return decodePromptEmbeds(there ?? (await this.encode({ key, caption, maxLength }, signal)), key);
     } catch (error) {
-      if (signal?.aborted) throw new AtelierError('CANCELLED', 'cancelled while the prompt was being encoded', {}, { cause: error });
+      if (signal?.aborted)
+        throw new AtelierError('CANCELLED', 'cancelled while the prompt was being encoded', {}, { cause: error });
       throw error;
     }
   }
 
-  private async encode({ key, caption, maxLength }: { key: string; caption: string; maxLength: number }, signal?: AbortSignal): Promise<Uint8Array> {
+  private async encode(
+    { key, caption, maxLength }: { key: string; caption: string; maxLength: number },
+    signal?: AbortSignal,
+  ): Promise<Uint8Array> {
     const arrivals = await throughOutage(() => TensorArrivals.fromNow(this.mesh), { signal });
     try {
       const work = { key, caption, maxLength, name: caption.slice(0, 60), datasetId: '' };
       // Not the key alone: a prompt that failed before may be tried again, and the queue forgets an id only after ten minutes.
       const msgId = `prompts.${key}.${Date.now()}`;
-      await throughOutage(() => publishWork(this.mesh, subjects.work.prompts, PromptsWork, work, { msgId }), { signal });
+      await throughOutage(() => publishWork(this.mesh, subjects.work.prompts, PromptsWork, work, { msgId }), {
+        signal,
+      });
       const arrived = await arrivals.get('prompts', key, signal);
       if (arrived instanceof EncodeRefused) {
-        throw new AtelierError('FAILED_PRECONDITION', `the prompt ${JSON.stringify(caption.slice(0, 80))} could not be encoded: ${arrived.reason}`);
+        throw new AtelierError(
+          'FAILED_PRECONDITION',
+          `the prompt ${JSON.stringify(caption.slice(0, 80))} could not be encoded: ${arrived.reason}`,
+        );
       }
       return arrived;
     } finally {

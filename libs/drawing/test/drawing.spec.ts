@@ -27,7 +27,9 @@ describe('prompt embeds', () => {
   it('that are not what they should be are refused by key', () => {
     const one = { shape: [4], data: new Float32Array(4) };
     expect(() => decodePromptEmbeds(encodeTensors({ pooled: one }), 'k')).toThrow(/prompts k.*prompt_embeds/);
-    expect(() => decodePromptEmbeds(encodeTensors({ pooled: one, prompt_embeds: one }), 'k')).toThrow(/prompts k.*prompt_embeds/);
+    expect(() => decodePromptEmbeds(encodeTensors({ pooled: one, prompt_embeds: one }), 'k')).toThrow(
+      /prompts k.*prompt_embeds/,
+    );
     expect(() => decodePromptEmbeds(Buffer.from('short'), 'k')).toThrow(/prompts k/);
   });
 });
@@ -36,7 +38,13 @@ describe('models', () => {
   it('are loaded once, shared while used, and let go when nobody has used them for a while, after those who were made from them', async () => {
     const order: string[] = [];
     const freed = new Promise<void>((resolve) => {
-      const host = new ModelHost({ model: tinyCheckpoint(), compute: 'cpu', threads: 1, idleMs: 50, onFreed: async () => (order.push('freed'), resolve()) });
+      const host = new ModelHost({
+        model: tinyCheckpoint(),
+        compute: 'cpu',
+        threads: 1,
+        idleMs: 50,
+        onFreed: async () => (order.push('freed'), resolve()),
+      });
       host.onRelease(async () => void order.push('dependents'));
       void Promise.all([1, 2].map(() => host.use((models) => models.vae()))).then(async ([first, second]) => {
         expect(first).toBe(second);

@@ -241,26 +241,77 @@ export interface NativeAddon {
   createCancelFlag(): CancelFlagHandle;
   raiseCancelFlag(flag: CancelFlagHandle): void;
 
-  loadVae(device: DeviceHandle, dir: string, call?: NativeCall): Promise<{ vae: VaeHandle; scalingFactor: number; shiftFactor: number; weightBytes: number }>;
-  vaeEncode(vae: VaeHandle, image: Float32Array, height: number, width: number, call?: NativeCall): Promise<{ mean: Tensor; logvar: Tensor }>;
+  loadVae(
+    device: DeviceHandle,
+    dir: string,
+    call?: NativeCall,
+  ): Promise<{ vae: VaeHandle; scalingFactor: number; shiftFactor: number; weightBytes: number }>;
+  vaeEncode(
+    vae: VaeHandle,
+    image: Float32Array,
+    height: number,
+    width: number,
+    call?: NativeCall,
+  ): Promise<{ mean: Tensor; logvar: Tensor }>;
   vaeDecode(vae: VaeHandle, latents: Float32Array, h: number, w: number, call?: NativeCall): Promise<Tensor>;
   vaeDecodeBytes(vae: VaeHandle, height: number, width: number): number;
   vaeDecodePacked(vae: VaeHandle, packed: Tensor, height: number, width: number, call?: NativeCall): Promise<Tensor>;
   loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<ClipHandle>;
-  clipEncode(clip: ClipHandle, ids: Int32Array, call?: NativeCall): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
+  clipEncode(
+    clip: ClipHandle,
+    ids: Int32Array,
+    call?: NativeCall,
+  ): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
   loadT5(device: DeviceHandle, dir: string, memoryBudget: number, call?: NativeCall): Promise<T5Handle>;
   t5Encode(t5: T5Handle, captions: readonly Int32Array[], call?: NativeCall): Promise<Tensor[]>;
 
-  loadTransformer(device: DeviceHandle, dir: string, quant: BaseQuant, cacheDir: string, call?: NativeCall): Promise<LoadedTransformer>;
-  randomTransformer(device: DeviceHandle, dims: FluxDims, quant: BaseQuant, seed: bigint, call?: NativeCall): Promise<LoadedTransformer>;
-  transformerForward(transformer: TransformerHandle, input: ForwardInput, call?: NativeCall): Promise<Record<string, Tensor>>;
+  loadTransformer(
+    device: DeviceHandle,
+    dir: string,
+    quant: BaseQuant,
+    cacheDir: string,
+    call?: NativeCall,
+  ): Promise<LoadedTransformer>;
+  randomTransformer(
+    device: DeviceHandle,
+    dims: FluxDims,
+    quant: BaseQuant,
+    seed: bigint,
+    call?: NativeCall,
+  ): Promise<LoadedTransformer>;
+  transformerForward(
+    transformer: TransformerHandle,
+    input: ForwardInput,
+    call?: NativeCall,
+  ): Promise<Record<string, Tensor>>;
 
-  planTraining(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<MemoryPlan>;
-  planOnCard(dims: FluxDims, quant: BaseQuant, options: TrainOptions, shapes: Shape[], card: string, call?: NativeCall): Promise<MemoryPlan>;
+  planTraining(
+    transformer: TransformerHandle,
+    options: TrainOptions,
+    shapes: Shape[],
+    call?: NativeCall,
+  ): Promise<MemoryPlan>;
+  planOnCard(
+    dims: FluxDims,
+    quant: BaseQuant,
+    options: TrainOptions,
+    shapes: Shape[],
+    card: string,
+    call?: NativeCall,
+  ): Promise<MemoryPlan>;
   cardNames(): string[];
   transformerDims(dir: string): FluxDims;
-  createTrainer(transformer: TransformerHandle, options: TrainOptions, shapes: Shape[], call?: NativeCall): Promise<{ trainer: TrainerHandle; memoryPlan: MemoryPlan }>;
-  trainerMicroSteps(trainer: TrainerHandle, samples: NativeSample[], call?: NativeCall): Promise<{ results: MicroResult[]; arenaHighWater: number }>;
+  createTrainer(
+    transformer: TransformerHandle,
+    options: TrainOptions,
+    shapes: Shape[],
+    call?: NativeCall,
+  ): Promise<{ trainer: TrainerHandle; memoryPlan: MemoryPlan }>;
+  trainerMicroSteps(
+    trainer: TrainerHandle,
+    samples: NativeSample[],
+    call?: NativeCall,
+  ): Promise<{ results: MicroResult[]; arenaHighWater: number }>;
   trainerOptimizerStep(trainer: TrainerHandle, call?: NativeCall): Promise<StepResult>;
   trainerGradients(trainer: TrainerHandle, call?: NativeCall): Promise<Record<string, Tensor>>;
   trainerLastPrediction(trainer: TrainerHandle, call?: NativeCall): Promise<Tensor>;
@@ -269,7 +320,12 @@ export interface NativeAddon {
   trainerSaveState(trainer: TrainerHandle, call?: NativeCall): Promise<Uint8Array>;
   trainerLoadState(trainer: TrainerHandle, state: Uint8Array, call?: NativeCall): Promise<number>;
 
-  createSampler(transformer: TransformerHandle, adapters: { adapter: AdapterHandle; weight: number }[], fused: boolean, call?: NativeCall): Promise<SamplerHandle>;
+  createSampler(
+    transformer: TransformerHandle,
+    adapters: { adapter: AdapterHandle; weight: number }[],
+    fused: boolean,
+    call?: NativeCall,
+  ): Promise<SamplerHandle>;
   samplerPlan(sampler: SamplerHandle, request: NativeRequest, call?: NativeCall): Promise<MemoryPlan>;
   samplerGenerate(sampler: SamplerHandle, request: NativeRequest, call?: NativeCall): Promise<Tensor>;
 

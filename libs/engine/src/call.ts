@@ -20,7 +20,10 @@ const live = new Set<CancelFlagHandle>();
 process.on('exit', () => live.forEach((flag) => addon().raiseCancelFlag(flag)));
 
 /** Runs a native call with what the caller added. */
-export async function run<Result>(options: Call | undefined, start: (native: NativeAddon, call: NativeCall) => Promise<Result>): Promise<Result> {
+export async function run<Result>(
+  options: Call | undefined,
+  start: (native: NativeAddon, call: NativeCall) => Promise<Result>,
+): Promise<Result> {
   const native = addon();
   const signal = options?.signal;
   if (signal?.aborted) throw cancelled(signal);
@@ -30,9 +33,14 @@ export async function run<Result>(options: Call | undefined, start: (native: Nat
   live.add(cancel);
   signal?.addEventListener('abort', raise, { once: true });
   try {
-    return await start(native, { cancel, ...(onProgress && { onProgress: (done, total, stage) => onProgress({ done, total, stage }) }) });
+    return await start(native, {
+      cancel,
+      ...(onProgress && { onProgress: (done, total, stage) => onProgress({ done, total, stage }) }),
+    });
   } catch (error) {
-    throw signal?.aborted && (error as { code?: string }).code === 'CANCELLED' ? cancelled(signal) : asEngineError(error);
+    throw signal?.aborted && (error as { code?: string }).code === 'CANCELLED'
+      ? cancelled(signal)
+      : asEngineError(error);
   } finally {
     live.delete(cancel);
     signal?.removeEventListener('abort', raise);

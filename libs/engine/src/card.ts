@@ -4,7 +4,16 @@ import { type Call, run, runNow } from './call';
 import { nativeOptions, type PartialTrainOptions } from './trainer';
 
 export const FLUX_DEV_DIMS: Readonly<FluxDims> = {
-  inChannels: 64, outChannels: 64, numLayers: 19, numSingleLayers: 38, heads: 24, headDim: 128, jointDim: 4096, pooledDim: 768, guidance: true, axesDims: [16, 56, 56],
+  inChannels: 64,
+  outChannels: 64,
+  numLayers: 19,
+  numSingleLayers: 38,
+  heads: 24,
+  headDim: 128,
+  jointDim: 4096,
+  pooledDim: 768,
+  guidance: true,
+  axesDims: [16, 56, 56],
 };
 
 export interface CardRun {
@@ -22,8 +31,13 @@ export interface CardRun {
  * What a run would take on a card, and how long a micro-step would by the card's published rates: nothing is measured. Rejects with
  * RESOURCE_EXHAUSTED, naming the smallest budget that works.
  */
-export function planOnCard({ dims = FLUX_DEV_DIMS, quant, options, shapes, card }: CardRun, call?: Call): Promise<MemoryPlan> {
-  return run(call, async (native, callOptions) => native.planOnCard(dims, quant, nativeOptions(options), [...shapes], card, callOptions));
+export function planOnCard(
+  { dims = FLUX_DEV_DIMS, quant, options, shapes, card }: CardRun,
+  call?: Call,
+): Promise<MemoryPlan> {
+  return run(call, async (native, callOptions) =>
+    native.planOnCard(dims, quant, nativeOptions(options), [...shapes], card, callOptions),
+  );
 }
 
 export function cardNames(): string[] {

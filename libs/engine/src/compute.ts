@@ -25,5 +25,7 @@ export function computeMemory(device: string): ComputeMemory {
   const cards = device === 'cpu' ? [] : Engine.cards();
   const index = Number(/^cuda:(\d+)/.exec(device)?.[1] ?? 0);
   const card = cards[index];
-  return card ? { name: `cuda:${index}`, bytes: Math.max(1, card.bytes - OTHER_SERVICES_BYTES), card: true } : { name: 'cpu', bytes: totalmem(), card: false };
+  return card
+    ? { name: `cuda:${index}`, bytes: Math.max(1, card.bytes - OTHER_SERVICES_BYTES), card: true }
+    : { name: 'cpu', bytes: totalmem(), card: false };
 }

@@ -78,7 +78,10 @@ export class T5Text extends Loaded<T5Handle> {
 /** Height and width of (channels, height, width). */
 function planes({ shape, data }: Tensor, name: string): [number, number] {
   if (shape.length !== 3 || shape[0]! * shape[1]! * shape[2]! !== data.length) {
-    throw new EngineError('INVALID_ARGUMENT', `${name}: expected (channels, height, width) and as many values, got shape [${shape.join(', ')}] and ${data.length} values`);
+    throw new EngineError(
+      'INVALID_ARGUMENT',
+      `${name}: expected (channels, height, width) and as many values, got shape [${shape.join(', ')}] and ${data.length} values`,
+    );
   }
   return [shape[1]!, shape[2]!];
 }

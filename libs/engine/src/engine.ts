@@ -39,7 +39,9 @@ export class Engine extends Loaded<DeviceHandle> {
 
   /** @param dir the checkpoint's `vae` folder */
   async loadVae(dir: string, call?: Call): Promise<Vae> {
-    const { vae, scalingFactor, shiftFactor, weightBytes } = await run(call, (native, options) => native.loadVae(this.handle, dir, options));
+    const { vae, scalingFactor, shiftFactor, weightBytes } = await run(call, (native, options) =>
+      native.loadVae(this.handle, dir, options),
+    );
     return this.keep(new Vae(vae, scalingFactor, shiftFactor, weightBytes));
   }
 
@@ -53,7 +55,9 @@ export class Engine extends Loaded<DeviceHandle> {
    * @param memoryBudget bytes of a card that it may take; layers that do not fit are fetched for each pass of captions. 0: what is free
    */
   async loadT5(dir: string, { memoryBudget = 0, ...call }: { memoryBudget?: number } & Call = {}): Promise<T5Text> {
-    return this.keep(new T5Text(await run(call, (native, options) => native.loadT5(this.handle, dir, memoryBudget, options))));
+    return this.keep(
+      new T5Text(await run(call, (native, options) => native.loadT5(this.handle, dir, memoryBudget, options))),
+    );
   }
 
   /**
@@ -61,13 +65,31 @@ export class Engine extends Loaded<DeviceHandle> {
    * @param options.quant how to keep the weights
    * @param options.cacheDir where a quantised copy is kept, by fingerprint, and mapped from the next time
    */
-  async loadTransformer(dir: string, options: { quant: BaseQuant; cacheDir?: string } & Call): Promise<FluxTransformer> {
-    return this.keep(new FluxTransformer(await run(options, (native, call) => native.loadTransformer(this.handle, dir, options.quant, options.cacheDir ?? '', call))));
+  async loadTransformer(
+    dir: string,
+    options: { quant: BaseQuant; cacheDir?: string } & Call,
+  ): Promise<FluxTransformer> {
+    return this.keep(
+      new FluxTransformer(
+        await run(options, (native, call) =>
+          native.loadTransformer(this.handle, dir, options.quant, options.cacheDir ?? '', call),
+        ),
+      ),
+    );
   }
 
   /** A transformer with N(0, 0.02) weights, quantised as they are drawn: for benchmarks and full-size checks. */
-  async randomTransformer(dims: FluxDims, options: { quant: BaseQuant; seed: bigint | number } & Call): Promise<FluxTransformer> {
-    return this.keep(new FluxTransformer(await run(options, async (native, call) => native.randomTransformer(this.handle, dims, options.quant, u64(options.seed, 'seed'), call))));
+  async randomTransformer(
+    dims: FluxDims,
+    options: { quant: BaseQuant; seed: bigint | number } & Call,
+  ): Promise<FluxTransformer> {
+    return this.keep(
+      new FluxTransformer(
+        await run(options, async (native, call) =>
+          native.randomTransformer(this.handle, dims, options.quant, u64(options.seed, 'seed'), call),
+        ),
+      ),
+    );
   }
 
   /** y = x · Wᵀ + b with a linear of a file that bitsandbytes quantised: tensors `prefix`.weight, `prefix`.weight.absmax, … */

@@ -11,5 +11,7 @@ export class EngineError extends AtelierError {
 /** What the addon threw, as an EngineError; anything else stays as it is. */
 export function asEngineError(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
-  return (ERROR_CODES as readonly unknown[]).includes(code) ? new EngineError(code as ErrorCode, message ?? '', { cause: error }) : error;
+  return (ERROR_CODES as readonly unknown[]).includes(code)
+    ? new EngineError(code as ErrorCode, message ?? '', { cause: error })
+    : error;
 }

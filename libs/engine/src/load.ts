@@ -27,7 +27,9 @@ export function missingAddon(): EngineError | undefined {
 
 /** Where the addon may be: ATELIER_ADDON_PATH alone when it is set, else where the build leaves it. */
 export function addonPaths(env: NodeJS.ProcessEnv = process.env): string[] {
-  return env.ATELIER_ADDON_PATH ? [env.ATELIER_ADDON_PATH] : [join(REPOSITORY, 'native', 'build', 'addon', 'atelier.node')];
+  return env.ATELIER_ADDON_PATH
+    ? [env.ATELIER_ADDON_PATH]
+    : [join(REPOSITORY, 'native', 'build', 'addon', 'atelier.node')];
 }
 
 function load(): NativeAddon {
@@ -45,11 +47,15 @@ function load(): NativeAddon {
       tried.push(`${path}: ${(error as Error).message}`);
     }
   }
-  throw new EngineError('FAILED_PRECONDITION', `The native engine cannot be loaded (${process.platform} ${process.arch}, Node ${process.version}). Tried:\n  ${tried.join('\n  ')}\n${remedy()}`);
+  throw new EngineError(
+    'FAILED_PRECONDITION',
+    `The native engine cannot be loaded (${process.platform} ${process.arch}, Node ${process.version}). Tried:\n  ${tried.join('\n  ')}\n${remedy()}`,
+  );
 }
 
 function remedy(): string {
-  if (process.env.ATELIER_ADDON_PATH) return 'Unset ATELIER_ADDON_PATH to use the built one, or point it to an atelier.node built for this Node and system.';
+  if (process.env.ATELIER_ADDON_PATH)
+    return 'Unset ATELIER_ADDON_PATH to use the built one, or point it to an atelier.node built for this Node and system.';
   if (process.platform !== 'linux') return 'The engine builds on Linux only so far; run it there or in a container.';
   return 'Build it with `npm run setup`. It needs CMake 3.25, g++ 12 or newer and nlohmann-json3-dev, and installs them on Debian.';
 }

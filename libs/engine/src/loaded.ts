@@ -16,8 +16,10 @@ export abstract class Loaded<H extends Handle<string>> {
   /** May be called again at any time. */
   async dispose(): Promise<void> {
     this.onDispose?.();
-    await addon().dispose(this.handle).catch((error: unknown) => {
-      throw asEngineError(error);
-    });
+    await addon()
+      .dispose(this.handle)
+      .catch((error: unknown) => {
+        throw asEngineError(error);
+      });
   }
 }

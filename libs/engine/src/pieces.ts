@@ -6,7 +6,10 @@ import { type Call, run, runNow } from './call';
 import { Loaded } from './loaded';
 
 /** NF4 in blocks of 64 over the row-major values, as bitsandbytes. */
-export function quantizeNf4(values: Float32Array, { doubleQuant = false }: { doubleQuant?: boolean } = {}): Nf4Quantized {
+export function quantizeNf4(
+  values: Float32Array,
+  { doubleQuant = false }: { doubleQuant?: boolean } = {},
+): Nf4Quantized {
   return runNow((native) => native.nf4Quantize(values, doubleQuant));
 }
 
@@ -25,8 +28,13 @@ export function nf4Code(): Float32Array {
 }
 
 /** Factors of the learning rate, one an optimizer step, as diffusers' get_scheduler gives them. */
-export function lrSchedule(kind: LrScheduleKindName, options: { warmup: number; total: number; cycles?: number; power?: number }): Float64Array {
-  return runNow((native) => native.lrSchedule(kind, options.warmup, options.total, options.cycles ?? 1, options.power ?? 1));
+export function lrSchedule(
+  kind: LrScheduleKindName,
+  options: { warmup: number; total: number; cycles?: number; power?: number },
+): Float64Array {
+  return runNow((native) =>
+    native.lrSchedule(kind, options.warmup, options.total, options.cycles ?? 1, options.power ?? 1),
+  );
 }
 
 /** The loss's weight at a sigma: none, sigma_sqrt or cosmap; logit_normal and mode weigh by how timesteps are drawn, so 1. */
@@ -35,7 +43,11 @@ export function lossWeight(weighting: WeightingName, sigma: number): number {
 }
 
 /** The sigmas of a picture with so many image tokens, `steps` and a final 0, and the shift they were given. */
-export function inferenceSigmas(steps: number, imageTokens: number, scheduler: SchedulerConfig): { sigmas: Float32Array; mu: number } {
+export function inferenceSigmas(
+  steps: number,
+  imageTokens: number,
+  scheduler: SchedulerConfig,
+): { sigmas: Float32Array; mu: number } {
   return runNow((native) => native.inferenceSigmas(steps, imageTokens, scheduler));
 }
 

@@ -40,6 +40,22 @@ export class Sampler extends Loaded<SamplerHandle> {
   }
 }
 
-function toNative({ promptEmbeds, pooled, latents, seed, memoryBudget = 0, decodeBytes = 0, ...rest }: GenerateRequest): NativeRequest {
-  return { ...rest, memoryBudget, decodeBytes, seed: u64(seed, 'seed'), promptEmbeds: promptEmbeds.data, pooled: pooled.data, latents: latents?.data };
+function toNative({
+  promptEmbeds,
+  pooled,
+  latents,
+  seed,
+  memoryBudget = 0,
+  decodeBytes = 0,
+  ...rest
+}: GenerateRequest): NativeRequest {
+  return {
+    ...rest,
+    memoryBudget,
+    decodeBytes,
+    seed: u64(seed, 'seed'),
+    promptEmbeds: promptEmbeds.data,
+    pooled: pooled.data,
+    latents: latents?.data,
+  };
 }

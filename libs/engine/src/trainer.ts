@@ -58,7 +58,11 @@ export class Trainer extends Loaded<TrainerHandle> {
    */
   async microSteps(samples: readonly Sample[], call?: Call): Promise<MicroResult[]> {
     const { results, arenaHighWater } = await run(call, async (native, options) =>
-      native.trainerMicroSteps(this.handle, samples.map((sample) => ({ ...sample, sampleId: u64(sample.sampleId, 'sampleId') })), options),
+      native.trainerMicroSteps(
+        this.handle,
+        samples.map((sample) => ({ ...sample, sampleId: u64(sample.sampleId, 'sampleId') })),
+        options,
+      ),
     );
     this.highWater = arenaHighWater;
     return results;

@@ -1,6 +1,14 @@
 import type { Tensor } from '@atelier/checkpoint';
 import type { Adapter } from './adapter';
-import type { FluxDims, ForwardInput, LinearModule, LoadedTransformer, MemoryPlan, Shape, TransformerHandle } from './addon';
+import type {
+  FluxDims,
+  ForwardInput,
+  LinearModule,
+  LoadedTransformer,
+  MemoryPlan,
+  Shape,
+  TransformerHandle,
+} from './addon';
 import { type Call, run } from './call';
 import { Loaded } from './loaded';
 import { Sampler } from './sampler';
@@ -28,18 +36,27 @@ export class FluxTransformer extends Loaded<TransformerHandle> {
   }
 
   /** @returns `out` (gridH · gridW, outChannels), and with captureBlocks every block's output */
-  forward(input: Omit<ForwardInput, 'captureBlocks'> & { captureBlocks?: boolean }, call?: Call): Promise<Record<string, Tensor>> {
-    return run(call, (native, options) => native.transformerForward(this.handle, { ...input, captureBlocks: input.captureBlocks ?? false }, options));
+  forward(
+    input: Omit<ForwardInput, 'captureBlocks'> & { captureBlocks?: boolean },
+    call?: Call,
+  ): Promise<Record<string, Tensor>> {
+    return run(call, (native, options) =>
+      native.transformerForward(this.handle, { ...input, captureBlocks: input.captureBlocks ?? false }, options),
+    );
   }
 
   /** The memory that createTrainer with the same arguments will take, byte for byte, without taking it. */
   planTraining(options: PartialTrainOptions, shapes: readonly Shape[], call?: Call): Promise<MemoryPlan> {
-    return run(call, async (native, callOptions) => native.planTraining(this.handle, nativeOptions(options), [...shapes], callOptions));
+    return run(call, async (native, callOptions) =>
+      native.planTraining(this.handle, nativeOptions(options), [...shapes], callOptions),
+    );
   }
 
   /** @param shapes every picture shape the data set has; the arena serves the largest */
   async createTrainer(options: PartialTrainOptions, shapes: readonly Shape[], call?: Call): Promise<Trainer> {
-    const { trainer, memoryPlan } = await run(call, async (native, callOptions) => native.createTrainer(this.handle, nativeOptions(options), [...shapes], callOptions));
+    const { trainer, memoryPlan } = await run(call, async (native, callOptions) =>
+      native.createTrainer(this.handle, nativeOptions(options), [...shapes], callOptions),
+    );
     return new Trainer(trainer, memoryPlan);
   }
 
@@ -47,7 +64,11 @@ export class FluxTransformer extends Loaded<TransformerHandle> {
    * @param fused merge the adapters into this sampler's own copy of the touched linears, quantised again; otherwise they are added beside
    *   the base weights, and a sampler with other adapters is made at once
    */
-  async createSampler(adapters: readonly AdapterUse[] = [], { fused = false }: { fused?: boolean } = {}, call?: Call): Promise<Sampler> {
+  async createSampler(
+    adapters: readonly AdapterUse[] = [],
+    { fused = false }: { fused?: boolean } = {},
+    call?: Call,
+  ): Promise<Sampler> {
     const uses = adapters.map(({ adapter, weight }) => ({ adapter: adapter.handle, weight }));
     return new Sampler(await run(call, (native, options) => native.createSampler(this.handle, uses, fused, options)));
   }

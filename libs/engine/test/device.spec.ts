@@ -25,10 +25,13 @@ test('auto, which is the default, takes a card where there is one', async () => 
 test('a card that does not exist is refused with a remedy', async () => {
   const opening = Engine.open({ device: 'cuda:1000' });
   await expect(opening).rejects.toThrow(EngineError);
-  await expect(opening).rejects.toMatchObject({ code: 'UNIMPLEMENTED', message: expect.stringMatching(/install|Install|is one card|are devices|CUDA_VISIBLE_DEVICES/) });
+  await expect(opening).rejects.toMatchObject({
+    code: 'UNIMPLEMENTED',
+    message: expect.stringMatching(/install|Install|is one card|are devices|CUDA_VISIBLE_DEVICES/),
+  });
 });
 
-test('the memory that is shared out: the card\'s that is named or comes first, else the machine\'s', () => {
+test("the memory that is shared out: the card's that is named or comes first, else the machine's", () => {
   const machine = { name: 'cpu', bytes: totalmem(), card: false };
   expect(computeMemory('cpu')).toEqual(machine);
   expect(computeMemory('cuda:1000')).toEqual(machine);
@@ -36,14 +39,23 @@ test('the memory that is shared out: the card\'s that is named or comes first, e
   for (const device of ['auto', 'cuda', 'cuda:0']) {
     const memory = computeMemory(device);
     if (!first) expect(memory).toEqual(machine);
-    else expect([memory.name, memory.card, memory.bytes < first.bytes && memory.bytes > first.bytes / 2]).toEqual(['cuda:0', true, true]);
+    else
+      expect([memory.name, memory.card, memory.bytes < first.bytes && memory.bytes > first.bytes / 2]).toEqual([
+        'cuda:0',
+        true,
+        true,
+      ]);
   }
 });
 
 test('any other name is refused, here and where services read their settings', async () => {
   for (const device of ['', 'gpu', 'cuda:', 'cuda:x', 'cuda:-1', 'CPU', 'cpu,fp8', 'auto,fp8', 'cuda,fp16']) {
-    await expect(Engine.open({ device })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(DEVICE_FORMS) });
+    await expect(Engine.open({ device })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(DEVICE_FORMS),
+    });
     expect(device).not.toMatch(DEVICE_PATTERN);
   }
-  for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12', 'cuda,fp8', 'cuda:12,fp8']) expect(device).toMatch(DEVICE_PATTERN);
+  for (const device of ['auto', 'cpu', 'cuda', 'cuda:0', 'cuda:12', 'cuda,fp8', 'cuda:12,fp8'])
+    expect(device).toMatch(DEVICE_PATTERN);
 });

@@ -36,14 +36,26 @@ function child(script: string): Promise<{ code: number | null; signal: string | 
 test.each([
   ['process.exit', 'run().then(() => process.exit(3));', 3],
   ['an error nobody catches', "run().then(() => { throw new Error('on purpose'); });", 1],
-  ['process.exit in a progress report', 'run().then(({ trainer, engine }) => engine.randomTransformer({ inChannels: 64, outChannels: 64, numLayers: 2, numSingleLayers: 2, heads: 8, headDim: 32, jointDim: 64, pooledDim: 32, guidance: true, axesDims: [8, 12, 12] }, { quant: "nf4", seed: 1, onProgress: () => process.exit(5) }));', 5],
-  ['a worker thread that is terminated', `
+  [
+    'process.exit in a progress report',
+    'run().then(({ trainer, engine }) => engine.randomTransformer({ inChannels: 64, outChannels: 64, numLayers: 2, numSingleLayers: 2, heads: 8, headDim: 32, jointDim: 64, pooledDim: 32, guidance: true, axesDims: [8, 12, 12] }, { quant: "nf4", seed: 1, onProgress: () => process.exit(5) }));',
+    5,
+  ],
+  [
+    'a worker thread that is terminated',
+    `
     const { Worker, isMainThread } = require('node:worker_threads');
     const worker = new Worker(${JSON.stringify(work)} + "run().then(() => require('node:worker_threads').parentPort.postMessage('busy'));", { eval: true });
-    worker.on('message', () => worker.terminate().then(() => process.exit(7)));`, 7],
+    worker.on('message', () => worker.terminate().then(() => process.exit(7)));`,
+    7,
+  ],
 ])('%s', async (_, script, code) => {
   const ended = await child(script);
-  expect({ ...ended, output: ended.output.includes('on purpose') ? '' : ended.output }).toEqual({ signal: null, code, output: '' });
+  expect({ ...ended, output: ended.output.includes('on purpose') ? '' : ended.output }).toEqual({
+    signal: null,
+    code,
+    output: '',
+  });
 });
 
 test('work that is let finish keeps the process alive until then', async () => {

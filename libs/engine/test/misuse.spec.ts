@@ -2,7 +2,19 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Adapter, type Call, type ClipText, Engine, FluxTransformer, inspectCheckpoint, Optimizer, type Sampler, type T5Text, type Trainer, type Vae } from '../src';
+import {
+  Adapter,
+  type Call,
+  type ClipText,
+  Engine,
+  FluxTransformer,
+  inspectCheckpoint,
+  Optimizer,
+  type Sampler,
+  type T5Text,
+  type Trainer,
+  type Vae,
+} from '../src';
 import { ADAPTER, component, forwardInput, LORA, request, sample, SHAPE, tensor, TINY, values } from './tiny';
 
 let engine: Engine;
@@ -45,7 +57,8 @@ const calls: Record<string, (call?: Call) => Promise<unknown>> = {
   'engine.loadT5': (call) => engine.loadT5(component('text_encoder_2'), call),
   'engine.loadTransformer': (call) => engine.loadTransformer(component('transformer'), { quant: 'none', ...call }),
   'engine.randomTransformer': (call) => engine.randomTransformer(transformer.dims, { quant: 'nf4', seed: 1, ...call }),
-  'engine.prequantizedLinear': (call) => engine.prequantizedLinear(join(TINY, 'bnb_linear4bit.safetensors'), 'linear', tensor(2, 128), call),
+  'engine.prequantizedLinear': (call) =>
+    engine.prequantizedLinear(join(TINY, 'bnb_linear4bit.safetensors'), 'linear', tensor(2, 128), call),
   'vae.encode': (call) => vae.encode(tensor(3, 16, 16), call),
   'vae.decode': (call) => vae.decode(tensor(16, 2, 2), call),
   'vae.decodePacked': (call) => vae.decodePacked(tensor(1, 64), 16, 16, call),
@@ -70,10 +83,16 @@ const calls: Record<string, (call?: Call) => Promise<unknown>> = {
   'adapter.validate': (call) => adapter.validate(transformer, call),
 };
 const names = Object.keys(calls);
-const owner = (name: string) => ({ engine, vae, clip, t5, transformer, trainer, sampler, adapter })[name.split('.')[0] as 'engine']!;
+const owner = (name: string) =>
+  ({ engine, vae, clip, t5, transformer, trainer, sampler, adapter })[name.split('.')[0] as 'engine'];
 
 async function expectError(call: () => unknown, code: string, ...parts: (string | RegExp)[]): Promise<void> {
-  const error = await Promise.resolve().then(call).then(() => undefined, (reason: unknown) => reason as { code: string; name: string; message: string });
+  const error = await Promise.resolve()
+    .then(call)
+    .then(
+      () => undefined,
+      (reason: unknown) => reason as { code: string; name: string; message: string },
+    );
   expect(error).toMatchObject({ name: 'EngineError', code });
   for (const part of parts) expect(error!.message).toMatch(part);
 }
@@ -107,14 +126,20 @@ describe('cancelled', () => {
     await expectError(() => calls[name]!({ signal: AbortSignal.abort() }), 'CANCELLED');
   });
 
-  test.each(names.filter((name) => !name.startsWith('adapter.')))('%s: while it waits behind another call', async (name) => {
-    const before = engine.randomTransformer({ ...transformer.dims, heads: 8, numLayers: 4 }, { quant: 'nf4', seed: 1 });
-    const controller = new AbortController();
-    const cancelled = expectError(() => calls[name]!({ signal: controller.signal }), 'CANCELLED');
-    setImmediate(() => controller.abort());
-    await cancelled;
-    await (await before).dispose();
-  });
+  test.each(names.filter((name) => !name.startsWith('adapter.')))(
+    '%s: while it waits behind another call',
+    async (name) => {
+      const before = engine.randomTransformer(
+        { ...transformer.dims, heads: 8, numLayers: 4 },
+        { quant: 'nf4', seed: 1 },
+      );
+      const controller = new AbortController();
+      const cancelled = expectError(() => calls[name]!({ signal: controller.signal }), 'CANCELLED');
+      setImmediate(() => controller.abort());
+      await cancelled;
+      await (await before).dispose();
+    },
+  );
 
   test('half-way through a micro-step: only a training state brings the trainer back', async () => {
     const large = { gridH: 48, gridW: 48, textTokens: 7 };
@@ -126,8 +151,16 @@ describe('cancelled', () => {
       await busy.loadState(before);
       const controller = new AbortController();
       setTimeout(() => controller.abort(), 2 + (attempt % 10) * 3);
-      const outcome = await busy.microStep(sample(0, large), { signal: controller.signal }).then(() => 'finished', (error: { code: string }) => error.code);
-      halfWay = outcome === 'CANCELLED' && (await busy.saveState().then(() => false, () => true));
+      const outcome = await busy.microStep(sample(0, large), { signal: controller.signal }).then(
+        () => 'finished',
+        (error: { code: string }) => error.code,
+      );
+      halfWay =
+        outcome === 'CANCELLED' &&
+        (await busy.saveState().then(
+          () => false,
+          () => true,
+        ));
     }
     expect(halfWay).toBe(true);
     await expectError(() => busy.microStep(sample(0, large)), 'INVALID_ARGUMENT', /training state/);
@@ -138,32 +171,50 @@ describe('cancelled', () => {
 
 describe('while training', () => {
   test('calls wait for the micro-step before them, in the order they were made', async () => {
-    const [first, second, step] = await Promise.all([trainer.microStep(sample(1)), trainer.microStep(sample(2)), trainer.optimizerStep()]);
+    const [first, second, step] = await Promise.all([
+      trainer.microStep(sample(1)),
+      trainer.microStep(sample(2)),
+      trainer.optimizerStep(),
+    ]);
     const alone = await transformer.createTrainer({ ...LORA, accumulation: 2 }, [SHAPE]);
     expect(await alone.microStep(sample(1))).toEqual(first);
     expect(await alone.microStep(sample(2))).toEqual(second);
     expect(await alone.optimizerStep()).toEqual(step);
   });
 
-  test.each(names.filter((name) => !name.startsWith('engine.')))('%s: answers after it, and its object can be disposed meanwhile', async (name) => {
-    const training = trainer.microStep(sample());
-    const outcome = calls[name]!().then(() => 'done', (error: { code: string }) => error.code);
-    const disposed = owner(name).dispose();
-    expect((await training).loss).toBeGreaterThan(0);
-    // A micro-step is accumulated, so these two are refused; the others were accepted before the dispose and finish.
-    const refused = ['trainer.setAdapter', 'trainer.saveState'].includes(name);
-    expect(await outcome).toBe(refused ? 'INVALID_ARGUMENT' : 'done');
-    await disposed;
-    await expectError(calls[name]!, 'FAILED_PRECONDITION');
-  });
+  test.each(names.filter((name) => !name.startsWith('engine.')))(
+    '%s: answers after it, and its object can be disposed meanwhile',
+    async (name) => {
+      const training = trainer.microStep(sample());
+      const outcome = calls[name]!().then(
+        () => 'done',
+        (error: { code: string }) => error.code,
+      );
+      const disposed = owner(name).dispose();
+      expect((await training).loss).toBeGreaterThan(0);
+      // A micro-step is accumulated, so these two are refused; the others were accepted before the dispose and finish.
+      const refused = ['trainer.setAdapter', 'trainer.saveState'].includes(name);
+      expect(await outcome).toBe(refused ? 'INVALID_ARGUMENT' : 'done');
+      await disposed;
+      await expectError(calls[name]!, 'FAILED_PRECONDITION');
+    },
+  );
 });
 
 describe('in the wrong order', () => {
   const moments: [string, string, () => Promise<unknown>][] = [
     ['a prediction before a micro-step', 'micro-step', () => trainer.lastPrediction()],
     ['an optimizer step without a gradient', 'no micro-step', () => trainer.optimizerStep()],
-    ['more micro-steps than are accumulated', 'optimizer_step', () => Promise.all([1, 2, 3].map((id) => trainer.microStep(sample(id))))],
-    ['other weights between micro-steps', 'micro-steps', () => trainer.microStep(sample()).then(() => trainer.setAdapter(adapter))],
+    [
+      'more micro-steps than are accumulated',
+      'optimizer_step',
+      () => Promise.all([1, 2, 3].map((id) => trainer.microStep(sample(id)))),
+    ],
+    [
+      'other weights between micro-steps',
+      'micro-steps',
+      () => trainer.microStep(sample()).then(() => trainer.setAdapter(adapter)),
+    ],
     ['a state between micro-steps', 'accumulated', () => trainer.microStep(sample()).then(() => trainer.saveState())],
   ];
   test.each(moments)('%s', async (_, part, call) => {
@@ -177,11 +228,28 @@ describe('with another kind of object', () => {
   test('is refused by name', async () => {
     const wrong = (object: unknown) => object as never;
     await expectError(() => trainer.setAdapter(wrong(vae)), 'INVALID_ARGUMENT', /adapter: expected a Adapter/);
-    await expectError(() => adapter.validate(wrong(adapter)), 'INVALID_ARGUMENT', /transformer: expected a FluxTransformer/);
-    await expectError(() => transformer.createSampler([{ adapter: wrong(trainer), weight: 1 }]), 'INVALID_ARGUMENT', /adapters\[0\]\.adapter/);
+    await expectError(
+      () => adapter.validate(wrong(adapter)),
+      'INVALID_ARGUMENT',
+      /transformer: expected a FluxTransformer/,
+    );
+    await expectError(
+      () => transformer.createSampler([{ adapter: wrong(trainer), weight: 1 }]),
+      'INVALID_ARGUMENT',
+      /adapters\[0\]\.adapter/,
+    );
     for (const handle of [undefined, null, 7, 'vae', {}, [], new Proxy({}, {}), vae.handle]) {
-      const fake = new FluxTransformer({ transformer: wrong(handle), dims: transformer.dims, modules: [], weightBytes: 0 });
-      await expectError(() => fake.forward(forwardInput()), 'INVALID_ARGUMENT', /transformer: expected a FluxTransformer/);
+      const fake = new FluxTransformer({
+        transformer: wrong(handle),
+        dims: transformer.dims,
+        modules: [],
+        weightBytes: 0,
+      });
+      await expectError(
+        () => fake.forward(forwardInput()),
+        'INVALID_ARGUMENT',
+        /transformer: expected a FluxTransformer/,
+      );
     }
   });
 });
@@ -199,7 +267,10 @@ describe('with wrong values', () => {
     'vae.decode: empty': [/at least 1/, () => vae.decode(tensor(16, 0, 0))],
     'vae.decodeBytes: a side that is no multiple of 8': [/multiples of 8/, async () => vae.decodeBytes(16, 12)],
     'vae.decodePacked: another size': [/shape/, () => vae.decodePacked(tensor(2, 64), 16, 16)],
-    'vae.decodePacked: shape and data differ': [/shape holds/, () => vae.decodePacked({ shape: [1, 64], data: values(63) }, 16, 16)],
+    'vae.decodePacked: shape and data differ': [
+      /shape holds/,
+      () => vae.decodePacked({ shape: [1, 64], data: values(63) }, 16, 16),
+    ],
     'clip.encode: no ids': [/token ids/, () => clip.encode(new Int32Array())],
     'clip.encode: too many ids': [/expected 1 to 77/, () => clip.encode(new Int32Array(78))],
     'clip.encode: an id outside the vocabulary': [/vocabulary/, () => clip.encode(new Int32Array(77).fill(1 << 20))],
@@ -207,48 +278,114 @@ describe('with wrong values', () => {
     't5.encode: no ids': [/caption 0: 0 token ids/, () => t5.encode([new Int32Array()])],
     't5.encode: floats': [/captions\[1\]: expected an Int32Array/, () => t5.encode([ids, values(4) as never])],
     't5.encode: one caption, not a list': [/captions: expected a list/, () => t5.encode(ids as never)],
-    'forward: latents of another length': [/latents has/, () => transformer.forward({ ...forwardInput(), latents: longer(forwardInput().latents) })],
-    'forward: prompt of another width': [/prompt_embeds/, () => transformer.forward({ ...forwardInput(), promptEmbeds: longer(forwardInput().promptEmbeds) })],
-    'forward: pooled of another length': [/pooled/, () => transformer.forward({ ...forwardInput(), pooled: longer(forwardInput().pooled) })],
+    'forward: latents of another length': [
+      /latents has/,
+      () => transformer.forward({ ...forwardInput(), latents: longer(forwardInput().latents) }),
+    ],
+    'forward: prompt of another width': [
+      /prompt_embeds/,
+      () => transformer.forward({ ...forwardInput(), promptEmbeds: longer(forwardInput().promptEmbeds) }),
+    ],
+    'forward: pooled of another length': [
+      /pooled/,
+      () => transformer.forward({ ...forwardInput(), pooled: longer(forwardInput().pooled) }),
+    ],
     'forward: NaN': [/NaN/, () => transformer.forward({ ...forwardInput(), pooled: nan(forwardInput().pooled) })],
     'forward: sigma NaN': [/sigma/, () => transformer.forward({ ...forwardInput(), sigma: NaN })],
-    'forward: no text': [/prompt_embeds/, () => transformer.forward({ ...forwardInput(), promptEmbeds: new Float32Array() })],
+    'forward: no text': [
+      /prompt_embeds/,
+      () => transformer.forward({ ...forwardInput(), promptEmbeds: new Float32Array() }),
+    ],
     'createTrainer: no shapes': [/shapes/, () => transformer.createTrainer(LORA, [])],
-    'createTrainer: a target that matches nothing': [/to_nowhere/, () => transformer.createTrainer({ ...LORA, targets: ['to_nowhere'] }, [SHAPE])],
+    'createTrainer: a target that matches nothing': [
+      /to_nowhere/,
+      () => transformer.createTrainer({ ...LORA, targets: ['to_nowhere'] }, [SHAPE]),
+    ],
     'createTrainer: rank 0': [/rank/, () => transformer.createTrainer({ ...LORA, rank: 0 }, [SHAPE])],
     'createTrainer: half a rank': [/rank/, () => transformer.createTrainer({ ...LORA, rank: 1.5 }, [SHAPE])],
-    'createTrainer: another optimizer': [/sgd/, () => transformer.createTrainer({ ...LORA, optimizer: 'sgd' as never }, [SHAPE])],
-    'createTrainer: another schedule': [/sometimes/, () => transformer.createTrainer({ ...LORA, lrSchedule: 'sometimes' as never }, [SHAPE])],
+    'createTrainer: another optimizer': [
+      /sgd/,
+      () => transformer.createTrainer({ ...LORA, optimizer: 'sgd' as never }, [SHAPE]),
+    ],
+    'createTrainer: another schedule': [
+      /sometimes/,
+      () => transformer.createTrainer({ ...LORA, lrSchedule: 'sometimes' as never }, [SHAPE]),
+    ],
     'createTrainer: a negative rate': [/rate/, () => transformer.createTrainer({ ...LORA, learningRate: -1 }, [SHAPE])],
-    'createTrainer: an option that is none': [/options\.learningrate is no training option/, () => transformer.createTrainer({ ...LORA, learningrate: 1 } as never, [SHAPE])],
-    'createTrainer: a rank beyond the declared': [/rank 1025: .* at most 1024/, () => transformer.createTrainer({ ...LORA, rank: 1025 }, [SHAPE])],
-    'createTrainer: a seed beyond 64 bits': [/seed/, () => transformer.createTrainer({ ...LORA, seed: 2n ** 64n }, [SHAPE])],
+    'createTrainer: an option that is none': [
+      /options\.learningrate is no training option/,
+      () => transformer.createTrainer({ ...LORA, learningrate: 1 } as never, [SHAPE]),
+    ],
+    'createTrainer: a rank beyond the declared': [
+      /rank 1025: .* at most 1024/,
+      () => transformer.createTrainer({ ...LORA, rank: 1025 }, [SHAPE]),
+    ],
+    'createTrainer: a seed beyond 64 bits': [
+      /seed/,
+      () => transformer.createTrainer({ ...LORA, seed: 2n ** 64n }, [SHAPE]),
+    ],
     'planTraining: a picture of no rows': [/gridH/, () => transformer.planTraining(LORA, [{ ...SHAPE, gridH: 0 }])],
-    'planTraining: a picture of a million rows': [/4096/, () => transformer.planTraining(LORA, [{ ...SHAPE, gridH: 1e6 }])],
-    'microStep: a shape the trainer was not made for': [/3 by 3/, () => trainer.microStep(sample(0, { ...SHAPE, gridW: 3 }))],
+    'planTraining: a picture of a million rows': [
+      /4096/,
+      () => transformer.planTraining(LORA, [{ ...SHAPE, gridH: 1e6 }]),
+    ],
+    'microStep: a shape the trainer was not made for': [
+      /3 by 3/,
+      () => trainer.microStep(sample(0, { ...SHAPE, gridW: 3 })),
+    ],
     'microStep: mean of another length': [/mean/, () => trainer.microStep({ ...whole(), mean: longer(whole().mean) })],
-    'microStep: logvar of another length': [/logvar/, () => trainer.microStep({ ...whole(), logvar: longer(whole().logvar) })],
+    'microStep: logvar of another length': [
+      /logvar/,
+      () => trainer.microStep({ ...whole(), logvar: longer(whole().logvar) }),
+    ],
     'microStep: eps of another length': [/eps/, () => trainer.microStep({ ...whole(), eps: values(3) })],
     'microStep: noise with NaN': [/NaN/, () => trainer.microStep({ ...whole(), noise: nan(whole().mean) })],
-    'microStep: prompt of another length': [/prompt/, () => trainer.microStep({ ...whole(), promptEmbeds: longer(whole().promptEmbeds) })],
+    'microStep: prompt of another length': [
+      /prompt/,
+      () => trainer.microStep({ ...whole(), promptEmbeds: longer(whole().promptEmbeds) }),
+    ],
     'microStep: pooled with NaN': [/NaN/, () => trainer.microStep({ ...whole(), pooled: nan(whole().pooled) })],
     'microStep: a timestep beyond the last': [/1000/, () => trainer.microStep({ ...whole(), timestepIndex: 1000 })],
     'microStep: an id that is no number': [/sampleId/, () => trainer.microStep({ ...whole(), sampleId: NaN })],
     'setAdapter: of another rank': [/rank/, () => trainer.setAdapter(Adapter.create(ranked(LORA.rank + 1)))],
     'generate: a width not divisible by 16': [/16/, () => sampler.generate({ ...request(), width: 40 })],
     'generate: no steps': [/steps/, () => sampler.generate({ ...request(), steps: 0 })],
-    'generate: NaN in the prompt': [/NaN/, () => sampler.generate({ ...request(), promptEmbeds: { ...request().promptEmbeds, data: nan(request().promptEmbeds.data) } })],
-    'generate: latents of another length': [/latents/, () => sampler.generate({ ...request(), latents: tensor(16, 2, 2) })],
+    'generate: NaN in the prompt': [
+      /NaN/,
+      () =>
+        sampler.generate({
+          ...request(),
+          promptEmbeds: { ...request().promptEmbeds, data: nan(request().promptEmbeds.data) },
+        }),
+    ],
+    'generate: latents of another length': [
+      /latents/,
+      () => sampler.generate({ ...request(), latents: tensor(16, 2, 2) }),
+    ],
     'generate: a negative seed': [/seed/, () => sampler.generate({ ...request(), seed: -1 })],
-    'createSampler: a weight that is no number': [/weight/, () => transformer.createSampler([{ adapter, weight: NaN }])],
-    'createSampler: an adapter for another model': [/made for another model/, () => transformer.createSampler([{ adapter: Adapter.create(foreign()), weight: 1 }])],
-    'Adapter.create: arrays that do not fit': [/a/, () => Adapter.create({ x: { rank: 2, in: 3, out: 3, alpha: 1, a: values(5), b: values(6) } })],
+    'createSampler: a weight that is no number': [
+      /weight/,
+      () => transformer.createSampler([{ adapter, weight: NaN }]),
+    ],
+    'createSampler: an adapter for another model': [
+      /made for another model/,
+      () => transformer.createSampler([{ adapter: Adapter.create(foreign()), weight: 1 }]),
+    ],
+    'Adapter.create: arrays that do not fit': [
+      /a/,
+      () => Adapter.create({ x: { rank: 2, in: 3, out: 3, alpha: 1, a: values(5), b: values(6) } }),
+    ],
     'validate: an adapter for another model': [/other\.model/, () => Adapter.create(foreign()).validate(transformer)],
     'optimizer: gradient of another length': [/grad/, () => optimizer.step(values(3), values(4))],
     'optimizer: NaN': [/NaN/, () => optimizer.step(values(3), nan(values(3)))],
   };
   function ranked(rank: number) {
-    return Object.fromEntries(Object.entries(adapter.modules).map(([path, m]) => [path, { ...m, rank, a: values(rank * m.in), b: values(m.out * rank) }]));
+    return Object.fromEntries(
+      Object.entries(adapter.modules).map(([path, m]) => [
+        path,
+        { ...m, rank, a: values(rank * m.in), b: values(m.out * rank) },
+      ]),
+    );
   }
   function foreign() {
     return { 'other.model': { rank: 1, in: 2, out: 2, alpha: 1, a: values(2), b: values(2) } };
@@ -293,11 +430,19 @@ describe('with files that are not there or not what they should be', () => {
     const file = join(TINY, 'bnb_linear4bit.safetensors');
     await expectError(() => engine.prequantizedLinear(file, 'other', tensor(2, 128)), 'NOT_FOUND', /other\.weight/);
     await expectError(() => engine.prequantizedLinear(file, 'linear', tensor(2, 64)), 'DATA_LOSS', /shape/);
-    await expectError(() => engine.prequantizedLinear(ADAPTER, 'transformer.single_transformer_blocks.0.attn.to_k.lora_A', tensor(2, 64)), 'UNIMPLEMENTED');
+    await expectError(
+      () =>
+        engine.prequantizedLinear(ADAPTER, 'transformer.single_transformer_blocks.0.attn.to_k.lora_A', tensor(2, 64)),
+      'UNIMPLEMENTED',
+    );
   });
 
   test('a folder to write into that does not exist', async () => {
-    await expectError(() => adapter.saveDiffusers(join(scratch, 'no', 'such', 'a.safetensors')), 'NOT_FOUND', /no\/such/);
+    await expectError(
+      () => adapter.saveDiffusers(join(scratch, 'no', 'such', 'a.safetensors')),
+      'NOT_FOUND',
+      /no\/such/,
+    );
   });
 
   test('a training state of something else', async () => {

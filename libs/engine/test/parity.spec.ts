@@ -20,9 +20,14 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 function parity(...args: string[]): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [SUITE, ...args], { env: { ...process.env, ATELIER_FIXTURES: dir } }, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });
-    });
+    execFile(
+      process.execPath,
+      [SUITE, ...args],
+      { env: { ...process.env, ATELIER_FIXTURES: dir } },
+      (error, stdout, stderr) => {
+        resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });
+      },
+    );
   });
 }
 
@@ -36,7 +41,8 @@ async function change(file: string, name: string, share: number): Promise<void> 
     view.setUint8(0, view.getUint8(0) ^ 1);
   } else {
     let largest = 0;
-    for (let at = 0; at < bytes.byteLength; at += 4) if (Math.abs(view.getFloat32(at, true)) > Math.abs(view.getFloat32(largest, true))) largest = at;
+    for (let at = 0; at < bytes.byteLength; at += 4)
+      if (Math.abs(view.getFloat32(at, true)) > Math.abs(view.getFloat32(largest, true))) largest = at;
     view.setFloat32(largest, view.getFloat32(largest, true) * (1 + share), true);
   }
   await writeFile(path, content);
@@ -86,7 +92,11 @@ test('schedules: one factor changed', async () => {
 test('adapters: a file whose metadata names another alpha', async () => {
   const file = join(dir, 'lora_a', 'pytorch_lora_weights.safetensors');
   const content = await readFile(file, 'latin1');
-  await writeFile(file, content.replace(/lora_alpha\\": \d/, (alpha) => `${alpha.slice(0, -1)}${(Number(alpha.slice(-1)) % 9) + 1}`), 'latin1');
+  await writeFile(
+    file,
+    content.replace(/lora_alpha\\": \d/, (alpha) => `${alpha.slice(0, -1)}${(Number(alpha.slice(-1)) % 9) + 1}`),
+    'latin1',
+  );
   const { code, output } = await parity('adapters');
   expect(code).toBe(1);
   expect(output).toMatch(/^FAIL lora_a alpha/m);

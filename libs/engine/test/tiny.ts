@@ -8,12 +8,25 @@ export const TINY = join(__dirname, '..', '..', '..', 'native', 'test', 'goldens
 export const component = (name: string) => join(TINY, 'model', name);
 export const ADAPTER = join(TINY, 'lora_a', 'pytorch_lora_weights.safetensors');
 
-const config = JSON.parse(readFileSync(join(component('transformer'), 'config.json'), 'utf8')) as { joint_attention_dim: number; pooled_projection_dim: number };
-const { alpha, rank } = (JSON.parse(readFileSync(join(TINY, 'manifest.json'), 'utf8')) as { config: { alpha: number; rank: number } }).config;
+const config = JSON.parse(readFileSync(join(component('transformer'), 'config.json'), 'utf8')) as {
+  joint_attention_dim: number;
+  pooled_projection_dim: number;
+};
+const { alpha, rank } = (
+  JSON.parse(readFileSync(join(TINY, 'manifest.json'), 'utf8')) as { config: { alpha: number; rank: number } }
+).config;
 
 export const LORA = { alpha, rank };
 export const SHAPE: Shape = { gridH: 3, gridW: 2, textTokens: 7 };
-export const SCHEDULER: SchedulerConfig = { dynamicShifting: true, shift: 3, baseShift: 0.5, maxShift: 1.15, baseSeqLen: 256, maxSeqLen: 4096, numTrainTimesteps: 1000 };
+export const SCHEDULER: SchedulerConfig = {
+  dynamicShifting: true,
+  shift: 3,
+  baseShift: 0.5,
+  maxShift: 1.15,
+  baseSeqLen: 256,
+  maxSeqLen: 4096,
+  numTrainTimesteps: 1000,
+};
 
 /** Values that look random and are the same in every run. */
 export function values(count: number, seed = 1): Float32Array {
@@ -26,22 +39,37 @@ export function tensor(...shape: number[]): Tensor {
 
 export function forwardInput({ gridH, gridW, textTokens }: Shape = SHAPE) {
   return {
-    latents: values(gridH * gridW * 64), gridH, gridW, sigma: 0.5, guidance: 3.5,
-    promptEmbeds: values(textTokens * config.joint_attention_dim), pooled: values(config.pooled_projection_dim),
+    latents: values(gridH * gridW * 64),
+    gridH,
+    gridW,
+    sigma: 0.5,
+    guidance: 3.5,
+    promptEmbeds: values(textTokens * config.joint_attention_dim),
+    pooled: values(config.pooled_projection_dim),
   };
 }
 
 export function sample(id = 0, shape: Shape = SHAPE): Sample {
   const latents = 16 * 4 * shape.gridH * shape.gridW;
   return {
-    mean: values(latents, id), logvar: values(latents, id + 0.5), shape, sampleId: id,
-    promptEmbeds: values(shape.textTokens * config.joint_attention_dim, id), pooled: values(config.pooled_projection_dim, id),
+    mean: values(latents, id),
+    logvar: values(latents, id + 0.5),
+    shape,
+    sampleId: id,
+    promptEmbeds: values(shape.textTokens * config.joint_attention_dim, id),
+    pooled: values(config.pooled_projection_dim, id),
   };
 }
 
 export function request(): GenerateRequest {
   return {
-    height: 48, width: 32, steps: 2, guidance: 3.5, seed: 7, scheduler: SCHEDULER,
-    promptEmbeds: tensor(SHAPE.textTokens, config.joint_attention_dim), pooled: tensor(config.pooled_projection_dim),
+    height: 48,
+    width: 32,
+    steps: 2,
+    guidance: 3.5,
+    seed: 7,
+    scheduler: SCHEDULER,
+    promptEmbeds: tensor(SHAPE.textTokens, config.joint_attention_dim),
+    pooled: tensor(config.pooled_projection_dim),
   };
 }

@@ -20,21 +20,25 @@ describe('memory', () => {
     ['kept', { recompute: false }],
     ['wide targets', { targets: ['ff.net.2', 'proj_out', 'norm.linear', 'x_embedder'] }],
     ['rank 16', { rank: 16 }],
-  ])('activations %s: the plan is what is taken, to the byte, and what a step of the largest shape touches', async (_, options: PartialTrainOptions) => {
-    const plan = await transformer.planTraining({ ...LORA, ...options }, [SHAPE, LARGE]);
-    const trainer = await transformer.createTrainer({ ...LORA, ...options }, [SHAPE, LARGE]);
-    expect(trainer.memoryPlan).toEqual(plan);
-    expect(plan.totalBytes).toBe(plan.arenaBytes + plan.weightBytes + plan.stateBytes + plan.workspaceBytes);
-    expect(plan.weightBytes).toBe(transformer.weightBytes);
-    expect(trainer.arenaHighWater).toBe(0);
-    await trainer.microStep(sample(1, LARGE));
-    await trainer.optimizerStep();
-    expect(trainer.arenaHighWater).toBe(plan.arenaBytes);
-    await trainer.dispose();
-  });
+  ])(
+    'activations %s: the plan is what is taken, to the byte, and what a step of the largest shape touches',
+    async (_, options: PartialTrainOptions) => {
+      const plan = await transformer.planTraining({ ...LORA, ...options }, [SHAPE, LARGE]);
+      const trainer = await transformer.createTrainer({ ...LORA, ...options }, [SHAPE, LARGE]);
+      expect(trainer.memoryPlan).toEqual(plan);
+      expect(plan.totalBytes).toBe(plan.arenaBytes + plan.weightBytes + plan.stateBytes + plan.workspaceBytes);
+      expect(plan.weightBytes).toBe(transformer.weightBytes);
+      expect(trainer.arenaHighWater).toBe(0);
+      await trainer.microStep(sample(1, LARGE));
+      await trainer.optimizerStep();
+      expect(trainer.arenaHighWater).toBe(plan.arenaBytes);
+      await trainer.dispose();
+    },
+  );
 
   test('recompute takes less, and a larger shape more', async () => {
-    const bytes = async (recompute: boolean, shape = LARGE) => (await transformer.planTraining({ ...LORA, recompute }, [shape])).arenaBytes;
+    const bytes = async (recompute: boolean, shape = LARGE) =>
+      (await transformer.planTraining({ ...LORA, recompute }, [shape])).arenaBytes;
     expect(await bytes(true)).toBeLessThan(await bytes(false));
     expect(await bytes(true, SHAPE)).toBeLessThan(await bytes(true, LARGE));
   });
@@ -55,7 +59,11 @@ describe('a memory budget', () => {
   test('is kept to, spent on keeping more, and changes no bit', async () => {
     const [least, most] = [await plan({ recompute: true }), await plan({ recompute: false })];
     const gradients = [];
-    for (const memoryBudget of [least.totalBytes, Math.floor((least.totalBytes + most.totalBytes) / 2), most.totalBytes]) {
+    for (const memoryBudget of [
+      least.totalBytes,
+      Math.floor((least.totalBytes + most.totalBytes) / 2),
+      most.totalBytes,
+    ]) {
       const trainer = await transformer.createTrainer({ ...LORA, memoryBudget }, [LARGE]);
       expect(trainer.memoryPlan).toEqual(await plan({ memoryBudget }));
       expect(trainer.memoryPlan.totalBytes).toBeLessThanOrEqual(memoryBudget);
@@ -66,13 +74,20 @@ describe('a memory budget', () => {
     }
     expect(gradients[1]).toEqual(gradients[0]);
     expect(gradients[2]).toEqual(gradients[0]);
-    expect((await plan({ memoryBudget: least.totalBytes })).choice).toMatchObject({ keepAll: 1, keepInput: 4, resident: 5 });
+    expect((await plan({ memoryBudget: least.totalBytes })).choice).toMatchObject({
+      keepAll: 1,
+      keepInput: 4,
+      resident: 5,
+    });
     expect((await plan({ memoryBudget: most.totalBytes })).choice).toMatchObject({ keepAll: 5, keepInput: 0 });
   });
 
   test('that is too small is refused with the smallest that works', async () => {
     const { totalBytes } = await plan({ recompute: true });
-    await expect(plan({ memoryBudget: totalBytes - 1 })).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringContaining(`${totalBytes} bytes`) });
+    await expect(plan({ memoryBudget: totalBytes - 1 })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringContaining(`${totalBytes} bytes`),
+    });
   });
 });
 
@@ -80,7 +95,17 @@ describe('resuming', () => {
   const kinds: OptimizerKind[] = ['adamw8bit', 'adamw', 'adamw8bit_all'];
 
   test.each(kinds)('%s: a saved state continues to the same bits, draws included', async (optimizer) => {
-    const options: PartialTrainOptions = { ...LORA, optimizer, accumulation: 2, learningRate: 1e-3, lrSchedule: 'cosine', warmupSteps: 2, totalSteps: 6, weighting: 'logit_normal', seed: 5 };
+    const options: PartialTrainOptions = {
+      ...LORA,
+      optimizer,
+      accumulation: 2,
+      learningRate: 1e-3,
+      lrSchedule: 'cosine',
+      warmupSteps: 2,
+      totalSteps: 6,
+      weighting: 'logit_normal',
+      seed: 5,
+    };
     const whole = await transformer.createTrainer(options, [SHAPE]);
     const halved = await transformer.createTrainer(options, [SHAPE]);
     const expected = await steps(whole, 0, 6);
@@ -97,7 +122,8 @@ describe('resuming', () => {
   });
 
   test('another seed draws otherwise', async () => {
-    const loss = async (seed: number) => (await (await transformer.createTrainer({ ...LORA, seed }, [SHAPE])).microStep(sample())).loss;
+    const loss = async (seed: number) =>
+      (await (await transformer.createTrainer({ ...LORA, seed }, [SHAPE])).microStep(sample())).loss;
     expect(await loss(1)).toBe(await loss(1));
     expect(await loss(1)).not.toBe(await loss(2));
   });
@@ -120,7 +146,9 @@ test('threads change no more than the order of sums may', async () => {
   const single = await Engine.open({ device: 'cpu', threads: 1, isa: 'portable' });
   const other = await single.loadTransformer(component('transformer'), { quant: 'nf4' });
   const losses = await Promise.all(
-    [transformer, other].map(async (model) => (await (await model.createTrainer(LORA, [SHAPE])).microStep(sample())).loss),
+    [transformer, other].map(
+      async (model) => (await (await model.createTrainer(LORA, [SHAPE])).microStep(sample())).loss,
+    ),
   );
   expect(Math.abs(losses[0]! - losses[1]!)).toBeLessThan(1e-5 * losses[0]!);
   await single.close();

@@ -25,7 +25,8 @@ export class BatchLease {
     if (this.covers(bytes)) return;
     await this.release();
     this.held = await acquireLease(this.mesh, { ...this.request, bytes, signal });
-    for (const reason of [this.held.wanted, this.held.lost]) reason.addEventListener('abort', this.onUnwelcome, { once: true });
+    for (const reason of [this.held.wanted, this.held.lost])
+      reason.addEventListener('abort', this.onUnwelcome, { once: true });
   }
 
   /** Whether someone more urgent waits, or the lease was lost. */

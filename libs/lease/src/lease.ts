@@ -50,7 +50,10 @@ const POLL_MS = 200;
 export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<Lease> {
   const { device, capacity, bytes, owner, priority = 0, ttlMs = 15_000, signal } = request;
   if (bytes > capacity) {
-    throw new AtelierError('RESOURCE_EXHAUSTED', `${owner} needs ${bytes} bytes of ${device}, which has ${capacity} in all: use a smaller size, rank or text length, or a larger budget`);
+    throw new AtelierError(
+      'RESOURCE_EXHAUSTED',
+      `${owner} needs ${bytes} bytes of ${device}, which has ${capacity} in all: use a smaller size, rank or text length, or a larger budget`,
+    );
   }
   const kv = await mesh.js.views.kv(buckets.state.leases, { history: 1 });
   const key = device.replaceAll(/[^A-Za-z0-9_-]/g, '_');
@@ -61,13 +64,24 @@ export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<L
       const got = await change(kv, key, capacity, (ledger) => {
         const now = Date.now();
         ledger.grants = ledger.grants.filter((grant) => grant.expiresAt > now || grant.token === waiting);
-        const mine = ledger.grants.find((grant) => grant.token === waiting) ?? { token: ++ledger.token, owner, bytes: 0, priority, expiresAt: 0 };
+        const mine = ledger.grants.find((grant) => grant.token === waiting) ?? {
+          token: ++ledger.token,
+          owner,
+          bytes: 0,
+          priority,
+          expiresAt: 0,
+        };
         if (!ledger.grants.includes(mine)) ledger.grants.push(mine);
         // Not at every look: a ledger that says the same is not written again.
         if (mine.expiresAt - now < ttlMs / 2) mine.expiresAt = now + ttlMs;
         const used = ledger.grants.reduce((sum, grant) => sum + grant.bytes, 0);
         // Those who wait stand in the ledger with no bytes; the most urgent, then the oldest, is served first.
-        const ahead = ledger.grants.some((grant) => grant.bytes === 0 && grant !== mine && (grant.priority > priority || (grant.priority === priority && grant.token < mine.token)));
+        const ahead = ledger.grants.some(
+          (grant) =>
+            grant.bytes === 0 &&
+            grant !== mine &&
+            (grant.priority > priority || (grant.priority === priority && grant.token < mine.token)),
+        );
         if (!ahead && used + bytes <= capacity) {
           mine.bytes = Math.max(1, bytes);
           mine.expiresAt = now + ttlMs;
@@ -86,12 +100,16 @@ export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<L
 
 /** What is held of a device now, for people: owner and bytes. */
 export async function leasesOf(mesh: Mesh, device: string): Promise<{ owner: string; bytes: number; token: number }[]> {
-  return (await standing(mesh, device)).filter((grant) => grant.bytes > 0).map(({ owner, bytes, token }) => ({ owner, bytes, token }));
+  return (await standing(mesh, device))
+    .filter((grant) => grant.bytes > 0)
+    .map(({ owner, bytes, token }) => ({ owner, bytes, token }));
 }
 
 /** Who waits for a device now. */
 export async function waitersOf(mesh: Mesh, device: string): Promise<{ owner: string; token: number }[]> {
-  return (await standing(mesh, device)).filter((grant) => grant.bytes === 0).map(({ owner, token }) => ({ owner, token }));
+  return (await standing(mesh, device))
+    .filter((grant) => grant.bytes === 0)
+    .map(({ owner, token }) => ({ owner, token }));
 }
 
 async function standing(mesh: Mesh, device: string): Promise<Ledger['grants']> {
@@ -141,7 +159,8 @@ class HeldLease implements Lease {
 
   private look({ grants }: Ledger): void {
     const now = Date.now();
-    if (grants.some((grant) => grant.bytes === 0 && grant.priority > this.grant.priority && grant.expiresAt > now)) this.wanting.abort();
+    if (grants.some((grant) => grant.bytes === 0 && grant.priority > this.grant.priority && grant.expiresAt > now))
+      this.wanting.abort();
   }
 
   private async renew(): Promise<void> {

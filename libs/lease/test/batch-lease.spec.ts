@@ -13,7 +13,11 @@ describe('a lease for a batch', () => {
   let told: number;
   beforeEach(() => {
     told = 0;
-    batch = new BatchLease(test.mesh, { device: `gpu:${++device}`, capacity: 100, owner: 'latents', priority: 5 }, () => (told += 1));
+    batch = new BatchLease(
+      test.mesh,
+      { device: `gpu:${++device}`, capacity: 100, owner: 'latents', priority: 5 },
+      () => (told += 1),
+    );
   });
   afterEach(() => batch.release());
   const held = async () => (await leasesOf(test.mesh, `gpu:${device}`)).map(({ bytes }) => bytes);
@@ -37,7 +41,13 @@ describe('a lease for a batch', () => {
   it('is unwelcome as soon as someone more urgent waits', async () => {
     await batch.cover(60);
     expect(batch.unwelcome).toBe(false);
-    const training = acquireLease(test.mesh, { device: `gpu:${device}`, capacity: 100, bytes: 80, owner: 'trainer', priority: 10 });
+    const training = acquireLease(test.mesh, {
+      device: `gpu:${device}`,
+      capacity: 100,
+      bytes: 80,
+      owner: 'trainer',
+      priority: 10,
+    });
     await waitFor('word of it', () => batch.unwelcome);
     expect(told).toBe(1);
     await batch.release();
@@ -45,7 +55,13 @@ describe('a lease for a batch', () => {
   });
 
   it('waits for room until the signal', async () => {
-    const other = await acquireLease(test.mesh, { device: `gpu:${device}`, capacity: 100, bytes: 80, owner: 'trainer', priority: 10 });
+    const other = await acquireLease(test.mesh, {
+      device: `gpu:${device}`,
+      capacity: 100,
+      bytes: 80,
+      owner: 'trainer',
+      priority: 10,
+    });
     const stop = new AbortController();
     const waiting = batch.cover(60, stop.signal);
     setTimeout(() => stop.abort(), 100);

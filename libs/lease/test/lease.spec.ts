@@ -8,8 +8,12 @@ describe('a lease', () => {
   });
   afterAll(() => test.stop());
   const device = () => `gpu-${expect.getState().currentTestName!.length}`;
-  const inQueue = (owner: string) => waitFor(`${owner} in the queue`, async () => (await waitersOf(test.mesh, device())).some((waiter) => waiter.owner === owner));
-  const ask = (owner: string, bytes: number, more = {}) => acquireLease(test.mesh, { device: device(), capacity: 100, bytes, owner, ...more });
+  const inQueue = (owner: string) =>
+    waitFor(`${owner} in the queue`, async () =>
+      (await waitersOf(test.mesh, device())).some((waiter) => waiter.owner === owner),
+    );
+  const ask = (owner: string, bytes: number, more = {}) =>
+    acquireLease(test.mesh, { device: device(), capacity: 100, bytes, owner, ...more });
 
   it('is given while there is room, and the sum never exceeds what there is', async () => {
     const a = await ask('a', 60);
@@ -29,7 +33,10 @@ describe('a lease', () => {
   });
 
   it('that could never be given is refused at once, with the numbers', async () => {
-    await expect(ask('greedy', 101)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringMatching(/101.*100/) });
+    await expect(ask('greedy', 101)).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringMatching(/101.*100/),
+    });
   });
 
   it('of a holder that died is free after its time', async () => {

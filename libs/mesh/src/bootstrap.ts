@@ -27,7 +27,11 @@ export interface RunningService {
 }
 
 /** A service on a mesh: settings, connection, streams, work handlers, calls, health. Tests use it as it is; main.ts through bootstrapService. */
-export async function startService(module: Type | DynamicModule, name: string, env: Record<string, string | undefined> = process.env): Promise<RunningService> {
+export async function startService(
+  module: Type | DynamicModule,
+  name: string,
+  env: Record<string, string | undefined> = process.env,
+): Promise<RunningService> {
   const config = loadConfig(baseSettings, env);
   const logger = createLogger(name, config.ATELIER_LOG_LEVEL);
   const mesh = await Mesh.connect({ url: config.ATELIER_NATS_URL, name });
@@ -58,7 +62,8 @@ export async function startService(module: Type | DynamicModule, name: string, e
     });
     await app.listen();
     await app.unwrap<NatsConnection>().flush(); // ready means that calls reach us: the server has the subscriptions
-    if (config.ATELIER_HEALTH_PORT !== undefined) health = await serveHealth(mesh, registry, config.ATELIER_HEALTH_PORT);
+    if (config.ATELIER_HEALTH_PORT !== undefined)
+      health = await serveHealth(mesh, registry, config.ATELIER_HEALTH_PORT);
     logger.info({ url: config.ATELIER_NATS_URL }, 'ready');
     return { app, mesh, stop };
   } catch (error) {
@@ -68,10 +73,16 @@ export async function startService(module: Type | DynamicModule, name: string, e
 }
 
 /** The whole of a main.ts: runs the service until SIGTERM or SIGINT, ends with 0 after a clean stop, 1 when it could not start. */
-export async function bootstrapService(module: Type | DynamicModule | (() => Type | DynamicModule), name: string): Promise<void> {
+export async function bootstrapService(
+  module: Type | DynamicModule | (() => Type | DynamicModule),
+  name: string,
+): Promise<void> {
   await runUntilSignal(async () => {
     // A class is the module; a plain function makes it, so that bad settings are reported like every other failure to start.
-    const made = typeof module === 'function' && !/^class\b/.test(Function.prototype.toString.call(module)) ? (module as () => Type | DynamicModule)() : (module as Type | DynamicModule);
+    const made =
+      typeof module === 'function' && !/^class\b/.test(Function.prototype.toString.call(module))
+        ? (module as () => Type | DynamicModule)()
+        : (module as Type | DynamicModule);
     return startService(made, name);
   }, name);
 }

@@ -5,8 +5,15 @@ import { z } from 'zod';
  * Settings from the environment, validated whole: every bad one is reported at once, by the name of its variable. The keys of the schema
  * are the variables' names.
  */
-export function loadConfig<Schema extends z.ZodObject>(schema: Schema, env: Record<string, string | undefined> = process.env): z.output<Schema> {
-  const given = Object.fromEntries(Object.keys(schema.shape).filter((key) => env[key] !== undefined && env[key] !== '').map((key) => [key, env[key]]));
+export function loadConfig<Schema extends z.ZodObject>(
+  schema: Schema,
+  env: Record<string, string | undefined> = process.env,
+): z.output<Schema> {
+  const given = Object.fromEntries(
+    Object.keys(schema.shape)
+      .filter((key) => env[key] !== undefined && env[key] !== '')
+      .map((key) => [key, env[key]]),
+  );
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const details: Record<string, string> = {};
@@ -21,6 +28,12 @@ export function loadConfig<Schema extends z.ZodObject>(schema: Schema, env: Reco
 /** Settings that every service has. */
 export const baseSettings = z.object({
   ATELIER_NATS_URL: z.string().min(1).default('nats://127.0.0.1:4222').describe('Where the mesh is'),
-  ATELIER_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).optional().describe('Port of /healthz and /metrics; none without it'),
+  ATELIER_HEALTH_PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe('Port of /healthz and /metrics; none without it'),
   ATELIER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });

@@ -135,7 +135,7 @@ export class Handling<I, T> {
   }
 
   private async settle(outcome: Outcome): Promise<void> {
-    if (outcome.kind === 'retry') return this.message.nak(outcome.delayMs);
+    if (outcome.kind === 'retry') { this.message.nak(outcome.delayMs); return; }
     if (outcome.kind === 'dead') await this.bury(outcome.reason, outcome.name);
     await this.confirmed();
     await this.attempt.forget();

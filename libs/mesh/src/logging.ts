@@ -5,7 +5,10 @@ export type Logger = pino.Logger;
 
 /** Logs to stderr: stdout belongs to what a person asked for. JSON lines; ATELIER_LOG_LEVEL sets what is written. */
 export function createLogger(name: string, level = process.env['ATELIER_LOG_LEVEL'] ?? 'info'): Logger {
-  return pino({ name, level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ fd: 2, sync: true }));
+  return pino(
+    { name, level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime },
+    pino.destination({ fd: 2, sync: true }),
+  );
 }
 
 /** Nest's own messages through the same logger. */
@@ -19,4 +22,3 @@ export function nestLogger(logger: Logger): LoggerService {
     verbose: (message: unknown) => logger.trace(text(message)),
   };
 }
-

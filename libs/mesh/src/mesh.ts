@@ -31,10 +31,23 @@ export class Mesh {
 
   static async connect({ url, name }: MeshConfig): Promise<Mesh> {
     try {
-      const nc = await connect({ servers: url.split(','), name, maxReconnectAttempts: -1, reconnectTimeWait: 250, reconnectJitter: 100, maxPingOut: 3, pingInterval: 20_000 });
+      const nc = await connect({
+        servers: url.split(','),
+        name,
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 250,
+        reconnectJitter: 100,
+        maxPingOut: 3,
+        pingInterval: 20_000,
+      });
       return new Mesh(nc, nc.jetstream({ timeout: 20_000 }), await nc.jetstreamManager({ timeout: 20_000 }));
     } catch (error) {
-      throw new AtelierError('UNAVAILABLE', `no mesh at ${url}: ${(error as Error).message}. Start it with "atelier up", or set ATELIER_NATS_URL`, {}, { cause: error });
+      throw new AtelierError(
+        'UNAVAILABLE',
+        `no mesh at ${url}: ${(error as Error).message}. Start it with "atelier up", or set ATELIER_NATS_URL`,
+        {},
+        { cause: error },
+      );
     }
   }
 

@@ -24,7 +24,13 @@ export const retryLater = (delayMs: number, reason: string): RetryLater => ({ ki
 export const deadLetter = (reason: string, name = ''): DeadLetterOutcome => ({ kind: 'dead', reason, name });
 
 /** What may be otherwise at the next try. */
-const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CANCELLED', 'UNKNOWN', 'DEADLINE_EXCEEDED', 'ABORTED', 'UNAVAILABLE']);
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CANCELLED',
+  'UNKNOWN',
+  'DEADLINE_EXCEEDED',
+  'ABORTED',
+  'UNAVAILABLE',
+]);
 
 /**
  * Whether the same work would fail the same way again: then its reason is told instead of trying. Errors that are not

@@ -1,5 +1,14 @@
 import { buckets, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
-import { AckPolicy, DiscardPolicy, nanos, NatsError, RetentionPolicy, StorageType, type ConsumerConfig, type StreamConfig } from 'nats';
+import {
+  AckPolicy,
+  DiscardPolicy,
+  nanos,
+  NatsError,
+  RetentionPolicy,
+  StorageType,
+  type ConsumerConfig,
+  type StreamConfig,
+} from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Mesh } from './mesh';
 
@@ -36,7 +45,13 @@ export const consumerName = (subject: string): string => subject.replaceAll('.',
 const MOST_EVENTS = 2_000_000;
 
 const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
-  { name: streams.WORK, subjects: ['work.>'], retention: RetentionPolicy.Workqueue, max_msg_size: MAX_MESSAGE_BYTES, duplicate_window: nanos(10 * MINUTE) },
+  {
+    name: streams.WORK,
+    subjects: ['work.>'],
+    retention: RetentionPolicy.Workqueue,
+    max_msg_size: MAX_MESSAGE_BYTES,
+    duplicate_window: nanos(10 * MINUTE),
+  },
   {
     name: streams.EVENTS,
     subjects: ['events.>'],
@@ -46,15 +61,28 @@ const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
     max_msgs: MOST_EVENTS,
     discard: DiscardPolicy.Old,
   },
-  { name: streams.TENSORS, subjects: ['tensors.>'], retention: RetentionPolicy.Limits, max_msgs_per_subject: 1, allow_direct: true, max_msg_size: MAX_MESSAGE_BYTES },
-  { name: streams.DEAD, subjects: ['dead.>'], retention: RetentionPolicy.Limits, max_age: nanos(90 * 24 * 60 * MINUTE) },
+  {
+    name: streams.TENSORS,
+    subjects: ['tensors.>'],
+    retention: RetentionPolicy.Limits,
+    max_msgs_per_subject: 1,
+    allow_direct: true,
+    max_msg_size: MAX_MESSAGE_BYTES,
+  },
+  {
+    name: streams.DEAD,
+    subjects: ['dead.>'],
+    retention: RetentionPolicy.Limits,
+    max_age: nanos(90 * 24 * 60 * MINUTE),
+  },
 ];
 
 /** Makes every stream, consumer and bucket that is not there yet. Any service may do it at start, several at once too. */
 export async function provisionMesh(mesh: Mesh): Promise<void> {
   for (const config of streamConfigs) await besideOthers(() => ensureStream(mesh, config));
   for (const [subject, policy] of Object.entries(workPolicies)) await ensureConsumer(mesh, subject, policy);
-  for (const bucket of Object.values(buckets.blobs)) await besideOthers(() => mesh.js.views.os(bucket, { storage: StorageType.File }));
+  for (const bucket of Object.values(buckets.blobs))
+    await besideOthers(() => mesh.js.views.os(bucket, { storage: StorageType.File }));
   for (const bucket of Object.values(buckets.state)) {
     const ttl = bucket === buckets.state.attempts ? ATTEMPTS_KEPT_MS : undefined;
     await besideOthers(() => mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File, ttl }));

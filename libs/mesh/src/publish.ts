@@ -26,13 +26,24 @@ const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ??
  * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message.
  * Throws StoreFull.
  */
-export async function publishWork<I, T>(mesh: Mesh, subject: string, type: MessageType<I, T>, message: I, options: { msgId: string }): Promise<void> {
+export async function publishWork<I, T>(
+  mesh: Mesh,
+  subject: string,
+  type: MessageType<I, T>,
+  message: I,
+  options: { msgId: string },
+): Promise<void> {
   const h = messageHeaders(schemaOf(type as { name?: string }), options.msgId);
   await orStoreFull(() => mesh.js.publish(subject, type.encode(message).finish(), { headers: h }));
 }
 
 /** Tells what happened; it is in stream EVENTS when this resolves. The time is set here. Throws StoreFull. */
-export async function publishEvent(mesh: Mesh, subject: string, event: IEvent, options: { msgId?: string } = {}): Promise<void> {
+export async function publishEvent(
+  mesh: Mesh,
+  subject: string,
+  event: IEvent,
+  options: { msgId?: string } = {},
+): Promise<void> {
   const now = Date.now();
   const timed = { ...event, time: { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 } };
   const h = messageHeaders('atelier.v1.Event', options.msgId);

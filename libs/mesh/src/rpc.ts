@@ -1,6 +1,12 @@
 // Request and reply through Nest's NATS transporter, in the same protobuf as everything else. Errors travel as atelier.v1.Error.
 import { AtelierError, Error as ErrorMessage, ERROR_CODES, subjects, type ErrorCode } from '@atelier/contracts';
-import { MessagePattern, RpcException, type Deserializer, type IncomingRequest, type Serializer } from '@nestjs/microservices';
+import {
+  MessagePattern,
+  RpcException,
+  type Deserializer,
+  type IncomingRequest,
+  type Serializer,
+} from '@nestjs/microservices';
 import { ErrorCode as NatsCode, headers, NatsError, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
 import type { MessageType } from './publish';
@@ -8,14 +14,20 @@ import type { MessageType } from './publish';
 const ERROR_HEADER = 'atelier-error';
 
 /** Nest → NATS: what a handler returned is bytes already (see reply), an error becomes atelier.v1.Error. */
-export class ProtobufSerializer implements Serializer<{ err?: unknown; response?: unknown }, { data: Uint8Array; headers?: MsgHdrs }> {
+export class ProtobufSerializer implements Serializer<
+  { err?: unknown; response?: unknown },
+  { data: Uint8Array; headers?: MsgHdrs }
+> {
   serialize({ err, response }: { err?: unknown; response?: unknown }): { data: Uint8Array; headers?: MsgHdrs } {
     if (!err) return { data: response instanceof Uint8Array ? response : new Uint8Array() };
     const error = err as Partial<AtelierError> & { message?: string };
     const code = ERROR_CODES.includes(error.code as ErrorCode) ? (error.code as ErrorCode) : 'INTERNAL';
     const h = headers();
     h.set(ERROR_HEADER, code);
-    return { data: ErrorMessage.encode({ code, message: error.message ?? String(err), details: error.details ?? {} }).finish(), headers: h };
+    return {
+      data: ErrorMessage.encode({ code, message: error.message ?? String(err), details: error.details ?? {} }).finish(),
+      headers: h,
+    };
   }
 }
 
@@ -27,7 +39,12 @@ export class ProtobufDeserializer implements Deserializer<Uint8Array, IncomingRe
 }
 
 /** Method decorator: answers `rpc.<service>.<method>`; the method takes the decoded request and returns the reply (or a promise of it). */
-export function Rpc<I, T, RI>(service: string, method: string, request: MessageType<I, T>, reply: MessageType<RI>): MethodDecorator {
+export function Rpc<I, T, RI>(
+  service: string,
+  method: string,
+  request: MessageType<I, T>,
+  reply: MessageType<RI>,
+): MethodDecorator {
   return (target, key, descriptor) => {
     const original = descriptor.value as unknown as (this: unknown, message: T) => RI | Promise<RI>;
     const wrapped = async function (this: unknown, bytes: Uint8Array): Promise<Uint8Array> {
@@ -39,7 +56,11 @@ export function Rpc<I, T, RI>(service: string, method: string, request: MessageT
       }
     };
     (descriptor as { value: unknown }).value = wrapped;
-    return MessagePattern(subjects.rpc(service, method))(target, key, descriptor as TypedPropertyDescriptor<unknown>) as never;
+    return MessagePattern(subjects.rpc(service, method))(
+      target,
+      key,
+      descriptor as TypedPropertyDescriptor<unknown>,
+    ) as never;
   };
 }
 
@@ -53,7 +74,9 @@ export async function callRpc<I, T, RI, R>(
   { timeoutMs = 5000 }: { timeoutMs?: number } = {},
 ): Promise<R> {
   try {
-    const answer = await mesh.nc.request(subjects.rpc(service, method), request.encode(message).finish(), { timeout: timeoutMs });
+    const answer = await mesh.nc.request(subjects.rpc(service, method), request.encode(message).finish(), {
+      timeout: timeoutMs,
+    });
     if (answer.headers?.has(ERROR_HEADER)) {
       const { code, message: text, details } = ErrorMessage.decode(answer.data);
       throw new AtelierError(code as ErrorCode, text, details);
@@ -61,8 +84,20 @@ export async function callRpc<I, T, RI, R>(
     return reply.decode(answer.data);
   } catch (error) {
     if (!(error instanceof NatsError)) throw error;
-    if (error.code === NatsCode.NoResponders) throw new AtelierError('UNAVAILABLE', `service ${service} is not running: start it with "atelier up"`, {}, { cause: error });
-    if (error.code === NatsCode.Timeout) throw new AtelierError('DEADLINE_EXCEEDED', `service ${service} did not answer in ${timeoutMs} ms`, {}, { cause: error });
+    if (error.code === NatsCode.NoResponders)
+      throw new AtelierError(
+        'UNAVAILABLE',
+        `service ${service} is not running: start it with "atelier up"`,
+        {},
+        { cause: error },
+      );
+    if (error.code === NatsCode.Timeout)
+      throw new AtelierError(
+        'DEADLINE_EXCEEDED',
+        `service ${service} did not answer in ${timeoutMs} ms`,
+        {},
+        { cause: error },
+      );
     throw new AtelierError('UNAVAILABLE', `service ${service}: ${error.message}`, {}, { cause: error });
   }
 }

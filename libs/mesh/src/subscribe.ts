@@ -16,20 +16,34 @@ export interface ReceivedEvent {
 }
 
 /** Events of a subject in order, without gaps, across reconnections; ends when the signal says so. */
-export async function* subscribeEvents(mesh: Mesh, filter: string, options: SubscribeOptions = {}): AsyncGenerator<ReceivedEvent> {
+export async function* subscribeEvents(
+  mesh: Mesh,
+  filter: string,
+  options: SubscribeOptions = {},
+): AsyncGenerator<ReceivedEvent> {
   for await (const message of readStream(mesh, streams.EVENTS, filter, options)) {
     yield { subject: message.subject, sequence: message.seq, event: Event.decode(message.data) };
   }
 }
 
 /** Work of one subject that was given up, with the reason, in order; ends when the signal says so. */
-export async function* subscribeDeadLetters<I, T>(mesh: Mesh, subject: string, type: MessageType<I, T>, options: SubscribeOptions = {}): AsyncGenerator<{ work: T; reason: string }> {
+export async function* subscribeDeadLetters<I, T>(
+  mesh: Mesh,
+  subject: string,
+  type: MessageType<I, T>,
+  options: SubscribeOptions = {},
+): AsyncGenerator<{ work: T; reason: string }> {
   for await (const message of readStream(mesh, streams.DEAD, subjects.dead(subject), options)) {
     yield { work: type.decode(message.data), reason: message.headers?.get(names.reason) || 'no reason was kept' };
   }
 }
 
-async function* readStream(mesh: Mesh, stream: string, filter: string, { from = 'all', signal }: SubscribeOptions): AsyncGenerator<JsMsg> {
+async function* readStream(
+  mesh: Mesh,
+  stream: string,
+  filter: string,
+  { from = 'all', signal }: SubscribeOptions,
+): AsyncGenerator<JsMsg> {
   if (signal?.aborted) return;
   const options: Partial<OrderedConsumerOptions> = { filterSubjects: filter };
   if (from === 'new') options.deliver_policy = DeliverPolicy.New;

@@ -1,4 +1,10 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { Histogram, Registry } from 'prom-client';
 import { LOGGER } from './tokens';
@@ -32,15 +38,28 @@ export interface WorkHandlerOptions {
 }
 
 /** Method decorator: the method takes (message, context) of one work subject and returns an Outcome. */
-export function WorkHandler<I, T>(subject: string, type: MessageType<I, T>, { concurrency = 1, onExhausted }: WorkHandlerOptions = {}): MethodDecorator {
+export function WorkHandler<I, T>(
+  subject: string,
+  type: MessageType<I, T>,
+  { concurrency = 1, onExhausted }: WorkHandlerOptions = {},
+): MethodDecorator {
   return (_target, _key, descriptor) => {
-    Reflect.defineMetadata(METADATA, { subject, type, concurrency, onExhausted } as HandlerMetadata, descriptor.value as object);
+    Reflect.defineMetadata(
+      METADATA,
+      { subject, type, concurrency, onExhausted },
+      descriptor.value as object,
+    );
   };
 }
 
 type Handle = (message: unknown, context: WorkContext) => Promise<Outcome>;
 type Exhausted = (message: unknown, reason: string) => Promise<Outcome>;
-type FoundHandler = Omit<HandlerMetadata, 'onExhausted' | 'concurrency'> & { owner: string; concurrency: number; handle: Handle; onExhausted?: Exhausted };
+type FoundHandler = Omit<HandlerMetadata, 'onExhausted' | 'concurrency'> & {
+  owner: string;
+  concurrency: number;
+  handle: Handle;
+  onExhausted?: Exhausted;
+};
 
 /** Finds the work handlers at start, refuses two for one subject, runs them, and at the end waits for what they have in hand. */
 @Injectable()
@@ -66,8 +85,17 @@ export class WorkerHost implements OnApplicationBootstrap, OnModuleDestroy, OnAp
     });
     for (const { subject, type, concurrency, handle, onExhausted } of this.handlers()) {
       const waiting = this.throughFullStore(subject, handle);
-      const onOutcome = (outcome: Outcome, took: number): void => seconds.observe({ subject, outcome: outcome.kind }, took);
-      const options = { subject, type, concurrency, signal: this.stop.signal, logger: this.logger, onExhausted, onOutcome };
+      const onOutcome = (outcome: Outcome, took: number): void =>
+        seconds.observe({ subject, outcome: outcome.kind }, took);
+      const options = {
+        subject,
+        type,
+        concurrency,
+        signal: this.stop.signal,
+        logger: this.logger,
+        onExhausted,
+        onOutcome,
+      };
       this.running.push(runWorker(this.mesh, options, waiting));
       this.logger.info({ subject, concurrency }, 'taking work');
     }
@@ -98,17 +126,32 @@ export class WorkerHost implements OnApplicationBootstrap, OnModuleDestroy, OnAp
       if (!instance || typeof instance !== 'object') continue;
       for (const method of this.scanner.getAllMethodNames(Object.getPrototypeOf(instance) as object)) {
         const handler = (instance as Record<string, unknown>)[method];
-        const metadata = typeof handler === 'function' ? (Reflect.getMetadata(METADATA, handler) as HandlerMetadata | undefined) : undefined;
+        const metadata =
+          typeof handler === 'function'
+            ? (Reflect.getMetadata(METADATA, handler) as HandlerMetadata | undefined)
+            : undefined;
         if (!metadata) continue;
         const owner = `${name}.${method}`;
         const other = found.get(metadata.subject);
         if (other) throw new Error(`${metadata.subject} has two handlers, ${other.owner} and ${owner}: keep one`);
-        if (!workPolicies[metadata.subject]) throw new Error(`${owner} handles ${metadata.subject}, which is no work subject: one of ${Object.keys(workPolicies).join(', ')}`);
-        const fallback = metadata.onExhausted === undefined ? undefined : (instance as Record<string, unknown>)[metadata.onExhausted];
-        if (metadata.onExhausted !== undefined && typeof fallback !== 'function') throw new Error(`${owner} names ${metadata.onExhausted} for exhausted work, which is no method of ${name}`);
-        const concurrency = typeof metadata.concurrency === 'string' ? (instance as Record<string, unknown>)[metadata.concurrency] : metadata.concurrency;
-        if (typeof concurrency !== 'number' || !(concurrency >= 1)) throw new Error(`${owner} would handle ${String(concurrency)} messages at once: say a number of at least 1`);
-        const bound = { handle: (handler as Handle).bind(instance), onExhausted: (fallback as Exhausted | undefined)?.bind(instance) };
+        if (!workPolicies[metadata.subject])
+          throw new Error(
+            `${owner} handles ${metadata.subject}, which is no work subject: one of ${Object.keys(workPolicies).join(', ')}`,
+          );
+        const fallback =
+          metadata.onExhausted === undefined ? undefined : (instance as Record<string, unknown>)[metadata.onExhausted];
+        if (metadata.onExhausted !== undefined && typeof fallback !== 'function')
+          throw new Error(`${owner} names ${metadata.onExhausted} for exhausted work, which is no method of ${name}`);
+        const concurrency =
+          typeof metadata.concurrency === 'string'
+            ? (instance as Record<string, unknown>)[metadata.concurrency]
+            : metadata.concurrency;
+        if (typeof concurrency !== 'number' || !(concurrency >= 1))
+          throw new Error(`${owner} would handle ${String(concurrency)} messages at once: say a number of at least 1`);
+        const bound = {
+          handle: (handler as Handle).bind(instance),
+          onExhausted: (fallback as Exhausted | undefined)?.bind(instance),
+        };
         found.set(metadata.subject, { ...metadata, ...bound, owner, concurrency });
       }
     }

@@ -51,10 +51,16 @@ export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, 
 async function takeOne(consumer: Consumer, attempts: Attempts, signal: AbortSignal): Promise<JsMsg | null> {
   const next = consumer.next({ expires: 5_000 });
   let stop: (() => void) | undefined;
-  const stopped = new Promise<null>((resolve) => signal.addEventListener('abort', (stop = () => resolve(null)), { once: true }));
+  const stopped = new Promise<null>((resolve) =>
+    signal.addEventListener('abort', (stop = () => resolve(null)), { once: true }),
+  );
   try {
     const message = await Promise.race([next, stopped]);
-    if (!message) next.then((late) => late && putBack(late, attempts), () => undefined);
+    if (!message)
+      next.then(
+        (late) => late && putBack(late, attempts),
+        () => undefined,
+      );
     return message;
   } finally {
     if (stop) signal.removeEventListener('abort', stop);

@@ -31,7 +31,11 @@ describe('a lock that dies with its holder', () => {
 
   test('a holder that was killed holds nothing', async () => {
     const file = join(folder, 'up.lock');
-    const holder = spawn(process.execPath, ['-e', `require('net').createServer().listen(${JSON.stringify(file)}, () => console.log('held'))`], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const holder = spawn(
+      process.execPath,
+      ['-e', `require('net').createServer().listen(${JSON.stringify(file)}, () => console.log('held'))`],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
     await new Promise((resolve) => holder.stdout.once('data', resolve));
     expect(await takeLock(file)).toBeUndefined();
     holder.kill('SIGKILL');

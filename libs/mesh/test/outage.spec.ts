@@ -6,7 +6,8 @@ import { ErrorCode, NatsError } from 'nats';
 describe('through an outage', () => {
   it('work is published once, though nats-server is restarted under it', async () => {
     const test = await startTestMesh();
-    const publish = (id: string) => throughOutage(() => publishWork(test.mesh, subjects.work.ingest, IngestWork, { datasetId: id }, { msgId: id }));
+    const publish = (id: string) =>
+      throughOutage(() => publishWork(test.mesh, subjects.work.ingest, IngestWork, { datasetId: id }, { msgId: id }));
     await publish('before');
     const restarting = test.restartNats();
     await publish('during');

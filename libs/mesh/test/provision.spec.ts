@@ -10,7 +10,9 @@ describe('provisioning', () => {
   afterEach(() => server.stop());
 
   it('is done by all services at once on a new server, and again by each that starts later', async () => {
-    const meshes = await Promise.all(Array.from({ length: 12 }, (_, i) => Mesh.connect({ url: server.url, name: `service-${i}` })));
+    const meshes = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => Mesh.connect({ url: server.url, name: `service-${i}` })),
+    );
     try {
       await Promise.all(meshes.map((mesh) => provisionMesh(mesh)));
       await provisionMesh(meshes[0]!);

@@ -1,6 +1,15 @@
 import { IngestWork, streams, subjects, type Event } from '@atelier/contracts';
 import { dieOver, startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
-import { consumerName, deadLetter, done, publishWork, retryLater, runWorker, subscribeEvents, type WorkContext } from '@atelier/mesh';
+import {
+  consumerName,
+  deadLetter,
+  done,
+  publishWork,
+  retryLater,
+  runWorker,
+  subscribeEvents,
+  type WorkContext,
+} from '@atelier/mesh';
 import { nanos } from 'nats';
 
 describe('work', () => {
@@ -19,9 +28,19 @@ describe('work', () => {
     await test.stop();
   });
 
-  const work = (id: string, msgId = id) => publishWork(test.mesh, subjects.work.ingest, IngestWork, { datasetId: id }, { msgId });
-  const worker = (handler: (id: string, context: WorkContext) => ReturnType<Parameters<typeof runWorker>[2]>, concurrency = 1) =>
-    void workers.push(runWorker(test.mesh, { subject: subjects.work.ingest, type: IngestWork, concurrency, signal: stop.signal }, (message, context) => handler(message.datasetId, context)));
+  const work = (id: string, msgId = id) =>
+    publishWork(test.mesh, subjects.work.ingest, IngestWork, { datasetId: id }, { msgId });
+  const worker = (
+    handler: (id: string, context: WorkContext) => ReturnType<Parameters<typeof runWorker>[2]>,
+    concurrency = 1,
+  ) =>
+    void workers.push(
+      runWorker(
+        test.mesh,
+        { subject: subjects.work.ingest, type: IngestWork, concurrency, signal: stop.signal },
+        (message, context) => handler(message.datasetId, context),
+      ),
+    );
   const left = async () => (await test.mesh.jsm.streams.info(streams.WORK)).state.messages;
 
   it('comes in order, leaves the queue when done, and twice the same message is one', async () => {
@@ -75,14 +94,17 @@ describe('work', () => {
     await work('good');
     await waitFor('an empty queue', async () => (await left()) === 0);
     expect(seen).toEqual(['good']);
-    const letter = await test.mesh.jsm.streams.getMessage(streams.DEAD, { last_by_subj: subjects.dead(subjects.work.ingest) });
+    const letter = await test.mesh.jsm.streams.getMessage(streams.DEAD, {
+      last_by_subj: subjects.dead(subjects.work.ingest),
+    });
     expect(letter.header.get('atelier-reason')).toMatch(/^it is no message of work\.ingest: index out of range/);
   });
 
   it('that is poison goes to DEAD with its reason and an event, and the next is served', async () => {
     const events: Event[] = [];
     const listening = (async () => {
-      for await (const { event } of subscribeEvents(test.mesh, 'events.dead.>', { signal: stop.signal })) events.push(event);
+      for await (const { event } of subscribeEvents(test.mesh, 'events.dead.>', { signal: stop.signal }))
+        events.push(event);
     })();
     const seen: string[] = [];
     worker(async (id) => {
@@ -93,7 +115,12 @@ describe('work', () => {
     await work('good');
     await waitFor('both', async () => seen.includes('good') && (await left()) === 0);
     const letter = (await waitFor('the event', () => events[0])).deadLetter;
-    expect(letter).toMatchObject({ subject: 'work.ingest', reason: 'no picture in it', name: 'cat.jpg', deliveries: 1 });
+    expect(letter).toMatchObject({
+      subject: 'work.ingest',
+      reason: 'no picture in it',
+      name: 'cat.jpg',
+      deliveries: 1,
+    });
     expect((await test.mesh.jsm.streams.info(streams.DEAD)).state.messages).toBe(1);
     stop.abort();
     await listening;
@@ -106,7 +133,11 @@ describe('work', () => {
       throw new Error('always');
     });
     await work('hopeless');
-    await waitFor('the dead letter', async () => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages === 1, 40_000);
+    await waitFor(
+      'the dead letter',
+      async () => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages === 1,
+      40_000,
+    );
     await waitFor('the queue to be empty', async () => (await left()) === 0); // it leaves the queue only after the dead letter is kept
     expect(tries).toBe(5);
   });
@@ -180,8 +211,18 @@ describe('work', () => {
     await work('before');
     await waitFor('the first', () => seen.includes('before'));
     await test.restartNats();
-    await waitFor('the mesh', () => test.mesh.nc.rtt().then(() => true, () => false));
-    await waitFor('publishing', () => work('after').then(() => true, () => false));
+    await waitFor('the mesh', () =>
+      test.mesh.nc.rtt().then(
+        () => true,
+        () => false,
+      ),
+    );
+    await waitFor('publishing', () =>
+      work('after').then(
+        () => true,
+        () => false,
+      ),
+    );
     await waitFor('the second', () => seen.includes('after'), 40_000);
   });
 });

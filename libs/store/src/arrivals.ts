@@ -47,7 +47,12 @@ export class TensorArrivals {
     return this.when(async () => (await this.tensors.has(kind, key)) || null, kind, key, signal);
   }
 
-  private async when<T>(look: () => Promise<T | null>, kind: TensorKind, key: string, signal?: AbortSignal): Promise<T | EncodeRefused> {
+  private async when<T>(
+    look: () => Promise<T | null>,
+    kind: TensorKind,
+    key: string,
+    signal?: AbortSignal,
+  ): Promise<T | EncodeRefused> {
     for (;;) {
       signal?.throwIfAborted();
       const found = await throughOutage(look, { signal });
@@ -73,7 +78,12 @@ export class TensorArrivals {
   /** A subscription that breaks is made again at the next look. */
   private follow(name: string, read: () => Promise<void>): void {
     if (this.listening.has(name)) return;
-    this.listening.set(name, read().catch(() => undefined).finally(() => this.listening.delete(name)));
+    this.listening.set(
+      name,
+      read()
+        .catch(() => undefined)
+        .finally(() => this.listening.delete(name)),
+    );
   }
 
   private async followEvents(kind: TensorKind): Promise<void> {
@@ -81,7 +91,8 @@ export class TensorArrivals {
     for await (const { event } of subscribeEvents(this.mesh, `events.${kind}.>`, { from, signal: this.stop.signal })) {
       const key = (event.encodeReady ?? event.encodeFailed)?.key;
       if (!key) continue;
-      if (event.encodeFailed) this.refused.set(`${kind}.${key}`, event.encodeFailed.reason || 'the encoder gave no reason');
+      if (event.encodeFailed)
+        this.refused.set(`${kind}.${key}`, event.encodeFailed.reason || 'the encoder gave no reason');
       else this.refused.delete(`${kind}.${key}`);
       this.wake(`${kind}.${key}`);
     }
@@ -90,7 +101,10 @@ export class TensorArrivals {
   private async followDeadLetters(kind: TensorKind): Promise<void> {
     const from = this.since instanceof Date ? this.since : this.since.dead;
     const type: MessageType<never, { key: string }> = kind === 'latents' ? LatentsWork : PromptsWork;
-    for await (const { work, reason } of subscribeDeadLetters(this.mesh, subjects.work[kind], type, { from, signal: this.stop.signal })) {
+    for await (const { work, reason } of subscribeDeadLetters(this.mesh, subjects.work[kind], type, {
+      from,
+      signal: this.stop.signal,
+    })) {
       this.refused.set(`${kind}.${work.key}`, reason);
       this.wake(`${kind}.${work.key}`);
     }

@@ -48,7 +48,9 @@ export class Encodings {
     const started = Date.now();
     if (!cached) await this.keep(key, await make());
     const seconds = cached ? 0 : (Date.now() - started) / 1000;
-    await publishEvent(this.mesh, subjects.event(this.kind, key, 'ready'), { encodeReady: { key, kind: this.kind, name, seconds } });
+    await publishEvent(this.mesh, subjects.event(this.kind, key, 'ready'), {
+      encodeReady: { key, kind: this.kind, name, seconds },
+    });
     return cached ? 'cached' : 'encoded';
   }
 
@@ -59,6 +61,8 @@ export class Encodings {
 
   /** Says that the set will not come, and why. */
   async refuse({ key, name, datasetId }: EncodeJob, reason: string): Promise<void> {
-    await publishEvent(this.mesh, subjects.event(this.kind, key, 'failed'), { encodeFailed: { key, kind: this.kind, name, datasetId, reason } });
+    await publishEvent(this.mesh, subjects.event(this.kind, key, 'failed'), {
+      encodeFailed: { key, kind: this.kind, name, datasetId, reason },
+    });
   }
 }

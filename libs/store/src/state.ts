@@ -27,7 +27,8 @@ export class StateStore<T> {
     try {
       await orStoreFull(async () => (await this.kv()).create(id, this.encode(value)));
     } catch (error) {
-      if (isConflict(error)) throw new AtelierError('ALREADY_EXISTS', `${this.bucket} has ${id} already`, {}, { cause: error });
+      if (isConflict(error))
+        throw new AtelierError('ALREADY_EXISTS', `${this.bucket} has ${id} already`, {}, { cause: error });
       throw error;
     }
   }

@@ -8,7 +8,10 @@ export class TensorStore {
   /** The same key always has the same bytes, so writing it twice changes nothing. Throws StoreFull. */
   async put(kind: TensorKind, key: string, bytes: Uint8Array): Promise<void> {
     if (bytes.byteLength > MAX_MESSAGE_BYTES) {
-      throw new AtelierError('RESOURCE_EXHAUSTED', `${kind} ${key} take ${bytes.byteLength} bytes, more than a message holds (${MAX_MESSAGE_BYTES}): use smaller pictures or a shorter prompt length`);
+      throw new AtelierError(
+        'RESOURCE_EXHAUSTED',
+        `${kind} ${key} take ${bytes.byteLength} bytes, more than a message holds (${MAX_MESSAGE_BYTES}): use smaller pictures or a shorter prompt length`,
+      );
     }
     await this.mesh.room.require(bytes.byteLength, 'accepted work');
     await orStoreFull(() => this.mesh.js.publish(subjects.tensors(kind, key), bytes));
@@ -16,9 +19,14 @@ export class TensorStore {
 
   async get(kind: TensorKind, key: string): Promise<Uint8Array | null> {
     // Direct get (NATS ADR-31): any replica answers, no consumer is made.
-    const answer = await this.mesh.nc.request(`$JS.API.DIRECT.GET.${streams.TENSORS}.${subjects.tensors(kind, key)}`, undefined, { timeout: 20_000 });
+    const answer = await this.mesh.nc.request(
+      `$JS.API.DIRECT.GET.${streams.TENSORS}.${subjects.tensors(kind, key)}`,
+      undefined,
+      { timeout: 20_000 },
+    );
     if (answer.headers?.code === 404) return null;
-    if (answer.headers && answer.headers.code !== 0) throw new AtelierError('UNAVAILABLE', `${kind} ${key}: ${answer.headers.description}`);
+    if (answer.headers && answer.headers.code !== 0)
+      throw new AtelierError('UNAVAILABLE', `${kind} ${key}: ${answer.headers.description}`);
     return answer.data;
   }
 

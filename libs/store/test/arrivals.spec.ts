@@ -15,7 +15,8 @@ afterEach(async () => {
 });
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
-const failed = (key: string, reason: string) => publishEvent(test.mesh, subjects.event('latents', key, 'failed'), { encodeFailed: { key, kind: 'latents', reason } });
+const failed = (key: string, reason: string) =>
+  publishEvent(test.mesh, subjects.event('latents', key, 'failed'), { encodeFailed: { key, kind: 'latents', reason } });
 
 describe('tensors on their way', () => {
   it('that are there already are given at once', async () => {
@@ -30,7 +31,11 @@ describe('tensors on their way', () => {
       await tensors.put('prompts', key, bytes(`of ${key}`));
       await publishEvent(test.mesh, subjects.event('prompts', key, 'ready'), { encodeReady: { key, kind: 'prompts' } });
     }
-    expect((await Promise.all(waiting)).map((each) => Buffer.from(each as Uint8Array).toString())).toEqual(['of a', 'of b', 'of a']);
+    expect((await Promise.all(waiting)).map((each) => Buffer.from(each as Uint8Array).toString())).toEqual([
+      'of a',
+      'of b',
+      'of a',
+    ]);
   });
 
   it('that the encoder refused are told with its reason', async () => {
@@ -41,7 +46,11 @@ describe('tensors on their way', () => {
 
   it('whose encoder died over them every time are told by the dead letter', async () => {
     const stop = new AbortController();
-    const encoder = runWorker(test.mesh, { subject: subjects.work.latents, type: LatentsWork, signal: stop.signal }, async () => deadLetter('the service died while handling it'));
+    const encoder = runWorker(
+      test.mesh,
+      { subject: subjects.work.latents, type: LatentsWork, signal: stop.signal },
+      async () => deadLetter('the service died while handling it'),
+    );
     const waiting = arrivals.get('latents', 'deadly');
     await publishWork(test.mesh, subjects.work.latents, LatentsWork, { key: 'deadly' }, { msgId: 'deadly' });
     expect(await waiting).toEqual(new EncodeRefused('the service died while handling it'));
@@ -55,7 +64,9 @@ describe('tensors on their way', () => {
     const waiting = later.get('latents', 'again');
     await new Promise((resolve) => setTimeout(resolve, 300));
     await new TensorStore(test.mesh).put('latents', 'again', bytes('this time'));
-    await publishEvent(test.mesh, subjects.event('latents', 'again', 'ready'), { encodeReady: { key: 'again', kind: 'latents' } });
+    await publishEvent(test.mesh, subjects.event('latents', 'again', 'ready'), {
+      encodeReady: { key: 'again', kind: 'latents' },
+    });
     expect(await waiting).toBeInstanceOf(Uint8Array);
     await later.close();
   });
@@ -65,7 +76,12 @@ describe('tensors on their way', () => {
     const stop = new AbortController();
     const given = arrivals.get('latents', 'never', stop.signal);
     await test.restartNats();
-    await waitFor('the mesh', () => test.mesh.nc.rtt().then(() => true, () => false));
+    await waitFor('the mesh', () =>
+      test.mesh.nc.rtt().then(
+        () => true,
+        () => false,
+      ),
+    );
     await new TensorStore(test.mesh).put('latents', 'late', bytes('after the restart'));
     expect(await waiting).toBeInstanceOf(Uint8Array);
     stop.abort(new Error('given up'));

@@ -27,7 +27,9 @@ describe('the stores', () => {
   });
 
   it('tensors: more than a message holds is refused with both numbers', async () => {
-    await expect(new TensorStore(test.mesh).put('latents', 'big', new Uint8Array(9 * 1024 * 1024))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringContaining('9437184') });
+    await expect(
+      new TensorStore(test.mesh).put('latents', 'big', new Uint8Array(9 * 1024 * 1024)),
+    ).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', message: expect.stringContaining('9437184') });
   });
 
   it('blobs: streams and bytes, replaced whole, listed, deleted', async () => {
@@ -108,7 +110,11 @@ describe('the stores', () => {
       await blobs.put('pictures', name, bytes);
       const reading = (await blobs.stream('pictures', name))[Symbol.asyncIterator]();
       await reading.next();
-      return { rest: async () => { while (!(await reading.next()).done); } };
+      return {
+        rest: async () => {
+          while (!(await reading.next()).done);
+        },
+      };
     };
     const deleted = await halfRead('deleted');
     await blobs.delete('pictures', 'deleted');
@@ -173,7 +179,11 @@ describe('the stores', () => {
     expect(await put(2)).toMatchObject({ step: 2 });
     expect(await put(null)).toMatchObject({ step: 2 });
     expect(formers).toEqual([undefined, 1, 2]);
-    await expect(runs.put('p1', () => { throw new Error('refused'); })).rejects.toThrow('refused');
+    await expect(
+      runs.put('p1', () => {
+        throw new Error('refused');
+      }),
+    ).rejects.toThrow('refused');
     await expect(runs.put('none', () => null)).rejects.toMatchObject({ code: 'INTERNAL' });
     await Promise.all(Array.from({ length: 10 }, () => runs.put('p2', (former) => step((former?.step ?? 0) + 1))));
     expect((await runs.get('p2'))!.value.step).toBe(10);
@@ -198,7 +208,12 @@ describe('the stores', () => {
       }),
     );
     for (let round = 0; round < 100; round++) {
-      expect((await runs.list()).map(({ id }) => id).filter((id) => id.startsWith('l')).sort()).toEqual(ids);
+      expect(
+        (await runs.list())
+          .map(({ id }) => id)
+          .filter((id) => id.startsWith('l'))
+          .sort(),
+      ).toEqual(ids);
       expect((await blobs.list('manifests')).map(({ name }) => name).sort()).toEqual(ids);
     }
     over = true;

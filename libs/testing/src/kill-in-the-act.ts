@@ -1,7 +1,10 @@
 import type { ServiceProcess } from './processes';
 
 /** SIGKILL at a moment when the service has work in hand: it is stopped first, looked at, and let go on where it was between two messages. */
-export async function killInTheAct(service: Pick<ServiceProcess, 'pid' | 'kill'>, inHand: () => Promise<number>): Promise<void> {
+export async function killInTheAct(
+  service: Pick<ServiceProcess, 'pid' | 'kill'>,
+  inHand: () => Promise<number>,
+): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     process.kill(service.pid, 'SIGSTOP');
     await new Promise((resolve) => setTimeout(resolve, 50)); // what it had sent before has reached the server by then

@@ -55,7 +55,9 @@ async function inContainer(image: string, maxFileStore?: number): Promise<TestNa
   const container = await new GenericContainer(image)
     .withEntrypoint(['nats-server'])
     .withCommand(['-c', CONFIG])
-    .withCopyContentToContainer([{ content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT, maxFileStore }), target: CONFIG }])
+    .withCopyContentToContainer([
+      { content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT, maxFileStore }), target: CONFIG },
+    ])
     .withExposedPorts({ container: PORT, host: port })
     .withWaitStrategy(Wait.forLogMessage('Server is ready'))
     .start();

@@ -22,7 +22,10 @@ export interface ServiceProcess {
 export async function startServiceProcess(name: string, env: Record<string, string>): Promise<ServiceProcess> {
   const main = join(repositoryRoot, 'services', name, 'dist', 'main.js');
   if (!existsSync(main)) throw new Error(`${main} is not there: run "npm run build" first`);
-  const child: ChildProcess = spawn(process.execPath, [main], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child: ChildProcess = spawn(process.execPath, [main], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let log = '';
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const ready = new Promise<void>((resolve) => {
@@ -62,7 +65,10 @@ type Ask<T> = () => Promise<T | null | undefined | false> | T | null | undefined
 export async function waitFor<T>(what: string, ask: Ask<T>, ms?: number): Promise<T>;
 export async function waitFor<T>(ask: Ask<T>, ms?: number): Promise<T>;
 export async function waitFor<T>(...given: [string, Ask<T>, number?] | [Ask<T>, number?]): Promise<T> {
-  const [what, ask, ms = 30_000] = typeof given[0] === 'string' ? (given as [string, Ask<T>, number?]) : ['what was waited for', ...(given as [Ask<T>, number?])];
+  const [what, ask, ms = 30_000] =
+    typeof given[0] === 'string'
+      ? (given as [string, Ask<T>, number?])
+      : ['what was waited for', ...(given as [Ask<T>, number?])];
   const deadline = Date.now() + ms;
   for (;;) {
     const answer = await ask();

@@ -9,13 +9,22 @@ import { GatewayModule } from './gateway.module';
 import { knownHostsOnly } from './known-hosts';
 
 /** The gateway, ready to listen. It uses the connection to NATS that it is given and does not close it. */
-export async function createGateway(config: GatewayConfig, mesh: Mesh, logger?: LoggerService): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(GatewayModule.with(config, mesh), { bodyParser: false, abortOnError: false, logger: logger ?? ['error', 'warn'] });
+export async function createGateway(
+  config: GatewayConfig,
+  mesh: Mesh,
+  logger?: LoggerService,
+): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(GatewayModule.with(config, mesh), {
+    bodyParser: false,
+    abortOnError: false,
+    logger: logger ?? ['error', 'warn'],
+  });
   app.disable('x-powered-by');
   app.disable('etag');
   app.use(securityHeaders);
   app.use(knownHostsOnly(config)); // before the page's files and CORS, which ask nobody
-  if (config.corsOrigins.length > 0) app.enableCors({ origin: config.corsOrigins, allowedHeaders: ['authorization', 'content-type', 'last-event-id'] });
+  if (config.corsOrigins.length > 0)
+    app.enableCors({ origin: config.corsOrigins, allowedHeaders: ['authorization', 'content-type', 'last-event-id'] });
   app.useBodyParser('json', { limit: '1mb', strict: true });
   app.useStaticAssets(config.studioFolder, { index: 'index.html', redirect: false });
   // Node gives a request 5 minutes to arrive; a folder of pictures over a slow line takes longer. Headers keep their limit.

@@ -6,4 +6,10 @@ import { ImagesController } from './images/images.controller';
 import { PagesController } from './pages/pages.controller';
 
 /** Everything with routes. */
-export const controllers: Type[] = [DatasetsController, FinetunesController, AdaptersController, ImagesController, PagesController];
+export const controllers: Type[] = [
+  DatasetsController,
+  FinetunesController,
+  AdaptersController,
+  ImagesController,
+  PagesController,
+];

@@ -3,7 +3,12 @@ import { baseSettings } from '@atelier/mesh';
 import { z } from 'zod';
 
 const MiB = 1024 * 1024;
-const mebibytes = (value: number) => z.coerce.number().positive().default(value).transform((given) => Math.floor(given * MiB));
+const mebibytes = (value: number) =>
+  z.coerce
+    .number()
+    .positive()
+    .default(value)
+    .transform((given) => Math.floor(given * MiB));
 
 const urls = z
   .string()
@@ -16,17 +21,38 @@ const urls = z
 /** Settings, by their names in the environment. All of them have a default. */
 export const gatewaySettings = baseSettings.extend({
   ATELIER_HTTP_HOST: z.string().default('127.0.0.1').describe('Address to listen on.'),
-  ATELIER_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(7870).describe('Port to listen on; 0: any free one.'),
-  ATELIER_API_TOKEN: z.string().min(8).regex(/^\S+$/, 'no blanks').optional().describe('Token that requests must carry; none: no token is asked for.'),
-  ATELIER_CORS_ORIGINS: z.string().default('').describe('Origins of other pages that may use the API, separated by commas.'),
+  ATELIER_HTTP_PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(7870)
+    .describe('Port to listen on; 0: any free one.'),
+  ATELIER_API_TOKEN: z
+    .string()
+    .min(8)
+    .regex(/^\S+$/, 'no blanks')
+    .optional()
+    .describe('Token that requests must carry; none: no token is asked for.'),
+  ATELIER_CORS_ORIGINS: z
+    .string()
+    .default('')
+    .describe('Origins of other pages that may use the API, separated by commas.'),
   ATELIER_PUBLIC_URL: urls.describe('Its own addresses as clients see them, separated by commas: names it goes by.'),
   ATELIER_UPLOAD_FILE_MIB: mebibytes(2048).describe('Largest file of an upload, MiB.'),
   ATELIER_UPLOAD_TOTAL_MIB: mebibytes(16_384).describe('Largest upload, MiB.'),
   ATELIER_UPLOAD_FILES: z.coerce.number().int().positive().default(20_000).describe('Most files of an upload.'),
   ATELIER_ADAPTER_MIB: mebibytes(1024).describe('Largest adapter that may be brought in, MiB.'),
   ATELIER_GENERATE_SECONDS: z.coerce.number().positive().default(900).describe('Longest wait of an image request.'),
-  ATELIER_HEARTBEAT_SECONDS: z.coerce.number().positive().default(15).describe('Between two comments that keep an event stream open.'),
-  ATELIER_STUDIO: z.string().default(resolve(__dirname, '..', '..', 'studio', 'public')).describe("Folder of the studio page's files."),
+  ATELIER_HEARTBEAT_SECONDS: z.coerce
+    .number()
+    .positive()
+    .default(15)
+    .describe('Between two comments that keep an event stream open.'),
+  ATELIER_STUDIO: z
+    .string()
+    .default(resolve(__dirname, '..', '..', 'studio', 'public'))
+    .describe("Folder of the studio page's files."),
 });
 
 /** The same, in the words the code uses. */
@@ -71,5 +97,8 @@ export class GatewayConfig {
 }
 
 function separated(list: string): string[] {
-  return list.split(',').map((item) => item.trim()).filter(Boolean);
+  return list
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
 }

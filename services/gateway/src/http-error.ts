@@ -38,18 +38,43 @@ export function httpError(error: unknown, reference: string): { status: number; 
   }
   const status = statusOf(error);
   if (status !== undefined) {
-    return { status, body: body(plainMessage(error, status), 'invalid_request_error', codeOf(status)), unforeseen: false };
+    return {
+      status,
+      body: body(plainMessage(error, status), 'invalid_request_error', codeOf(status)),
+      unforeseen: false,
+    };
   }
   if (isOutage(error)) {
-    return { status: 503, body: body('NATS does not answer: try again in a moment. What was acknowledged before is on its disk', 'server_error', 'unavailable'), unforeseen: false };
+    return {
+      status: 503,
+      body: body(
+        'NATS does not answer: try again in a moment. What was acknowledged before is on its disk',
+        'server_error',
+        'unavailable',
+      ),
+      unforeseen: false,
+    };
   }
   if (isStoreFull(error)) return { status: 507, body: insufficientStorage(asStoreFull(error)), unforeseen: false };
   const { code, details } = error as { code?: ErrorCode; details?: Record<string, string> };
   const known = error instanceof Error && typeof code === 'string' ? HTTP[code] : undefined;
   if (!known) {
-    return { status: 500, body: body(`something went wrong here; the gateway's log has it under reference ${reference}`, 'server_error', 'internal'), unforeseen: true };
+    return {
+      status: 500,
+      body: body(
+        `something went wrong here; the gateway's log has it under reference ${reference}`,
+        'server_error',
+        'internal',
+      ),
+      unforeseen: true,
+    };
   }
-  const answer = body((error as Error).message, known.type, (code as string).toLowerCase(), Object.keys(details ?? {})[0] ?? null);
+  const answer = body(
+    (error as Error).message,
+    known.type,
+    (code as string).toLowerCase(),
+    Object.keys(details ?? {})[0] ?? null,
+  );
   if (details && Object.keys(details).length > 0) answer.error.details = details;
   return { status: known.status, body: answer, unforeseen: false };
 }
@@ -91,7 +116,8 @@ function plainMessage(error: unknown, status: number): string {
   const { message } = error as { message?: string };
   // Nest wraps what the body parser throws and keeps only its text and status.
   if (status === 400 && message?.includes('JSON')) return `the body is not JSON: ${message}`;
-  if (status === 413) return 'the body is too large for a JSON request: pictures go to /v1/datasets as multipart/form-data';
+  if (status === 413)
+    return 'the body is too large for a JSON request: pictures go to /v1/datasets as multipart/form-data';
   if (status === 404) return `${message}: /openapi.json lists what there is`;
   return message ?? 'the request was refused';
 }

@@ -14,13 +14,14 @@ void runUntilSignal(async () => {
   await provisionMesh(mesh);
   const app = await createGateway(config, mesh, nestLogger(logger));
   await app.listen(config.port, config.host);
-  const health = config.healthPort === undefined ? undefined : await serveHealth(mesh, app.get(Registry), config.healthPort);
+  const health =
+    config.healthPort === undefined ? undefined : await serveHealth(mesh, app.get(Registry), config.healthPort);
   logger.info({ url: await app.getUrl(), token: config.apiToken !== undefined }, 'ready');
   if (config.apiToken === undefined && !['127.0.0.1', '::1', 'localhost'].includes(config.host)) {
     logger.warn('anyone who reaches this address may use it: set ATELIER_API_TOKEN');
   }
   const stop = async (): Promise<void> => {
-    const server = app.getHttpServer() as Server;
+    const server = app.getHttpServer();
     // A connection that was busy when the server closed is kept alive after its answer; nothing more will come on it.
     setInterval(() => server.closeIdleConnections(), 50).unref();
     setTimeout(() => server.closeAllConnections(), DRAIN_MS).unref();

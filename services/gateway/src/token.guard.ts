@@ -30,10 +30,19 @@ export class TokenGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<Request>();
     const reads = request.method === 'GET' || request.method === 'HEAD';
     if (!reads) this.checkOrigin(request);
-    if (this.expected === undefined || this.reflector.getAllAndOverride<boolean>(PUBLIC, [context.getHandler(), context.getClass()])) return true;
-    const given = bearer(request) ?? (reads ? fromAddress(request) ?? fromCookie(request) : undefined);
-    if (given === undefined) throw new AtelierError('UNAUTHENTICATED', 'this gateway needs a token: send it as "Authorization: Bearer <token>"');
-    if (!timingSafeEqual(digest(given), this.expected)) throw new AtelierError('UNAUTHENTICATED', 'the token is not the one that is configured in ATELIER_API_TOKEN');
+    if (
+      this.expected === undefined ||
+      this.reflector.getAllAndOverride<boolean>(PUBLIC, [context.getHandler(), context.getClass()])
+    )
+      return true;
+    const given = bearer(request) ?? (reads ? (fromAddress(request) ?? fromCookie(request)) : undefined);
+    if (given === undefined)
+      throw new AtelierError(
+        'UNAUTHENTICATED',
+        'this gateway needs a token: send it as "Authorization: Bearer <token>"',
+      );
+    if (!timingSafeEqual(digest(given), this.expected))
+      throw new AtelierError('UNAUTHENTICATED', 'the token is not the one that is configured in ATELIER_API_TOKEN');
     return true;
   }
 
@@ -42,7 +51,10 @@ export class TokenGuard implements CanActivate {
     const { origin, host } = headers;
     if (origin === undefined || this.config.corsOrigins.includes(origin)) return;
     if (URL.canParse(origin) && new URL(origin).host === host) return;
-    throw new AtelierError('PERMISSION_DENIED', `pages of ${origin} may not write here: name it in ATELIER_CORS_ORIGINS if they should`);
+    throw new AtelierError(
+      'PERMISSION_DENIED',
+      `pages of ${origin} may not write here: name it in ATELIER_CORS_ORIGINS if they should`,
+    );
   }
 }
 

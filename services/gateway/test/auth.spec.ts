@@ -19,9 +19,20 @@ describe('who is let in', () => {
   const cookie = (token: string) => ({ cookie: `other=1; atelier_token=${token}` });
 
   describe('with a token configured', () => {
-    const reads = ['/v1/datasets', '/v1/finetunes', '/v1/adapters', '/v1/models', '/v1/finetunes/x', '/v1/finetunes/x/events', '/v1/adapters/x', '/v1/pictures/x.png', '/metrics'];
+    const reads = [
+      '/v1/datasets',
+      '/v1/finetunes',
+      '/v1/adapters',
+      '/v1/models',
+      '/v1/finetunes/x',
+      '/v1/finetunes/x/events',
+      '/v1/adapters/x',
+      '/v1/pictures/x.png',
+      '/metrics',
+    ];
     test.each(reads)('GET %s - is refused without it, with a wrong one, and answered with it', async (path) => {
-      const status = async (address: string, headers: Record<string, string> = {}) => (await fetch(closed.url + address, { headers })).status;
+      const status = async (address: string, headers: Record<string, string> = {}) =>
+        (await fetch(closed.url + address, { headers })).status;
       expect(await status(path)).toBe(401);
       expect(await status(path, bearer('wrong-token'))).toBe(401);
       expect(await status(path, { authorization: `Basic ${TOKEN}` })).toBe(401);
@@ -33,9 +44,16 @@ describe('who is let in', () => {
       expect(await status(`${path}?token=${TOKEN}`)).toBe(answered);
     });
 
-    const writes: [string, string][] = [['POST', '/v1/datasets'], ['POST', '/v1/finetunes'], ['POST', '/v1/finetunes/x/cancel'], ['PUT', '/v1/adapters/x'], ['POST', '/v1/images/generations']];
+    const writes: [string, string][] = [
+      ['POST', '/v1/datasets'],
+      ['POST', '/v1/finetunes'],
+      ['POST', '/v1/finetunes/x/cancel'],
+      ['PUT', '/v1/adapters/x'],
+      ['POST', '/v1/images/generations'],
+    ];
     test.each(writes)('%s %s - takes the token from the header only', async (method, path) => {
-      const status = async (address: string, headers: Record<string, string> = {}) => (await fetch(closed.url + address, { method, headers, body: '{}' })).status;
+      const status = async (address: string, headers: Record<string, string> = {}) =>
+        (await fetch(closed.url + address, { method, headers, body: '{}' })).status;
       expect(await status(path)).toBe(401);
       expect(await status(path, cookie(TOKEN))).toBe(401);
       expect(await status(`${path}?token=${TOKEN}`)).toBe(401);
@@ -50,7 +68,12 @@ describe('who is let in', () => {
       const response = await fetch(`${closed.url}/v1/datasets`);
       expect(response.headers.get('www-authenticate')).toBe('Bearer');
       expect(await response.json()).toEqual({
-        error: { type: 'authentication_error', code: 'unauthenticated', param: null, message: expect.stringContaining('Authorization: Bearer') },
+        error: {
+          type: 'authentication_error',
+          code: 'unauthenticated',
+          param: null,
+          message: expect.stringContaining('Authorization: Bearer'),
+        },
       });
     });
   });
@@ -67,14 +90,17 @@ describe('who is let in', () => {
       ['a page of another site', 'https://evil.example', 403],
       ['a page from a file', 'null', 403],
     ])('a write from %s', async (_who, origin, status) => {
-      const headers: Record<string, string> = origin === undefined ? {} : { origin: origin === 'self' ? open.url : origin };
+      const headers: Record<string, string> =
+        origin === undefined ? {} : { origin: origin === 'self' ? open.url : origin };
       const response = await postJson(`${open.url}/v1/finetunes/x/cancel`, {}, headers);
       expect(response.status).toBe(status);
     });
 
     test('CORS is answered to named origins only, and off by default', async () => {
       const allowed = async (gateway: TestGateway, origin: string) =>
-        (await fetch(`${gateway.url}/v1/datasets`, { headers: { origin, ...bearer(TOKEN) } })).headers.get('access-control-allow-origin');
+        (await fetch(`${gateway.url}/v1/datasets`, { headers: { origin, ...bearer(TOKEN) } })).headers.get(
+          'access-control-allow-origin',
+        );
       expect(await allowed(open, 'https://friend.example')).toBe('https://friend.example');
       expect(await allowed(open, 'https://evil.example')).toBeNull();
       expect(await allowed(closed, 'https://friend.example')).toBeNull();

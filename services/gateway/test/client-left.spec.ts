@@ -124,7 +124,7 @@ describe('clients that leave the gateway', () => {
   });
 
   test('who leaves in the middle of an adapter leaves nothing', async () => {
-    const seen = once(gateway.app.getHttpServer() as Server, 'request') as Promise<[unknown, ServerResponse]>;
+    const seen = once(gateway.app.getHttpServer(), 'request') as Promise<[unknown, ServerResponse]>;
     const request = httpRequest(`${gateway.url}/v1/adapters/half`, {
       method: 'PUT',
       headers: { 'content-type': 'application/octet-stream', 'content-length': '50000' },

@@ -13,19 +13,39 @@ describe('data sets', () => {
   let gateway: TestGateway;
 
   beforeAll(async () => {
-    gateway = await startGateway({ ATELIER_UPLOAD_FILE_MIB: '0.25', ATELIER_UPLOAD_TOTAL_MIB: '0.5', ATELIER_UPLOAD_FILES: '5' });
+    gateway = await startGateway({
+      ATELIER_UPLOAD_FILE_MIB: '0.25',
+      ATELIER_UPLOAD_TOTAL_MIB: '0.5',
+      ATELIER_UPLOAD_FILES: '5',
+    });
   });
   afterAll(() => gateway?.stop());
 
-  const post = (body: Body, headers: Record<string, string> = {}) => fetch(`${gateway.url}/v1/datasets`, { method: 'POST', body, headers });
+  const post = (body: Body, headers: Record<string, string> = {}) =>
+    fetch(`${gateway.url}/v1/datasets`, { method: 'POST', body, headers });
   const stored = async () => (await new BlobStore(gateway.mesh).list(buckets.blobs.pictures)).length;
-  const message = async (response: Response) => ((await response.json()) as { error: { message: string } }).error.message;
+  const message = async (response: Response) =>
+    ((await response.json()) as { error: { message: string } }).error.message;
 
   test('an upload is acknowledged when its files are stored, and read later', async () => {
-    const response = await post(form({ name: 'herons', trigger: 'sks', width: '64', height: '96', flip: 'on' }, { 'a.png': 'pixels', 'a.txt': 'a heron', 'broken.jpg': 'x' }));
+    const response = await post(
+      form(
+        { name: 'herons', trigger: 'sks', width: '64', height: '96', flip: 'on' },
+        { 'a.png': 'pixels', 'a.txt': 'a heron', 'broken.jpg': 'x' },
+      ),
+    );
     expect(response.status).toBe(202);
     const dataset = datasetView.parse(await response.json());
-    expect(dataset).toMatchObject({ name: 'herons', trigger: 'sks', width: 64, height: 96, flip: true, buckets: false, status: 'uploaded', files: 3 });
+    expect(dataset).toMatchObject({
+      name: 'herons',
+      trigger: 'sks',
+      width: 64,
+      height: 96,
+      flip: true,
+      buckets: false,
+      status: 'uploaded',
+      files: 3,
+    });
 
     const services = playServices(gateway.mesh);
     try {
@@ -34,7 +54,11 @@ describe('data sets', () => {
         await new Promise((resolve) => setTimeout(resolve, 50));
         state = datasetView.parse(await (await fetch(`${gateway.url}/v1/datasets/${dataset.id}`)).json());
       }
-      expect(state).toMatchObject({ status: 'ingested', samples: 1, rejected: [{ name: 'broken.jpg', reason: 'it is cut short' }] });
+      expect(state).toMatchObject({
+        status: 'ingested',
+        samples: 1,
+        rejected: [{ name: 'broken.jpg', reason: 'it is cut short' }],
+      });
     } finally {
       await services.stop();
     }
@@ -55,10 +79,27 @@ describe('data sets', () => {
 
   describe('over a limit - 413, a clear reason, and nothing kept', () => {
     test.each<[string, () => FormData, RegExp]>([
-      ['a file too large', () => form({ name: 'x' }, { 'ok.png': 'x', 'big.png': Buffer.alloc(300 * KiB) }), /big\.png is over the limit of 0\.3 MiB a file/],
-      ['too many files', () => form({ name: 'x' }, Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`${n}.png`, 'x']))), /more than 5 files: send a \.zip/],
-      ['too much announced', () => form({ name: 'x' }, { a: Buffer.alloc(200 * KiB), b: Buffer.alloc(200 * KiB), c: Buffer.alloc(200 * KiB) }), /over the limit of 0\.5 MiB/],
-      ['a field too long', () => form({ name: 'x', trigger: 'x'.repeat(70 * KiB) }, { a: 'x' }), /"trigger" is over 64 KiB/],
+      [
+        'a file too large',
+        () => form({ name: 'x' }, { 'ok.png': 'x', 'big.png': Buffer.alloc(300 * KiB) }),
+        /big\.png is over the limit of 0\.3 MiB a file/,
+      ],
+      [
+        'too many files',
+        () => form({ name: 'x' }, Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`${n}.png`, 'x']))),
+        /more than 5 files: send a \.zip/,
+      ],
+      [
+        'too much announced',
+        () =>
+          form({ name: 'x' }, { a: Buffer.alloc(200 * KiB), b: Buffer.alloc(200 * KiB), c: Buffer.alloc(200 * KiB) }),
+        /over the limit of 0\.5 MiB/,
+      ],
+      [
+        'a field too long',
+        () => form({ name: 'x', trigger: 'x'.repeat(70 * KiB) }, { a: 'x' }),
+        /"trigger" is over 64 KiB/,
+      ],
     ])('%s', async (_what, body, reason) => {
       const before = await stored();
       const response = await post(body());
@@ -87,9 +128,19 @@ describe('data sets', () => {
     test.each<[string, Body, Record<string, string>, RegExp]>([
       ['JSON', '{}', { 'content-type': 'application/json' }, /send multipart\/form-data/],
       ['no boundary', 'x', { 'content-type': 'multipart/form-data' }, /send multipart\/form-data with a boundary/],
-      ['a form that ends early', '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf', { 'content-type': 'multipart/form-data; boundary=b' }, /cannot be read/],
+      [
+        'a form that ends early',
+        '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf',
+        { 'content-type': 'multipart/form-data; boundary=b' },
+        /cannot be read/,
+      ],
       ['no files', form({ name: 'x' }), {}, /has no files/],
-      ['bad fields', form({ name: 'Not A Name', width: 'wide', height: '100', colour: 'red' }, { a: 'x' }), {}, /name: .*width: .*height: .*colour: unknown field/],
+      [
+        'bad fields',
+        form({ name: 'Not A Name', width: 'wide', height: '100', colour: 'red' }, { a: 'x' }),
+        {},
+        /name: .*width: .*height: .*colour: unknown field/,
+      ],
       ['a bad yes or no', form({ name: 'x', flip: 'maybe' }, { a: 'x' }), {}, /flip: /],
     ])('%s', async (_what, body, headers, reason) => {
       const before = await stored();
@@ -110,10 +161,15 @@ describe('data sets', () => {
 
   test('a connection that breaks in the middle leaves nothing, and the next upload goes well', async () => {
     const before = await stored();
-    const seen = once(gateway.app.getHttpServer() as Server, 'request') as Promise<[unknown, ServerResponse]>;
-    const request = httpRequest(`${gateway.url}/v1/datasets`, { method: 'POST', headers: { 'content-type': 'multipart/form-data; boundary=b' } });
+    const seen = once(gateway.app.getHttpServer(), 'request') as Promise<[unknown, ServerResponse]>;
+    const request = httpRequest(`${gateway.url}/v1/datasets`, {
+      method: 'POST',
+      headers: { 'content-type': 'multipart/form-data; boundary=b' },
+    });
     request.on('error', () => undefined);
-    request.write('--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nbroken\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf a picture');
+    request.write(
+      '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nbroken\r\n--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf a picture',
+    );
     const [, answer] = await seen;
     request.destroy();
     await once(answer, 'close');
@@ -122,10 +178,14 @@ describe('data sets', () => {
     expect(await stored()).toBe(before + 1);
   });
 
-  test.each([['../../etc/passwd', 'etc/passwd'], ['C:\\pictures\\a.png', 'pictures/a.png'], ['/root/a.png', 'root/a.png'], ['a\u0000\n.png', 'a.png'], ['..', ''], ['set/a.png', 'set/a.png']])(
-    'a file named %j is labelled %j',
-    (given, label) => expect(safeFileName(given)).toBe(label),
-  );
+  test.each([
+    ['../../etc/passwd', 'etc/passwd'],
+    ['C:\\pictures\\a.png', 'pictures/a.png'],
+    ['/root/a.png', 'root/a.png'],
+    ['a\u0000\n.png', 'a.png'],
+    ['..', ''],
+    ['set/a.png', 'set/a.png'],
+  ])('a file named %j is labelled %j', (given, label) => expect(safeFileName(given)).toBe(label));
 
   test.each(['nope', '..%2f..%2fetc', 'a.b', '%2a', '%3e', '%00'])('GET /v1/datasets/%s is not found', async (id) => {
     expect((await fetch(`${gateway.url}/v1/datasets/${id}`)).status).toBe(404);

@@ -1,4 +1,16 @@
-import { buckets, Dataset, DatasetState, GenerateWork, Generation, GenerationState, IngestWork, Run, RunState, subjects, AdapterInfo } from '@atelier/contracts';
+import {
+  buckets,
+  Dataset,
+  DatasetState,
+  GenerateWork,
+  Generation,
+  GenerationState,
+  IngestWork,
+  Run,
+  RunState,
+  subjects,
+  AdapterInfo,
+} from '@atelier/contracts';
 import { done, publishEvent, runWorker, type Mesh, type MessageType } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
 import { adapterBytes } from './adapter-bytes';
@@ -20,20 +32,46 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   const train = async (id: string): Promise<void> => {
     const { name, options } = (await runs.get(id))!.value;
     const total = options?.totalSteps ?? 0;
-    await runs.update(id, (run) => Object.assign(run, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }));
-    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_TRAINING, preemptions: 3 } });
+    await runs.update(id, (run) =>
+      Object.assign(run, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }),
+    );
+    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+      runState: { runId: id, state: RunState.RUN_STATE_TRAINING, preemptions: 3 },
+    });
     for (let step = 1; step <= total; step++) {
-      const detail = { runId: id, step, totalSteps: total, loss: 1 / step, learningRate: 1e-4, etaSeconds: total - step };
+      const detail = {
+        runId: id,
+        step,
+        totalSteps: total,
+        loss: 1 / step,
+        learningRate: 1e-4,
+        etaSeconds: total - step,
+      };
       await publishEvent(mesh, subjects.event('run', id, 'step'), { runStep: detail });
     }
     const image = `${id}/step-${total}.png`;
     await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
-    await publishEvent(mesh, subjects.event('run', id, 'sample'), { runSample: { runId: id, step: total, prompt: 'a heron', image } });
+    await publishEvent(mesh, subjects.event('run', id, 'sample'), {
+      runSample: { runId: id, step: total, prompt: 'a heron', image },
+    });
     const bytes = adapterBytes();
     await blobs.put(buckets.blobs.adapters, `${name}.safetensors`, bytes);
-    await adapters.create(name, AdapterInfo.create({ name, runId: id, blob: `${name}.safetensors`, size: bytes.byteLength, rank: 2, alpha: 2 }));
-    await runs.update(id, (run) => Object.assign(run, { state: RunState.RUN_STATE_FINISHED, step: total, loss: 1 / total, adapter: name, sampleImages: [image] }));
-    await publishEvent(mesh, subjects.event('run', id, 'state'), { runState: { runId: id, state: RunState.RUN_STATE_FINISHED } });
+    await adapters.create(
+      name,
+      AdapterInfo.create({ name, runId: id, blob: `${name}.safetensors`, size: bytes.byteLength, rank: 2, alpha: 2 }),
+    );
+    await runs.update(id, (run) =>
+      Object.assign(run, {
+        state: RunState.RUN_STATE_FINISHED,
+        step: total,
+        loss: 1 / total,
+        adapter: name,
+        sampleImages: [image],
+      }),
+    );
+    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+      runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
+    });
   };
 
   const ingest = async ({ datasetId, runId }: IngestWork): Promise<void> => {
@@ -50,17 +88,28 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   const draw = async ({ id, count }: GenerateWork): Promise<void> => {
     const images = Array.from({ length: count }, (_, index) => `${id}/${index}.png`);
     for (const image of images) await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
-    await generations.update(id, (generation) => Object.assign(generation, { state: GenerationState.GENERATION_STATE_FINISHED, images, preemptions: 2 }));
-    await publishEvent(mesh, subjects.event('generate', id, 'state'), { generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED, images } });
+    await generations.update(id, (generation) =>
+      Object.assign(generation, { state: GenerationState.GENERATION_STATE_FINISHED, images, preemptions: 2 }),
+    );
+    await publishEvent(mesh, subjects.event('generate', id, 'state'), {
+      generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED, images },
+    });
   };
 
-  const work = <T>(subject: string, type: MessageType<never, T>, handle: (message: T) => Promise<void>): Promise<void> =>
+  const work = <T>(
+    subject: string,
+    type: MessageType<never, T>,
+    handle: (message: T) => Promise<void>,
+  ): Promise<void> =>
     runWorker(mesh, { subject, type, signal: stop.signal }, async (message) => {
       await handle(message);
       return done;
     });
 
-  const workers = [work<IngestWork>(subjects.work.ingest, IngestWork, ingest), work<GenerateWork>(subjects.work.generate, GenerateWork, draw)];
+  const workers = [
+    work<IngestWork>(subjects.work.ingest, IngestWork, ingest),
+    work<GenerateWork>(subjects.work.generate, GenerateWork, draw),
+  ];
   return {
     stop: async () => {
       stop.abort();

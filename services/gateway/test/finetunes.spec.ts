@@ -13,7 +13,10 @@ describe('fine-tunes', () => {
 
   beforeAll(async () => {
     gateway = await startGateway({ ATELIER_HEARTBEAT_SECONDS: '0.2' });
-    const response = await fetch(`${gateway.url}/v1/datasets`, { method: 'POST', body: form({ name: 'herons', width: '64', height: '64' }, { 'a.png': 'x' }) });
+    const response = await fetch(`${gateway.url}/v1/datasets`, {
+      method: 'POST',
+      body: form({ name: 'herons', width: '64', height: '64' }, { 'a.png': 'x' }),
+    });
     expect(response.status).toBe(202);
   });
   afterEach(async () => {
@@ -23,7 +26,8 @@ describe('fine-tunes', () => {
   afterAll(() => gateway?.stop());
 
   const start = (body: unknown) => postJson(`${gateway.url}/v1/finetunes`, body);
-  const events = (id: string, headers: Record<string, string> = {}) => fetch(`${gateway.url}/v1/finetunes/${id}/events`, { headers });
+  const events = (id: string, headers: Record<string, string> = {}) =>
+    fetch(`${gateway.url}/v1/finetunes/${id}/events`, { headers });
 
   async function started(body: Record<string, unknown>): Promise<{ id: string; name: string }> {
     const response = await start({ dataset: 'herons', ...body });
@@ -43,7 +47,16 @@ describe('fine-tunes', () => {
     expect(Buffer.from(await picture.arrayBuffer()).equals(FAKE_PICTURE)).toBe(true);
 
     const over = runView.parse(await (await fetch(`${gateway.url}/v1/finetunes/first`)).json());
-    expect(over).toMatchObject({ id: run.id, status: 'finished', attempts: 1, preemptions: 3, step: 3, total_steps: 3, adapter: 'first', options: { rank: 2, alpha: 2, learning_rate: 1e-3, total_steps: 3 } });
+    expect(over).toMatchObject({
+      id: run.id,
+      status: 'finished',
+      attempts: 1,
+      preemptions: 3,
+      step: 3,
+      total_steps: 3,
+      adapter: 'first',
+      options: { rank: 2, alpha: 2, learning_rate: 1e-3, total_steps: 3 },
+    });
     const list = (await (await fetch(`${gateway.url}/v1/finetunes`)).json()) as { data: unknown[] };
     expect(list.data).toContainEqual(over);
 
@@ -57,8 +70,13 @@ describe('fine-tunes', () => {
 
   test('a quiet stream is kept open by comments, and events come as they happen', async () => {
     const run = await started({ name: 'quiet', steps: 1 });
-    const fail = (): Promise<void> => publishEvent(gateway.mesh, subjects.event('run', run.id, 'state'), { runState: { runId: run.id, state: RunState.RUN_STATE_FAILED, error: 'no memory' } });
-    const { events: all, comments } = await readEvents(await events(run.id), { onComment: (count) => void (count === 2 && fail()) });
+    const fail = (): Promise<void> =>
+      publishEvent(gateway.mesh, subjects.event('run', run.id, 'state'), {
+        runState: { runId: run.id, state: RunState.RUN_STATE_FAILED, error: 'no memory' },
+      });
+    const { events: all, comments } = await readEvents(await events(run.id), {
+      onComment: (count) => void (count === 2 && fail()),
+    });
     expect(comments.length).toBeGreaterThanOrEqual(2);
     expect(all.map(({ data }) => data)).toEqual([{ type: 'failed', message: 'no memory' }]);
   });
@@ -83,10 +101,23 @@ describe('fine-tunes', () => {
   });
 
   test('every bad field is named at once, and unknown ones are refused', async () => {
-    const response = await start({ dataset: 'herons', rank: 0, optimizer: 'sgd', learning_rate: '1e-4', lr: 1, validation_prompts: [''] });
+    const response = await start({
+      dataset: 'herons',
+      rank: 0,
+      optimizer: 'sgd',
+      learning_rate: '1e-4',
+      lr: 1,
+      validation_prompts: [''],
+    });
     expect(response.status).toBe(400);
     const { error } = (await response.json()) as Refusal;
-    expect(Object.keys(error.details ?? {}).sort()).toEqual(['learning_rate', 'lr', 'optimizer', 'rank', 'validation_prompts.0']);
+    expect(Object.keys(error.details ?? {}).sort()).toEqual([
+      'learning_rate',
+      'lr',
+      'optimizer',
+      'rank',
+      'validation_prompts.0',
+    ]);
     for (const field of Object.keys(error.details ?? {})) expect(error.message).toContain(field);
   });
 
@@ -106,18 +137,33 @@ describe('fine-tunes', () => {
   test.each<[string, Body | undefined, Record<string, string>, number, RegExp]>([
     ['no body', undefined, {}, 400, /missing/],
     ['malformed JSON', '{"dataset":', { 'content-type': 'application/json' }, 400, /not JSON/],
-    ['a body of 2 MB', JSON.stringify({ dataset: 'x'.repeat(2e6) }), { 'content-type': 'application/json' }, 413, /too large/],
+    [
+      'a body of 2 MB',
+      JSON.stringify({ dataset: 'x'.repeat(2e6) }),
+      { 'content-type': 'application/json' },
+      413,
+      /too large/,
+    ],
   ])('%s is refused in the shape of OpenAI', async (_what, body, headers, status, reason) => {
     const response = await fetch(`${gateway.url}/v1/finetunes`, { method: 'POST', body, headers });
     expect(response.status).toBe(status);
-    expect(await response.json()).toEqual({ error: { type: 'invalid_request_error', code: expect.any(String), param: null, message: expect.stringMatching(reason) } });
+    expect(await response.json()).toEqual({
+      error: {
+        type: 'invalid_request_error',
+        code: expect.any(String),
+        param: null,
+        message: expect.stringMatching(reason),
+      },
+    });
   });
 
   test('a name that is taken is refused, with what to do', async () => {
     await started({ name: 'taken', steps: 1 });
     const response = await start({ dataset: 'herons', name: 'taken' });
     expect(response.status).toBe(409);
-    expect(((await response.json()) as Refusal).error.message).toMatch(/wait for it, cancel it, or choose another name/);
+    expect(((await response.json()) as Refusal).error.message).toMatch(
+      /wait for it, cancel it, or choose another name/,
+    );
   });
 
   test.each(['nope', '..%2fx', '*', '%3e'])('run %s is not found: state, events and cancel alike', async (id) => {

@@ -19,9 +19,14 @@ export interface TestGateway {
 }
 
 /** A gateway on a free port, over a nats-server of its own. Settings by their names in the environment. */
-export async function startGateway(settings: Record<string, string> = {}, store: { maxFileStore?: number } = {}): Promise<TestGateway> {
+export async function startGateway(
+  settings: Record<string, string> = {},
+  store: { maxFileStore?: number } = {},
+): Promise<TestGateway> {
   const server = await startTestMesh(store);
-  const config = new GatewayConfig(gatewaySettings.parse({ ATELIER_NATS_URL: server.url, ATELIER_HTTP_PORT: '0', ...settings }));
+  const config = new GatewayConfig(
+    gatewaySettings.parse({ ATELIER_NATS_URL: server.url, ATELIER_HTTP_PORT: '0', ...settings }),
+  );
   const app = await createGateway(config, server.mesh);
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;
@@ -66,7 +71,11 @@ export function form(fields: Record<string, string>, files: Record<string, strin
 }
 
 export async function postJson(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
+  return fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  });
 }
 
 export interface SentEvent {
@@ -75,7 +84,10 @@ export interface SentEvent {
 }
 
 /** Reads server-sent events to the end of the stream; comments are kept apart and told as they come, by their number so far. */
-export async function readEvents(response: Response, { onComment }: { onComment?: (count: number) => void } = {}): Promise<{ events: SentEvent[]; comments: string[] }> {
+export async function readEvents(
+  response: Response,
+  { onComment }: { onComment?: (count: number) => void } = {},
+): Promise<{ events: SentEvent[]; comments: string[] }> {
   const events: SentEvent[] = [];
   const comments: string[] = [];
   let text = '';
@@ -85,7 +97,11 @@ export async function readEvents(response: Response, { onComment }: { onComment?
     const blocks = text.split('\n\n');
     text = blocks.pop() ?? '';
     for (const block of blocks) {
-      const field = (name: string) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const field = (name: string) =>
+        block
+          .split('\n')
+          .find((line) => line.startsWith(`${name}: `))
+          ?.slice(name.length + 2);
       if (block.startsWith(':')) {
         comments.push(block);
         onComment?.(comments.length);

@@ -22,11 +22,22 @@ describe('pictures and adapters', () => {
   });
 
   const put = (name: string, body: Uint8Array | string, query = '') =>
-    fetch(`${gateway.url}/v1/adapters/${name}${query}`, { method: 'PUT', body: body as string, headers: { 'content-type': 'application/octet-stream' } });
+    fetch(`${gateway.url}/v1/adapters/${name}${query}`, {
+      method: 'PUT',
+      body: body as string,
+      headers: { 'content-type': 'application/octet-stream' },
+    });
   const draw = (body: unknown) => postJson(`${gateway.url}/v1/images/generations`, body);
 
   test('an image request of OpenAI gives addresses, and the pictures are there', async () => {
-    const response = await draw({ prompt: 'a heron', n: 2, size: '64x96', model: 'style', quality: 'auto', user: 'someone' });
+    const response = await draw({
+      prompt: 'a heron',
+      n: 2,
+      size: '64x96',
+      model: 'style',
+      quality: 'auto',
+      user: 'someone',
+    });
     expect(response.status).toBe(200);
     const answer = imageAnswer.parse(await response.json());
     expect(answer.data).toHaveLength(2);
@@ -39,7 +50,9 @@ describe('pictures and adapters', () => {
   });
 
   test('as the studio page asks: base64, with a seed that comes back', async () => {
-    const answer = imageAnswer.parse(await (await draw({ prompt: 'a heron', size: '64x64', steps: 2, seed: 7, response_format: 'b64_json' })).json());
+    const answer = imageAnswer.parse(
+      await (await draw({ prompt: 'a heron', size: '64x64', steps: 2, seed: 7, response_format: 'b64_json' })).json(),
+    );
     expect(Buffer.from(answer.data[0]!.b64_json!, 'base64').equals(FAKE_PICTURE)).toBe(true);
     expect([answer.seed, answer.preemptions]).toEqual([7, 2]);
   });
@@ -60,7 +73,9 @@ describe('pictures and adapters', () => {
   });
 
   test('GET /v1/models lists the base and the adapters', async () => {
-    const { data } = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: { id: string; object: string }[] };
+    const { data } = (await (await fetch(`${gateway.url}/v1/models`)).json()) as {
+      data: { id: string; object: string }[];
+    };
     expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(['base', 'style']));
     expect(data.every(({ object }) => object === 'model')).toBe(true);
   });
@@ -94,20 +109,40 @@ describe('pictures and adapters', () => {
     expect((await fetch(`${gateway.url}/v1/adapters/style?format=zip`)).status).toBe(400);
   });
 
-  test.each(['..%2f..%2fetc%2fpasswd', '../../etc/passwd', '.hidden', 'a/../b.png', 'a%00.png', 'nothing.png', '%2fetc%2fpasswd', 'x'.repeat(300)])('picture %j is not found', async (name) => {
+  test.each([
+    '..%2f..%2fetc%2fpasswd',
+    '../../etc/passwd',
+    '.hidden',
+    'a/../b.png',
+    'a%00.png',
+    'nothing.png',
+    '%2fetc%2fpasswd',
+    'x'.repeat(300),
+  ])('picture %j is not found', async (name) => {
     expect((await fetch(`${gateway.url}/v1/pictures/${name}`)).status).toBe(404);
   });
 
   test('a picture is found by a name in folders, and its type follows from its name', async () => {
     await new BlobStore(gateway.mesh).put(buckets.blobs.samples, 'run-1/step-2.webp', Buffer.from('webp'));
     const response = await fetch(`${gateway.url}/v1/pictures/run-1/step-2.webp`);
-    expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([200, 'image/webp', 'webp']);
+    expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
+      200,
+      'image/webp',
+      'webp',
+    ]);
   });
 
   test('a route that is not there is told in the shape of OpenAI', async () => {
     const response = await fetch(`${gateway.url}/v1/nothing`);
     expect(response.status).toBe(404);
-    expect(await response.json()).toEqual({ error: { type: 'invalid_request_error', code: 'not_found', param: null, message: expect.stringContaining('/openapi.json') } });
+    expect(await response.json()).toEqual({
+      error: {
+        type: 'invalid_request_error',
+        code: 'not_found',
+        param: null,
+        message: expect.stringContaining('/openapi.json'),
+      },
+    });
   });
 
   test('health and metrics tell of themselves', async () => {

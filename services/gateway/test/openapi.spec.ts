@@ -2,7 +2,10 @@ import { controllers } from '../src/controllers';
 import { openApiDocument, openApiPath, routesOf } from '../src/openapi/document';
 import { startGateway, type TestGateway } from './harness';
 
-type Paths = Record<string, Record<string, { operationId: string; summary: string; responses: Record<string, unknown>; requestBody?: unknown }>>;
+type Paths = Record<
+  string,
+  Record<string, { operationId: string; summary: string; responses: Record<string, unknown>; requestBody?: unknown }>
+>;
 
 describe('the OpenAPI document', () => {
   let gateway: TestGateway;
@@ -15,13 +18,17 @@ describe('the OpenAPI document', () => {
   test('names exactly the routes that the running gateway has', async () => {
     const document = (await (await fetch(`${gateway.url}/openapi.json`)).json()) as { openapi: string; paths: Paths };
     expect(document.openapi).toBe('3.1.0');
-    const written = Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`));
+    const written = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    );
     expect(written.sort()).toEqual(registered(gateway).sort());
     expect(written.length).toBeGreaterThan(12);
   });
 
   test('every operation has its own id, a summary and the refusals that all have', () => {
-    const operations = Object.values(openApiDocument(controllers).paths as Paths).flatMap((methods) => Object.values(methods));
+    const operations = Object.values(openApiDocument(controllers).paths as Paths).flatMap((methods) =>
+      Object.values(methods),
+    );
     expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
     for (const { summary, responses } of operations) {
       expect(summary).toMatch(/\.$|\.\s/);
@@ -32,7 +39,14 @@ describe('the OpenAPI document', () => {
   test('bodies carry the limits that requests are checked against', () => {
     const { paths } = openApiDocument(controllers) as { paths: Paths };
     const schema = (path: string, type: string) =>
-      (paths[path]!.post!.requestBody as { content: Record<string, { schema: { properties: Record<string, Record<string, unknown>>; additionalProperties: boolean } }> }).content[type]!.schema;
+      (
+        paths[path]!.post!.requestBody as {
+          content: Record<
+            string,
+            { schema: { properties: Record<string, Record<string, unknown>>; additionalProperties: boolean } }
+          >;
+        }
+      ).content[type]!.schema;
     const finetune = schema('/v1/finetunes', 'application/json');
     expect(finetune.properties.rank).toMatchObject({ type: 'integer', minimum: 1, default: 4 });
     expect(finetune.properties.weighting!.enum).toContain('logit_normal');
@@ -58,5 +72,7 @@ interface Layer {
 /** What Express itself has been told, whoever told it. */
 function registered({ app }: TestGateway): string[] {
   const { router } = app.getHttpAdapter().getInstance() as { router: { stack: Layer[] } };
-  return router.stack.flatMap(({ route }) => (route ? Object.keys(route.methods).map((method) => `${method} ${openApiPath(route.path)}`) : []));
+  return router.stack.flatMap(({ route }) =>
+    route ? Object.keys(route.methods).map((method) => `${method} ${openApiPath(route.path)}`) : [],
+  );
 }

@@ -61,8 +61,10 @@ describe('the studio page', () => {
     return new Response(text.slice(0, text.indexOf('\n\n', text.indexOf('"type":"step"')) + 2));
   }
 
-  const find = <T extends Element = HTMLElement>(selector: string): T => page.window.document.querySelector(selector) as unknown as T;
-  const submit = (form: string) => find<HTMLFormElement>(form).requestSubmit(find<HTMLButtonElement>(`${form} button:not([type])`));
+  const find = <T extends Element = HTMLElement>(selector: string): T =>
+    page.window.document.querySelector(selector) as unknown as T;
+  const submit = (form: string) =>
+    find<HTMLFormElement>(form).requestSubmit(find<HTMLButtonElement>(`${form} button:not([type])`));
   const fill = (form: string, values: Record<string, string>) => {
     for (const [name, value] of Object.entries(values)) find<HTMLInputElement>(`${form} [name=${name}]`).value = value;
   };
@@ -72,12 +74,16 @@ describe('the studio page', () => {
   }
 
   async function shows(selector: string, text: RegExp): Promise<void> {
-    for (let tries = 0; tries < 100 && !text.test(find(selector)?.textContent ?? ''); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let tries = 0; tries < 100 && !text.test(find(selector)?.textContent ?? ''); tries++)
+      await new Promise((resolve) => setTimeout(resolve, 50));
     expect(`${find(selector)?.textContent} (the page says: ${find('#message')?.textContent})`).toMatch(text);
   }
 
   test('pictures go up, and what was found in them is listed', async () => {
-    const files = [new File(['pixels'], 'a.png', { type: 'image/png' }), new File(['a heron'], 'a.txt', { type: 'text/plain' })];
+    const files = [
+      new File(['pixels'], 'a.png', { type: 'image/png' }),
+      new File(['a heron'], 'a.txt', { type: 'text/plain' }),
+    ];
     Object.defineProperty(find('#files'), 'files', { value: files });
     fill('#dataset-form', { name: 'my-style', trigger: 'sks', width: '64', height: '64' });
     submit('#dataset-form');
@@ -98,7 +104,14 @@ describe('the studio page', () => {
     expect(find<HTMLProgressElement>('#run-progress').value).toBe(1);
     await shows('#samples', /step 4: a heron/);
     const { data } = (await asked('/v1/finetunes')) as { data: { options: object }[] };
-    const chosen = { total_steps: 4, rank: 2, learning_rate: 1e-3, optimizer: 'adamw', adam_epsilon: 1e-6, recompute: false };
+    const chosen = {
+      total_steps: 4,
+      rank: 2,
+      learning_rate: 1e-3,
+      optimizer: 'adamw',
+      adam_epsilon: 1e-6,
+      recompute: false,
+    };
     const drawn = { validation_prompts: ['a heron', 'a pond'], validate_every: 1 };
     expect(data[0]?.options).toEqual({ ...trainOptionsJson(null), ...chosen, ...drawn, alpha: 2 });
     await shows('#runs', /step 4 of 4finished, preempted 3×download/);
@@ -114,7 +127,9 @@ describe('the studio page', () => {
     expect(fields.find(({ name }) => name === 'lr_power')).toMatchObject({ type: 'number', min: '0', max: '100' });
     expect(document.querySelectorAll('#run-form details [name=rank]')).toHaveLength(0);
     find<HTMLButtonElement>('#run-form details button').click();
-    const values = Object.fromEntries(fields.map(({ name, type, checked, value }) => [name, type === 'checkbox' ? checked : value]));
+    const values = Object.fromEntries(
+      fields.map(({ name, type, checked, value }) => [name, type === 'checkbox' ? checked : value]),
+    );
     const usual = trainOptionSpecs.map(({ name, kind, default: value = '' }) => {
       const text = Array.isArray(value) ? value.join('\n') : String(value);
       return [name, kind === 'boolean' ? value : text];

@@ -22,9 +22,21 @@ export class DeviceMemory implements OnApplicationShutdown {
     private readonly metrics: InferenceMetrics,
     @Inject(LOGGER) logger: Logger,
   ) {
-    this.models = new ModelHost({ model, cacheDir, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device'), onFreed: () => this.lease.release() });
+    this.models = new ModelHost({
+      model,
+      cacheDir,
+      compute,
+      threads,
+      idleMs,
+      onOpened: (computing) => logger.info({ computing }, 'device'),
+      onFreed: () => this.lease.release(),
+    });
     this.bytes = deviceBytes;
-    this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'inference', priority: PRIORITY }, () => void this.makeWay());
+    this.lease = new BatchLease(
+      mesh,
+      { device, capacity: deviceBytes, owner: 'inference', priority: PRIORITY },
+      () => void this.makeWay(),
+    );
   }
 
   /**

@@ -3,7 +3,11 @@ import { AtelierError, Generation, GenerationState, subjects } from '@atelier/co
 import { Mesh, publishEvent, throughOutage, type OutageOptions } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
 
-const OVER = new Set([GenerationState.GENERATION_STATE_FINISHED, GenerationState.GENERATION_STATE_FAILED, GenerationState.GENERATION_STATE_CANCELLED]);
+const OVER = new Set([
+  GenerationState.GENERATION_STATE_FINISHED,
+  GenerationState.GENERATION_STATE_FAILED,
+  GenerationState.GENERATION_STATE_CANCELLED,
+]);
 
 /** How long a service that stops waits for a mesh that is away. */
 const STOPPING_PATIENCE_MS = 5000;
@@ -21,7 +25,8 @@ export class GenerationStates {
 
   async get(id: string): Promise<Generation> {
     const generation = await this.find(id);
-    if (!generation) throw new AtelierError('NOT_FOUND', `there is no drawing ${JSON.stringify(id)}: it was deleted, or never noted`);
+    if (!generation)
+      throw new AtelierError('NOT_FOUND', `there is no drawing ${JSON.stringify(id)}: it was deleted, or never noted`);
     return generation;
   }
 
@@ -54,7 +59,9 @@ export class GenerationStates {
   /** @param step of totalSteps, those of all pictures together */
   async progress(id: string, step: number, totalSteps: number): Promise<void> {
     const event = { generateProgress: { id, step, totalSteps } };
-    await throughOutage(() => publishEvent(this.mesh, subjects.event('generate', id, 'progress'), event, { msgId: `progress.${id}.${step}` }));
+    await throughOutage(() =>
+      publishEvent(this.mesh, subjects.event('generate', id, 'progress'), event, { msgId: `progress.${id}.${step}` }),
+    );
   }
 
   async finished(id: string, images: string[]): Promise<void> {
@@ -72,7 +79,9 @@ export class GenerationStates {
   /** Said twice, it is one event. */
   async tellState({ id, state, error, images }: Generation): Promise<void> {
     const event = { generateState: { id, state, error, images } };
-    await throughOutage(() => publishEvent(this.mesh, subjects.event('generate', id, 'state'), event, { msgId: `state.${id}.${state}` }));
+    await throughOutage(() =>
+      publishEvent(this.mesh, subjects.event('generate', id, 'state'), event, { msgId: `state.${id}.${state}` }),
+    );
   }
 
   private async change(id: string, how: Partial<Generation>): Promise<void> {

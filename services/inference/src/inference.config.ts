@@ -51,7 +51,8 @@ export class InferenceConfig {
     this.textTokens = given.ATELIER_TEXT_TOKENS;
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.device = given.ATELIER_DEVICE ?? memory.name;
-    this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? memory.bytes : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
+    this.deviceBytes =
+      given.ATELIER_DEVICE_MIB === undefined ? memory.bytes : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
     this.quant = given.ATELIER_INFERENCE_QUANT;
     this.samplers = given.ATELIER_INFERENCE_SAMPLERS;

@@ -21,7 +21,11 @@ export class InferenceModule {
         { provide: InferenceConfig, useValue: config },
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
         { provide: ModelHost, useFactory: (memory: DeviceMemory) => memory.models, inject: [DeviceMemory] },
-        { provide: PromptSource, useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens), inject: [Mesh] },
+        {
+          provide: PromptSource,
+          useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens),
+          inject: [Mesh],
+        },
         InferenceService,
         InferenceMetrics,
         AdapterLibrary,

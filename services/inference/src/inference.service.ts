@@ -1,6 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
-import { drawPicture, encodePicture, ModelHost, PromptSource, type PictureFormat, type PromptEmbeds } from '@atelier/drawing';
+import {
+  drawPicture,
+  encodePicture,
+  ModelHost,
+  PromptSource,
+  type PictureFormat,
+  type PromptEmbeds,
+} from '@atelier/drawing';
 import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
@@ -70,7 +77,16 @@ export class InferenceService {
     const adapters = await this.find(work.adapters);
     signal.throwIfAborted();
     await this.states.running(id, attempt);
-    this.logger.info({ id, width: work.width, height: work.height, count: work.count, adapters: adapters.map(({ name, weight }) => `${name} × ${weight}`) }, 'drawing');
+    this.logger.info(
+      {
+        id,
+        width: work.width,
+        height: work.height,
+        count: work.count,
+        adapters: adapters.map(({ name, weight }) => `${name} × ${weight}`),
+      },
+      'drawing',
+    );
     // Before any model is loaded: the encoders may need the room.
     const prompt = await this.prompts.get(await this.models.checkpoint(), work.prompt, signal);
     const images: string[] = [];
@@ -90,11 +106,27 @@ export class InferenceService {
   }
 
   /** Each picture of a request has a seed of its own, counted up from the request's. */
-  private async picture(id: string, work: GenerateWork, index: number, format: PictureFormat, adapters: AdapterVersion[], prompt: PromptEmbeds, signal: AbortSignal): Promise<Buffer> {
-    const request = { width: work.width, height: work.height, steps: work.steps, guidance: work.guidance, seed: work.seed + index };
+  private async picture(
+    id: string,
+    work: GenerateWork,
+    index: number,
+    format: PictureFormat,
+    adapters: AdapterVersion[],
+    prompt: PromptEmbeds,
+    signal: AbortSignal,
+  ): Promise<Buffer> {
+    const request = {
+      width: work.width,
+      height: work.height,
+      steps: work.steps,
+      guidance: work.guidance,
+      seed: work.seed + index,
+    };
     let telling: Promise<void> = Promise.resolve();
     const onStep = (step: number): void => {
-      telling = telling.then(() => this.states.progress(id, index * work.steps + step, work.count * work.steps)).catch(() => undefined);
+      telling = telling
+        .then(() => this.states.progress(id, index * work.steps + step, work.count * work.steps))
+        .catch(() => undefined);
     };
     for (;;) {
       const image = await this.models.use(async (models) => {
@@ -102,7 +134,10 @@ export class InferenceService {
         const sampler = await this.samplers.get(models, adapters, work.fused);
         const vae = await models.vae();
         const memoryBudget = Math.max(1, this.memory.bytes - vae.weightBytes);
-        const plan = await sampler.plan({ ...request, ...prompt, scheduler, memoryBudget, decodeBytes: vae.decodeBytes(work.height, work.width) }, { signal });
+        const plan = await sampler.plan(
+          { ...request, ...prompt, scheduler, memoryBudget, decodeBytes: vae.decodeBytes(work.height, work.width) },
+          { signal },
+        );
         if (!(await this.memory.cover(plan.totalBytes + vae.weightBytes, signal))) return undefined;
         const stopTimer = this.metrics.pictureSeconds.startTimer();
         const drawn = await drawPicture(sampler, vae, { ...request, scheduler, memoryBudget, prompt, onStep, signal });

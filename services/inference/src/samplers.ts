@@ -29,7 +29,10 @@ export class Samplers {
       const loaded: Adapter[] = [];
       try {
         for (const version of adapters) loaded.push(await this.library.load(version, transformer));
-        const sampler = await transformer.createSampler(loaded.map((adapter, i) => ({ adapter, weight: adapters[i]!.weight })), { fused });
+        const sampler = await transformer.createSampler(
+          loaded.map((adapter, i) => ({ adapter, weight: adapters[i]!.weight })),
+          { fused },
+        );
         return new KeptSampler(sampler, loaded);
       } catch (error) {
         await Promise.allSettled(loaded.map((adapter) => adapter.dispose()));

@@ -2,7 +2,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeTensors, openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
-import { Event, GenerateWork, Generation, GenerationState, promptsKey, streams, subjects, type IGenerateWork } from '@atelier/contracts';
+import {
+  Event,
+  GenerateWork,
+  Generation,
+  GenerationState,
+  promptsKey,
+  streams,
+  subjects,
+  type IGenerateWork,
+} from '@atelier/contracts';
 import { publishWork, Registry, startService, type RunningService } from '@atelier/mesh';
 import { AdapterStore, BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { repositoryRoot, startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
@@ -18,14 +27,22 @@ export function promptsBytes(text: string): Uint8Array {
   let state = [...text].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619) >>> 0, 2166136261);
   const values = (count: number): Float32Array =>
     Float32Array.from({ length: count }, () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1);
-  return encodeTensors({ prompt_embeds: { shape: [TEXT_TOKENS, JOINT], data: values(TEXT_TOKENS * JOINT) }, pooled: { shape: [POOLED], data: values(POOLED) } });
+  return encodeTensors({
+    prompt_embeds: { shape: [TEXT_TOKENS, JOINT], data: values(TEXT_TOKENS * JOINT) },
+    pooled: { shape: [POOLED], data: values(POOLED) },
+  });
 }
 
 /** The adapter that diffusers wrote for the tiny checkpoint. */
-export const goldenAdapter = (): Uint8Array => readFileSync(join(repositoryRoot, 'native', 'test', 'goldens', 'tiny-dev', 'lora_a', 'pytorch_lora_weights.safetensors'));
+export const goldenAdapter = (): Uint8Array =>
+  readFileSync(
+    join(repositoryRoot, 'native', 'test', 'goldens', 'tiny-dev', 'lora_a', 'pytorch_lora_weights.safetensors'),
+  );
 
 /** The same with one of its float32 tensors changed. */
-export function changedAdapter(change: (data: Float32Array, shape: number[]) => { data: Float32Array; shape: number[] }): Uint8Array {
+export function changedAdapter(
+  change: (data: Float32Array, shape: number[]) => { data: Float32Array; shape: number[] },
+): Uint8Array {
   const { tensors, metadata } = parseTensorFile(goldenAdapter());
   let first = true;
   const entries = [...tensors].map(([name, { shape, bytes }]) => {
@@ -62,7 +79,17 @@ export class Harness {
 
   async startService(settings: Record<string, string> = {}): Promise<void> {
     process.env['ATELIER_DATA'] = this.folder; // fingerprints are kept there
-    const env = { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_DATA: this.folder, ATELIER_LOG_LEVEL: 'silent', ATELIER_COMPUTE: 'cpu', ATELIER_THREADS: '1', ATELIER_TEXT_TOKENS: String(TEXT_TOKENS), ATELIER_INFERENCE_QUANT: 'none', ...settings };
+    const env = {
+      ATELIER_NATS_URL: this.test.url,
+      ATELIER_MODEL: tinyCheckpoint(),
+      ATELIER_DATA: this.folder,
+      ATELIER_LOG_LEVEL: 'silent',
+      ATELIER_COMPUTE: 'cpu',
+      ATELIER_THREADS: '1',
+      ATELIER_TEXT_TOKENS: String(TEXT_TOKENS),
+      ATELIER_INFERENCE_QUANT: 'none',
+      ...settings,
+    };
     this.service = await startService(InferenceModule.with(new InferenceConfig(env)), 'inference', env);
   }
 
@@ -91,7 +118,18 @@ export class Harness {
   }
 
   async ask(id: string, request: Partial<IGenerateWork> = {}): Promise<void> {
-    const work = { id, prompt: 'a heron', width: 64, height: 48, steps: 2, guidance: 3.5, seed: 1, count: 1, format: 'png', ...request };
+    const work = {
+      id,
+      prompt: 'a heron',
+      width: 64,
+      height: 48,
+      steps: 2,
+      guidance: 3.5,
+      seed: 1,
+      count: 1,
+      format: 'png',
+      ...request,
+    };
     await this.generations.create(id, Generation.create({ id, work, state: GenerationState.GENERATION_STATE_QUEUED }));
     await publishWork(this.test.mesh, subjects.work.generate, GenerateWork, work, { msgId: id });
   }
@@ -101,7 +139,12 @@ export class Harness {
   }
 
   async over(id: string, ms = 30_000): Promise<Generation> {
-    await waitFor(`the end of ${id}`, async () => (await this.drawing(id)).state > GenerationState.GENERATION_STATE_RUNNING && (await this.queued()) === 0, ms);
+    await waitFor(
+      `the end of ${id}`,
+      async () =>
+        (await this.drawing(id)).state > GenerationState.GENERATION_STATE_RUNNING && (await this.queued()) === 0,
+      ms,
+    );
     return this.drawing(id);
   }
 

@@ -19,16 +19,22 @@ async function difference(a: Buffer, b: Buffer): Promise<number> {
 }
 
 describe('a drawing', () => {
-  beforeEach(async () => { harness = await Harness.start(); });
+  beforeEach(async () => {
+    harness = await Harness.start();
+  });
 
   it('becomes as many pictures as were asked for, and its way is told', async () => {
     const pictures = await harness.draw('g1', { count: 2, steps: 3 });
     expect(pictures).toHaveLength(2);
-    for (const picture of pictures) expect(await sharp(picture).metadata()).toMatchObject({ format: 'png', width: 64, height: 48, channels: 3 });
+    for (const picture of pictures)
+      expect(await sharp(picture).metadata()).toMatchObject({ format: 'png', width: 64, height: 48, channels: 3 });
     expect(await difference(pictures[0]!, pictures[1]!)).toBeGreaterThan(1);
     const events = await harness.events('g1');
     const states = events.flatMap(({ generateState }) => (generateState ? [generateState] : []));
-    expect(states.map(({ state }) => state)).toEqual([GenerationState.GENERATION_STATE_RUNNING, GenerationState.GENERATION_STATE_FINISHED]);
+    expect(states.map(({ state }) => state)).toEqual([
+      GenerationState.GENERATION_STATE_RUNNING,
+      GenerationState.GENERATION_STATE_FINISHED,
+    ]);
     expect(states[1]!.images).toEqual(['g1/0.png', 'g1/1.png']);
     const steps = events.flatMap(({ generateProgress }) => (generateProgress ? [generateProgress.step] : []));
     expect(steps.at(-1)).toBe(6);
@@ -48,7 +54,11 @@ describe('a drawing', () => {
     expect(await difference(other!, first!)).toBeGreaterThan(1);
   });
 
-  it.each([['png', 64, 112], ['jpeg', 48, 48], ['webp', 96, 32]])('comes as %s of %i × %i', async (format, width, height) => {
+  it.each([
+    ['png', 64, 112],
+    ['jpeg', 48, 48],
+    ['webp', 96, 32],
+  ])('comes as %s of %i × %i', async (format, width, height) => {
     const [picture] = await harness.draw('g1', { format, width, height });
     expect(await sharp(picture).metadata()).toMatchObject({ format, width, height });
     expect((await harness.drawing('g1')).images).toEqual([`g1/0.${format}`]);
@@ -73,7 +83,12 @@ describe('a drawing', () => {
   it('takes several adapters; one at half weight twice is one at whole weight', async () => {
     await harness.bringIn('one', goldenAdapter());
     await harness.bringIn('two', goldenAdapter());
-    const [both] = await harness.draw('both', { adapters: [{ name: 'one', weight: 0.5 }, { name: 'two', weight: 0.5 }] });
+    const [both] = await harness.draw('both', {
+      adapters: [
+        { name: 'one', weight: 0.5 },
+        { name: 'two', weight: 0.5 },
+      ],
+    });
     const [whole] = await harness.draw('whole', { adapters: [{ name: 'one', weight: 1 }] });
     const [base] = await harness.draw('base');
     expect(await difference(both!, whole!)).toBeLessThan((await difference(whole!, base!)) / 10);
@@ -83,7 +98,10 @@ describe('a drawing', () => {
     await harness.bringIn('style', goldenAdapter());
     const use = { adapters: [{ name: 'style', weight: 1 }] };
     const [before] = await harness.draw('before', use);
-    await harness.bringIn('style', changedAdapter((data, shape) => ({ shape, data: data.map((value) => -5 * value) })));
+    await harness.bringIn(
+      'style',
+      changedAdapter((data, shape) => ({ shape, data: data.map((value) => -5 * value) })),
+    );
     const [after] = await harness.draw('after', use);
     expect(await difference(before!, after!)).toBeGreaterThan(0);
   });
@@ -91,12 +109,18 @@ describe('a drawing', () => {
   it('has its prompt encoded by the prompts service, once', async () => {
     const asked: string[] = [];
     const stop = new AbortController();
-    const encoder = runWorker(harness.test.mesh, { subject: subjects.work.prompts, type: PromptsWork, signal: stop.signal }, async ({ key, caption }) => {
-      asked.push(caption);
-      await harness.tensors.put('prompts', key, promptsBytes(caption));
-      await publishEvent(harness.test.mesh, subjects.event('prompts', key, 'ready'), { encodeReady: { key, kind: 'prompts' } });
-      return done;
-    });
+    const encoder = runWorker(
+      harness.test.mesh,
+      { subject: subjects.work.prompts, type: PromptsWork, signal: stop.signal },
+      async ({ key, caption }) => {
+        asked.push(caption);
+        await harness.tensors.put('prompts', key, promptsBytes(caption));
+        await publishEvent(harness.test.mesh, subjects.event('prompts', key, 'ready'), {
+          encodeReady: { key, kind: 'prompts' },
+        });
+        return done;
+      },
+    );
     await harness.draw('g1', { prompt: 'a new boat' });
     await harness.draw('g2', { prompt: 'a new boat', seed: 9 });
     expect(asked).toEqual(['a new boat']);
@@ -104,14 +128,22 @@ describe('a drawing', () => {
     await encoder;
   });
 
-  it('whose prompt cannot be encoded fails with the encoder\'s reason', async () => {
+  it("whose prompt cannot be encoded fails with the encoder's reason", async () => {
     await harness.ask('g1', { prompt: 'unspeakable' });
     const key = await harness.promptKey('unspeakable');
-    await waitFor('the request', async () => (await harness.drawing('g1')).state === GenerationState.GENERATION_STATE_RUNNING);
+    await waitFor(
+      'the request',
+      async () => (await harness.drawing('g1')).state === GenerationState.GENERATION_STATE_RUNNING,
+    );
     await new Promise((resolve) => setTimeout(resolve, 500));
-    await publishEvent(harness.test.mesh, subjects.event('prompts', key, 'failed'), { encodeFailed: { key, kind: 'prompts', reason: 'no words for it' } });
+    await publishEvent(harness.test.mesh, subjects.event('prompts', key, 'failed'), {
+      encodeFailed: { key, kind: 'prompts', reason: 'no words for it' },
+    });
     const drawing = await harness.over('g1');
-    expect(drawing).toMatchObject({ state: GenerationState.GENERATION_STATE_FAILED, error: expect.stringMatching(/unspeakable.*no words for it/) });
+    expect(drawing).toMatchObject({
+      state: GenerationState.GENERATION_STATE_FAILED,
+      error: expect.stringMatching(/unspeakable.*no words for it/),
+    });
   });
 
   it('cancelled ends within a step, whether it is being drawn or waits', async () => {
@@ -141,7 +173,9 @@ describe('a drawing', () => {
 });
 
 describe('a drawing of several pictures', () => {
-  beforeEach(async () => { harness = await Harness.start(); });
+  beforeEach(async () => {
+    harness = await Harness.start();
+  });
   const SEVERAL = { count: 10, steps: 250 };
 
   /**
@@ -154,7 +188,11 @@ describe('a drawing of several pictures', () => {
     const step = subscribeEvents(harness.test.mesh, progress, { from: 'new', signal: heard.signal }).next();
     const { generations } = harness;
     const taken = new StateWatch(generations, 'stopped', ({ attempts }) => attempts === 1);
-    const ended = new StateWatch(generations, 'stopped', (drawing) => drawing.state > GenerationState.GENERATION_STATE_RUNNING);
+    const ended = new StateWatch(
+      generations,
+      'stopped',
+      (drawing) => drawing.state > GenerationState.GENERATION_STATE_RUNNING,
+    );
     const raised = ({ met }: StateWatch<Generation>): Promise<unknown> =>
       new Promise((resolve) => met.addEventListener('abort', resolve, { once: true }));
     const stored = (await harness.blobs.list('samples')).length;
@@ -179,7 +217,9 @@ describe('a drawing of several pictures', () => {
     await harness.startService();
     const { images, preemptions, state } = await harness.over('stopped');
     expect([preemptions, state]).toEqual([30, GenerationState.GENERATION_STATE_FINISHED]);
-    const pictures = await Promise.all(images.map(async (image) => Buffer.from(await harness.blobs.get('samples', image))));
+    const pictures = await Promise.all(
+      images.map(async (image) => Buffer.from(await harness.blobs.get('samples', image))),
+    );
     expect(pictures.map((picture, index) => picture.equals(undisturbed[index]!))).toEqual(undisturbed.map(() => true));
     expect(await harness.deadLetters()).toBe(0);
   }, 90_000);
@@ -199,7 +239,9 @@ describe('a drawing of several pictures', () => {
 });
 
 describe('what cannot be drawn fails once, with the reason', () => {
-  beforeEach(async () => { harness = await Harness.start(); });
+  beforeEach(async () => {
+    harness = await Harness.start();
+  });
 
   const fails = async (id: string): Promise<string> => {
     const { state, error } = await harness.over(id);
@@ -211,7 +253,11 @@ describe('what cannot be drawn fails once, with the reason', () => {
 
   it.each([
     ['a size that is no multiple of 16', { width: 60 }, /width is 60.*16/],
-    ['several bad fields, all of them told', { width: 0, height: 8, steps: 0, count: 11, format: 'gif' }, /width is 0.*height is 8.*steps is 0.*count is 11.*gif/],
+    [
+      'several bad fields, all of them told',
+      { width: 0, height: 8, steps: 0, count: 11, format: 'gif' },
+      /width is 0.*height is 8.*steps is 0.*count is 11.*gif/,
+    ],
     ['an empty prompt', { prompt: '' }, /prompt is empty/],
     ['an adapter that is not there', { adapters: [{ name: 'nowhere', weight: 1 }] }, /no adapter "nowhere"/],
     ['an adapter name that is none', { adapters: [{ name: '../etc', weight: 1 }] }, /no adapter "\.\.\/etc"/],
@@ -225,8 +271,16 @@ describe('what cannot be drawn fails once, with the reason', () => {
   it.each<[string, () => Uint8Array, RegExp]>([
     ['is cut short', () => goldenAdapter().subarray(0, 5000), /adapter style cannot be used/],
     ['is no safetensors file', () => Buffer.from('PK and more that is not an adapter'), /adapter style cannot be used/],
-    ['holds a NaN', () => changedAdapter((data, shape) => ({ shape, data: Float32Array.from(data).fill(NaN, 3, 4) })), /adapter style cannot be used.*(finite|NaN)/i],
-    ['is of another model', () => changedAdapter((_data, shape) => ({ shape: [shape[0]!, 8], data: new Float32Array(shape[0]! * 8) })), /adapter style cannot be used/],
+    [
+      'holds a NaN',
+      () => changedAdapter((data, shape) => ({ shape, data: Float32Array.from(data).fill(NaN, 3, 4) })),
+      /adapter style cannot be used.*(finite|NaN)/i,
+    ],
+    [
+      'is of another model',
+      () => changedAdapter((_data, shape) => ({ shape: [shape[0]!, 8], data: new Float32Array(shape[0]! * 8) })),
+      /adapter style cannot be used/,
+    ],
   ])('an adapter that %s, and the service goes on', async (_what, bytes, reason) => {
     await harness.bringIn('style', bytes());
     await harness.ask('g1', { adapters: [{ name: 'style', weight: 1 }] });
@@ -247,8 +301,17 @@ describe('what cannot be drawn fails once, with the reason', () => {
 
 describe('the device', () => {
   const CAPACITY = 64 * 2 ** 20;
-  const train = () => acquireLease(harness.test.mesh, { device: 'cpu', capacity: CAPACITY, bytes: CAPACITY, owner: 'training', priority: 10 });
-  beforeEach(async () => { harness = await Harness.start({ ATELIER_DEVICE_MIB: '64', ATELIER_IDLE_SECONDS: '600' }); });
+  const train = () =>
+    acquireLease(harness.test.mesh, {
+      device: 'cpu',
+      capacity: CAPACITY,
+      bytes: CAPACITY,
+      owner: 'training',
+      priority: 10,
+    });
+  beforeEach(async () => {
+    harness = await Harness.start({ ATELIER_DEVICE_MIB: '64', ATELIER_IDLE_SECONDS: '600' });
+  });
 
   it('is held while models are loaded, and let go at once for training when nothing is drawn', async () => {
     await harness.draw('g1');

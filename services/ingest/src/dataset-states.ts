@@ -22,7 +22,8 @@ export class DatasetStates {
 
   async get(id: string): Promise<Dataset> {
     const stored = await this.store.get(id);
-    if (!stored) throw new DatasetRefused(`there is no data set ${JSON.stringify(id)}: it was never uploaded or has been deleted`);
+    if (!stored)
+      throw new DatasetRefused(`there is no data set ${JSON.stringify(id)}: it was never uploaded or has been deleted`);
     return stored.value;
   }
 
@@ -36,11 +37,17 @@ export class DatasetStates {
     const dataset = await this.store.update(id, (current) =>
       isCancelled(current)
         ? null
-        : Dataset.create({ ...current, ...read, state: DatasetState.DATASET_STATE_INGESTED, error: '' }));
+        : Dataset.create({ ...current, ...read, state: DatasetState.DATASET_STATE_INGESTED, error: '' }),
+    );
     if (isCancelled(dataset)) throw new DatasetCancelled();
     const { samples, duplicates, rejected } = read;
     const datasetIngested: IDatasetIngested = { datasetId: id, samples, duplicates, rejected };
-    await publishEvent(this.mesh, subjects.event('dataset', id, 'ingested'), { datasetIngested }, { msgId: `ingested.${read.manifest}` });
+    await publishEvent(
+      this.mesh,
+      subjects.event('dataset', id, 'ingested'),
+      { datasetIngested },
+      { msgId: `ingested.${read.manifest}` },
+    );
   }
 
   /**
@@ -65,6 +72,8 @@ export class DatasetStates {
   }
 
   async tellSummary(encodeSummary: IEncodeSummary): Promise<void> {
-    await publishEvent(this.mesh, subjects.event('dataset', encodeSummary.datasetId ?? '', 'encoding'), { encodeSummary });
+    await publishEvent(this.mesh, subjects.event('dataset', encodeSummary.datasetId ?? '', 'encoding'), {
+      encodeSummary,
+    });
   }
 }

@@ -1,5 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { buckets, LatentsWork, PromptsWork, Sample, subjects, type IEncodeSummary, type Manifest } from '@atelier/contracts';
+import {
+  buckets,
+  LatentsWork,
+  PromptsWork,
+  Sample,
+  subjects,
+  type IEncodeSummary,
+  type Manifest,
+} from '@atelier/contracts';
 import { Mesh, publishWork } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
 import { mapConcurrently } from './in-order';
@@ -42,7 +50,9 @@ export class EncoderWork {
 
   /** Whether every picture that is to be encoded is there in its prepared form. */
   async canEncode({ latents }: Missing): Promise<boolean> {
-    const there = await mapConcurrently(latents, IN_FLIGHT, ({ latentsKey }) => this.blobs.has(buckets.blobs.pictures, preparedPicture(latentsKey)));
+    const there = await mapConcurrently(latents, IN_FLIGHT, ({ latentsKey }) =>
+      this.blobs.has(buckets.blobs.pictures, preparedPicture(latentsKey)),
+    );
     return there.every(Boolean);
   }
 
@@ -52,9 +62,23 @@ export class EncoderWork {
    */
   async request({ latents, prompts }: Missing, datasetId: string, maxLength: number, asker: string): Promise<void> {
     await mapConcurrently(prompts, IN_FLIGHT, ({ promptsKey: key, caption, name }) =>
-      publishWork(this.mesh, subjects.work.prompts, PromptsWork, { key, caption, maxLength, name, datasetId }, { msgId: `prompts.${key}.${asker}` }));
+      publishWork(
+        this.mesh,
+        subjects.work.prompts,
+        PromptsWork,
+        { key, caption, maxLength, name, datasetId },
+        { msgId: `prompts.${key}.${asker}` },
+      ),
+    );
     await mapConcurrently(latents, IN_FLIGHT, ({ latentsKey: key, width, height, name }) =>
-      publishWork(this.mesh, subjects.work.latents, LatentsWork, { key, picture: preparedPicture(key), width, height, name, datasetId }, { msgId: `latents.${key}.${asker}` }));
+      publishWork(
+        this.mesh,
+        subjects.work.latents,
+        LatentsWork,
+        { key, picture: preparedPicture(key), width, height, name, datasetId },
+        { msgId: `latents.${key}.${asker}` },
+      ),
+    );
   }
 }
 

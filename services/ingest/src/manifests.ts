@@ -15,7 +15,11 @@ export interface StoredManifest {
 export class Manifests {
   constructor(private readonly blobs: BlobStore) {}
 
-  async save(dataset: Dataset, samples: Sample[], { vaeFingerprint, textFingerprint }: Identity): Promise<StoredManifest> {
+  async save(
+    dataset: Dataset,
+    samples: Sample[],
+    { vaeFingerprint, textFingerprint }: Identity,
+  ): Promise<StoredManifest> {
     const manifest = Manifest.create({ datasetId: dataset.id, samples, vaeFingerprint, textFingerprint });
     const bytes = Manifest.encode(manifest).finish();
     const name = `${dataset.id}.${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}`;
@@ -35,5 +39,7 @@ export class Manifests {
 /** The text length is in no field of a manifest, but it is in the keys of its captions. */
 function fits({ vaeFingerprint, textFingerprint, samples: [first] }: Manifest, identity: Identity): boolean {
   if (vaeFingerprint !== identity.vaeFingerprint || textFingerprint !== identity.textFingerprint) return false;
-  return first?.promptsKey === promptsKey({ caption: first?.caption ?? '', maxLength: identity.maxLength, textFingerprint });
+  return (
+    first?.promptsKey === promptsKey({ caption: first?.caption ?? '', maxLength: identity.maxLength, textFingerprint })
+  );
 }

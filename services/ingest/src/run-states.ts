@@ -25,14 +25,25 @@ export class RunStates {
 
   /** Gives the run its manifest and puts its training on the queue. A run that is further on keeps its state. */
   async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<void> {
-    await publishEvent(this.mesh, subjects.event('run', id, 'encoding'), { encodeSummary }, { msgId: `encoding.${id}` });
+    await publishEvent(
+      this.mesh,
+      subjects.event('run', id, 'encoding'),
+      { encodeSummary },
+      { msgId: `encoding.${id}` },
+    );
     const run = await this.store.update(id, (current) => {
       if (current.state !== RunState.RUN_STATE_QUEUED) return null;
       return Run.create({ ...current, manifest, state: RunState.RUN_STATE_ENCODING });
     });
     if (run.state !== RunState.RUN_STATE_ENCODING) return;
     await this.tell(id, run.state, '');
-    await publishWork(this.mesh, subjects.work.train, TrainWork, { runId: id, manifest: run.manifest }, { msgId: `train.${id}` });
+    await publishWork(
+      this.mesh,
+      subjects.work.train,
+      TrainWork,
+      { runId: id, manifest: run.manifest },
+      { msgId: `train.${id}` },
+    );
   }
 
   async fail(id: string, error: string): Promise<void> {
@@ -42,13 +53,19 @@ export class RunStates {
   private async end(id: string, state: RunState, error: string): Promise<void> {
     if (!(await this.store.get(id))) return;
     const run = await this.store.update(id, (current) =>
-      OVER.has(current.state) ? null : Run.create({ ...current, state, error, finishedAt: now() }));
+      OVER.has(current.state) ? null : Run.create({ ...current, state, error, finishedAt: now() }),
+    );
     await this.tell(id, run.state, run.error);
   }
 
   private async tell(runId: string, state: RunState, error: string): Promise<void> {
     const msgId = `state.${runId}.${state}`;
-    await publishEvent(this.mesh, subjects.event('run', runId, 'state'), { runState: { runId, state, error } }, { msgId });
+    await publishEvent(
+      this.mesh,
+      subjects.event('run', runId, 'state'),
+      { runState: { runId, state, error } },
+      { msgId },
+    );
   }
 }
 

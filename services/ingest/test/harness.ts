@@ -1,7 +1,23 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Dataset, DatasetState, Event, IngestWork, LatentsWork, Manifest, PromptsWork, Run, RunState, streams, subjects, TrainWork, type IDataset, type ISourceFile, type ITransform } from '@atelier/contracts';
+import {
+  Dataset,
+  DatasetState,
+  Event,
+  IngestWork,
+  LatentsWork,
+  Manifest,
+  PromptsWork,
+  Run,
+  RunState,
+  streams,
+  subjects,
+  TrainWork,
+  type IDataset,
+  type ISourceFile,
+  type ITransform,
+} from '@atelier/contracts';
 import { consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
@@ -19,7 +35,10 @@ export class Harness {
   private service?: RunningService;
   private asked = 0;
 
-  private constructor(readonly test: TestMesh, readonly folder: string) {
+  private constructor(
+    readonly test: TestMesh,
+    readonly folder: string,
+  ) {
     this.blobs = new BlobStore(test.mesh);
     this.tensors = new TensorStore(test.mesh);
     this.datasets = new StateStore(test.mesh, 'datasets', Dataset);
@@ -43,7 +62,12 @@ export class Harness {
   }
 
   env(settings: Record<string, string> = {}): Record<string, string> {
-    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_INGEST_SPOOL: this.folder, ...settings };
+    return {
+      ATELIER_NATS_URL: this.test.url,
+      ATELIER_MODEL: tinyCheckpoint(),
+      ATELIER_INGEST_SPOOL: this.folder,
+      ...settings,
+    };
   }
 
   async startService(settings: Record<string, string> = {}): Promise<void> {
@@ -62,7 +86,11 @@ export class Harness {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  async upload(id: string, files: Files, more: Omit<IDataset, 'transform'> & { transform?: ITransform } = {}): Promise<void> {
+  async upload(
+    id: string,
+    files: Files,
+    more: Omit<IDataset, 'transform'> & { transform?: ITransform } = {},
+  ): Promise<void> {
     const stored: ISourceFile[] = [];
     for (const [name, content] of Object.entries(files)) {
       const bytes = Buffer.from(content as Uint8Array);
@@ -71,7 +99,10 @@ export class Harness {
       stored.push({ name, blob, size: bytes.length });
     }
     const transform = { width: 64, height: 64, crop: 'center' };
-    await this.datasets.create(id, Dataset.create({ id, name: id, files: stored, transform, state: DatasetState.DATASET_STATE_UPLOADED, ...more }));
+    await this.datasets.create(
+      id,
+      Dataset.create({ id, name: id, files: stored, transform, state: DatasetState.DATASET_STATE_UPLOADED, ...more }),
+    );
   }
 
   async createRun(id: string, datasetId: string): Promise<void> {
@@ -79,12 +110,20 @@ export class Harness {
   }
 
   async ask(datasetId: string, runId = ''): Promise<void> {
-    await publishWork(this.test.mesh, subjects.work.ingest, IngestWork, { datasetId, runId }, { msgId: `test.${this.asked++}` });
+    await publishWork(
+      this.test.mesh,
+      subjects.work.ingest,
+      IngestWork,
+      { datasetId, runId },
+      { msgId: `test.${this.asked++}` },
+    );
   }
 
   /** As the client does it for a person. */
   async cancel(id: string): Promise<void> {
-    await this.datasets.update(id, (dataset) => Dataset.create({ ...dataset, state: DatasetState.DATASET_STATE_CANCELLED }));
+    await this.datasets.update(id, (dataset) =>
+      Dataset.create({ ...dataset, state: DatasetState.DATASET_STATE_CANCELLED }),
+    );
   }
 
   /** Asks and waits until the queue holds no ingest work any more. */
@@ -101,10 +140,14 @@ export class Harness {
 
   /** As a person sees it end. */
   settled(id: string, ms = 30_000): Promise<Dataset> {
-    return waitFor(`data set ${id} to be read`, async () => {
-      const dataset = (await this.datasets.get(id))?.value;
-      return dataset !== undefined && dataset.state !== DatasetState.DATASET_STATE_UPLOADED && dataset;
-    }, ms);
+    return waitFor(
+      `data set ${id} to be read`,
+      async () => {
+        const dataset = (await this.datasets.get(id))?.value;
+        return dataset !== undefined && dataset.state !== DatasetState.DATASET_STATE_UPLOADED && dataset;
+      },
+      ms,
+    );
   }
 
   async manifest(dataset: Dataset | undefined): Promise<Manifest> {

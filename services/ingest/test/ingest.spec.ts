@@ -6,13 +6,17 @@ import { makeZip } from './archives';
 import { Harness, type Files } from './harness';
 
 let harness: Harness;
-beforeEach(async () => { harness = await Harness.start(); });
+beforeEach(async () => {
+  harness = await Harness.start();
+});
 afterEach(() => harness.stop());
 
 const colours = ['#a01010', '#10a010', '#1010a0', '#a0a010'];
 
 async function picture(index: number, width = 100, height = 80): Promise<Buffer> {
-  return sharp({ create: { width, height, channels: 3, background: colours[index]! } }).png().toBuffer();
+  return sharp({ create: { width, height, channels: 3, background: colours[index]! } })
+    .png()
+    .toBuffer();
 }
 
 async function threePictures(): Promise<Files> {
@@ -38,20 +42,35 @@ describe('a data set', () => {
   it('becomes a manifest, prepared pictures, work for the encoders, and events that say so', async () => {
     await harness.upload('d1', await threePictures());
     const dataset = await harness.ingest('d1');
-    expect(dataset).toMatchObject({ state: DatasetState.DATASET_STATE_INGESTED, samples: 3, duplicates: 0, rejected: [] });
+    expect(dataset).toMatchObject({
+      state: DatasetState.DATASET_STATE_INGESTED,
+      samples: 3,
+      duplicates: 0,
+      rejected: [],
+    });
     const { samples, vaeFingerprint } = await harness.manifest(dataset);
     expect(vaeFingerprint).toMatch(/^[0-9a-f]{64}$/);
     expect(samples.map(({ name, caption, width, height }) => [name, caption, width, height])).toEqual([
-      ['0.png', 'picture 0', 64, 64], ['1.png', 'picture 1', 64, 64], ['2.png', 'picture 2', 64, 64],
+      ['0.png', 'picture 0', 64, 64],
+      ['1.png', 'picture 1', 64, 64],
+      ['2.png', 'picture 2', 64, 64],
     ]);
     const latents = await harness.latentsWork();
-    expect(latents.map(({ key, name, width, height }) => [key, name, width, height])).toEqual(samples.map(({ latentsKey, name }) => [latentsKey, name, 64, 64]));
-    expect((await harness.promptsWork()).map(({ key, caption, maxLength }) => [key, caption, maxLength])).toEqual(samples.map(({ promptsKey, caption }) => [promptsKey, caption, 512]));
+    expect(latents.map(({ key, name, width, height }) => [key, name, width, height])).toEqual(
+      samples.map(({ latentsKey, name }) => [latentsKey, name, 64, 64]),
+    );
+    expect((await harness.promptsWork()).map(({ key, caption, maxLength }) => [key, caption, maxLength])).toEqual(
+      samples.map(({ promptsKey, caption }) => [promptsKey, caption, 512]),
+    );
     for (const [index, work] of latents.entries()) {
-      const pixels = await sharp(await harness.blobs.get('pictures', work.picture)).raw().toBuffer();
+      const pixels = await sharp(await harness.blobs.get('pictures', work.picture))
+        .raw()
+        .toBuffer();
       expect(`#${pixels.subarray(0, 3).toString('hex')}`).toBe(colours[index]);
     }
-    expect(await summaries('d1')).toEqual([{ datasetId: 'd1', runId: '', latentsTotal: 3, latentsCached: 0, promptsTotal: 3, promptsCached: 0 }]);
+    expect(await summaries('d1')).toEqual([
+      { datasetId: 'd1', runId: '', latentsTotal: 3, latentsCached: 0, promptsTotal: 3, promptsCached: 0 },
+    ]);
     const { datasetIngested } = (await harness.events('events.dataset.d1.ingested'))[0]!;
     expect(datasetIngested).toMatchObject({ datasetId: 'd1', samples: 3 });
     expect(await harness.trainWork()).toEqual([]);
@@ -64,7 +83,9 @@ describe('a data set', () => {
     await encodeAll();
     await harness.upload('d2', { 'same.zip': await makeZip(files) });
     await harness.ingest('d2');
-    expect(await summaries('d2')).toEqual([{ datasetId: 'd2', runId: '', latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 3 }]);
+    expect(await summaries('d2')).toEqual([
+      { datasetId: 'd2', runId: '', latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 3 },
+    ]);
     expect(await harness.latentsWork()).toHaveLength(3);
     expect(await harness.promptsWork()).toHaveLength(3);
   });
@@ -76,8 +97,15 @@ describe('a data set', () => {
     await encodeAll();
     await harness.upload('d2', { ...files, '1.txt': 'something else' });
     await harness.ingest('d2');
-    expect(await summaries('d2')).toEqual([{ datasetId: 'd2', runId: '', latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 2 }]);
-    expect((await harness.promptsWork()).map(({ caption }) => caption)).toEqual(['picture 0', 'picture 1', 'picture 2', 'something else']);
+    expect(await summaries('d2')).toEqual([
+      { datasetId: 'd2', runId: '', latentsTotal: 3, latentsCached: 3, promptsTotal: 3, promptsCached: 2 },
+    ]);
+    expect((await harness.promptsWork()).map(({ caption }) => caption)).toEqual([
+      'picture 0',
+      'picture 1',
+      'picture 2',
+      'something else',
+    ]);
   });
 
   it('ingested twice leaves what it left the first time', async () => {
@@ -92,44 +120,82 @@ describe('a data set', () => {
 
   it('reports every bad file by name with the reason, finds duplicates by content, and goes on', async () => {
     const good = await picture(0);
-    await harness.upload('d1', {
-      'a.png': good,
-      'b-same.webp': await sharp(good).webp({ lossless: true }).toBuffer(),
-      'c-truncated.png': good.subarray(0, good.length - 40),
-      'd-empty.jpg': '',
-      'e-text.jpg': 'not a picture',
-      'f.doc': 'what is this',
-      'g-broken.zip': 'PK but no',
-      'h.png': await picture(1),
-    }, { trigger: 'in sks style' });
-    const dataset = await harness.ingest('d1') as Dataset;
-    expect((await harness.manifest(dataset)).samples.map(({ name, caption }) => `${name}: ${caption}`)).toEqual(['a.png: in sks style', 'h.png: in sks style']);
+    await harness.upload(
+      'd1',
+      {
+        'a.png': good,
+        'b-same.webp': await sharp(good).webp({ lossless: true }).toBuffer(),
+        'c-truncated.png': good.subarray(0, good.length - 40),
+        'd-empty.jpg': '',
+        'e-text.jpg': 'not a picture',
+        'f.doc': 'what is this',
+        'g-broken.zip': 'PK but no',
+        'h.png': await picture(1),
+      },
+      { trigger: 'in sks style' },
+    );
+    const dataset = (await harness.ingest('d1')) as Dataset;
+    expect((await harness.manifest(dataset)).samples.map(({ name, caption }) => `${name}: ${caption}`)).toEqual([
+      'a.png: in sks style',
+      'h.png: in sks style',
+    ]);
     expect(dataset).toMatchObject({ samples: 2, duplicates: 1, state: DatasetState.DATASET_STATE_INGESTED });
-    expect(dataset.rejected.map(({ name }) => name).sort()).toEqual(['c-truncated.png', 'd-empty.jpg', 'e-text.jpg', 'f.doc', 'g-broken.zip']);
+    expect(dataset.rejected.map(({ name }) => name).sort()).toEqual([
+      'c-truncated.png',
+      'd-empty.jpg',
+      'e-text.jpg',
+      'f.doc',
+      'g-broken.zip',
+    ]);
     for (const { reason } of dataset.rejected) expect(reason).toMatch(/^(is|cannot) .{10}/);
     expect(await harness.deadLetters()).toEqual([]);
   });
 
   it('with buckets keeps each picture near its own shape; with flip it holds mirror images too', async () => {
     const half = sharp({ create: { width: 50, height: 100, channels: 3, background: '#000' } });
-    const lopsided = await sharp({ create: { width: 100, height: 100, channels: 3, background: '#fff' } }).composite([{ input: await half.png().toBuffer(), left: 0, top: 0 }]).png().toBuffer();
-    await harness.upload('d1', { 'even.png': await picture(0, 300, 100), 'lopsided.png': lopsided }, { trigger: 'x', transform: { width: 64, height: 64, buckets: true, flip: true } });
+    const lopsided = await sharp({ create: { width: 100, height: 100, channels: 3, background: '#fff' } })
+      .composite([{ input: await half.png().toBuffer(), left: 0, top: 0 }])
+      .png()
+      .toBuffer();
+    await harness.upload(
+      'd1',
+      { 'even.png': await picture(0, 300, 100), 'lopsided.png': lopsided },
+      { trigger: 'x', transform: { width: 64, height: 64, buckets: true, flip: true } },
+    );
     const { samples } = await harness.manifest(await harness.ingest('d1'));
     expect(samples.map(({ name, width, height }) => `${name} ${width}x${height}`)).toEqual([
-      'even.png 96x32', 'even.png (mirrored) 96x32', 'lopsided.png 64x64', 'lopsided.png (mirrored) 64x64',
+      'even.png 96x32',
+      'even.png (mirrored) 96x32',
+      'lopsided.png 64x64',
+      'lopsided.png (mirrored) 64x64',
     ]);
     expect(new Set(samples.map(({ latentsKey }) => latentsKey)).size).toBe(4);
   });
 
   it.each([
     ['no picture', {}, {}, 'there is no picture in it'],
-    ['nothing but bad files', { 'a.jpg': 'x' }, { trigger: 't' }, 'none of its files can be used: a.jpg cannot be decoded'],
+    [
+      'nothing but bad files',
+      { 'a.jpg': 'x' },
+      { trigger: 't' },
+      'none of its files can be used: a.jpg cannot be decoded',
+    ],
     ['a picture without caption or trigger', { 'a.png': 'x' }, {}, 'a.png has no caption'],
-    ['an impossible size', { 'a.png': 'x' }, { transform: { width: 60, height: 64 } }, 'pictures cannot be made 60 × 64'],
-    ['a size whose latents fit no message', { 'a.png': 'x' }, { transform: { width: 4096, height: 2048 } }, 'pictures cannot be made 4096 × 2048'],
+    [
+      'an impossible size',
+      { 'a.png': 'x' },
+      { transform: { width: 60, height: 64 } },
+      'pictures cannot be made 60 × 64',
+    ],
+    [
+      'a size whose latents fit no message',
+      { 'a.png': 'x' },
+      { transform: { width: 4096, height: 2048 } },
+      'pictures cannot be made 4096 × 2048',
+    ],
     ['an unknown crop', { 'a.png': 'x' }, { transform: { width: 64, height: 64, crop: 'smart' } }, 'crop is "smart"'],
   ])('of %s fails with the reason, and its run with it', async (_what, files, more, reason) => {
-    await harness.upload('d1', files as Files, more);
+    await harness.upload('d1', files, more);
     await harness.createRun('r1', 'd1');
     const dataset = await harness.ingest('d1', 'r1');
     expect(dataset?.state).toBe(DatasetState.DATASET_STATE_FAILED);
@@ -154,7 +220,10 @@ describe('a run', () => {
     await harness.createRun('r1', 'd1');
     await harness.ingest('d1', 'r1');
     await harness.ingest('d1', 'r1');
-    expect((await harness.runs.get('r1'))?.value).toMatchObject({ state: RunState.RUN_STATE_ENCODING, manifest: dataset?.manifest });
+    expect((await harness.runs.get('r1'))?.value).toMatchObject({
+      state: RunState.RUN_STATE_ENCODING,
+      manifest: dataset?.manifest,
+    });
     expect(await harness.trainWork()).toEqual([expect.objectContaining({ runId: 'r1', manifest: dataset?.manifest })]);
     expect(await harness.events('events.run.r1.encoding')).toHaveLength(1);
     expect(await harness.events('events.run.r1.state')).toHaveLength(1);
@@ -175,7 +244,9 @@ describe('a run', () => {
     await harness.startService({ ATELIER_TEXT_TOKENS: '64' });
     await harness.createRun('r1', 'd1');
     const after = await harness.manifest(await harness.ingest('d1', 'r1'));
-    expect(after.samples.map(({ latentsKey }) => latentsKey)).toEqual(before.samples.map(({ latentsKey }) => latentsKey));
+    expect(after.samples.map(({ latentsKey }) => latentsKey)).toEqual(
+      before.samples.map(({ latentsKey }) => latentsKey),
+    );
     const old = new Set(before.samples.map(({ promptsKey }) => promptsKey));
     expect(after.samples.filter(({ promptsKey }) => old.has(promptsKey ?? ''))).toEqual([]);
     expect((await harness.promptsWork()).map(({ maxLength }) => maxLength)).toEqual([512, 512, 512, 64, 64, 64]);
@@ -214,7 +285,11 @@ describe('the service', () => {
   it('stopped in the middle, however often, leaves the work to the next one, which comes to the same', async () => {
     const files: Files = {};
     for (let index = 0; index < 60; index++) {
-      files[`${index}.png`] = await sharp({ create: { width: 300, height: 200, channels: 3, background: { r: 4 * index, g: 100, b: 50 } } }).png().toBuffer();
+      files[`${index}.png`] = await sharp({
+        create: { width: 300, height: 200, channels: 3, background: { r: 4 * index, g: 100, b: 50 } },
+      })
+        .png()
+        .toBuffer();
       files[`${index}.txt`] = `picture ${index}`;
     }
     const zip = { 'pictures.zip': await makeZip(files) };
@@ -245,11 +320,20 @@ describe('the service', () => {
     await harness.startService();
     const run = await waitFor('the run to fail', async () => (await harness.runs.get('r1'))?.value.error || undefined);
     expect(run).toBe('data set d1: the service died while handling it, 5 times in a row without getting further');
-    expect((await harness.datasets.get('d1'))?.value).toMatchObject({ state: DatasetState.DATASET_STATE_FAILED, error: 'the service died while handling it, 5 times in a row without getting further' });
+    expect((await harness.datasets.get('d1'))?.value).toMatchObject({
+      state: DatasetState.DATASET_STATE_FAILED,
+      error: 'the service died while handling it, 5 times in a row without getting further',
+    });
   });
 
   it('reports all bad settings at once, by name', async () => {
-    const starting = harness.startService({ ATELIER_MODEL: '', ATELIER_INGEST_PARALLEL: '0', ATELIER_INGEST_MAX_FILES: 'many' });
-    await expect(starting).rejects.toThrow(/ATELIER_MODEL is not set[^]*ATELIER_INGEST_PARALLEL is "0"[^]*ATELIER_INGEST_MAX_FILES is "many"/);
+    const starting = harness.startService({
+      ATELIER_MODEL: '',
+      ATELIER_INGEST_PARALLEL: '0',
+      ATELIER_INGEST_MAX_FILES: 'many',
+    });
+    await expect(starting).rejects.toThrow(
+      /ATELIER_MODEL is not set[^]*ATELIER_INGEST_PARALLEL is "0"[^]*ATELIER_INGEST_MAX_FILES is "many"/,
+    );
   });
 });

@@ -128,7 +128,9 @@ it('a reader whose service was killed ends, even one that hears of nothing', asy
     reader.on('message', () => console.log(reader.pid));
     reader.send({ kind: 'job', job: ${job} });`;
   const service = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const pid = await new Promise<number>((resolve) => service.stdout.once('data', (data: Buffer) => resolve(Number(data))));
+  const pid = await new Promise<number>((resolve) =>
+    service.stdout.once('data', (data: Buffer) => resolve(Number(data))),
+  );
   const ended = new Promise((resolve) => service.once('exit', resolve));
   service.kill('SIGKILL');
   await ended;

@@ -38,7 +38,12 @@ export class LatentsConfig {
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.device = given.ATELIER_DEVICE ?? memory.name;
     this.card = memory.card;
-    this.deviceBytes = given.ATELIER_DEVICE_MIB !== undefined ? Math.floor(given.ATELIER_DEVICE_MIB * MIB) : memory.card ? memory.bytes : undefined;
+    this.deviceBytes =
+      given.ATELIER_DEVICE_MIB !== undefined
+        ? Math.floor(given.ATELIER_DEVICE_MIB * MIB)
+        : memory.card
+          ? memory.bytes
+          : undefined;
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
   }
 }

@@ -45,7 +45,10 @@ export class LatentsService {
 
   private async load({ picture, width, height }: LatentsWork): Promise<PreparedPicture> {
     if (!(await this.blobs.has(buckets.blobs.pictures, picture))) {
-      throw new AtelierError('NOT_FOUND', 'its prepared picture has been cleared away: start the run again, which prepares it anew');
+      throw new AtelierError(
+        'NOT_FOUND',
+        'its prepared picture has been cleared away: start the run again, which prepares it anew',
+      );
     }
     return decodePrepared(await this.blobs.get(buckets.blobs.pictures, picture), { width, height });
   }
@@ -56,21 +59,36 @@ export class LatentsService {
    */
   private async checkKey(key: string, picture: PreparedPicture): Promise<void> {
     const vaeFingerprint = await this.encoder.fingerprint();
-    const fits = [false, true].some((flip) => latentsKey({ ...picture, transform: { crop: 'center', flip }, vaeFingerprint }) === key);
+    const fits = [false, true].some(
+      (flip) => latentsKey({ ...picture, transform: { crop: 'center', flip }, vaeFingerprint }) === key,
+    );
     if (!fits) {
-      throw new AtelierError('FAILED_PRECONDITION', 'its key was made for other pixels or another VAE than this service has: give ingest and latents the same ATELIER_MODEL and start the run again');
+      throw new AtelierError(
+        'FAILED_PRECONDITION',
+        'its key was made for other pixels or another VAE than this service has: give ingest and latents the same ATELIER_MODEL and start the run again',
+      );
     }
   }
 }
 
 function checkWork({ key, picture, width, height }: LatentsWork): void {
-  if (!KEY.test(key)) throw new AtelierError('INVALID_ARGUMENT', `the key ${JSON.stringify(key.slice(0, 80))} is not the SHA-256 that ingest makes: let ingest ask for the picture`);
+  if (!KEY.test(key))
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `the key ${JSON.stringify(key.slice(0, 80))} is not the SHA-256 that ingest makes: let ingest ask for the picture`,
+    );
   if (!picture) throw new AtelierError('INVALID_ARGUMENT', 'the work names no prepared picture: let ingest ask for it');
   if (width < 8 || height < 8 || width % 8 !== 0 || height % 8 !== 0) {
-    throw new AtelierError('INVALID_ARGUMENT', `a picture of ${width} × ${height} cannot be encoded: sides are multiples of 8`);
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `a picture of ${width} × ${height} cannot be encoded: sides are multiples of 8`,
+    );
   }
   const room = (MAX_MESSAGE_BYTES - HEADER_BYTES) / POSTERIOR_BYTES_PER_PIXEL;
   if (width * height > room) {
-    throw new AtelierError('RESOURCE_EXHAUSTED', `latents of ${width} × ${height} pixels take ${width * height * POSTERIOR_BYTES_PER_PIXEL} bytes and a message holds ${MAX_MESSAGE_BYTES}: use a smaller size`);
+    throw new AtelierError(
+      'RESOURCE_EXHAUSTED',
+      `latents of ${width} × ${height} pixels take ${width * height * POSTERIOR_BYTES_PER_PIXEL} bytes and a message holds ${MAX_MESSAGE_BYTES}: use a smaller size`,
+    );
   }
 }

@@ -32,17 +32,31 @@ export class PictureEncoder implements OnApplicationShutdown {
   constructor(mesh: Mesh, config: LatentsConfig, @Inject(LOGGER) logger: Logger) {
     const { model, compute, threads, idleMs, device, deviceBytes } = config;
     this.card = config.card;
-    this.host = new ModelHost({ model, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device'), onFreed: () => this.freed() });
+    this.host = new ModelHost({
+      model,
+      compute,
+      threads,
+      idleMs,
+      onOpened: (computing) => logger.info({ computing }, 'device'),
+      onFreed: () => this.freed(),
+    });
     if (deviceBytes === undefined) return;
-    this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY }, () => void this.host.release());
+    this.lease = new BatchLease(
+      mesh,
+      { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY },
+      () => void this.host.release(),
+    );
   }
 
   /** Of the VAE in effect, as it stands in latents keys. */
   async fingerprint(): Promise<string> {
-    this.known ??= this.host.checkpoint().then((checkpoint) => checkpoint.fingerprints()).catch((error: unknown) => {
-      this.known = undefined;
-      throw error;
-    });
+    this.known ??= this.host
+      .checkpoint()
+      .then((checkpoint) => checkpoint.fingerprints())
+      .catch((error: unknown) => {
+        this.known = undefined;
+        throw error;
+      });
     return (await this.known).vae;
   }
 
@@ -57,7 +71,11 @@ export class PictureEncoder implements OnApplicationShutdown {
     });
     if (this.lease?.unwelcome) await this.host.release();
     for (const [name, { data }] of Object.entries(posterior)) {
-      if (!data.every(Number.isFinite)) throw new AtelierError('DATA_LOSS', `the VAE gives a ${name} that is not finite: its weights are damaged, download the checkpoint again`);
+      if (!data.every(Number.isFinite))
+        throw new AtelierError(
+          'DATA_LOSS',
+          `the VAE gives a ${name} that is not finite: its weights are damaged, download the checkpoint again`,
+        );
     }
     return posterior;
   }
@@ -74,6 +92,8 @@ export class PictureEncoder implements OnApplicationShutdown {
   private async bytesFor(pixels: number): Promise<number> {
     const checkpoint = await this.host.checkpoint();
     const weights = await weightFileBytes(checkpoint, 'vae');
-    return weights + (this.card ? CARD_BYTES + (WORKING_BYTES_PER_PIXEL / 2) * pixels : WORKING_BYTES_PER_PIXEL * pixels);
+    return (
+      weights + (this.card ? CARD_BYTES + (WORKING_BYTES_PER_PIXEL / 2) * pixels : WORKING_BYTES_PER_PIXEL * pixels)
+    );
   }
 }

@@ -10,14 +10,23 @@ export interface PreparedPicture {
 }
 
 /** Throws DATA_LOSS when the bytes are not a whole picture of exactly that size. */
-export async function decodePrepared(png: Uint8Array, { width, height }: { width: number; height: number }): Promise<PreparedPicture> {
-  const spoilt = (what: string): AtelierError => new AtelierError('DATA_LOSS', `its prepared picture ${what}: start the run again, which prepares it anew`);
-  const decoded = await sharp(png, { failOn: 'error', limitInputPixels: width * height }).raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }).catch((error: Error) => {
-    throw spoilt(`cannot be decoded (${error.message.split('\n')[0]!.trim()})`);
-  });
+export async function decodePrepared(
+  png: Uint8Array,
+  { width, height }: { width: number; height: number },
+): Promise<PreparedPicture> {
+  const spoilt = (what: string): AtelierError =>
+    new AtelierError('DATA_LOSS', `its prepared picture ${what}: start the run again, which prepares it anew`);
+  const decoded = await sharp(png, { failOn: 'error', limitInputPixels: width * height })
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: Error) => {
+      throw spoilt(`cannot be decoded (${error.message.split('\n')[0]!.trim()})`);
+    });
   const { info, data } = decoded;
   if (info.width !== width || info.height !== height || info.channels !== 3) {
-    throw spoilt(`has ${info.width} × ${info.height} pixels of ${info.channels} channels where ${width} × ${height} of 3 were announced`);
+    throw spoilt(
+      `has ${info.width} × ${info.height} pixels of ${info.channels} channels where ${width} × ${height} of 3 were announced`,
+    );
   }
   return { pixels: data, width, height };
 }

@@ -2,7 +2,9 @@ import { killInTheAct, startServiceProcess, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
 let harness: Harness;
-beforeEach(async () => { harness = await Harness.start(); });
+beforeEach(async () => {
+  harness = await Harness.start();
+});
 afterEach(() => harness.stop());
 
 it('killed in the middle of a picture, the service loses none: the next one takes it up, and every picture is encoded', async () => {

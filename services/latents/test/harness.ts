@@ -1,6 +1,16 @@
 import sharp from 'sharp';
 import { decodeTensors, openCheckpoint, type Tensor } from '@atelier/checkpoint';
-import { buckets, Event, latentsKey, LatentsWork, StatusReply, StatusRequest, streams, subjects, type ILatentsWork } from '@atelier/contracts';
+import {
+  buckets,
+  Event,
+  latentsKey,
+  LatentsWork,
+  StatusReply,
+  StatusRequest,
+  streams,
+  subjects,
+  type ILatentsWork,
+} from '@atelier/contracts';
 import { callRpc, consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
@@ -24,7 +34,13 @@ export class Harness {
   }
 
   env(settings: Record<string, string> = {}): Record<string, string> {
-    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_LOG_LEVEL: 'silent', ATELIER_COMPUTE: 'cpu', ...settings };
+    return {
+      ATELIER_NATS_URL: this.test.url,
+      ATELIER_MODEL: tinyCheckpoint(),
+      ATELIER_LOG_LEVEL: 'silent',
+      ATELIER_COMPUTE: 'cpu',
+      ...settings,
+    };
   }
 
   async startService(settings: Record<string, string> = {}): Promise<void> {
@@ -39,21 +55,48 @@ export class Harness {
 
   /** A prepared picture in the store, and the work that asks for its latents. */
   async picture(seed: number, size = 64, more: ILatentsWork = {}): Promise<LatentsWork> {
-    const pixels = Buffer.from(Uint8Array.from({ length: size * size * 3 }, (_, i) => (i * 31 + seed * 97 + ((i * i) >> 9)) & 255));
+    const pixels = Buffer.from(
+      Uint8Array.from({ length: size * size * 3 }, (_, i) => (i * 31 + seed * 97 + ((i * i) >> 9)) & 255),
+    );
     const { vae: vaeFingerprint } = await (await openCheckpoint(tinyCheckpoint())).fingerprints();
-    const key = latentsKey({ pixels, width: size, height: size, transform: { crop: 'center', flip: seed % 2 === 1 }, vaeFingerprint });
+    const key = latentsKey({
+      pixels,
+      width: size,
+      height: size,
+      transform: { crop: 'center', flip: seed % 2 === 1 },
+      vaeFingerprint,
+    });
     const picture = `prepared/${key}.png`;
-    await this.blobs.put(buckets.blobs.pictures, picture, await sharp(pixels, { raw: { width: size, height: size, channels: 3 } }).png().toBuffer());
-    return LatentsWork.create({ key, picture, width: size, height: size, name: `picture-${seed}.png`, datasetId: 'd1', ...more });
+    await this.blobs.put(
+      buckets.blobs.pictures,
+      picture,
+      await sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
+        .png()
+        .toBuffer(),
+    );
+    return LatentsWork.create({
+      key,
+      picture,
+      width: size,
+      height: size,
+      name: `picture-${seed}.png`,
+      datasetId: 'd1',
+      ...more,
+    });
   }
 
   async ask(...all: LatentsWork[]): Promise<void> {
-    for (const work of all) await publishWork(this.test.mesh, subjects.work.latents, LatentsWork, work, { msgId: `test.${this.asked++}` });
+    for (const work of all)
+      await publishWork(this.test.mesh, subjects.work.latents, LatentsWork, work, { msgId: `test.${this.asked++}` });
   }
 
   /** Until the queue holds no work any more. */
   async settled(ms = 30_000): Promise<void> {
-    await waitFor('an empty queue', async () => (await this.test.mesh.jsm.streams.info(streams.WORK)).state.messages === 0, ms);
+    await waitFor(
+      'an empty queue',
+      async () => (await this.test.mesh.jsm.streams.info(streams.WORK)).state.messages === 0,
+      ms,
+    );
   }
 
   /** Messages that a service has in hand. */

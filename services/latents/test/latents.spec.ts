@@ -8,7 +8,9 @@ import { decodePrepared, toTensor } from '../src/prepared-picture';
 import { Harness } from './harness';
 
 let harness: Harness;
-beforeEach(async () => { harness = await Harness.start(); });
+beforeEach(async () => {
+  harness = await Harness.start();
+});
 afterEach(() => harness.stop());
 
 const MIB = 2 ** 20;
@@ -58,30 +60,71 @@ describe('a prepared picture', () => {
 
 describe('a picture that cannot be encoded', () => {
   it.each<[string, (work: LatentsWork) => Partial<LatentsWork> | Promise<void>, string]>([
-    ['whose prepared file is cut short', async ({ picture }) => spoil(picture, (png) => png.subarray(0, png.length / 2)), 'its prepared picture cannot be decoded'],
-    ['whose prepared file is no picture', async ({ picture }) => spoil(picture, () => Buffer.from('poison')), 'its prepared picture cannot be decoded'],
-    ['whose prepared file has another size', () => ({ width: 72 }), 'its prepared picture has 64 × 64 pixels of 3 channels where 72 × 64 of 3 were announced'],
+    [
+      'whose prepared file is cut short',
+      async ({ picture }) => spoil(picture, (png) => png.subarray(0, png.length / 2)),
+      'its prepared picture cannot be decoded',
+    ],
+    [
+      'whose prepared file is no picture',
+      async ({ picture }) => spoil(picture, () => Buffer.from('poison')),
+      'its prepared picture cannot be decoded',
+    ],
+    [
+      'whose prepared file has another size',
+      () => ({ width: 72 }),
+      'its prepared picture has 64 × 64 pixels of 3 channels where 72 × 64 of 3 were announced',
+    ],
     ['whose prepared file is larger than announced', () => ({ width: 56, height: 56 }), 'its prepared picture'],
-    ['whose prepared file has other pixels', async ({ picture }) => spoil(picture, (png) => sharp(png).negate().png().toBuffer()), 'its key was made for other pixels or another VAE than this service has'],
-    ['whose prepared file is gone', async ({ picture }) => harness.blobs.delete(buckets.blobs.pictures, picture), 'its prepared picture has been cleared away'],
-    ['that was keyed for another VAE', () => ({ key: 'ab'.repeat(32) }), 'give ingest and latents the same ATELIER_MODEL'],
-    ['of a size that the VAE cannot halve three times', () => ({ width: 60 }), 'a picture of 60 × 64 cannot be encoded: sides are multiples of 8'],
-    ['whose latents fit into no message', () => ({ width: 4096, height: 4096 }), 'take 33554432 bytes and a message holds'],
-  ])('%s is a dead letter at once, by file name and reason, and the next one is served', async (_what, breakIt, reason) => {
-    const bad = await harness.picture(3);
-    Object.assign(bad, await breakIt(bad));
-    const good = await harness.picture(4);
-    await harness.startService();
-    await harness.ask(bad, good);
-    await harness.settled();
+    [
+      'whose prepared file has other pixels',
+      async ({ picture }) => spoil(picture, (png) => sharp(png).negate().png().toBuffer()),
+      'its key was made for other pixels or another VAE than this service has',
+    ],
+    [
+      'whose prepared file is gone',
+      async ({ picture }) => harness.blobs.delete(buckets.blobs.pictures, picture),
+      'its prepared picture has been cleared away',
+    ],
+    [
+      'that was keyed for another VAE',
+      () => ({ key: 'ab'.repeat(32) }),
+      'give ingest and latents the same ATELIER_MODEL',
+    ],
+    [
+      'of a size that the VAE cannot halve three times',
+      () => ({ width: 60 }),
+      'a picture of 60 × 64 cannot be encoded: sides are multiples of 8',
+    ],
+    [
+      'whose latents fit into no message',
+      () => ({ width: 4096, height: 4096 }),
+      'take 33554432 bytes and a message holds',
+    ],
+  ])(
+    '%s is a dead letter at once, by file name and reason, and the next one is served',
+    async (_what, breakIt, reason) => {
+      const bad = await harness.picture(3);
+      Object.assign(bad, await breakIt(bad));
+      const good = await harness.picture(4);
+      await harness.startService();
+      await harness.ask(bad, good);
+      await harness.settled();
 
-    expect(await harness.deadLetters()).toEqual([{ work: bad, reason: expect.stringContaining(reason) }]);
-    const [failed, letter, ready] = await harness.events();
-    expect(failed?.encodeFailed).toMatchObject({ key: bad.key, kind: 'latents', name: 'picture-3.png', datasetId: 'd1', reason: expect.stringContaining(reason) });
-    expect(letter?.deadLetter).toMatchObject({ name: 'picture-3.png', deliveries: 1 });
-    expect(ready?.encodeReady).toMatchObject({ key: good.key });
-    expect(await harness.latents(bad.key)).toBeUndefined();
-  });
+      expect(await harness.deadLetters()).toEqual([{ work: bad, reason: expect.stringContaining(reason) }]);
+      const [failed, letter, ready] = await harness.events();
+      expect(failed?.encodeFailed).toMatchObject({
+        key: bad.key,
+        kind: 'latents',
+        name: 'picture-3.png',
+        datasetId: 'd1',
+        reason: expect.stringContaining(reason),
+      });
+      expect(letter?.deadLetter).toMatchObject({ name: 'picture-3.png', deliveries: 1 });
+      expect(ready?.encodeReady).toMatchObject({ key: good.key });
+      expect(await harness.latents(bad.key)).toBeUndefined();
+    },
+  );
 
   const spoil = async (picture: string, change: (png: Buffer) => Buffer | Promise<Buffer>): Promise<void> => {
     const png = Buffer.from(await harness.blobs.get(buckets.blobs.pictures, picture));
@@ -92,7 +135,9 @@ describe('a picture that cannot be encoded', () => {
     await harness.startService();
     await harness.ask(await harness.picture(5, 64, { key: 'a.b > *' }));
     await harness.settled();
-    expect(await harness.deadLetters()).toEqual([expect.objectContaining({ reason: expect.stringContaining('is not the SHA-256 that ingest makes') })]);
+    expect(await harness.deadLetters()).toEqual([
+      expect.objectContaining({ reason: expect.stringContaining('is not the SHA-256 that ingest makes') }),
+    ]);
     expect((await harness.events()).map(({ detail }) => detail)).toEqual(['deadLetter']);
   });
 
@@ -103,7 +148,11 @@ describe('a picture that cannot be encoded', () => {
     await harness.startService();
     await harness.settled();
     const { encodeFailed } = (await harness.events())[0]!;
-    expect(encodeFailed).toMatchObject({ key: deadly.key, name: 'picture-6.png', reason: 'the service died while handling it, 4 times in a row without getting further' });
+    expect(encodeFailed).toMatchObject({
+      key: deadly.key,
+      name: 'picture-6.png',
+      reason: 'the service died while handling it, 4 times in a row without getting further',
+    });
   });
 
   it('for want of a model says which folder and is told, not retried for ever', async () => {
@@ -133,12 +182,20 @@ describe('memory that is counted', () => {
   });
 
   it('is waited for while another has it, without using up tries', async () => {
-    const training = await acquireLease(harness.test.mesh, { device: 'gpu', capacity: 100 * MIB, bytes: 95 * MIB, owner: 'trainer', priority: 10 });
+    const training = await acquireLease(harness.test.mesh, {
+      device: 'gpu',
+      capacity: 100 * MIB,
+      bytes: 95 * MIB,
+      owner: 'trainer',
+      priority: 10,
+    });
     await harness.startService(settings);
     const work = await harness.picture(1);
     await harness.ask(work);
     await waitFor('work in hand', async () => (await harness.inHand()) === 1);
-    await waitFor('its place in the queue', async () => (await waitersOf(harness.test.mesh, 'gpu')).some(({ owner }) => owner === 'latents'));
+    await waitFor('its place in the queue', async () =>
+      (await waitersOf(harness.test.mesh, 'gpu')).some(({ owner }) => owner === 'latents'),
+    );
     expect(await harness.latents(work.key)).toBeUndefined();
     await training.release();
     await harness.settled();
@@ -151,7 +208,13 @@ describe('memory that is counted', () => {
     await harness.ask(await harness.picture(1));
     await harness.settled();
     expect(await held()).toHaveLength(1);
-    const training = await acquireLease(harness.test.mesh, { device: 'gpu', capacity: 100 * MIB, bytes: 99 * MIB, owner: 'trainer', priority: 10 });
+    const training = await acquireLease(harness.test.mesh, {
+      device: 'gpu',
+      capacity: 100 * MIB,
+      bytes: 99 * MIB,
+      owner: 'trainer',
+      priority: 10,
+    });
     await harness.ask(await harness.picture(2));
     await waitFor('work in hand', async () => (await harness.inHand()) === 1);
     await training.release();
@@ -164,11 +227,19 @@ describe('memory that is counted', () => {
     const work = await harness.picture(1);
     await harness.ask(work);
     await harness.settled();
-    expect((await harness.deadLetters())[0]!.reason).toMatch(/^latents needs \d+ bytes of gpu, which has 2097152 in all/);
+    expect((await harness.deadLetters())[0]!.reason).toMatch(
+      /^latents needs \d+ bytes of gpu, which has 2097152 in all/,
+    );
   });
 
   it('is not waited for by a service that is asked to stop: the work goes back, however often', async () => {
-    const training = await acquireLease(harness.test.mesh, { device: 'gpu', capacity: 100 * MIB, bytes: 95 * MIB, owner: 'trainer', priority: 10 });
+    const training = await acquireLease(harness.test.mesh, {
+      device: 'gpu',
+      capacity: 100 * MIB,
+      bytes: 95 * MIB,
+      owner: 'trainer',
+      priority: 10,
+    });
     await harness.ask(await harness.picture(1));
     for (let stops = 0; stops < workPolicies[subjects.work.latents]!.maxAttempts + 2; stops++) {
       await harness.startService(settings);
@@ -185,5 +256,7 @@ describe('memory that is counted', () => {
 
 it('all bad settings are reported at once, by name', async () => {
   const starting = harness.startService({ ATELIER_MODEL: '', ATELIER_DEVICE_MIB: '0', ATELIER_IDLE_SECONDS: 'soon' });
-  await expect(starting).rejects.toThrow(/ATELIER_MODEL is not set[^]*ATELIER_DEVICE_MIB is "0"[^]*ATELIER_IDLE_SECONDS is "soon"/);
+  await expect(starting).rejects.toThrow(
+    /ATELIER_MODEL is not set[^]*ATELIER_DEVICE_MIB is "0"[^]*ATELIER_IDLE_SECONDS is "soon"/,
+  );
 });

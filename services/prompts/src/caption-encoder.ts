@@ -37,21 +37,31 @@ export class CaptionEncoder implements OnApplicationShutdown {
     this.captions = new Gather(config.together, (captions) => this.encodeAll(captions));
     this.card = config.card ? deviceBytes : undefined;
     this.host = new ModelHost({
-      model, compute, threads, idleMs,
+      model,
+      compute,
+      threads,
+      idleMs,
       t5Bytes: async () => (await this.bytes()).t5,
       onOpened: (computing) => logger.info({ computing }, 'device'),
       onFreed: () => this.freed(),
     });
     if (deviceBytes === undefined) return;
-    this.lease = new BatchLease(mesh, { device, capacity: deviceBytes, owner: 'prompts', priority: PRIORITY }, () => void this.host.release());
+    this.lease = new BatchLease(
+      mesh,
+      { device, capacity: deviceBytes, owner: 'prompts', priority: PRIORITY },
+      () => void this.host.release(),
+    );
   }
 
   /** Of encoders and tokenizers in effect, as it stands in prompts keys. */
   async fingerprint(): Promise<string> {
-    this.known ??= this.host.checkpoint().then((checkpoint) => checkpoint.fingerprints()).catch((error: unknown) => {
-      this.known = undefined;
-      throw error;
-    });
+    this.known ??= this.host
+      .checkpoint()
+      .then((checkpoint) => checkpoint.fingerprints())
+      .catch((error: unknown) => {
+        this.known = undefined;
+        throw error;
+      });
     return (await this.known).text;
   }
 
@@ -64,7 +74,11 @@ export class CaptionEncoder implements OnApplicationShutdown {
   async encode(text: string, maxLength: number, signal?: AbortSignal): Promise<PromptEmbeds> {
     const embeds = await this.captions.run({ text, maxLength, signal });
     for (const [name, { data }] of Object.entries(embeds)) {
-      if (!data.every(Number.isFinite)) throw new AtelierError('DATA_LOSS', `the text encoders give ${name} that are not finite: their weights are damaged, download the checkpoint again`);
+      if (!data.every(Number.isFinite))
+        throw new AtelierError(
+          'DATA_LOSS',
+          `the text encoders give ${name} that are not finite: their weights are damaged, download the checkpoint again`,
+        );
     }
     return embeds;
   }
@@ -107,8 +121,12 @@ export class CaptionEncoder implements OnApplicationShutdown {
   /** What both encoders take, and T5 alone: on a card no more than it has, since T5's layers can be fetched. */
   private async bytes(): Promise<{ all: number; t5: number }> {
     const checkpoint = await this.host.checkpoint();
-    const [clip, t5] = await Promise.all([weightFileBytes(checkpoint, 'text_encoder'), weightFileBytes(checkpoint, 'text_encoder_2')]);
-    const all = this.card === undefined ? clip + t5 + WORKING_BYTES : Math.min(clip + t5 + WORKING_BYTES + CARD_BYTES, this.card);
+    const [clip, t5] = await Promise.all([
+      weightFileBytes(checkpoint, 'text_encoder'),
+      weightFileBytes(checkpoint, 'text_encoder_2'),
+    ]);
+    const all =
+      this.card === undefined ? clip + t5 + WORKING_BYTES : Math.min(clip + t5 + WORKING_BYTES + CARD_BYTES, this.card);
     return { all, t5: Math.max(1, all - clip) };
   }
 }

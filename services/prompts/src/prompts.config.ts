@@ -43,7 +43,12 @@ export class PromptsConfig {
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.card = memory.card;
     this.device = given.ATELIER_DEVICE ?? memory.name;
-    this.deviceBytes = given.ATELIER_DEVICE_MIB !== undefined ? Math.floor(given.ATELIER_DEVICE_MIB * MIB) : memory.card ? memory.bytes : undefined;
+    this.deviceBytes =
+      given.ATELIER_DEVICE_MIB !== undefined
+        ? Math.floor(given.ATELIER_DEVICE_MIB * MIB)
+        : memory.card
+          ? memory.bytes
+          : undefined;
     this.together = given.ATELIER_PROMPTS_TOGETHER ?? (memory.card ? MOST_TOGETHER : 1);
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
   }

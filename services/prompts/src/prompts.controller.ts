@@ -8,7 +8,10 @@ import { PromptsService } from './prompts.service';
 export class PromptsController {
   readonly together: number;
 
-  constructor(private readonly service: PromptsService, { together }: PromptsConfig) {
+  constructor(
+    private readonly service: PromptsService,
+    { together }: PromptsConfig,
+  ) {
     this.together = together;
   }
 

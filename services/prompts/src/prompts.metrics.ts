@@ -9,8 +9,16 @@ export class PromptsMetrics {
   private readonly results: Counter<'result'>;
   private readonly counts: Record<Result, number> = { encoded: 0, cached: 0, failed: 0 };
 
-  constructor(registry: Registry, private readonly status: ServiceStatus) {
-    this.results = new Counter({ name: 'atelier_prompts_total', help: 'Captions asked for, by what became of them', labelNames: ['result'], registers: [registry] });
+  constructor(
+    registry: Registry,
+    private readonly status: ServiceStatus,
+  ) {
+    this.results = new Counter({
+      name: 'atelier_prompts_total',
+      help: 'Captions asked for, by what became of them',
+      labelNames: ['result'],
+      registers: [registry],
+    });
     this.tell();
   }
 

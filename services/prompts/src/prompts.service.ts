@@ -46,16 +46,30 @@ export class PromptsService {
   /** Made anew from the caption and the encoders at hand, the key has to come out the same, or another model's embeds would be served under it for ever. */
   private async checkKey(key: string, caption: string, maxLength: number): Promise<void> {
     if (promptsKey({ caption, maxLength, textFingerprint: await this.encoder.fingerprint() }) !== key) {
-      throw new AtelierError('FAILED_PRECONDITION', 'its key was made for another caption, length or text encoder than this service has: give all services the same ATELIER_MODEL and start the run again');
+      throw new AtelierError(
+        'FAILED_PRECONDITION',
+        'its key was made for another caption, length or text encoder than this service has: give all services the same ATELIER_MODEL and start the run again',
+      );
     }
   }
 }
 
 function checkWork({ key, caption, maxLength }: PromptsWork): void {
-  if (!KEY.test(key)) throw new AtelierError('INVALID_ARGUMENT', `the key ${JSON.stringify(key.slice(0, 80))} is not the SHA-256 that ingest makes: let ingest ask for the caption`);
-  if (maxLength < 1 || maxLength > MAX_LENGTH) throw new AtelierError('INVALID_ARGUMENT', `a length of ${maxLength} T5 tokens is not possible: use 1 to ${MAX_LENGTH} (ATELIER_TEXT_TOKENS)`);
+  if (!KEY.test(key))
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `the key ${JSON.stringify(key.slice(0, 80))} is not the SHA-256 that ingest makes: let ingest ask for the caption`,
+    );
+  if (maxLength < 1 || maxLength > MAX_LENGTH)
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `a length of ${maxLength} T5 tokens is not possible: use 1 to ${MAX_LENGTH} (ATELIER_TEXT_TOKENS)`,
+    );
   const bytes = Buffer.byteLength(caption);
   if (bytes > MAX_CAPTION_BYTES) {
-    throw new AtelierError('INVALID_ARGUMENT', `the caption has ${bytes} bytes and ${MAX_CAPTION_BYTES} are allowed: shorten it (the encoders read no more than its first ${MAX_LENGTH} tokens)`);
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `the caption has ${bytes} bytes and ${MAX_CAPTION_BYTES} are allowed: shorten it (the encoders read no more than its first ${MAX_LENGTH} tokens)`,
+    );
   }
 }

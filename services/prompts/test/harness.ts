@@ -1,5 +1,14 @@
 import { openCheckpoint } from '@atelier/checkpoint';
-import { Event, promptsKey, PromptsWork, StatusReply, StatusRequest, streams, subjects, type IPromptsWork } from '@atelier/contracts';
+import {
+  Event,
+  promptsKey,
+  PromptsWork,
+  StatusReply,
+  StatusRequest,
+  streams,
+  subjects,
+  type IPromptsWork,
+} from '@atelier/contracts';
 import { decodePromptEmbeds, type PromptEmbeds } from '@atelier/drawing';
 import { callRpc, consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { TensorStore } from '@atelier/store';
@@ -22,7 +31,13 @@ export class Harness {
   }
 
   env(settings: Record<string, string> = {}): Record<string, string> {
-    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_LOG_LEVEL: 'silent', ATELIER_COMPUTE: 'cpu', ...settings };
+    return {
+      ATELIER_NATS_URL: this.test.url,
+      ATELIER_MODEL: tinyCheckpoint(),
+      ATELIER_LOG_LEVEL: 'silent',
+      ATELIER_COMPUTE: 'cpu',
+      ...settings,
+    };
   }
 
   async startService(settings: Record<string, string> = {}): Promise<void> {
@@ -44,12 +59,17 @@ export class Harness {
   }
 
   async ask(...all: PromptsWork[]): Promise<void> {
-    for (const work of all) await publishWork(this.test.mesh, subjects.work.prompts, PromptsWork, work, { msgId: `test.${this.asked++}` });
+    for (const work of all)
+      await publishWork(this.test.mesh, subjects.work.prompts, PromptsWork, work, { msgId: `test.${this.asked++}` });
   }
 
   /** Until the queue holds no work any more. */
   async settled(ms = 30_000): Promise<void> {
-    await waitFor('an empty queue', async () => (await this.test.mesh.jsm.streams.info(streams.WORK)).state.messages === 0, ms);
+    await waitFor(
+      'an empty queue',
+      async () => (await this.test.mesh.jsm.streams.info(streams.WORK)).state.messages === 0,
+      ms,
+    );
   }
 
   /** Messages that a service has in hand. */

@@ -2,7 +2,10 @@
 const $ = (id) => document.getElementById(id);
 const tokenField = $('token');
 tokenField.value = sessionStorage.getItem('atelier-token') ?? '';
-tokenField.addEventListener('change', () => { sessionStorage.setItem('atelier-token', tokenField.value); refresh(); });
+tokenField.addEventListener('change', () => {
+  sessionStorage.setItem('atelier-token', tokenField.value);
+  refresh();
+});
 
 function say(text) {
   $('message').textContent = text;
@@ -14,7 +17,10 @@ function say(text) {
 async function api(path, options = {}) {
   const headers = { ...options.headers };
   if (tokenField.value) headers.authorization = `Bearer ${tokenField.value}`;
-  if (options.json) { headers['content-type'] = 'application/json'; options = { ...options, body: JSON.stringify(options.json) }; }
+  if (options.json) {
+    headers['content-type'] = 'application/json';
+    options = { ...options, body: JSON.stringify(options.json) };
+  }
   const response = await fetch(path, { ...options, headers });
   const body = response.headers.get('content-type')?.includes('json') ? await response.json() : await response.blob();
   if (!response.ok) throw new Error(body.error?.message ?? `${path}: HTTP ${response.status}`);
@@ -29,13 +35,22 @@ const element = (tag, properties = {}, ...children) => {
 
 async function guarded(button, work) {
   button.disabled = true;
-  try { await work(); } catch (error) { say(error.message); } finally { button.disabled = false; }
+  try {
+    await work();
+  } catch (error) {
+    say(error.message);
+  } finally {
+    button.disabled = false;
+  }
 }
 
 /** @param options [value, text] each; what was chosen stays chosen */
 function fillSelect(select, options, keepFirst) {
   const chosen = select.value;
-  select.replaceChildren(...(keepFirst ? [select.options[0]] : []), ...options.map(([value, textContent]) => element('option', { value, textContent })));
+  select.replaceChildren(
+    ...(keepFirst ? [select.options[0]] : []),
+    ...options.map(([value, textContent]) => element('option', { value, textContent })),
+  );
   if (chosen && options.some(([value]) => value === chosen)) select.value = chosen;
 }
 
@@ -46,27 +61,79 @@ const isOver = ({ status }) => ['finished', 'failed', 'cancelled'].includes(stat
 async function refresh() {
   clearTimeout(refresh.timer);
   try {
-    const [datasets, runs, adapters] = await Promise.all([api('/v1/datasets'), api('/v1/finetunes'), api('/v1/adapters')]);
-    $('datasets').replaceChildren(...datasets.data.map((d) => element('li', {},
-      element('span', { textContent: d.status === 'uploaded' ? `${d.name}: ${counted(d.files, 'file')}, being read` : `${d.name}: ${counted(d.samples, 'picture')}` }),
-      element('span', { className: 'status', textContent: d.status }),
-      ...(d.status === 'uploaded' ? [element('button', { type: 'button', textContent: 'cancel', onclick: (event) => guarded(event.target, () => cancelDataset(d)) })] : []),
-      ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
-      ...(d.rejected ?? []).map((r) => element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` })))));
+    const [datasets, runs, adapters] = await Promise.all([
+      api('/v1/datasets'),
+      api('/v1/finetunes'),
+      api('/v1/adapters'),
+    ]);
+    $('datasets').replaceChildren(
+      ...datasets.data.map((d) =>
+        element(
+          'li',
+          {},
+          element('span', {
+            textContent:
+              d.status === 'uploaded'
+                ? `${d.name}: ${counted(d.files, 'file')}, being read`
+                : `${d.name}: ${counted(d.samples, 'picture')}`,
+          }),
+          element('span', { className: 'status', textContent: d.status }),
+          ...(d.status === 'uploaded'
+            ? [
+                element('button', {
+                  type: 'button',
+                  textContent: 'cancel',
+                  onclick: (event) => guarded(event.target, () => cancelDataset(d)),
+                }),
+              ]
+            : []),
+          ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
+          ...(d.rejected ?? []).map((r) =>
+            element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` }),
+          ),
+        ),
+      ),
+    );
     const usable = datasets.data.filter((d) => !['failed', 'cancelled'].includes(d.status));
     const isAlone = (d) => usable.filter((other) => other.name === d.name).length === 1;
-    fillSelect($('run-form').elements.dataset, usable.map((d) => [d.id, isAlone(d) ? d.name : `${d.name}, ${new Date(d.created_at * 1000).toLocaleString()}`]));
-    $('runs').replaceChildren(...runs.data.map((r) => element('li', {},
-      element('button', { type: 'button', textContent: r.name, onclick: () => follow(r) }),
-      element('span', { textContent: isOver(r) ? `step ${r.step} of ${r.total_steps}` : counted(r.total_steps, 'step') }),
-      element('span', { className: 'status', textContent: stateOf(r) }),
-      ...(r.adapter && adapters.data.some((a) => a.name === r.adapter) ? [element('button', { type: 'button', textContent: 'download', onclick: (event) => guarded(event.target, () => download(r.adapter)) })] : []),
-      ...(r.error ? [element('span', { className: 'bad', textContent: r.error })] : []))));
-    fillSelect($('draw-form').elements.adapter, adapters.data.map((a) => [a.name, a.name]), true);
+    fillSelect(
+      $('run-form').elements.dataset,
+      usable.map((d) => [d.id, isAlone(d) ? d.name : `${d.name}, ${new Date(d.created_at * 1000).toLocaleString()}`]),
+    );
+    $('runs').replaceChildren(
+      ...runs.data.map((r) =>
+        element(
+          'li',
+          {},
+          element('button', { type: 'button', textContent: r.name, onclick: () => follow(r) }),
+          element('span', {
+            textContent: isOver(r) ? `step ${r.step} of ${r.total_steps}` : counted(r.total_steps, 'step'),
+          }),
+          element('span', { className: 'status', textContent: stateOf(r) }),
+          ...(r.adapter && adapters.data.some((a) => a.name === r.adapter)
+            ? [
+                element('button', {
+                  type: 'button',
+                  textContent: 'download',
+                  onclick: (event) => guarded(event.target, () => download(r.adapter)),
+                }),
+              ]
+            : []),
+          ...(r.error ? [element('span', { className: 'bad', textContent: r.error })] : []),
+        ),
+      ),
+    );
+    fillSelect(
+      $('draw-form').elements.adapter,
+      adapters.data.map((a) => [a.name, a.name]),
+      true,
+    );
     // Runs tell of themselves in their events; of a data set that is being read, only asking tells.
     if (datasets.data.some((d) => d.status === 'uploaded')) refresh.timer = setTimeout(refresh, 1000);
     return runs.data;
-  } catch (error) { say(error.message); }
+  } catch (error) {
+    say(error.message);
+  }
 }
 
 async function cancelDataset(dataset) {
@@ -80,12 +147,21 @@ async function download(adapter) {
   setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
-$('files').addEventListener('change', () => { $('chosen').textContent = `${counted($('files').files.length, 'file')} chosen`; });
-for (const [event, over] of [['dragover', true], ['dragleave', false], ['drop', false]])
+$('files').addEventListener('change', () => {
+  $('chosen').textContent = `${counted($('files').files.length, 'file')} chosen`;
+});
+for (const [event, over] of [
+  ['dragover', true],
+  ['dragleave', false],
+  ['drop', false],
+])
   $('drop').addEventListener(event, (e) => {
     e.preventDefault();
     $('drop').classList.toggle('over', over);
-    if (event === 'drop') { $('files').files = e.dataTransfer.files; $('files').dispatchEvent(new Event('change')); }
+    if (event === 'drop') {
+      $('files').files = e.dataTransfer.files;
+      $('files').dispatchEvent(new Event('change'));
+    }
   });
 
 $('dataset-form').addEventListener('submit', (event) => {
@@ -147,7 +223,8 @@ async function readEvents(seen, signal) {
   if (seen.last) headers['last-event-id'] = seen.last;
   const response = await fetch(`/v1/finetunes/${seen.run.id}/events`, { headers, signal });
   if (response.status === 204) return false;
-  if (!response.ok) throw Object.assign(new Error((await response.json()).error.message), { refused: response.status < 500 });
+  if (!response.ok)
+    throw Object.assign(new Error((await response.json()).error.message), { refused: response.status < 500 });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -155,7 +232,11 @@ async function readEvents(seen, signal) {
     const blocks = text.split('\n\n');
     text = blocks.pop();
     for (const block of blocks) {
-      const field = (name) => block.split('\n').find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const field = (name) =>
+        block
+          .split('\n')
+          .find((line) => line.startsWith(`${name}: `))
+          ?.slice(name.length + 2);
       const data = field('data');
       if (data && !signal.aborted) await show(JSON.parse(data), seen);
       seen.last = field('id') ?? seen.last;
@@ -166,27 +247,37 @@ async function readEvents(seen, signal) {
 
 async function show(event, seen) {
   const { run, losses } = seen;
-  const caption = (text) => { $('run-caption').textContent = `${run.name}: ${text}`; };
+  const caption = (text) => {
+    $('run-caption').textContent = `${run.name}: ${text}`;
+  };
   if (event.type === 'status') {
     caption(stateOf(event));
     refresh();
   } else if (event.type === 'encoding') {
     seen.wanted = event.latents_total - event.latents_cached + event.prompts_total - event.prompts_cached;
-    caption(seen.wanted ? `encoding ${seen.wanted} of its pictures and captions` : 'nothing to encode, all pictures and captions are cached');
+    caption(
+      seen.wanted
+        ? `encoding ${seen.wanted} of its pictures and captions`
+        : 'nothing to encode, all pictures and captions are cached',
+    );
   } else if (event.type === 'encoded') {
     caption(`encoded ${++seen.encoded} of ${seen.wanted ?? seen.encoded} pictures and captions`);
   } else if (event.type === 'step') {
     losses.push([event.step, event.loss]);
     drawCurve(losses);
     $('run-progress').value = event.step / event.total_steps;
-    caption(`step ${event.step} of ${event.total_steps}, loss ${event.loss.toFixed(4)}, learning rate ${event.learning_rate.toPrecision(3)}, ${Math.ceil(event.eta_seconds)} s to go`);
+    caption(
+      `step ${event.step} of ${event.total_steps}, loss ${event.loss.toFixed(4)}, learning rate ${event.learning_rate.toPrecision(3)}, ${Math.ceil(event.eta_seconds)} s to go`,
+    );
   } else if (event.type === 'sample') {
     $('samples').append(await picture(event.url, `step ${event.step}: ${event.prompt}`));
   } else if (isOver({ status: event.type })) {
     seen.over = true;
     $('cancel').hidden = true;
     const [step, loss] = losses.at(-1) ?? [];
-    caption(`${event.type}${event.message ? `: ${event.message}` : step ? `, ${counted(step, 'step')}, loss ${loss.toFixed(4)}` : ''}`);
+    caption(
+      `${event.type}${event.message ? `: ${event.message}` : step ? `, ${counted(step, 'step')}, loss ${loss.toFixed(4)}` : ''}`,
+    );
   }
 }
 
@@ -198,17 +289,30 @@ function drawCurve(losses) {
   const x = (step) => left + (width * step) / last;
   const y = (loss) => top + height * (1 - (loss - low) / (high - low || 1));
   let mean = values[0];
-  const smooth = losses.map(([step, loss]) => { mean = 0.9 * mean + 0.1 * loss; return `${x(step)},${y(mean)}`; });
+  const smooth = losses.map(([step, loss]) => {
+    mean = 0.9 * mean + 0.1 * loss;
+    return `${x(step)},${y(mean)}`;
+  });
   $('loss-raw').setAttribute('points', losses.map(([step, loss]) => `${x(step)},${y(loss)}`).join(' '));
   $('loss').setAttribute('points', smooth.join(' '));
-  $('axes').innerHTML = [low, (low + high) / 2, high]
-    .map((v) => `<line x1="${left}" x2="${left + width}" y1="${y(v)}" y2="${y(v)}"/><text x="4" y="${y(v) + 4}">${v.toFixed(3)}</text>`)
-    .join('') + `<text x="${left}" y="212">0</text><text x="${left + width}" y="212" text-anchor="end">${last}</text>`;
+  $('axes').innerHTML =
+    [low, (low + high) / 2, high]
+      .map(
+        (v) =>
+          `<line x1="${left}" x2="${left + width}" y1="${y(v)}" y2="${y(v)}"/><text x="4" y="${y(v) + 4}">${v.toFixed(3)}</text>`,
+      )
+      .join('') +
+    `<text x="${left}" y="212">0</text><text x="${left + width}" y="212" text-anchor="end">${last}</text>`;
 }
 
 async function picture(url, caption) {
   const blob = await api(url);
-  return element('figure', {}, element('img', { src: URL.createObjectURL(blob), alt: caption }), element('figcaption', { textContent: caption }));
+  return element(
+    'figure',
+    {},
+    element('img', { src: URL.createObjectURL(blob), alt: caption }),
+    element('figcaption', { textContent: caption }),
+  );
 }
 
 $('draw-form').addEventListener('submit', (event) => {
@@ -217,8 +321,25 @@ $('draw-form').addEventListener('submit', (event) => {
     const { prompt, adapter, size, steps, seed } = event.target.elements;
     $('pictures').replaceChildren();
     for (const model of adapter.value ? ['', adapter.value] : ['']) {
-      const result = await api('/v1/images/generations', { method: 'POST', json: { prompt: prompt.value, model: model || undefined, size: size.value, steps: +steps.value, seed: +seed.value, response_format: 'b64_json' } });
-      $('pictures').append(element('figure', {}, element('img', { src: `data:image/png;base64,${result.data[0].b64_json}`, alt: prompt.value }), element('figcaption', { textContent: model || 'base model' })));
+      const result = await api('/v1/images/generations', {
+        method: 'POST',
+        json: {
+          prompt: prompt.value,
+          model: model || undefined,
+          size: size.value,
+          steps: +steps.value,
+          seed: +seed.value,
+          response_format: 'b64_json',
+        },
+      });
+      $('pictures').append(
+        element(
+          'figure',
+          {},
+          element('img', { src: `data:image/png;base64,${result.data[0].b64_json}`, alt: prompt.value }),
+          element('figcaption', { textContent: model || 'base model' }),
+        ),
+      );
     }
   });
 });

@@ -27,6 +27,9 @@ export class DeviceMemory {
   /** Waits until the device has room. Throws RESOURCE_EXHAUSTED, with the numbers, for what it could never hold. */
   lease(bytes: number, owner: string, signal: AbortSignal): Promise<Lease> {
     const { device, deviceBytes } = this.config;
-    return throughOutage(() => acquireLease(this.mesh, { device, capacity: deviceBytes, bytes, owner, priority: PRIORITY, signal }), { signal });
+    return throughOutage(
+      () => acquireLease(this.mesh, { device, capacity: deviceBytes, bytes, owner, priority: PRIORITY, signal }),
+      { signal },
+    );
   }
 }

@@ -5,7 +5,10 @@ const SHAPES = [{ gridH: 2, gridW: 2, textTokens: 5 }];
 
 /** Plans that take what is asked for, `free` bytes where nothing is. */
 function planning(free: number, contextBytes: number) {
-  return { planTraining: async ({ memoryBudget }: PartialTrainOptions) => ({ totalBytes: memoryBudget || free, contextBytes }) as MemoryPlan };
+  return {
+    planTraining: async ({ memoryBudget }: PartialTrainOptions) =>
+      ({ totalBytes: memoryBudget || free, contextBytes }) as MemoryPlan,
+  };
 }
 
 describe('a plan that fits', () => {

@@ -21,7 +21,8 @@ export class RunStates {
 
   async get(id: string): Promise<Run> {
     const run = await this.find(id);
-    if (!run) throw new AtelierError('NOT_FOUND', `there is no run ${JSON.stringify(id)}: it was deleted, or never noted`);
+    if (!run)
+      throw new AtelierError('NOT_FOUND', `there is no run ${JSON.stringify(id)}: it was deleted, or never noted`);
     return run;
   }
 
@@ -58,7 +59,9 @@ export class RunStates {
   }
 
   async training(id: string): Promise<void> {
-    const run = await this.change(id, (current) => Run.create({ ...current, state: RunState.RUN_STATE_TRAINING, startedAt: current.startedAt ?? now() }));
+    const run = await this.change(id, (current) =>
+      Run.create({ ...current, state: RunState.RUN_STATE_TRAINING, startedAt: current.startedAt ?? now() }),
+    );
     await this.tellState(run);
   }
 
@@ -75,7 +78,9 @@ export class RunStates {
   }
 
   async sample(id: string, step: number, prompt: string, image: string): Promise<void> {
-    await this.change(id, (run) => (run.sampleImages.includes(image) ? null : Run.create({ ...run, sampleImages: [...run.sampleImages, image] })));
+    await this.change(id, (run) =>
+      run.sampleImages.includes(image) ? null : Run.create({ ...run, sampleImages: [...run.sampleImages, image] }),
+    );
     await this.tell(id, 'sample', { runSample: { runId: id, step, prompt, image } }, `sample.${image}`);
   }
 
@@ -108,7 +113,12 @@ export class RunStates {
     return throughOutage(() => this.store.update(id, (run) => (isOver(run) ? null : mutate(run))), options);
   }
 
-  private async tell(id: string, what: string, event: Parameters<typeof publishEvent>[2], msgId: string): Promise<void> {
+  private async tell(
+    id: string,
+    what: string,
+    event: Parameters<typeof publishEvent>[2],
+    msgId: string,
+  ): Promise<void> {
     await throughOutage(() => publishEvent(this.mesh, subjects.event('run', id, what), event, { msgId }));
   }
 }

@@ -9,7 +9,17 @@ import { SampleSource } from './sample-source';
 const never = new AbortController().signal;
 
 function flowOf(count: number, fetch: SampleFlowOptions['fetch'], more: Partial<SampleFlowOptions> = {}): SampleFlow {
-  return new SampleFlow({ order: new SampleOrder(count, 5), fetch, settled: async () => undefined, depth: 4, onBadSample: 'skip', onSkip: async () => undefined, ended: never, stopping: never, ...more });
+  return new SampleFlow({
+    order: new SampleOrder(count, 5),
+    fetch,
+    settled: async () => undefined,
+    depth: 4,
+    onBadSample: 'skip',
+    onSkip: async () => undefined,
+    ended: never,
+    stopping: never,
+    ...more,
+  });
 }
 
 const pause = (ms = 0): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -23,13 +33,24 @@ describe('samples', () => {
     }
     async get(kind: TensorKind, key: string): Promise<Uint8Array> {
       await pause((this.asked++ * 7) % 5);
-      const fill = (shape: number[]) => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b)).fill(Number(key.split('-')[1])) });
-      return kind === 'latents' ? encodeTensors({ mean: fill([16, 4, 4]), logvar: fill([16, 4, 4]) }) : encodeTensors({ prompt_embeds: fill([3, 8]), pooled: fill([8]) });
+      const fill = (shape: number[]) => ({
+        shape,
+        data: new Float32Array(shape.reduce((a, b) => a * b)).fill(Number(key.split('-')[1])),
+      });
+      return kind === 'latents'
+        ? encodeTensors({ mean: fill([16, 4, 4]), logvar: fill([16, 4, 4]) })
+        : encodeTensors({ prompt_embeds: fill([3, 8]), pooled: fill([8]) });
     }
   }
 
   it('keep each caption with its own picture, in every epoch and however they arrive', async () => {
-    const manifest: ISample[] = Array.from({ length: 23 }, (_, i) => ({ name: `${i}.png`, latentsKey: `l-${i}`, promptsKey: `p-${1000 + i}`, width: 32, height: 32 }));
+    const manifest: ISample[] = Array.from({ length: 23 }, (_, i) => ({
+      name: `${i}.png`,
+      latentsKey: `l-${i}`,
+      promptsKey: `p-${1000 + i}`,
+      width: 32,
+      height: 32,
+    }));
     const source = new SampleSource(manifest, new Jumbled());
     const flow = flowOf(manifest.length, (index, signal) => source.get(index, signal));
     const visits: number[] = [];
@@ -46,27 +67,31 @@ describe('samples', () => {
     expect(visits).toEqual(visits.map((_, position) => order.at(position)));
   });
 
-  it.each([10, 10_000])('of a set of %i take the memory of a few', async (count) => {
-    const SAMPLE_BYTES = 256 * 1024;
-    let held = 0;
-    let most = 0;
-    let mostBytes = 0;
-    const flow = flowOf(count, async () => {
-      most = Math.max(most, ++held);
-      await pause();
-      return { mean: new Float32Array(SAMPLE_BYTES / 4) } as unknown as Sample;
-    });
-    for (let visit = 0; visit < count; visit++) {
-      await flow.next();
-      held--;
-      if (visit % 50 === 0) mostBytes = Math.max(mostBytes, process.memoryUsage().arrayBuffers);
-    }
-    await flow.close();
-    // Four ahead, and the one that is being trained on while they are fetched.
-    expect(most).toBeLessThanOrEqual(5);
-    // What is collected comes late; 10,000 samples at once would be 2.6 GB.
-    expect(mostBytes).toBeLessThan(300 * 2 ** 20);
-  }, 120_000);
+  it.each([10, 10_000])(
+    'of a set of %i take the memory of a few',
+    async (count) => {
+      const SAMPLE_BYTES = 256 * 1024;
+      let held = 0;
+      let most = 0;
+      let mostBytes = 0;
+      const flow = flowOf(count, async () => {
+        most = Math.max(most, ++held);
+        await pause();
+        return { mean: new Float32Array(SAMPLE_BYTES / 4) } as unknown as Sample;
+      });
+      for (let visit = 0; visit < count; visit++) {
+        await flow.next();
+        held--;
+        if (visit % 50 === 0) mostBytes = Math.max(mostBytes, process.memoryUsage().arrayBuffers);
+      }
+      await flow.close();
+      // Four ahead, and the one that is being trained on while they are fetched.
+      expect(most).toBeLessThanOrEqual(5);
+      // What is collected comes late; 10,000 samples at once would be 2.6 GB.
+      expect(mostBytes).toBeLessThan(300 * 2 ** 20);
+    },
+    120_000,
+  );
 
   const numbered = async (index: number): Promise<Sample> => ({ sampleId: index }) as unknown as Sample;
   const take = async (flow: SampleFlow, count: number): Promise<unknown[]> => {
@@ -76,7 +101,8 @@ describe('samples', () => {
   };
 
   it('go on after a resumption as if there had been none, those left out included', async () => {
-    const bad = async (index: number): Promise<Sample | EncodeRefused> => (index === 2 ? new EncodeRefused('bad') : numbered(index));
+    const bad = async (index: number): Promise<Sample | EncodeRefused> =>
+      index === 2 ? new EncodeRefused('bad') : numbered(index);
     const whole = flowOf(5, bad);
     const ids = await take(whole, 20);
     expect(ids).not.toContain(2);
@@ -88,7 +114,9 @@ describe('samples', () => {
 
   it('that are left out are told once each, by number and reason', async () => {
     const told: unknown[] = [];
-    const flow = flowOf(4, async (index) => (index % 2 ? new EncodeRefused(`bad ${index}`) : numbered(index)), { onSkip: async (...what) => void told.push(what) });
+    const flow = flowOf(4, async (index) => (index % 2 ? new EncodeRefused(`bad ${index}`) : numbered(index)), {
+      onSkip: async (...what) => void told.push(what),
+    });
     await take(flow, 20);
     expect(told).toHaveLength(2);
     expect(told.map((what) => (what as unknown[])[0])).toEqual([1, 2]);
@@ -102,10 +130,15 @@ describe('samples', () => {
 
     const stopping = new AbortController();
     let arrive: (sample: Sample) => void = () => undefined;
-    const soon = flowOf(1, () => new Promise((resolve) => (arrive = resolve)), { stopping: stopping.signal, depth: 1 }).next();
+    const soon = flowOf(1, () => new Promise((resolve) => (arrive = resolve)), {
+      stopping: stopping.signal,
+      depth: 1,
+    }).next();
     stopping.abort();
     arrive(await numbered(0));
     expect((await soon).sampleId).toBe(0); // the step in hand can be completed
-    await expect(flowOf(1, () => new Promise(() => undefined), { stopping: stopping.signal }).next()).rejects.toThrow('the service stops');
+    await expect(flowOf(1, () => new Promise(() => undefined), { stopping: stopping.signal }).next()).rejects.toThrow(
+      'the service stops',
+    );
   });
 });

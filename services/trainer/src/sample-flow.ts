@@ -38,7 +38,11 @@ export class SampleFlow {
   constructor(private readonly options: SampleFlowOptions) {
     this.position = options.position ?? 0;
     this.skipped = new Set(options.skipped);
-    this.prefetch = new Prefetch(options.order, options.fetch, { depth: options.depth, position: this.position, skipped: this.skipped });
+    this.prefetch = new Prefetch(options.order, options.fetch, {
+      depth: options.depth,
+      position: this.position,
+      skipped: this.skipped,
+    });
   }
 
   /** Throws FAILED_PRECONDITION when the run cannot go on without the sample, or no sample is left; rejects when one of the signals came first. */
@@ -80,11 +84,17 @@ export class SampleFlow {
     if (this.skipped.has(index)) return;
     const { onBadSample, onSkip, order } = this.options;
     if (onBadSample !== 'skip') {
-      throw new AtelierError('FAILED_PRECONDITION', `a sample could not be encoded: ${reason}. Replace it, or start the run with on_bad_sample "skip"`);
+      throw new AtelierError(
+        'FAILED_PRECONDITION',
+        `a sample could not be encoded: ${reason}. Replace it, or start the run with on_bad_sample "skip"`,
+      );
     }
     this.skipped.add(index);
     if (this.skipped.size >= order.count) {
-      throw new AtelierError('FAILED_PRECONDITION', `none of the ${order.count} samples could be encoded; the last one: ${reason}. Look at the encoders' reasons and upload the data set again`);
+      throw new AtelierError(
+        'FAILED_PRECONDITION',
+        `none of the ${order.count} samples could be encoded; the last one: ${reason}. Look at the encoders' reasons and upload the data set again`,
+      );
     }
     await onSkip(this.skipped.size, reason);
   }
@@ -95,8 +105,12 @@ export class SampleFlow {
     let timer: NodeJS.Timeout | undefined;
     const interrupted = new Promise<never>((_, reject) => {
       const end = (): void => reject(ended.reason as Error);
-      const stop = (): void => void (timer = setTimeout(() => reject(new Error('the service stops')), STOP_PATIENCE_MS));
-      for (const [signal, act] of [[ended, end], [stopping, stop]] as const) {
+      const stop = (): void =>
+        void (timer = setTimeout(() => reject(new Error('the service stops')), STOP_PATIENCE_MS));
+      for (const [signal, act] of [
+        [ended, end],
+        [stopping, stop],
+      ] as const) {
         if (signal.aborted) act();
         else signal.addEventListener('abort', act, { once: true, signal: over.signal });
       }

@@ -1,12 +1,14 @@
 import { SampleOrder } from './sample-order';
 
-const epoch = (order: SampleOrder, number: number): number[] => Array.from({ length: order.count }, (_, i) => order.at(number * order.count + i));
+const epoch = (order: SampleOrder, number: number): number[] =>
+  Array.from({ length: order.count }, (_, i) => order.at(number * order.count + i));
 
 describe('the order of a run', () => {
   it('visits every sample once an epoch, in another order each time', () => {
     const order = new SampleOrder(50, 3);
     const epochs = [0, 1, 2].map((number) => epoch(order, number));
-    for (const visited of epochs) expect([...visited].sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, i) => i));
+    for (const visited of epochs)
+      expect([...visited].sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, i) => i));
     expect(new Set(epochs.map(String)).size).toBe(3);
   });
 

@@ -26,7 +26,8 @@ export class SampleSource {
     const { latents, prompts } = arrived;
     const { mean, logvar } = decodeTensors(latents, `latents ${latentsKey} (${name})`);
     const wanted = [(height ?? 0) / LATENT_PIXELS, (width ?? 0) / LATENT_PIXELS];
-    for (const [what, tensor] of Object.entries({ mean, logvar })) checkPosterior(what, tensor, wanted, `latents ${latentsKey} (${name})`);
+    for (const [what, tensor] of Object.entries({ mean, logvar }))
+      checkPosterior(what, tensor, wanted, `latents ${latentsKey} (${name})`);
     const { promptEmbeds, pooled } = decodePromptEmbeds(prompts, promptsKey ?? '');
     return {
       mean: mean!.data,
@@ -41,11 +42,15 @@ export class SampleSource {
   /** Waits until both tensor sets are there, or one will not come. */
   async settled(index: number, signal: AbortSignal): Promise<void> {
     const { latentsKey, promptsKey } = this.samples[index]!;
-    if ((await this.arrivals.settled('latents', latentsKey ?? '', signal)) === true) await this.arrivals.settled('prompts', promptsKey ?? '', signal);
+    if ((await this.arrivals.settled('latents', latentsKey ?? '', signal)) === true)
+      await this.arrivals.settled('prompts', promptsKey ?? '', signal);
   }
 
   /** Once one is refused, the other is not waited for. */
-  private async both({ name, latentsKey, promptsKey }: ISample, signal: AbortSignal): Promise<{ latents: Uint8Array; prompts: Uint8Array } | EncodeRefused> {
+  private async both(
+    { name, latentsKey, promptsKey }: ISample,
+    signal: AbortSignal,
+  ): Promise<{ latents: Uint8Array; prompts: Uint8Array } | EncodeRefused> {
     const settled = new AbortController();
     const either = AbortSignal.any([signal, settled.signal]);
     let refuse: (refused: EncodeRefused) => void = () => undefined;
@@ -56,7 +61,10 @@ export class SampleSource {
       refuse(new EncodeRefused(`${what} ${name}: ${arrived.reason}`));
       return new Uint8Array();
     };
-    const all = Promise.all([get('latents', latentsKey ?? '', 'picture'), get('prompts', promptsKey ?? '', 'caption of')]);
+    const all = Promise.all([
+      get('latents', latentsKey ?? '', 'picture'),
+      get('prompts', promptsKey ?? '', 'caption of'),
+    ]);
     try {
       const first = await Promise.race([refusal, all]);
       return first instanceof EncodeRefused ? first : { latents: first[0], prompts: first[1] };
@@ -70,6 +78,9 @@ export class SampleSource {
 function checkPosterior(what: string, tensor: Tensor | undefined, [h, w]: number[], source: string): void {
   const shape = tensor?.shape ?? [];
   if (shape.length !== 3 || shape[1] !== h || shape[2] !== w) {
-    throw new AtelierError('DATA_LOSS', `${source}: ${what} is ${tensor ? `[${shape.join(', ')}]` : 'missing'} where (channels, ${h}, ${w}) is needed; delete the entry and encode the picture again`);
+    throw new AtelierError(
+      'DATA_LOSS',
+      `${source}: ${what} is ${tensor ? `[${shape.join(', ')}]` : 'missing'} where (channels, ${h}, ${w}) is needed; delete the entry and encode the picture again`,
+    );
   }
 }

@@ -30,7 +30,16 @@ export class StepReport {
     this.metrics.stepSeconds.observe(stepSeconds);
     this.metrics.loss.set(loss);
     this.metrics.steps.inc();
-    await this.runs.step({ runId: this.runId, step, totalSteps: this.totalSteps, loss, learningRate: lr, gradNorm, stepSeconds, etaSeconds });
+    await this.runs.step({
+      runId: this.runId,
+      step,
+      totalSteps: this.totalSteps,
+      loss,
+      learningRate: lr,
+      gradNorm,
+      stepSeconds,
+      etaSeconds,
+    });
     this.unwritten = { step, loss, learningRate: lr };
     if (Date.now() - this.written >= STATE_EVERY_MS) await this.flush();
   }

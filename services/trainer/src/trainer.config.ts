@@ -50,7 +50,8 @@ export class TrainerConfig {
     this.textTokens = given.ATELIER_TEXT_TOKENS;
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.device = given.ATELIER_DEVICE ?? memory.name;
-    this.deviceBytes = given.ATELIER_DEVICE_MIB === undefined ? memory.bytes : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
+    this.deviceBytes =
+      given.ATELIER_DEVICE_MIB === undefined ? memory.bytes : Math.floor(given.ATELIER_DEVICE_MIB * MIB);
     this.deviceShared = memory.card || given.ATELIER_DEVICE_MIB !== undefined;
     this.idleMs = given.ATELIER_IDLE_SECONDS * 1000;
     this.prefetch = given.ATELIER_TRAINER_PREFETCH;

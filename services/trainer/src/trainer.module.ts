@@ -25,7 +25,15 @@ export class TrainerModule {
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
         {
           provide: ModelHost,
-          useFactory: (logger: Logger) => new ModelHost({ model, cacheDir, compute, threads, idleMs, onOpened: (computing) => logger.info({ computing }, 'device') }),
+          useFactory: (logger: Logger) =>
+            new ModelHost({
+              model,
+              cacheDir,
+              compute,
+              threads,
+              idleMs,
+              onOpened: (computing) => logger.info({ computing }, 'device'),
+            }),
           inject: [LOGGER],
         },
         { provide: PromptSource, useFactory: (mesh: Mesh) => new PromptSource(mesh, textTokens), inject: [Mesh] },

@@ -77,7 +77,12 @@ export class TrainerService {
   }
 
   /** Memory of a run on this device, to the byte, before it starts. */
-  async plan({ options, width, height, textTokens }: Pick<PlanRequest, 'width' | 'height' | 'textTokens' | 'options'>): Promise<IMemoryPlan> {
+  async plan({
+    options,
+    width,
+    height,
+    textTokens,
+  }: Pick<PlanRequest, 'width' | 'height' | 'textTokens' | 'options'>): Promise<IMemoryPlan> {
     return this.models.use(async (models) => {
       const complete = readTrainOptions(options);
       const engine = engineOptions(complete, models.checkpoint);
@@ -122,7 +127,10 @@ export class TrainerService {
     const arrivals = new TensorArrivals(this.mesh, since(run));
     const flow = this.flow(asked, manifest, arrivals, saved, ended, context.signal);
     this.status.detail = `${saved ? `goes on with ${run.name} at step ${saved.step}` : `trains ${run.name}`} (run ${run.id})`;
-    this.logger.info({ runId: run.id, name: run.name, samples: manifest.samples.length, step: saved?.step ?? 0 }, 'training');
+    this.logger.info(
+      { runId: run.id, name: run.name, samples: manifest.samples.length, step: saved?.step ?? 0 },
+      'training',
+    );
     try {
       const { memory, runs, states, shelf, validation, metrics, unsaved } = this;
       const onSaved = async (): Promise<void> => {
@@ -171,12 +179,23 @@ export class TrainerService {
   }
 
   private async manifest(name: string, { checkpoint }: Models): Promise<Manifest> {
-    if (!name) throw new AtelierError('FAILED_PRECONDITION', 'the run has no manifest: its data set was not read; start it again');
+    if (!name)
+      throw new AtelierError(
+        'FAILED_PRECONDITION',
+        'the run has no manifest: its data set was not read; start it again',
+      );
     const manifest = Manifest.decode(await throughOutage(() => this.blobs.get(buckets.blobs.manifests, name)));
-    if (manifest.samples.length === 0) throw new AtelierError('FAILED_PRECONDITION', `manifest ${name} lists no sample: upload a data set with pictures`);
+    if (manifest.samples.length === 0)
+      throw new AtelierError(
+        'FAILED_PRECONDITION',
+        `manifest ${name} lists no sample: upload a data set with pictures`,
+      );
     const { vae, text } = await checkpoint.fingerprints();
     const other = (what: string): AtelierError =>
-      new AtelierError('FAILED_PRECONDITION', `the data set was encoded with another ${what} than that of ${this.config.model}: give all services the same ATELIER_MODEL and start the run again`);
+      new AtelierError(
+        'FAILED_PRECONDITION',
+        `the data set was encoded with another ${what} than that of ${this.config.model}: give all services the same ATELIER_MODEL and start the run again`,
+      );
     if (manifest.vaeFingerprint && manifest.vaeFingerprint !== vae) throw other('VAE');
     if (manifest.textFingerprint && manifest.textFingerprint !== text) throw other('pair of text encoders');
     return manifest;
@@ -184,5 +203,9 @@ export class TrainerService {
 }
 
 function since({ createdAt }: Run): Date {
-  return new Date(Number(createdAt?.seconds ?? 0) * 1000 + Math.floor((createdAt?.nanos ?? 0) / 1e6) - (createdAt ? CLOCK_SKEW_MS : 0));
+  return new Date(
+    Number(createdAt?.seconds ?? 0) * 1000 +
+      Math.floor((createdAt?.nanos ?? 0) / 1e6) -
+      (createdAt ? CLOCK_SKEW_MS : 0),
+  );
 }

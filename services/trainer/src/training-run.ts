@@ -90,13 +90,21 @@ export class TrainingRun {
     const first = await this.flow.next();
     if (this.workshop.memory.shared) {
       await this.flow.settled();
-      await Promise.race([preparing, sleep(PROMPTS_MS, undefined, { signal: either, ref: false })]).catch(() => undefined);
+      await Promise.race([preparing, sleep(PROMPTS_MS, undefined, { signal: either, ref: false })]).catch(
+        () => undefined,
+      );
     }
     const transformer = await this.models.transformer(this.options.quant);
     const shapes = shapesOf(this.samples, first.shape.textTokens);
     const picture = this.pictureShape(first);
     const extra = await this.workshop.validation.extraBytes(this.models, transformer, this.options, picture);
-    const { options, plan } = await fittingPlan(transformer, this.engineOptions, shapes, this.workshop.memory.capacity - extra, { signal: this.ended });
+    const { options, plan } = await fittingPlan(
+      transformer,
+      this.engineOptions,
+      shapes,
+      this.workshop.memory.capacity - extra,
+      { signal: this.ended },
+    );
     await this.workshop.runs.planned(this.run.id, plan);
     this.workshop.metrics.planBytes.set(plan.totalBytes);
     const lease = await this.lease(plan.totalBytes + extra, either);
@@ -120,7 +128,14 @@ export class TrainingRun {
   }
 
   /** @returns whether the last step was taken, and everything that belongs to it */
-  private async trainOn(trainer: Trainer, transformer: FluxTransformer, lease: HeldLease, first: Sample, picture: Shape, either: AbortSignal): Promise<boolean> {
+  private async trainOn(
+    trainer: Trainer,
+    transformer: FluxTransformer,
+    lease: HeldLease,
+    first: Sample,
+    picture: Shape,
+    either: AbortSignal,
+  ): Promise<boolean> {
     let waiting: Sample | undefined = first;
     for (;;) {
       const complete = await this.workshop.validation.draw(
@@ -167,10 +182,12 @@ export class TrainingRun {
     const waited = this.flow.waited;
     let loss = 0;
     const waiting = first ? [first] : [];
-    for (let done = 0; done < accumulation; ) {
+    for (let done = 0; done < accumulation;) {
       const samples = waiting.splice(0);
-      while (samples.length < Math.min(trainer.memoryPlan.choice.together, accumulation - done)) samples.push(await this.flow.next());
-      for (const result of await trainer.microSteps(samples, { signal: this.ended })) loss += result.loss / accumulation;
+      while (samples.length < Math.min(trainer.memoryPlan.choice.together, accumulation - done))
+        samples.push(await this.flow.next());
+      for (const result of await trainer.microSteps(samples, { signal: this.ended }))
+        loss += result.loss / accumulation;
       done += samples.length;
     }
     const result = await trainer.optimizerStep({ signal: this.ended });
@@ -184,7 +201,9 @@ export class TrainingRun {
     } catch (error) {
       // The next try begins anew: it comes to the same adapter, only later.
       await this.workshop.states.remove(this.run.id);
-      throw new Error(`the training state of run ${this.run.id} cannot be used: ${(error as Error).message}`, { cause: error });
+      throw new Error(`the training state of run ${this.run.id} cannot be used: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
   }
 

@@ -39,10 +39,18 @@ export class TrainingStates {
     try {
       const engine = await throughOutage(() => this.blobs.get(buckets.blobs.checkpoints, runId));
       const { step, position, skipped } = info.metadata;
-      return { engine, step: whole(step), position: whole(position), skipped: (JSON.parse(skipped ?? '') as unknown[]).map(whole) };
+      return {
+        engine,
+        step: whole(step),
+        position: whole(position),
+        skipped: (JSON.parse(skipped ?? '') as unknown[]).map(whole),
+      };
     } catch (error) {
       if ((error as Error).name === 'NatsError') throw error; // the mesh is away, the state may be whole
-      this.logger.warn({ runId, error: (error as Error).message }, 'the training state is damaged: the run begins anew');
+      this.logger.warn(
+        { runId, error: (error as Error).message },
+        'the training state is damaged: the run begins anew',
+      );
       await this.remove(runId);
       return undefined;
     }

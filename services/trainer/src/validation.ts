@@ -37,7 +37,8 @@ export class Validation {
     signal: AbortSignal,
   ): Promise<void> {
     if (!validates(options)) return;
-    for (const prompt of options.validationPrompts) await this.prompts.get(checkpoint, prompt, signal).catch(() => undefined);
+    for (const prompt of options.validationPrompts)
+      await this.prompts.get(checkpoint, prompt, signal).catch(() => undefined);
   }
 
   /** What drawing takes beside the training plan, at most: arena (denoising's or decoding's), workspace, the sampler's own state, the VAE's weights. Bytes. */
@@ -52,7 +53,8 @@ export class Validation {
     const sampler = await transformer.createSampler();
     try {
       const { jointDim, pooledDim } = transformer.dims;
-      const width = gridW * TOKEN_PIXELS, height = gridH * TOKEN_PIXELS;
+      const width = gridW * TOKEN_PIXELS,
+        height = gridH * TOKEN_PIXELS;
       const plan: MemoryPlan = await sampler.plan({
         width,
         height,
@@ -101,7 +103,11 @@ export class Validation {
             steps: options.validationSteps,
             guidance: GUIDANCE,
             seed: options.validationSeed,
-            prompt: await this.prompts.get(models.checkpoint, prompt, AbortSignal.any([signal, AbortSignal.timeout(PROMPT_MS)])),
+            prompt: await this.prompts.get(
+              models.checkpoint,
+              prompt,
+              AbortSignal.any([signal, AbortSignal.timeout(PROMPT_MS)]),
+            ),
             scheduler: models.checkpoint.scheduler,
             signal,
           });
@@ -111,7 +117,10 @@ export class Validation {
           drawn.add(image);
         } catch (error) {
           if (signal.aborted) return false;
-          this.logger.warn({ runId: id, step, prompt, error: (error as Error).message }, 'a validation picture could not be drawn');
+          this.logger.warn(
+            { runId: id, step, prompt, error: (error as Error).message },
+            'a validation picture could not be drawn',
+          );
         }
       }
       return true;

@@ -17,7 +17,14 @@ import {
 } from '@atelier/contracts';
 import { publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
-import { startServiceProcess, startTestMesh, tinyCheckpoint, waitFor, type ServiceProcess, type TestMesh } from '@atelier/testing';
+import {
+  startServiceProcess,
+  startTestMesh,
+  tinyCheckpoint,
+  waitFor,
+  type ServiceProcess,
+  type TestMesh,
+} from '@atelier/testing';
 import { TrainerConfig } from '../src/trainer.config';
 import { TrainerModule } from '../src/trainer.module';
 
@@ -38,11 +45,17 @@ export function values(count: number, name: string): Float32Array {
 export function latentsBytes(name: string, width = 64, height = 64): Uint8Array {
   const shape = [16, height / 8, width / 8];
   const count = shape.reduce((product, n) => product * n);
-  return encodeTensors({ mean: { shape, data: values(count, `mean ${name}`) }, logvar: { shape, data: values(count, `logvar ${name}`).map((value) => value - 3) } });
+  return encodeTensors({
+    mean: { shape, data: values(count, `mean ${name}`) },
+    logvar: { shape, data: values(count, `logvar ${name}`).map((value) => value - 3) },
+  });
 }
 
 export function promptsBytes(name: string): Uint8Array {
-  return encodeTensors({ prompt_embeds: { shape: [TEXT_TOKENS, JOINT], data: values(TEXT_TOKENS * JOINT, `t5 ${name}`) }, pooled: { shape: [POOLED], data: values(POOLED, `clip ${name}`) } });
+  return encodeTensors({
+    prompt_embeds: { shape: [TEXT_TOKENS, JOINT], data: values(TEXT_TOKENS * JOINT, `t5 ${name}`) },
+    pooled: { shape: [POOLED], data: values(POOLED, `clip ${name}`) },
+  });
 }
 
 /** The trainer on a real nats-server, in this process or in one of its own, and what a test asks of the mesh around it. */
@@ -67,7 +80,16 @@ export class Harness {
   }
 
   private env(settings: Record<string, string>): Record<string, string> {
-    return { ATELIER_NATS_URL: this.test.url, ATELIER_MODEL: tinyCheckpoint(), ATELIER_DATA: this.folder, ATELIER_LOG_LEVEL: 'silent', ATELIER_COMPUTE: 'cpu', ATELIER_THREADS: '1', ATELIER_TEXT_TOKENS: String(TEXT_TOKENS), ...settings };
+    return {
+      ATELIER_NATS_URL: this.test.url,
+      ATELIER_MODEL: tinyCheckpoint(),
+      ATELIER_DATA: this.folder,
+      ATELIER_LOG_LEVEL: 'silent',
+      ATELIER_COMPUTE: 'cpu',
+      ATELIER_THREADS: '1',
+      ATELIER_TEXT_TOKENS: String(TEXT_TOKENS),
+      ...settings,
+    };
   }
 
   async startService(settings: Record<string, string> = {}): Promise<void> {
@@ -96,7 +118,14 @@ export class Harness {
 
   /** A manifest of samples named s0, s1, …, and their tensors unless they are to come later. */
   async dataset(id: string, count: number, { encoded = true, width = 64, height = 64 } = {}): Promise<string> {
-    const samples = Array.from({ length: count }, (_, i) => ({ name: `s${i}.png`, caption: `caption ${i}`, latentsKey: `${id}-l${i}`, promptsKey: `${id}-p${i}`, width, height }));
+    const samples = Array.from({ length: count }, (_, i) => ({
+      name: `s${i}.png`,
+      caption: `caption ${i}`,
+      latentsKey: `${id}-l${i}`,
+      promptsKey: `${id}-p${i}`,
+      width,
+      height,
+    }));
     if (encoded) for (let i = 0; i < count; i++) await this.encode(id, i, { width, height });
     await this.blobs.put('manifests', id, Manifest.encode({ datasetId: id, samples }).finish());
     return id;
@@ -112,11 +141,33 @@ export class Harness {
     return completeTrainOptions({ ...short, ...options });
   }
 
-  async startRun(id: string, manifest: string, options: Partial<CompleteTrainOptions> = {}, more: Partial<Run> = {}): Promise<void> {
+  async startRun(
+    id: string,
+    manifest: string,
+    options: Partial<CompleteTrainOptions> = {},
+    more: Partial<Run> = {},
+  ): Promise<void> {
     const all = trainOptionsMessage(this.options(options));
     const now = { seconds: Math.floor(Date.now() / 1000), nanos: 0 };
-    await this.runs.create(id, Run.create({ id, name: `adapter-${id}`, state: RunState.RUN_STATE_ENCODING, manifest, options: all, createdAt: now, ...more }));
-    await publishWork(this.test.mesh, subjects.work.train, TrainWork, { runId: id, manifest }, { msgId: `train.${id}` });
+    await this.runs.create(
+      id,
+      Run.create({
+        id,
+        name: `adapter-${id}`,
+        state: RunState.RUN_STATE_ENCODING,
+        manifest,
+        options: all,
+        createdAt: now,
+        ...more,
+      }),
+    );
+    await publishWork(
+      this.test.mesh,
+      subjects.work.train,
+      TrainWork,
+      { runId: id, manifest },
+      { msgId: `train.${id}` },
+    );
   }
 
   async run(id: string): Promise<Run> {
@@ -125,12 +176,20 @@ export class Harness {
 
   /** Waits until the run is over and its work has left the queue. */
   async over(id: string, ms = 40_000): Promise<Run> {
-    await waitFor(`the end of run ${id}`, async () => (await this.run(id)).state > RunState.RUN_STATE_TRAINING && (await this.queued()) === 0, ms);
+    await waitFor(
+      `the end of run ${id}`,
+      async () => (await this.run(id)).state > RunState.RUN_STATE_TRAINING && (await this.queued()) === 0,
+      ms,
+    );
     return this.run(id);
   }
 
   async reached(id: string, step: number, ms = 30_000): Promise<void> {
-    await waitFor(`step ${step} of ${id}`, async () => (await this.events(id, 'step')).some((event) => (event.runStep?.step ?? 0) >= step), ms);
+    await waitFor(
+      `step ${step} of ${id}`,
+      async () => (await this.events(id, 'step')).some((event) => (event.runStep?.step ?? 0) >= step),
+      ms,
+    );
   }
 
   async queued(): Promise<number> {

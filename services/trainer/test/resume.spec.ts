@@ -53,19 +53,30 @@ describe('a trainer', () => {
     expect(await first.stop()).toBe(0);
     const step = await lastStep('stopped');
     expect((await harness.blobs.info('checkpoints', 'stopped'))?.metadata['step']).toBe(String(step));
-    expect(await harness.run('stopped')).toMatchObject({ state: RunState.RUN_STATE_TRAINING, attempts: 0, preemptions: 1 });
+    expect(await harness.run('stopped')).toMatchObject({
+      state: RunState.RUN_STATE_TRAINING,
+      attempts: 0,
+      preemptions: 1,
+    });
     expect((await harness.events('stopped', 'state')).map(({ runState }) => runState!.preemptions)).toEqual([0, 1]);
     expect(await harness.queued()).toBe(1);
 
     await harness.startProcess();
-    const next = await waitFor('the step after', async () => (await harness.events('stopped', 'step')).map(({ runStep }) => runStep!.step!)[step]);
+    const next = await waitFor(
+      'the step after',
+      async () => (await harness.events('stopped', 'step')).map(({ runStep }) => runStep!.step!)[step],
+    );
     expect(next).toBe(step + 1);
     await harness.over('stopped', 100_000);
     expect((await harness.adapterBytes('stopped')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
   }, 150_000);
 
   it('that finds a damaged training state begins anew, and comes to the same adapter', async () => {
-    await harness.blobs.put('checkpoints', 'damaged', Buffer.from('not a training state'), { step: '100', position: '200', skipped: '[]' });
+    await harness.blobs.put('checkpoints', 'damaged', Buffer.from('not a training state'), {
+      step: '100',
+      position: '200',
+      skipped: '[]',
+    });
     await harness.startRun('damaged', 'd', OPTIONS);
     await harness.over('damaged', 100_000);
     expect((await harness.adapterBytes('damaged')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);

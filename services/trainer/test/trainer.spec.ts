@@ -22,19 +22,39 @@ import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
 
 let harness: Harness;
-beforeEach(async () => { harness = await Harness.start(); });
+beforeEach(async () => {
+  harness = await Harness.start();
+});
 afterEach(() => harness.stop());
 
 describe('a run', () => {
-  it('becomes an adapter in diffusers\' format, and every step of the way is told', async () => {
+  it("becomes an adapter in diffusers' format, and every step of the way is told", async () => {
     await harness.startService();
     await harness.startRun('r1', await harness.dataset('d', 3), { totalSteps: 5, accumulation: 2, checkpointEvery: 2 });
     const run = await harness.over('r1');
-    expect(run).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 5, adapter: 'adapter-r1', error: '', skipped: 0 });
+    expect(run).toMatchObject({
+      state: RunState.RUN_STATE_FINISHED,
+      step: 5,
+      adapter: 'adapter-r1',
+      error: '',
+      skipped: 0,
+    });
     expect(run.loss).toBeGreaterThan(0);
     const events = await harness.events('r1');
-    expect(events.map(({ detail }) => detail)).toEqual(['runPlanned', 'runState', 'runStep', 'runStep', 'runStep', 'runStep', 'runStep', 'runState']);
-    expect(events.flatMap(({ runState }) => (runState ? [runState.state] : []))).toEqual([RunState.RUN_STATE_TRAINING, RunState.RUN_STATE_FINISHED]);
+    expect(events.map(({ detail }) => detail)).toEqual([
+      'runPlanned',
+      'runState',
+      'runStep',
+      'runStep',
+      'runStep',
+      'runStep',
+      'runStep',
+      'runState',
+    ]);
+    expect(events.flatMap(({ runState }) => (runState ? [runState.state] : []))).toEqual([
+      RunState.RUN_STATE_TRAINING,
+      RunState.RUN_STATE_FINISHED,
+    ]);
     const steps = events.flatMap(({ runStep }) => (runStep ? [runStep] : []));
     expect(steps.map(({ step, totalSteps }) => [step, totalSteps])).toEqual([1, 2, 3, 4, 5].map((step) => [step, 5]));
     for (const { loss, learningRate, gradNorm, stepSeconds } of steps) {
@@ -50,10 +70,20 @@ describe('a run', () => {
     const info = (await harness.adapters.get('adapter-r1'))!.value;
     const bytes = await harness.adapterBytes('r1');
     const { transformer } = await (await openCheckpoint(tinyCheckpoint())).fingerprints();
-    expect(info).toMatchObject({ name: 'adapter-r1', runId: 'r1', size: bytes.byteLength, rank: 2, alpha: 2, baseFingerprint: transformer });
+    expect(info).toMatchObject({
+      name: 'adapter-r1',
+      runId: 'r1',
+      size: bytes.byteLength,
+      rank: 2,
+      alpha: 2,
+      baseFingerprint: transformer,
+    });
     const file = parseTensorFile(bytes);
     expect(file.metadata['base_fingerprint']).toBe(transformer);
-    expect(JSON.parse(file.metadata['lora_adapter_metadata']!)).toMatchObject({ 'transformer.r': 2, 'transformer.lora_alpha': 2 });
+    expect(JSON.parse(file.metadata['lora_adapter_metadata']!)).toMatchObject({
+      'transformer.r': 2,
+      'transformer.lora_alpha': 2,
+    });
     const trained = await load(bytes);
     expect(Object.values(trained.modules).some(({ b }) => b.some((value) => value !== 0))).toBe(true);
     await trained.dispose();
@@ -68,7 +98,9 @@ describe('a run', () => {
     expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);
     for (let i = 3; i >= 0; i--) {
       await harness.encode('d', i);
-      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), { encodeReady: { key: `d-l${i}`, kind: 'latents' } });
+      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), {
+        encodeReady: { key: `d-l${i}`, kind: 'latents' },
+      });
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     expect((await harness.over('r1')).state).toBe(RunState.RUN_STATE_FINISHED);
@@ -86,7 +118,9 @@ describe('a run', () => {
     await harness.startService();
     await harness.dataset('wide', 1, { width: 96, height: 48 });
     await harness.dataset('tall', 1, { width: 32, height: 80 });
-    const samples = await Promise.all(['wide', 'tall'].map(async (id) => Manifest.decode(await harness.blobs.get('manifests', id)).samples[0]!));
+    const samples = await Promise.all(
+      ['wide', 'tall'].map(async (id) => Manifest.decode(await harness.blobs.get('manifests', id)).samples[0]!),
+    );
     await harness.blobs.put('manifests', 'both', Manifest.encode({ datasetId: 'both', samples }).finish());
     await harness.startRun('r1', 'both', { totalSteps: 4 });
     expect((await harness.over('r1')).state).toBe(RunState.RUN_STATE_FINISHED);
@@ -97,13 +131,38 @@ describe('a run', () => {
     const checkpoint = await openCheckpoint(tinyCheckpoint());
     const { text } = await checkpoint.fingerprints();
     for (const prompt of ['a heron', 'a boat']) {
-      await harness.tensors.put('prompts', promptsKey({ caption: prompt, maxLength: TEXT_TOKENS, textFingerprint: text }), promptsBytes(prompt));
+      await harness.tensors.put(
+        'prompts',
+        promptsKey({ caption: prompt, maxLength: TEXT_TOKENS, textFingerprint: text }),
+        promptsBytes(prompt),
+      );
     }
-    await harness.startRun('r1', await harness.dataset('d', 2), { totalSteps: 4, learningRate: 0.05, validationPrompts: ['a heron', 'a boat'], validateEvery: 2, validationSteps: 2, validationSeed: 5 });
+    await harness.startRun('r1', await harness.dataset('d', 2), {
+      totalSteps: 4,
+      learningRate: 0.05,
+      validationPrompts: ['a heron', 'a boat'],
+      validateEvery: 2,
+      validationSteps: 2,
+      validationSeed: 5,
+    });
     const run = await harness.over('r1');
-    expect(run.sampleImages).toEqual(['r1/step-000002-0.png', 'r1/step-000002-1.png', 'r1/step-000004-0.png', 'r1/step-000004-1.png']);
-    const told = (await harness.events('r1', 'sample')).map(({ runSample }) => [runSample?.step, runSample?.prompt, runSample?.image]);
-    expect(told).toEqual([[2, 'a heron', run.sampleImages[0]], [2, 'a boat', run.sampleImages[1]], [4, 'a heron', run.sampleImages[2]], [4, 'a boat', run.sampleImages[3]]]);
+    expect(run.sampleImages).toEqual([
+      'r1/step-000002-0.png',
+      'r1/step-000002-1.png',
+      'r1/step-000004-0.png',
+      'r1/step-000004-1.png',
+    ]);
+    const told = (await harness.events('r1', 'sample')).map(({ runSample }) => [
+      runSample?.step,
+      runSample?.prompt,
+      runSample?.image,
+    ]);
+    expect(told).toEqual([
+      [2, 'a heron', run.sampleImages[0]],
+      [2, 'a boat', run.sampleImages[1]],
+      [4, 'a heron', run.sampleImages[2]],
+      [4, 'a boat', run.sampleImages[3]],
+    ]);
     const pictures = await Promise.all(run.sampleImages.map((image) => harness.blobs.get('samples', image)));
     for (const picture of pictures) expect(Buffer.from(picture).subarray(1, 4).toString()).toBe('PNG');
     expect(Buffer.from(pictures[0]!).equals(Buffer.from(pictures[2]!))).toBe(false);
@@ -140,14 +199,25 @@ describe('a run', () => {
     await harness.startRun('r2', 'd', { totalSteps: 60, checkpointEvery: 10 });
     await harness.reached('r2', 5);
     await harness.test.restartNats();
-    const run = await waitFor('the end of the run', () => harness.run('r2').then((r) => r.state > RunState.RUN_STATE_TRAINING && r, () => null), 100_000);
+    const run = await waitFor(
+      'the end of the run',
+      () =>
+        harness.run('r2').then(
+          (r) => r.state > RunState.RUN_STATE_TRAINING && r,
+          () => null,
+        ),
+      100_000,
+    );
     expect(run).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 60 });
     expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('r2'))).toBe(true);
   }, 140_000);
 });
 
 describe('a sample that cannot be encoded', () => {
-  const refuse = (key: string) => publishEvent(harness.test.mesh, subjects.event('latents', key, 'failed'), { encodeFailed: { key, kind: 'latents', name: 's1.png', reason: 'it is cut short' } });
+  const refuse = (key: string) =>
+    publishEvent(harness.test.mesh, subjects.event('latents', key, 'failed'), {
+      encodeFailed: { key, kind: 'latents', name: 's1.png', reason: 'it is cut short' },
+    });
 
   beforeEach(async () => {
     await harness.startService();
@@ -258,14 +328,21 @@ describe('what cannot be trained fails at once, with the reason', () => {
   const fails = async (id: string): Promise<string> => {
     const run = await harness.over(id);
     expect(run.state).toBe(RunState.RUN_STATE_FAILED);
-    expect((await harness.events(id, 'state')).at(-1)?.runState).toMatchObject({ state: RunState.RUN_STATE_FAILED, error: run.error });
+    expect((await harness.events(id, 'state')).at(-1)?.runState).toMatchObject({
+      state: RunState.RUN_STATE_FAILED,
+      error: run.error,
+    });
     return run.error;
   };
 
   it.each([
     ['targets that match nothing', { targets: ['to_nowhere'] }, /to_nowhere/],
     ['an unknown optimizer', { optimizer: 'sgd' }, /optimizer: "sgd" is unknown here: choose one of adamw8bit/],
-    ['an optimizer of a later version', TrainOptions.fromObject({ optimizerKind: 99 }), /optimizer: .*99.* is unknown here/],
+    [
+      'an optimizer of a later version',
+      TrainOptions.fromObject({ optimizerKind: 99 }),
+      /optimizer: .*99.* is unknown here/,
+    ],
     ['an unknown quant', { quant: 'int3' }, /int3.*nf4/],
     ['an unknown schedule', { lrSchedule: 'zigzag' }, /zigzag/],
     ['no steps', { totalSteps: 0 }, /total_steps 0/],
@@ -288,7 +365,11 @@ describe('what cannot be trained fails at once, with the reason', () => {
     await harness.startService();
     await harness.startRun('r1', 'nowhere');
     expect(await fails('r1')).toMatch(/nowhere/);
-    await harness.blobs.put('manifests', 'other', Manifest.encode({ samples: [{ name: 'a' }], vaeFingerprint: 'another' }).finish());
+    await harness.blobs.put(
+      'manifests',
+      'other',
+      Manifest.encode({ samples: [{ name: 'a' }], vaeFingerprint: 'another' }).finish(),
+    );
     await harness.startRun('r2', 'other');
     expect(await fails('r2')).toMatch(/another VAE.*ATELIER_MODEL/);
   });
@@ -352,12 +433,21 @@ describe('the plan', () => {
     await harness.startRun('r1', await harness.dataset('d', 4, { encoded: false }), { totalSteps: 8 });
     const ready = async (i: number): Promise<void> => {
       await harness.encode('d', i);
-      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), { encodeReady: { key: `d-l${i}`, kind: 'latents' } });
+      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), {
+        encodeReady: { key: `d-l${i}`, kind: 'latents' },
+      });
     };
     for (const i of [0, 1, 2]) await ready(i);
     await new Promise((resolve) => setTimeout(resolve, 1000));
     // An encoder with one picture still to do gets the memory that it needs, less urgent though it is than training.
-    const lease = await acquireLease(harness.test.mesh, { device: 'cpu', capacity: room, bytes: room, owner: 'an encoder', priority: 5, signal: AbortSignal.timeout(5000) });
+    const lease = await acquireLease(harness.test.mesh, {
+      device: 'cpu',
+      capacity: room,
+      bytes: room,
+      owner: 'an encoder',
+      priority: 5,
+      signal: AbortSignal.timeout(5000),
+    });
     expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);
     await ready(3);
     await lease.release();
@@ -366,7 +456,10 @@ describe('the plan', () => {
 
   it('of what cannot be trained is refused with the reason', async () => {
     await harness.startService();
-    await expect(ask(60)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/60 × 64.*16/) });
+    await expect(ask(60)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/60 × 64.*16/),
+    });
     await expect(ask(64, { targets: ['to_nowhere'] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });

@@ -22,8 +22,14 @@ export async function adapters(subject: Subject): Promise<void> {
     const matrices = matricesOf(modules);
     const names = loraNames(goldens, 'transformer');
     table.fact(`lora_${name} modules`, difference(Object.keys(matrices), [...names.keys()]));
-    for (const [matrix, full] of names) table.tensor(`lora_${name} ${matrix}`, matrices[matrix], goldens.tensor(full), EXACT);
-    table.scalars(`lora_${name} alpha`, Object.values(modules).map(({ alpha }) => alpha), Object.values(modules).map(() => fixtures.settings.alpha), EXACT);
+    for (const [matrix, full] of names)
+      table.tensor(`lora_${name} ${matrix}`, matrices[matrix], goldens.tensor(full), EXACT);
+    table.scalars(
+      `lora_${name} alpha`,
+      Object.values(modules).map(({ alpha }) => alpha),
+      Object.values(modules).map(() => fixtures.settings.alpha),
+      EXACT,
+    );
     await adapter.validate(model);
 
     const again = join(scratch, `${name}.safetensors`);
@@ -31,15 +37,20 @@ export async function adapters(subject: Subject): Promise<void> {
     const written = new Goldens(again, await readFile(again));
     table.fact(`lora_${name} written: names`, difference(written.names(), goldens.names()));
     table.fact(`lora_${name} written: metadata`, metadataProblem(written.metadata, goldens.metadata, model.modules));
-    for (const tensor of goldens.names()) if (written.has(tensor)) table.tensor(`lora_${name} written: ${tensor}`, written.tensor(tensor), goldens.tensor(tensor), EXACT);
+    for (const tensor of goldens.names())
+      if (written.has(tensor))
+        table.tensor(`lora_${name} written: ${tensor}`, written.tensor(tensor), goldens.tensor(tensor), EXACT);
 
     const kohya = join(scratch, `${name}-kohya.safetensors`);
     await adapter.saveKohya(kohya);
-    const foreign = new Goldens(kohya, await readFile(kohya)).names().filter((tensor) => !/^lora_unet_\w+\.(lora_down\.weight|lora_up\.weight|alpha)$/.test(tensor));
+    const foreign = new Goldens(kohya, await readFile(kohya))
+      .names()
+      .filter((tensor) => !/^lora_unet_\w+\.(lora_down\.weight|lora_up\.weight|alpha)$/.test(tensor));
     table.fact(`lora_${name} through kohya: names`, foreign.length ? `${foreign[0]} is not one of kohya's` : '');
     const back = (await Adapter.load(kohya)).modules;
     table.fact(`lora_${name} through kohya: modules`, difference(Object.keys(back), Object.keys(modules)));
-    for (const [path, module] of Object.entries(modules)) if (back[path]) table.values(`lora_${name} through kohya: ${path}`, product(back[path]), product(module), 1e-6);
+    for (const [path, module] of Object.entries(modules))
+      if (back[path]) table.values(`lora_${name} through kohya: ${path}`, product(back[path]), product(module), 1e-6);
   }
 }
 
@@ -56,9 +67,14 @@ function product({ rank, in: inputs, out, alpha, a, b }: AdapterModule): Float64
 }
 
 /** Every setting we write must be one that the reference writes, with its value; target_modules must name the same linears. */
-function metadataProblem(written: Record<string, string>, expected: Record<string, string>, linears: readonly LinearModule[]): string {
+function metadataProblem(
+  written: Record<string, string>,
+  expected: Record<string, string>,
+  linears: readonly LinearModule[],
+): string {
   if (written.format !== expected.format) return `format is ${written.format} instead of ${expected.format}`;
-  if (!written[METADATA] || !expected[METADATA]) return written[METADATA] === expected[METADATA] ? '' : `${METADATA} is in one file only`;
+  if (!written[METADATA] || !expected[METADATA])
+    return written[METADATA] === expected[METADATA] ? '' : `${METADATA} is in one file only`;
   const ours = JSON.parse(written[METADATA]) as Record<string, unknown>;
   const theirs = JSON.parse(expected[METADATA]) as Record<string, unknown>;
   for (const [key, value] of Object.entries(ours)) {
@@ -74,5 +90,7 @@ function metadataProblem(written: Record<string, string>, expected: Record<strin
 }
 
 function named(targets: string[], linears: readonly LinearModule[]): string[] {
-  return linears.map(({ path }) => path).filter((path) => targets.some((target) => path === target || path.endsWith(`.${target}`)));
+  return linears
+    .map(({ path }) => path)
+    .filter((path) => targets.some((target) => path === target || path.endsWith(`.${target}`)));
 }

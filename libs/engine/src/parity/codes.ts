@@ -4,7 +4,12 @@
  * @param exact what was quantised, divided by its block's largest magnitude
  * @returns what is wrong, or nothing
  */
-export function codesDiffer(got: ArrayLike<number>, expected: ArrayLike<number>, map: Float32Array, exact: (index: number) => number): string {
+export function codesDiffer(
+  got: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  map: Float32Array,
+  exact: (index: number) => number,
+): string {
   if (got.length !== expected.length) return `${got.length} codes instead of ${expected.length}`;
   for (let i = 0; i < expected.length; i++) {
     if (got[i] === expected[i]) continue;

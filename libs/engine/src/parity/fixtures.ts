@@ -54,13 +54,19 @@ export class Fixtures {
   /** Names of the adapters: of folders lora_<name>. */
   async adapters(): Promise<string[]> {
     const entries = await readdir(this.dir, { withFileTypes: true });
-    return entries.flatMap((entry) => (entry.isDirectory() && entry.name.startsWith('lora_') ? [entry.name.slice('lora_'.length)] : [])).sort();
+    return entries
+      .flatMap((entry) =>
+        entry.isDirectory() && entry.name.startsWith('lora_') ? [entry.name.slice('lora_'.length)] : [],
+      )
+      .sort();
   }
 
   /** Tensors that no check has asked for, file by file. */
   async unread(): Promise<string[]> {
     const files = (await readdir(this.dir)).filter((file) => file.endsWith('.safetensors'));
-    const names = await Promise.all(files.map(async (file) => (await this.goldens(file)).unread().map((name) => `${file} ${name}`)));
+    const names = await Promise.all(
+      files.map(async (file) => (await this.goldens(file)).unread().map((name) => `${file} ${name}`)),
+    );
     return names.flat();
   }
 }

@@ -47,7 +47,10 @@ export class Goldens {
     this.read.add(name);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const number = NUMBERS[dtype]!;
-    return { shape, data: Float32Array.from({ length: shape.reduce((product, n) => product * n, 1) }, (_, i) => number(view, i)) };
+    return {
+      shape,
+      data: Float32Array.from({ length: shape.reduce((product, n) => product * n, 1) }, (_, i) => number(view, i)),
+    };
   }
 
   /** Whole numbers below 2^24: ids, indices, codes. */

@@ -23,7 +23,18 @@ export async function gradients(subject: Subject): Promise<void> {
     for (const recompute of [false, true]) {
       // The sample is its posterior's mean, used as it is.
       const trainer = await model.createTrainer(
-        { rank, alpha, targets, recompute, guidance: at.guidance, maxGradNorm: 1e6, vaeScaling: 1, vaeShift: 0, dynamicShifting: true, numTrainTimesteps: sample.timesteps },
+        {
+          rank,
+          alpha,
+          targets,
+          recompute,
+          guidance: at.guidance,
+          maxGradNorm: 1e6,
+          vaeScaling: 1,
+          vaeShift: 0,
+          dynamicShifting: true,
+          numTrainTimesteps: sample.timesteps,
+        },
         [sample.shape],
       );
       await trainer.setAdapter(loraAdapter(goldens, 'weight', alpha));
@@ -33,14 +44,22 @@ export async function gradients(subject: Subject): Promise<void> {
   }
 }
 
-async function compare(table: Table, goldens: Goldens, base: string, trainer: Trainer, sample: Sample, how: string): Promise<void> {
+async function compare(
+  table: Table,
+  goldens: Goldens,
+  base: string,
+  trainer: Trainer,
+  sample: Sample,
+  how: string,
+): Promise<void> {
   const { loss } = await trainer.microStep(sample);
   table.tensor(`${base}_pred${how}`, await trainer.lastPrediction(), goldens.row(`${base}_pred`, 0), FLOAT);
   table.values(`${base}_loss${how}`, [loss], goldens.tensor(`${base}_loss`).data, FLOAT);
   const found = await trainer.gradients();
   const names = loraNames(goldens, `${base}_grad`);
   table.fact(`${base} trained modules${how}`, difference(Object.keys(found), [...names.keys()]));
-  for (const [name, golden] of names) table.tensor(`${base}_grad ${name}${how}`, found[name], goldens.tensor(golden), FLOAT);
+  for (const [name, golden] of names)
+    table.tensor(`${base}_grad ${name}${how}`, found[name], goldens.tensor(golden), FLOAT);
 }
 
 /** A sample whose latents, noise and timestep are all given: the index is that of the sigma in an unshifted schedule of enough timesteps. */

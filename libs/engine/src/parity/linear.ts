@@ -9,6 +9,11 @@ export async function linear({ fixtures, engine, table }: Subject): Promise<void
   const x = goldens.tensor('x');
   for (const prefix of goldens.names(/^(.+)\.weight\.quant_state\.bitsandbytes__\w+$/)) {
     for (const name of goldens.names(/^(.+)$/)) if (name.startsWith(`${prefix}.`)) goldens.tensor(name); // the engine reads these itself
-    table.tensor(`y of ${prefix}`, await engine.prequantizedLinear(fixtures.path(FILE), prefix, x), goldens.tensor('y'), FLOAT);
+    table.tensor(
+      `y of ${prefix}`,
+      await engine.prequantizedLinear(fixtures.path(FILE), prefix, x),
+      goldens.tensor('y'),
+      FLOAT,
+    );
   }
 }

@@ -20,14 +20,30 @@ import { training } from './training';
 import { transformer } from './transformer';
 import { vae } from './vae';
 
-const SUBJECTS = { tokens, text, vae, nf4, linear, optimizers, schedules, transformer, gradients, training, adapters, inference };
+const SUBJECTS = {
+  tokens,
+  text,
+  vae,
+  nf4,
+  linear,
+  optimizers,
+  schedules,
+  transformer,
+  gradients,
+  training,
+  adapters,
+  inference,
+};
 const REPOSITORY = join(__dirname, '..', '..', '..', '..');
 
 async function main(chosen: string[]): Promise<boolean> {
   const unknown = chosen.filter((name) => !(name in SUBJECTS));
-  if (unknown.length) throw new Error(`no subject ${unknown.join(', ')}; there are ${Object.keys(SUBJECTS).join(', ')}`);
+  if (unknown.length)
+    throw new Error(`no subject ${unknown.join(', ')}; there are ${Object.keys(SUBJECTS).join(', ')}`);
   const began = performance.now();
-  const fixtures = await Fixtures.open(process.env.ATELIER_FIXTURES || join(REPOSITORY, 'native', 'test', 'goldens', 'tiny-dev'));
+  const fixtures = await Fixtures.open(
+    process.env.ATELIER_FIXTURES || join(REPOSITORY, 'native', 'test', 'goldens', 'tiny-dev'),
+  );
   const engine = await Engine.open({ device: 'cpu' });
   const scratch = await mkdtemp(join(tmpdir(), 'atelier-parity-'));
   const table = new Table(console.log);
@@ -41,7 +57,11 @@ async function main(chosen: string[]): Promise<boolean> {
     }
     if (!chosen.length) {
       const unread = await fixtures.unread();
-      console.log(unread.length ? `\n${unread.length} tensors were not looked at: ${unread.join(', ')}` : '\nevery tensor of the folder was looked at');
+      console.log(
+        unread.length
+          ? `\n${unread.length} tensors were not looked at: ${unread.join(', ')}`
+          : '\nevery tensor of the folder was looked at',
+      );
     }
     return table.summary((performance.now() - began) / 1000);
   } finally {

@@ -35,5 +35,9 @@ function share(part: number, whole: number): number {
 }
 
 export function worst(a: Distance, b: Distance): Distance {
-  return { absolute: Math.max(a.absolute, b.absolute), relative: Math.max(a.relative, b.relative), rms: Math.max(a.rms, b.rms) };
+  return {
+    absolute: Math.max(a.absolute, b.absolute),
+    relative: Math.max(a.relative, b.relative),
+    rms: Math.max(a.rms, b.rms),
+  };
 }

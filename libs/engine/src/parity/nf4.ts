@@ -27,19 +27,38 @@ function once(table: Table, goldens: Goldens, which: string): void {
   const quantized = quantizeNf4(data);
   table.values(`${which}_packed`, quantized.packed, goldens.bytes(`${which}_packed`), EXACT);
   table.values(`${which}_absmax`, quantized.absmax, goldens.tensor(`${which}_absmax`).data, EXACT);
-  table.values(`${which}_out`, dequantized(quantized, goldens.tensor(`${which}_in`)), goldens.tensor(`${which}_out`).data, EXACT);
+  table.values(
+    `${which}_out`,
+    dequantized(quantized, goldens.tensor(`${which}_in`)),
+    goldens.tensor(`${which}_out`).data,
+    EXACT,
+  );
 }
 
 function twice(table: Table, goldens: Goldens, which: string): void {
   const { data } = goldens.tensor(`${which}_in`);
   const quantized = quantizeNf4(data, { doubleQuant: true });
   const { absmax } = quantizeNf4(data);
-  const exact = (i: number) => (absmax[i]! - quantized.nestedOffset) / (quantized.nestedAbsmax[Math.floor(i / NESTED_BLOCK)] || 1);
+  const exact = (i: number) =>
+    (absmax[i]! - quantized.nestedOffset) / (quantized.nestedAbsmax[Math.floor(i / NESTED_BLOCK)] || 1);
   table.values(`${which}_packed double-quantised`, quantized.packed, goldens.bytes(`${which}_packed`), EXACT);
-  table.fact(`${which}_dq_absmax`, codesDiffer(quantized.absmax8, goldens.bytes(`${which}_dq_absmax`), dynamicMap(true), exact));
+  table.fact(
+    `${which}_dq_absmax`,
+    codesDiffer(quantized.absmax8, goldens.bytes(`${which}_dq_absmax`), dynamicMap(true), exact),
+  );
   table.values(`${which}_dq_offset`, [quantized.nestedOffset], goldens.tensor(`${which}_dq_offset`).data, FLOAT);
-  table.values(`${which}_dq_nested_absmax`, quantized.nestedAbsmax, goldens.tensor(`${which}_dq_nested_absmax`).data, FLOAT);
-  table.values(`${which}_dq_out`, dequantized(quantized, goldens.tensor(`${which}_in`)), goldens.tensor(`${which}_dq_out`).data, FLOAT);
+  table.values(
+    `${which}_dq_nested_absmax`,
+    quantized.nestedAbsmax,
+    goldens.tensor(`${which}_dq_nested_absmax`).data,
+    FLOAT,
+  );
+  table.values(
+    `${which}_dq_out`,
+    dequantized(quantized, goldens.tensor(`${which}_in`)),
+    goldens.tensor(`${which}_dq_out`).data,
+    FLOAT,
+  );
 }
 
 /**
@@ -49,11 +68,17 @@ function twice(table: Table, goldens: Goldens, which: string): void {
 function dequantized(quantized: Nf4Quantized, { shape, data }: Tensor): Float32Array {
   const width = shape[shape.length - 1]!;
   if (width % BLOCK === 0 || width % LANES !== 0) return dequantizeNf4(quantized, data.length);
-  const scales = dequantizeNf4(scalesOf(quantized), BLOCK * Math.ceil(data.length / BLOCK)).filter((_, i) => i % BLOCK === 0);
+  const scales = dequantizeNf4(scalesOf(quantized), BLOCK * Math.ceil(data.length / BLOCK)).filter(
+    (_, i) => i % BLOCK === 0,
+  );
   const result = new Float32Array(data.length);
   for (let begin = 0, row = 0; begin < data.length; begin += width, row++) {
     const first = row * Math.floor(width / BLOCK);
-    const own = { packed: quantized.packed.slice(begin / 2, (begin + width) / 2), absmax: scales.slice(first, first + Math.ceil(width / BLOCK)), ...SINGLE };
+    const own = {
+      packed: quantized.packed.slice(begin / 2, (begin + width) / 2),
+      absmax: scales.slice(first, first + Math.ceil(width / BLOCK)),
+      ...SINGLE,
+    };
     result.set(dequantizeNf4(own, width), begin);
   }
   return result;

@@ -31,7 +31,13 @@ export async function optimizers({ fixtures, table }: Subject): Promise<void> {
   }
 }
 
-function compareStates(table: Table, goldens: Goldens, which: string, { values, codes }: States, exact: (state: string, index: number) => number): void {
+function compareStates(
+  table: Table,
+  goldens: Goldens,
+  which: string,
+  { values, codes }: States,
+  exact: (state: string, index: number) => number,
+): void {
   for (const state of goldens.names(new RegExp(`^${which}_state_(.+)$`))) {
     const name = `${which}_state_${state}`;
     const found = codes[state];
@@ -41,15 +47,31 @@ function compareStates(table: Table, goldens: Goldens, which: string, { values, 
       table.fail(name, 'the engine keeps no 8-bit codes here');
     } else {
       const { data: absmax } = values[state.replace('state', 'absmax')]!;
-      table.fact(name, codesDiffer(found, goldens.bytes(name), dynamicMap(state === 'state1'), (i) => exact(state, i) / absmax[Math.floor(i / BLOCK)]!));
+      table.fact(
+        name,
+        codesDiffer(
+          found,
+          goldens.bytes(name),
+          dynamicMap(state === 'state1'),
+          (i) => exact(state, i) / absmax[Math.floor(i / BLOCK)]!,
+        ),
+      );
     }
   }
 }
 
 /** An 8-bit moment before it was rounded to a code: from the state one update ago. */
-function moment(state: string, index: number, { values, codes }: States, gradient: Float32Array, { beta1, beta2 }: { beta1: number; beta2: number }): number {
+function moment(
+  state: string,
+  index: number,
+  { values, codes }: States,
+  gradient: Float32Array,
+  { beta1, beta2 }: { beta1: number; beta2: number },
+): number {
   const first = state === 'state1';
-  const old = dynamicMap(first)[codes[state]![index]!]! * values[state.replace('state', 'absmax')]!.data[Math.floor(index / BLOCK)]!;
+  const old =
+    dynamicMap(first)[codes[state]![index]!]! *
+    values[state.replace('state', 'absmax')]!.data[Math.floor(index / BLOCK)]!;
   const beta = first ? beta1 : beta2;
   return beta * old + (1 - beta) * (first ? gradient[index]! : gradient[index]! ** 2);
 }

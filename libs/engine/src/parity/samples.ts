@@ -30,8 +30,22 @@ export function runOptions({ settings, checkpoint }: Fixtures): PartialTrainOpti
   const { scheduler, vaeConfig } = checkpoint;
   const { lr, beta1, beta2, eps, ...others } = training;
   return {
-    ...others, learningRate: lr, adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: eps, rank, alpha, targets, accumulation, maxGradNorm: clip, lrSchedule: 'constant', weighting: 'none',
-    vaeScaling: vaeConfig.scalingFactor, vaeShift: vaeConfig.shiftFactor, dynamicShifting: scheduler.dynamicShifting, shift: scheduler.shift,
+    ...others,
+    learningRate: lr,
+    adamBeta1: beta1,
+    adamBeta2: beta2,
+    adamEpsilon: eps,
+    rank,
+    alpha,
+    targets,
+    accumulation,
+    maxGradNorm: clip,
+    lrSchedule: 'constant',
+    weighting: 'none',
+    vaeScaling: vaeConfig.scalingFactor,
+    vaeShift: vaeConfig.shiftFactor,
+    dynamicShifting: scheduler.dynamicShifting,
+    shift: scheduler.shift,
     numTrainTimesteps: scheduler.numTrainTimesteps,
   };
 }

@@ -9,7 +9,14 @@ interface Schedules {
   sigmas_for_weighting: number[];
   loss_weighting: Record<string, number[]>;
   train_timesteps_first_last?: [first: number, second: number, last: number];
-  inference: { steps: number; height: number; width: number; mu?: number | null; sigmas: number[]; timesteps: number[] }[];
+  inference: {
+    steps: number;
+    height: number;
+    width: number;
+    mu?: number | null;
+    sigmas: number[];
+    timesteps: number[];
+  }[];
   [schedule: `lr_${string}`]: number[];
 }
 
@@ -22,17 +29,38 @@ export async function schedules(subject: Subject): Promise<void> {
   const { scheduler, vaeConfig } = fixtures.checkpoint;
   for (const [name, expected] of Object.entries(goldens)) {
     const [, schedule, warmup, total, cycles, power] = LR.exec(name) ?? [];
-    if (schedule) table.values(name, lrSchedule(schedule as LrScheduleKindName, { warmup: Number(warmup), total: Number(total), cycles: Number(cycles), power: Number(power) }), expected as number[], CLOSE);
+    if (schedule)
+      table.values(
+        name,
+        lrSchedule(schedule as LrScheduleKindName, {
+          warmup: Number(warmup),
+          total: Number(total),
+          cycles: Number(cycles),
+          power: Number(power),
+        }),
+        expected as number[],
+        CLOSE,
+      );
   }
   for (const [weighting, expected] of Object.entries(goldens.loss_weighting)) {
-    table.scalars(`loss_weighting ${weighting}`, goldens.sigmas_for_weighting.map((sigma) => lossWeight(weighting as WeightingName, sigma)), expected, FLOAT);
+    table.scalars(
+      `loss_weighting ${weighting}`,
+      goldens.sigmas_for_weighting.map((sigma) => lossWeight(weighting as WeightingName, sigma)),
+      expected,
+      FLOAT,
+    );
   }
   for (const { steps, height, width, mu, sigmas, timesteps } of goldens.inference) {
     const name = `inference ${steps} steps ${height}x${width}`;
     const pixels = 2 * vaeConfig.downscale; // a side of a token
     const found = inferenceSigmas(steps, Math.floor(height / pixels) * Math.floor(width / pixels), scheduler);
     table.scalars(`${name} sigmas`, found.sigmas, sigmas, CLOSE);
-    table.scalars(`${name} timesteps`, Array.from(found.sigmas.subarray(0, -1), (sigma) => sigma * scheduler.numTrainTimesteps), timesteps, CLOSE);
+    table.scalars(
+      `${name} timesteps`,
+      Array.from(found.sigmas.subarray(0, -1), (sigma) => sigma * scheduler.numTrainTimesteps),
+      timesteps,
+      CLOSE,
+    );
     if (scheduler.dynamicShifting && typeof mu === 'number') table.values(`${name} mu`, [found.mu], [mu], CLOSE);
   }
   if (goldens.train_timesteps_first_last) await trainingTimesteps(subject, goldens.train_timesteps_first_last);
@@ -46,7 +74,8 @@ async function trainingTimesteps(subject: Subject, expected: number[]): Promise<
   const model = await subject.transformer('none');
   const trainer = await model.createTrainer({ ...runOptions(fixtures), accumulation: 3 }, shapesOf([sample]));
   const found: number[] = [];
-  for (const timestepIndex of [0, 1, count - 1]) found.push((await trainer.microStep({ ...sample, timestepIndex })).sigma * count);
+  for (const timestepIndex of [0, 1, count - 1])
+    found.push((await trainer.microStep({ ...sample, timestepIndex })).sigma * count);
   await trainer.dispose();
   table.scalars('train_timesteps_first_last', found, expected, CLOSE);
 }

@@ -26,7 +26,14 @@ const NUMBER = String.raw`(-?[\d.]+(?:e[+-]?\d+)?)`;
 
 /** @throws Error when the manifest lacks what every folder's has */
 export function settingsOf(manifest: unknown): Settings {
-  const { config, files, training_note: training = '', lora_note: lora = '', inference_note: inference = '', transformer_note: forward = '' } = manifest as Manifest;
+  const {
+    config,
+    files,
+    training_note: training = '',
+    lora_note: lora = '',
+    inference_note: inference = '',
+    transformer_note: forward = '',
+  } = manifest as Manifest;
   for (const key of ['rank', 'alpha', 'targets', 'accum', 'clip', 't5_len'] as const) {
     if (config?.[key] === undefined) throw new Error(`manifest.json: config.${key} is missing`);
   }
@@ -40,10 +47,19 @@ export function settingsOf(manifest: unknown): Settings {
     clip: config.clip,
     t5Length: config.t5_len,
     training: {
-      lr: one(training, 'lr', 1e-2), beta1, beta2, eps: one(training, 'eps', 1e-8), weightDecay: one(training, 'weight decay', 1e-4), guidance: one(training, 'guidance(?: input)?', 1),
+      lr: one(training, 'lr', 1e-2),
+      beta1,
+      beta2,
+      eps: one(training, 'eps', 1e-8),
+      weightDecay: one(training, 'weight decay', 1e-4),
+      guidance: one(training, 'guidance(?: input)?', 1),
     },
     gradients: { sigma: one(lora, 'sigma', 0.61), guidance: one(lora, 'guidance', 1) },
-    inference: { steps: numbers(inference, `${NUMBER} steps`)?.[0] ?? 4, guidance: one(inference, 'guidance', 3.5), mix: mixOf(inference) },
+    inference: {
+      steps: numbers(inference, `${NUMBER} steps`)?.[0] ?? 4,
+      guidance: one(inference, 'guidance', 3.5),
+      mix: mixOf(inference),
+    },
     forward: {
       guidance: one(forward, 'guidance', 3.5),
       batchSigmas: numbers(forward, `sigmas ${NUMBER} and ${NUMBER}`) ?? [0.7, 0.2],
@@ -61,12 +77,20 @@ function numbers(note: string, pattern: string): number[] | undefined {
 /** "lora_two = 0.7 a - 0.4 adamw": weighted adapters. */
 function mixOf(note: string): { adapter: string; weight: number }[] {
   const terms = /lora_two = ([^;,]+)/.exec(note)?.[1] ?? '0.7 a - 0.4 adamw';
-  return [...terms.matchAll(/([+-]?)\s*([\d.]+)\s*\*?\s*([a-z]\w*)/gi)].map(([, sign = '', weight = '', adapter = '']) => ({ adapter: adapter.replace(/^lora_/, ''), weight: Number(sign + weight) }));
+  return [...terms.matchAll(/([+-]?)\s*([\d.]+)\s*\*?\s*([a-z]\w*)/gi)].map(
+    ([, sign = '', weight = '', adapter = '']) => ({
+      adapter: adapter.replace(/^lora_/, ''),
+      weight: Number(sign + weight),
+    }),
+  );
 }
 
 /** The blocks were recorded during the run whose output the manifest lists just before them. */
 function blockSigmaOf(names: string[]): string {
   const first = names.findIndex((name) => name.startsWith('block_'));
-  const run = names.slice(0, Math.max(first, 0)).reverse().find((name) => /^out_[\d.]+$/.test(name));
+  const run = names
+    .slice(0, Math.max(first, 0))
+    .reverse()
+    .find((name) => /^out_[\d.]+$/.test(name));
   return run?.slice('out_'.length) ?? '0.5';
 }

@@ -18,7 +18,9 @@ export class Subject {
 
   /** The checkpoint's transformer, loaded once for each way of keeping its weights. */
   transformer(quant: BaseQuant): Promise<FluxTransformer> {
-    const model = this.loaded.get(quant) ?? this.engine.loadTransformer(this.fixtures.checkpoint.component('transformer'), { quant });
+    const model =
+      this.loaded.get(quant) ??
+      this.engine.loadTransformer(this.fixtures.checkpoint.component('transformer'), { quant });
     this.loaded.set(quant, model);
     return model;
   }

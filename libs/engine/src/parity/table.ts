@@ -31,12 +31,18 @@ export class Table {
   /** Shapes must agree but for axes of length 1. */
   tensor(name: string, got: Sized | undefined, expected: Sized, tolerance: number): void {
     if (!got) this.fail(name, 'there is none');
-    else if (String(trimmed(got.shape)) !== String(trimmed(expected.shape))) this.fail(name, `has shape [${got.shape.join(', ')}], expected [${expected.shape.join(', ')}]`);
+    else if (String(trimmed(got.shape)) !== String(trimmed(expected.shape)))
+      this.fail(name, `has shape [${got.shape.join(', ')}], expected [${expected.shape.join(', ')}]`);
     else this.values(name, got.data, expected.data, tolerance);
   }
 
   values(name: string, got: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
-    this.add(name, distance(got, expected), tolerance, got.length === expected.length ? '' : `${got.length} values instead of ${expected.length}`);
+    this.add(
+      name,
+      distance(got, expected),
+      tolerance,
+      got.length === expected.length ? '' : `${got.length} values instead of ${expected.length}`,
+    );
   }
 
   /** Like values, but only the norm of the difference counts. */
@@ -46,14 +52,29 @@ export class Table {
   }
 
   /** Rows that are results of their own, such as losses or a batch: each is measured against itself, and the worst counts. */
-  rows(name: string, got: readonly ArrayLike<number>[], expected: readonly ArrayLike<number>[], tolerance: number): void {
+  rows(
+    name: string,
+    got: readonly ArrayLike<number>[],
+    expected: readonly ArrayLike<number>[],
+    tolerance: number,
+  ): void {
     const count = got.length === expected.length ? '' : `${got.length} rows instead of ${expected.length}`;
-    this.add(name, count ? FAR : expected.map((row, i) => distance(got[i]!, row)).reduce(worst, NO_DISTANCE), tolerance, count);
+    this.add(
+      name,
+      count ? FAR : expected.map((row, i) => distance(got[i]!, row)).reduce(worst, NO_DISTANCE),
+      tolerance,
+      count,
+    );
   }
 
   /** Numbers of which each is a result of its own. */
   scalars(name: string, got: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
-    this.rows(name, Array.from(got, (value) => [value]), Array.from(expected, (value) => [value]), tolerance);
+    this.rows(
+      name,
+      Array.from(got, (value) => [value]),
+      Array.from(expected, (value) => [value]),
+      tolerance,
+    );
   }
 
   /** Something that is not a number: `problem` is empty when it is as it should be. */
@@ -82,7 +103,9 @@ export class Table {
     this.compared++;
     if (!ok) this.failures.push(problem ? `${name}: ${problem}` : name);
     const numbers = [absolute, relative, rms].map((value) => value.toExponential(2).padStart(11)).join('');
-    this.print(`${name.padEnd(NAME_WIDTH)}${numbers} ${(tolerance === EXACT ? 'exact' : tolerance.toExponential(0)).padStart(10)}  ${ok ? 'ok' : 'FAIL'}${problem && `  ${problem}`}`);
+    this.print(
+      `${name.padEnd(NAME_WIDTH)}${numbers} ${(tolerance === EXACT ? 'exact' : tolerance.toExponential(0)).padStart(10)}  ${ok ? 'ok' : 'FAIL'}${problem && `  ${problem}`}`,
+    );
   }
 }
 

@@ -11,7 +11,12 @@ export async function tokens({ fixtures, table }: Subject): Promise<void> {
     if (expected.t5_untruncated_length !== undefined) {
       const padding = 8;
       const uncut = t5(expected.prompt, expected.t5_untruncated_length + padding);
-      table.values(`t5 untruncated length ${name}`, [withoutPadding(uncut).length], [expected.t5_untruncated_length], EXACT);
+      table.values(
+        `t5 untruncated length ${name}`,
+        [withoutPadding(uncut).length],
+        [expected.t5_untruncated_length],
+        EXACT,
+      );
     }
   }
 }

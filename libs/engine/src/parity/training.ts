@@ -29,16 +29,23 @@ export async function training(subject: Subject): Promise<void> {
     const got = await run(subject, goldens, kind, samples, 0);
     const allowed = await tolerances(subject, goldens, kind, samples, got, expected);
     table.scalars(`${kind} sigma`, got.sigmas, goldens.tensor('sigma').data, 1e-6);
-    table.scalars(`${kind} timestep`, got.sigmas.map((sigma) => sigma * timesteps), goldens.tensor('timestep').data, 1e-6);
+    table.scalars(
+      `${kind} timestep`,
+      got.sigmas.map((sigma) => sigma * timesteps),
+      goldens.tensor('timestep').data,
+      1e-6,
+    );
     table.scalars(`${kind}_loss`, got.losses, expected.losses, allowed.losses);
     table.scalars(`${kind}_grad_norm`, got.norms, expected.norms, allowed.norms);
     const names = Object.keys(expected.weights);
     table.fact(`${kind} trained matrices`, difference(Object.keys(got.weights), names));
     table.rms(`${kind}_end as one`, joined(got, names), joined(expected, names), allowed.whole);
-    for (const name of names) table.tensor(`${kind}_end ${name}`, got.weights[name], expected.weights[name]!, allowed.weights);
+    for (const name of names)
+      table.tensor(`${kind}_end ${name}`, got.weights[name], expected.weights[name]!, allowed.weights);
     if (!files.includes(kind)) continue;
     const file = await fixtures.goldens(fixtures.adapterFile(kind));
-    for (const [name, full] of loraNames(file, 'transformer')) table.tensor(`lora_${kind} ${name}`, got.weights[name], file.tensor(full), allowed.weights);
+    for (const [name, full] of loraNames(file, 'transformer'))
+      table.tensor(`lora_${kind} ${name}`, got.weights[name], file.tensor(full), allowed.weights);
   }
 }
 
@@ -46,12 +53,20 @@ function goldenOutcome(goldens: Goldens, kind: string): Outcome {
   return {
     losses: goldens.tensor(`${kind}_loss`).data,
     norms: goldens.tensor(`${kind}_grad_norm`).data,
-    weights: Object.fromEntries([...loraNames(goldens, `${kind}_end`)].map(([name, full]) => [name, goldens.tensor(full)])),
+    weights: Object.fromEntries(
+      [...loraNames(goldens, `${kind}_end`)].map(([name, full]) => [name, goldens.tensor(full)]),
+    ),
   };
 }
 
 /** @param nudge moves the start weights by a millionth part or so; each number gives another run, 0 the golden's */
-async function run(subject: Subject, goldens: Goldens, optimizer: OptimizerKind, samples: Sample[], nudge: number): Promise<Outcome & { sigmas: number[] }> {
+async function run(
+  subject: Subject,
+  goldens: Goldens,
+  optimizer: OptimizerKind,
+  samples: Sample[],
+  nudge: number,
+): Promise<Outcome & { sigmas: number[] }> {
   const { fixtures } = subject;
   const { accumulation, alpha } = fixtures.settings;
   const model = await subject.transformer('nf4');
@@ -75,7 +90,14 @@ async function run(subject: Subject, goldens: Goldens, optimizer: OptimizerKind,
  * RUN, unless this run itself is so sensitive that starts a rounding error apart end further apart than that: then as far as those do, with
  * some headroom. Measured only where it is needed.
  */
-async function tolerances(subject: Subject, goldens: Goldens, kind: OptimizerKind, samples: Sample[], got: Outcome, expected: Outcome): Promise<Gap> {
+async function tolerances(
+  subject: Subject,
+  goldens: Goldens,
+  kind: OptimizerKind,
+  samples: Sample[],
+  got: Outcome,
+  expected: Outcome,
+): Promise<Gap> {
   const allowed: Gap = { losses: RUN, norms: RUN, weights: RUN, whole: RUN };
   const keys = Object.keys(allowed) as (keyof Gap)[];
   const gap = gapBetween(got, expected);
@@ -90,7 +112,10 @@ async function tolerances(subject: Subject, goldens: Goldens, kind: OptimizerKin
 
 function nudged(adapter: Adapter, nudge: number): Adapter {
   if (nudge === 0) return adapter;
-  const moved = (values: Float32Array) => values.map((value, i) => value * (1 + NUDGE * Math.sin((i + 1) * (nudge + 0.5))));
-  const modules = Object.entries(adapter.modules).map(([path, module]) => [path, { ...module, a: moved(module.a), b: moved(module.b) }] as const);
+  const moved = (values: Float32Array) =>
+    values.map((value, i) => value * (1 + NUDGE * Math.sin((i + 1) * (nudge + 0.5))));
+  const modules = Object.entries(adapter.modules).map(
+    ([path, module]) => [path, { ...module, a: moved(module.a), b: moved(module.b) }] as const,
+  );
   return Adapter.create(Object.fromEntries(modules));
 }

@@ -14,7 +14,11 @@ export async function transformer(subject: Subject): Promise<void> {
   const { fixtures, table } = subject;
   const { guidance, blockSigma, batchSigmas, batchPrompts } = fixtures.settings.forward;
   const goldens = await fixtures.goldens('transformer.safetensors');
-  const [latents, prompt, pooled] = [goldens.row('latents', 0), goldens.row('prompt_embeds', 0), goldens.row('pooled', 0)];
+  const [latents, prompt, pooled] = [
+    goldens.row('latents', 0),
+    goldens.row('prompt_embeds', 0),
+    goldens.row('pooled', 0),
+  ];
 
   const base = await subject.transformer('none');
   for (const sigma of goldens.names(SINGLE)) {
@@ -23,13 +27,26 @@ export async function transformer(subject: Subject): Promise<void> {
     table.tensor(`out_${sigma}`, outputs.out, goldens.row(`out_${sigma}`, 0), FLOAT);
     if (!captureBlocks) continue;
     const blocks = goldens.names(/^(block_.+)$/);
-    table.fact('blocks', difference(Object.keys(outputs).filter((name) => name !== 'out'), blocks));
+    table.fact(
+      'blocks',
+      difference(
+        Object.keys(outputs).filter((name) => name !== 'out'),
+        blocks,
+      ),
+    );
     for (const block of blocks) table.tensor(block, outputs[block], goldens.row(block, 0), FLOAT);
   }
 
   const nf4 = await subject.transformer('nf4');
   for (const sigma of goldens.names(NF4)) {
-    const { out } = await forward(nf4, { latents, prompt, pooled, sigma: Number(sigma), guidance, captureBlocks: false });
+    const { out } = await forward(nf4, {
+      latents,
+      prompt,
+      pooled,
+      sigma: Number(sigma),
+      guidance,
+      captureBlocks: false,
+    });
     table.tensor(`out_nf4_${sigma}`, out, goldens.row(`out_nf4_${sigma}`, 0), FLOAT);
   }
 
@@ -39,7 +56,12 @@ export async function transformer(subject: Subject): Promise<void> {
     for (const [i, expected] of goldens.rows(`out_${name}`).entries()) {
       const row = batchPrompts[i]!;
       const { out } = await forward(base, {
-        latents: small[i]!, prompt: text.row('t5_embeds', row), pooled: text.row('clip_pooled', row), sigma: batchSigmas[i]!, guidance, captureBlocks: false,
+        latents: small[i]!,
+        prompt: text.row('t5_embeds', row),
+        pooled: text.row('clip_pooled', row),
+        sigma: batchSigmas[i]!,
+        guidance,
+        captureBlocks: false,
       });
       table.tensor(`out_${name} row ${i}`, out, expected, FLOAT);
     }
@@ -48,7 +70,18 @@ export async function transformer(subject: Subject): Promise<void> {
 
 function forward(
   model: FluxTransformer,
-  { latents, prompt, pooled, ...rest }: { latents: Tensor; prompt: Tensor; pooled: Tensor; sigma: number; guidance: number; captureBlocks: boolean },
+  {
+    latents,
+    prompt,
+    pooled,
+    ...rest
+  }: { latents: Tensor; prompt: Tensor; pooled: Tensor; sigma: number; guidance: number; captureBlocks: boolean },
 ): Promise<Record<string, Tensor>> {
-  return model.forward({ ...rest, ...gridOf(latents), latents: packed(latents).data, promptEmbeds: prompt.data, pooled: pooled.data });
+  return model.forward({
+    ...rest,
+    ...gridOf(latents),
+    latents: packed(latents).data,
+    promptEmbeds: prompt.data,
+    pooled: pooled.data,
+  });
 }

@@ -6,7 +6,12 @@ import { FLOAT } from './table';
 export async function vae({ fixtures, engine, table }: Subject): Promise<void> {
   const goldens = await fixtures.goldens('vae.safetensors');
   const model = await engine.loadVae(fixtures.checkpoint.component('vae'));
-  table.values('scaling and shift', [model.scalingFactor, model.shiftFactor], [fixtures.checkpoint.vaeConfig.scalingFactor, fixtures.checkpoint.vaeConfig.shiftFactor], 1e-7);
+  table.values(
+    'scaling and shift',
+    [model.scalingFactor, model.shiftFactor],
+    [fixtures.checkpoint.vaeConfig.scalingFactor, fixtures.checkpoint.vaeConfig.shiftFactor],
+    1e-7,
+  );
   for (const which of goldens.names(/^image_(.+)$/)) {
     const images = goldens.tensor(`image_${which}`);
     for (let i = 0; i < images.shape[0]!; i++) {

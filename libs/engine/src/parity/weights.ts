@@ -16,7 +16,9 @@ export function loraNames(goldens: Goldens, group: string): Map<string, string> 
 }
 
 export function loraPaths(goldens: Goldens, group: string): string[] {
-  return [...loraNames(goldens, group).keys()].flatMap((name) => (name.endsWith('.lora_A') ? [name.slice(0, -'.lora_A'.length)] : []));
+  return [...loraNames(goldens, group).keys()].flatMap((name) =>
+    name.endsWith('.lora_A') ? [name.slice(0, -'.lora_A'.length)] : [],
+  );
 }
 
 /** A group of goldens as an adapter. */

@@ -23,10 +23,15 @@ const adapterView = z.strictObject({
 });
 
 const downloadQuery = z.object({
-  format: z.enum(['diffusers', 'kohya']).default('diffusers').describe('Key names: of diffusers and PEFT, or of kohya and ComfyUI.'),
+  format: z
+    .enum(['diffusers', 'kohya'])
+    .default('diffusers')
+    .describe('Key names: of diffusers and PEFT, or of kohya and ComfyUI.'),
   token: z.string().optional(),
 });
-const uploadQuery = z.object({ replace: z.enum(['true', 'false']).default('false').describe('Take the place of one of the same name.') });
+const uploadQuery = z.object({
+  replace: z.enum(['true', 'false']).default('false').describe('Take the place of one of the same name.'),
+});
 
 function viewAdapter(info: AdapterInfo): z.output<typeof adapterView> {
   return {
@@ -50,7 +55,10 @@ export class AdaptersController {
   ) {}
 
   @Get()
-  @Operation({ summary: 'All adapters, the newest first.', answer: { schema: listOf(adapterView), description: 'The adapters.' } })
+  @Operation({
+    summary: 'All adapters, the newest first.',
+    answer: { schema: listOf(adapterView), description: 'The adapters.' },
+  })
   async listAdapters(): Promise<unknown> {
     return { object: 'list', data: (await this.client.adapters()).map(viewAdapter) };
   }
@@ -62,7 +70,11 @@ export class AdaptersController {
     answer: { type: 'application/octet-stream', description: 'A safetensors file.' },
     refusals: [404, 409, 501],
   })
-  async downloadAdapter(@Param('name') name: string, @Query() query: unknown, @Res() response: Response): Promise<void> {
+  async downloadAdapter(
+    @Param('name') name: string,
+    @Query() query: unknown,
+    @Res() response: Response,
+  ): Promise<void> {
     const { format } = validated(downloadQuery, query, 'query');
     const { name: known } = await this.client.adapter(name);
     const file = await this.client.adapterFile(known);

@@ -7,7 +7,8 @@ export const unixSeconds = (time: Parameters<typeof toDate>[0]): number | null =
   return date ? Math.floor(date.getTime() / 1000) : null;
 };
 
-export const listOf = <T extends z.ZodType>(item: T) => z.strictObject({ object: z.literal('list'), data: z.array(item) });
+export const listOf = <T extends z.ZodType>(item: T) =>
+  z.strictObject({ object: z.literal('list'), data: z.array(item) });
 
 export const datasetView = z.strictObject({
   id: z.string(),

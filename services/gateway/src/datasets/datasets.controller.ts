@@ -17,7 +17,8 @@ export class DatasetsController {
   @Post()
   @HttpCode(202)
   @Operation({
-    summary: 'Upload pictures with their captions: image and .txt files, metadata.jsonl, .zip, .tar or .parquet. Fields come before files.',
+    summary:
+      'Upload pictures with their captions: image and .txt files, metadata.jsonl, .zip, .tar or .parquet. Fields come before files.',
     body: { type: 'multipart/form-data', schema: datasetSchema },
     answer: { status: 202, schema: datasetView, description: 'Everything is on disk and will be read.' },
     refusals: [413, 503, 507],
@@ -33,13 +34,20 @@ export class DatasetsController {
   }
 
   @Get()
-  @Operation({ summary: 'All data sets, the newest first.', answer: { schema: listOf(datasetView), description: 'The data sets.' } })
+  @Operation({
+    summary: 'All data sets, the newest first.',
+    answer: { schema: listOf(datasetView), description: 'The data sets.' },
+  })
   async listDatasets(): Promise<unknown> {
     return { object: 'list', data: (await this.client.datasets()).map(viewDataset) };
   }
 
   @Get(':id')
-  @Operation({ summary: 'One data set by id, or the newest of a name.', answer: { schema: datasetView, description: 'The data set.' }, refusals: [404] })
+  @Operation({
+    summary: 'One data set by id, or the newest of a name.',
+    answer: { schema: datasetView, description: 'The data set.' },
+    refusals: [404],
+  })
   async getDataset(@Param('id') id: string): Promise<unknown> {
     return viewDataset(await this.client.dataset(id));
   }
@@ -59,7 +67,8 @@ export class DatasetsController {
 /** A form has only text: numbers and yes/no are read from it before the fields are checked as everyone's are. */
 function fromForm(fields: Record<string, string>): z.output<typeof datasetSchema> {
   const typed: Record<string, unknown> = { ...fields };
-  for (const field of ['width', 'height']) if (fields[field] !== undefined) typed[field] = fields[field].trim() === '' ? NaN : Number(fields[field]);
+  for (const field of ['width', 'height'])
+    if (fields[field] !== undefined) typed[field] = fields[field].trim() === '' ? NaN : Number(fields[field]);
   for (const field of ['buckets', 'flip']) {
     if (['true', 'on', '1'].includes(fields[field]!)) typed[field] = true;
     else if (['false', 'off', '0', ''].includes(fields[field]!)) typed[field] = false;

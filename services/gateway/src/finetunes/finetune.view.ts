@@ -57,7 +57,9 @@ export const runView = z.strictObject({
   learning_rate: z.number(),
   attempts: z
     .int()
-    .describe('Times it was taken up since its training state was last saved: if over one, its trainer crashed or failed.'),
+    .describe(
+      'Times it was taken up since its training state was last saved: if over one, its trainer crashed or failed.',
+    ),
   preemptions: z
     .int()
     .describe('How often it was put down because its trainer was asked to stop. It goes on to the same adapter.'),

@@ -1,4 +1,15 @@
-import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res, type OnModuleDestroy } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  Headers,
+  HttpCode,
+  Param,
+  Post,
+  Query,
+  Res,
+  type OnModuleDestroy,
+} from '@nestjs/common';
 import { AtelierClient, isRunOver, trainOptions } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
 import { within, type StoreState } from '@atelier/mesh';
@@ -15,7 +26,9 @@ import { viewRunEvent } from './run-event.view';
 
 const STORE_MS = 1500;
 
-const eventsQuery = z.object({ after: z.string().optional().describe('Only events after this id; the same as the header Last-Event-ID.') });
+const eventsQuery = z.object({
+  after: z.string().optional().describe('Only events after this id; the same as the header Last-Event-ID.'),
+});
 
 @Controller('v1/finetunes')
 export class FinetunesController implements OnModuleDestroy {
@@ -47,14 +60,21 @@ export class FinetunesController implements OnModuleDestroy {
   }
 
   @Get()
-  @Operation({ summary: 'All fine-tunes, the newest first.', answer: { schema: listOf(runView), description: 'The runs.' } })
+  @Operation({
+    summary: 'All fine-tunes, the newest first.',
+    answer: { schema: listOf(runView), description: 'The runs.' },
+  })
   async listFinetunes(): Promise<unknown> {
     const [runs, store] = await Promise.all([this.client.runs(), this.store()]);
     return { object: 'list', data: runs.map((run) => viewRun(run, store)) };
   }
 
   @Get(':id')
-  @Operation({ summary: 'One fine-tune by id, or the newest of a name.', answer: { schema: runView, description: 'The run.' }, refusals: [404] })
+  @Operation({
+    summary: 'One fine-tune by id, or the newest of a name.',
+    answer: { schema: runView, description: 'The run.' },
+    refusals: [404],
+  })
   async getFinetune(@Param('id') id: string): Promise<unknown> {
     const [run, store] = await Promise.all([this.client.run(id), this.store()]);
     return viewRun(run, store);
@@ -62,9 +82,14 @@ export class FinetunesController implements OnModuleDestroy {
 
   @Get(':id/events')
   @Operation({
-    summary: 'What happens in a run, from its start on, as server-sent events. It ends with finished, failed or cancelled.',
+    summary:
+      'What happens in a run, from its start on, as server-sent events. It ends with finished, failed or cancelled.',
     query: eventsQuery,
-    answer: { type: 'text/event-stream', description: 'Events as JSON with a type: status, encoding, encoded, encode_failed, planned, step, sample, finished, failed, cancelled.' },
+    answer: {
+      type: 'text/event-stream',
+      description:
+        'Events as JSON with a type: status, encoding, encoded, encode_failed, planned, step, sample, finished, failed, cancelled.',
+    },
     refusals: [404],
   })
   async finetuneEvents(
@@ -82,7 +107,11 @@ export class FinetunesController implements OnModuleDestroy {
 
   @Post(':id/cancel')
   @HttpCode(202)
-  @Operation({ summary: 'Ask a run to end; it does within a step.', answer: { status: 202, schema: runView, description: 'The run, with the request noted.' }, refusals: [404] })
+  @Operation({
+    summary: 'Ask a run to end; it does within a step.',
+    answer: { status: 202, schema: runView, description: 'The run, with the request noted.' },
+    refusals: [404],
+  })
   async cancelFinetune(@Param('id') id: string): Promise<unknown> {
     return viewRun(await this.client.cancelRun(id));
   }
@@ -102,6 +131,10 @@ export class FinetunesController implements OnModuleDestroy {
 
 function position(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
-  if (!/^\d{1,15}$/.test(text)) throw new AtelierError('INVALID_ARGUMENT', `${JSON.stringify(text.slice(0, 40))} is no event id: send back the id of the last event that came`);
+  if (!/^\d{1,15}$/.test(text))
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `${JSON.stringify(text.slice(0, 40))} is no event id: send back the id of the last event that came`,
+    );
   return Number(text);
 }

@@ -21,7 +21,12 @@ export function viewRunEvent(event: Event): Record<string, unknown> | null {
       };
     }
     case 'runSample':
-      return { type: 'sample', step: event.runSample?.step, prompt: event.runSample?.prompt, url: pictureUrl(event.runSample?.image ?? '') };
+      return {
+        type: 'sample',
+        step: event.runSample?.step,
+        prompt: event.runSample?.prompt,
+        url: pictureUrl(event.runSample?.image ?? ''),
+      };
     case 'runState': {
       const status = runStatus(event.runState?.state as RunState);
       return ['finished', 'failed', 'cancelled'].includes(status)
@@ -30,18 +35,37 @@ export function viewRunEvent(event: Event): Record<string, unknown> | null {
     }
     case 'encodeSummary': {
       const { latentsTotal, latentsCached, promptsTotal, promptsCached } = event.encodeSummary ?? {};
-      return { type: 'encoding', latents_total: latentsTotal, latents_cached: latentsCached, prompts_total: promptsTotal, prompts_cached: promptsCached };
+      return {
+        type: 'encoding',
+        latents_total: latentsTotal,
+        latents_cached: latentsCached,
+        prompts_total: promptsTotal,
+        prompts_cached: promptsCached,
+      };
     }
     case 'encodeReady':
-      return { type: 'encoded', kind: event.encodeReady?.kind, name: event.encodeReady?.name, seconds: event.encodeReady?.seconds };
+      return {
+        type: 'encoded',
+        kind: event.encodeReady?.kind,
+        name: event.encodeReady?.name,
+        seconds: event.encodeReady?.seconds,
+      };
     case 'encodeFailed':
-      return { type: 'encode_failed', kind: event.encodeFailed?.kind, name: event.encodeFailed?.name, reason: event.encodeFailed?.reason };
+      return {
+        type: 'encode_failed',
+        kind: event.encodeFailed?.kind,
+        name: event.encodeFailed?.name,
+        reason: event.encodeFailed?.reason,
+      };
     default:
       return null;
   }
 }
 
 function snakeNumbers(message: object): Record<string, number> {
-  const entries = Object.entries(message).map(([key, value]) => [key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), Number(value)]);
+  const entries = Object.entries(message).map(([key, value]) => [
+    key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    Number(value),
+  ]);
   return Object.fromEntries(entries) as Record<string, number>;
 }

@@ -16,7 +16,12 @@ import { isPictureName, pictureType, pictureUrl } from './picture-url';
 /** The checkpoint as it is, with no adapter. */
 const BASE = 'base';
 
-const modelView = z.strictObject({ id: z.string(), object: z.literal('model'), created: z.int(), owned_by: z.string() });
+const modelView = z.strictObject({
+  id: z.string(),
+  object: z.literal('model'),
+  created: z.int(),
+  owned_by: z.string(),
+});
 
 @Controller('v1')
 export class ImagesController {
@@ -33,7 +38,11 @@ export class ImagesController {
     answer: { schema: imageAnswer, description: 'The pictures.' },
     refusals: [404, 409, 503, 504, 507],
   })
-  async createImage(@Body() body: unknown, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<unknown> {
+  async createImage(
+    @Body() body: unknown,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<unknown> {
     const asked = validated(imageBody, body);
     const [width, height] = asked.size.split('x').map(Number);
     const { id } = await this.client.generate({
@@ -63,19 +72,33 @@ export class ImagesController {
   }
 
   @Get('models')
-  @Operation({ summary: 'What `model` may be: the base, and every adapter.', answer: { schema: listOf(modelView), description: 'The models.' } })
+  @Operation({
+    summary: 'What `model` may be: the base, and every adapter.',
+    answer: { schema: listOf(modelView), description: 'The models.' },
+  })
   async listModels(): Promise<unknown> {
     const model = (id: string, created: number) => ({ id, object: 'model', created, owned_by: 'atelier' });
     const adapters = await this.client.adapters();
-    return { object: 'list', data: [model(BASE, 0), ...adapters.map(({ name, createdAt }) => model(name, unixSeconds(createdAt) ?? 0))] };
+    return {
+      object: 'list',
+      data: [model(BASE, 0), ...adapters.map(({ name, createdAt }) => model(name, unixSeconds(createdAt) ?? 0))],
+    };
   }
 
   @Get('pictures/*name')
-  @Operation({ summary: 'A drawn picture, or a validation picture of a run.', answer: { type: 'image/png', description: 'The picture (PNG, JPEG or WebP).' }, refusals: [404] })
+  @Operation({
+    summary: 'A drawn picture, or a validation picture of a run.',
+    answer: { type: 'image/png', description: 'The picture (PNG, JPEG or WebP).' },
+    refusals: [404],
+  })
   async getPicture(@Param('name') segments: string | string[], @Res() response: Response): Promise<void> {
     const name = Array.isArray(segments) ? segments.join('/') : segments;
-    if (!isPictureName(name)) throw new AtelierError('NOT_FOUND', `there is no picture ${JSON.stringify(name.slice(0, 100))}`);
-    await sendFile(response, await this.client.image(name), { type: pictureType(name), cache: 'private, max-age=86400, immutable' });
+    if (!isPictureName(name))
+      throw new AtelierError('NOT_FOUND', `there is no picture ${JSON.stringify(name.slice(0, 100))}`);
+    await sendFile(response, await this.client.image(name), {
+      type: pictureType(name),
+      cache: 'private, max-age=86400, immutable',
+    });
   }
 
   /** Waits for the end; a client that leaves, or a wait that gets too long, calls the drawing off. */
@@ -87,7 +110,10 @@ export class ImagesController {
       if (!signal.aborted) throw error;
       await this.client.cancelGeneration(id);
       const seconds = Math.round(this.config.generateTimeoutMs / 1000);
-      throw new AtelierError('DEADLINE_EXCEEDED', `the picture was not drawn within ${seconds} s and was called off: is the inference service running, or ask for fewer steps`);
+      throw new AtelierError(
+        'DEADLINE_EXCEEDED',
+        `the picture was not drawn within ${seconds} s and was called off: is the inference service running, or ask for fewer steps`,
+      );
     }
   }
 

@@ -11,5 +11,9 @@ export function pictureType(image: string): string {
 
 /** Names that the services give to pictures: plain segments, nothing hidden, no way up. */
 export function isPictureName(image: string): boolean {
-  return image.length <= 255 && /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/.test(image) && !image.includes('..');
+  return (
+    image.length <= 255 &&
+    /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/.test(image) &&
+    !image.includes('..')
+  );
 }

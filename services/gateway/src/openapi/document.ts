@@ -43,7 +43,10 @@ export function routesOf(controllers: Type[]): Route[] {
 
 /** Express's /v1/pictures/*name and /v1/datasets/:id as OpenAPI's {name} and {id}. */
 export function openApiPath(...parts: string[]): string {
-  const joined = `/${parts.flatMap((part) => part.split('/')).filter(Boolean).join('/')}`;
+  const joined = `/${parts
+    .flatMap((part) => part.split('/'))
+    .filter(Boolean)
+    .join('/')}`;
   return joined.replace(/[:*](\w+)/g, '{$1}');
 }
 
@@ -58,7 +61,9 @@ export function openApiDocument(controllers: Type[]): Record<string, unknown> {
       description: 'Fine-tune FLUX.1 on a folder of pictures, and draw with what it learned.',
     },
     components: {
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'Only if the gateway is configured with one.' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'Only if the gateway is configured with one.' },
+      },
       schemas: { Error: jsonSchema(errorSchema, 'output') },
     },
     security: [{ token: [] }, {}],
@@ -74,9 +79,16 @@ function operation({ path, handler, spec }: Route): Record<string, unknown> {
     operationId: handler,
     summary: spec.summary,
     parameters: [...pathParameters(path), ...queryParameters(spec.query)],
-    ...(spec.body && { requestBody: { required: true, content: { [spec.body.type]: { schema: bodySchema(spec.body) } } } }),
+    ...(spec.body && {
+      requestBody: { required: true, content: { [spec.body.type]: { schema: bodySchema(spec.body) } } },
+    }),
     responses: {
-      [status]: { description, ...(status !== 204 && { content: { [type]: { schema: schema ? jsonSchema(schema, 'output') : { type: 'string' } } } }) },
+      [status]: {
+        description,
+        ...(status !== 204 && {
+          content: { [type]: { schema: schema ? jsonSchema(schema, 'output') : { type: 'string' } } },
+        }),
+      },
       ...Object.fromEntries(refusals.map((refusal) => [refusal, { description: REFUSALS[refusal], ...error }])),
     },
   };
@@ -96,7 +108,12 @@ const REFUSALS: Record<number, string> = {
 };
 
 function pathParameters(path: string): unknown[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
 }
 
 function queryParameters(query: z.ZodObject | undefined): unknown[] {
@@ -109,10 +126,17 @@ function bodySchema({ type, schema }: NonNullable<OperationSpec['body']>): unkno
   if (!schema) return { type: 'string', format: 'binary' };
   const fields = jsonSchema(schema, 'input') as { properties?: Record<string, unknown> };
   if (type !== 'multipart/form-data') return fields;
-  return { ...fields, properties: { ...fields.properties, files: { type: 'array', items: { type: 'string', format: 'binary' } } } };
+  return {
+    ...fields,
+    properties: { ...fields.properties, files: { type: 'array', items: { type: 'string', format: 'binary' } } },
+  };
 }
 
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): unknown {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' });
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
+    io,
+    target: 'draft-2020-12',
+    unrepresentable: 'any',
+  });
   return rest;
 }

@@ -33,14 +33,21 @@ export class PagesController {
 
   @Public()
   @Get('openapi.json')
-  @Operation({ summary: 'This document.', answer: { schema: z.record(z.string(), z.unknown()), description: 'OpenAPI 3.1.' } })
+  @Operation({
+    summary: 'This document.',
+    answer: { schema: z.record(z.string(), z.unknown()), description: 'OpenAPI 3.1.' },
+  })
   getOpenApi(): Record<string, unknown> {
     return (this.document ??= openApiDocument(this.controllers));
   }
 
   @Public()
   @Get('healthz')
-  @Operation({ summary: 'Whether the gateway can serve.', answer: { schema: health, description: 'It can.' }, refusals: [503] })
+  @Operation({
+    summary: 'Whether the gateway can serve.',
+    answer: { schema: health, description: 'It can.' },
+    refusals: [503],
+  })
   async getHealth(@Res({ passthrough: true }) response: Response): Promise<z.output<typeof health>> {
     const { connected, reason, store: found } = await meshHealth(this.mesh);
     if (!connected) response.status(503);
@@ -51,7 +58,10 @@ export class PagesController {
   }
 
   @Get('metrics')
-  @Operation({ summary: "The gateway's figures, for Prometheus.", answer: { type: 'text/plain', description: 'Prometheus text format.' } })
+  @Operation({
+    summary: "The gateway's figures, for Prometheus.",
+    answer: { type: 'text/plain', description: 'Prometheus text format.' },
+  })
   async getMetrics(@Res() response: Response): Promise<void> {
     response.setHeader('content-type', this.registry.contentType);
     response.end(await this.registry.metrics());

@@ -18,10 +18,22 @@ describe('aspect-ratio buckets', () => {
   });
 
   it.each([
-    [{ width: 4000, height: 4000 }, { width: 512, height: 512 }],
-    [{ width: 3000, height: 2000 }, { width: 624, height: 416 }],
-    [{ width: 2000, height: 3000 }, { width: 416, height: 624 }],
-    [{ width: 10000, height: 100 }, { width: 1024, height: 256 }],
+    [
+      { width: 4000, height: 4000 },
+      { width: 512, height: 512 },
+    ],
+    [
+      { width: 3000, height: 2000 },
+      { width: 624, height: 416 },
+    ],
+    [
+      { width: 2000, height: 3000 },
+      { width: 416, height: 624 },
+    ],
+    [
+      { width: 10000, height: 100 },
+      { width: 1024, height: 256 },
+    ],
   ])('put a picture of %o into %o', (picture, bucket) => {
     expect(nearestBucket(picture, buckets)).toEqual(bucket);
   });

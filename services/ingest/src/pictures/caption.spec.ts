@@ -21,11 +21,15 @@ describe('composeCaption', () => {
 
   it('refuses a caption over the limit, counted in bytes, with both figures', () => {
     expect(composeCaption('\u00e9'.repeat(50), '', 100)).toHaveLength(50);
-    expect(() => composeCaption('\u00e9'.repeat(51), '', 100)).toThrow('its caption has 102 bytes; 100 bytes are allowed');
+    expect(() => composeCaption('\u00e9'.repeat(51), '', 100)).toThrow(
+      'its caption has 102 bytes; 100 bytes are allowed',
+    );
   });
 
   it('refuses a caption with NUL characters; other control characters become blanks', () => {
-    expect(() => composeCaption('a\u0000 \u0000c\u0000', 'sks style', 100)).toThrow('its caption holds NUL characters, so it is not text: save it as UTF-8');
+    expect(() => composeCaption('a\u0000 \u0000c\u0000', 'sks style', 100)).toThrow(
+      'its caption holds NUL characters, so it is not text: save it as UTF-8',
+    );
     expect(composeCaption('a\u0007cat\u001b', '', 100)).toBe('a cat');
   });
 });

@@ -24,6 +24,9 @@ export function composeCaption(given: string | undefined, trigger: string, limit
 }
 
 function oneLine(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.normalize('NFC').replace(/[\u0000-\u001f\u007f\s]+/g, ' ').trim();
+   
+  return text
+    .normalize('NFC')
+    .replace(/[\u0000-\u001f\u007f\s]+/g, ' ')
+    .trim();
 }

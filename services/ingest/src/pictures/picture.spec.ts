@@ -8,15 +8,24 @@ const BLUE = [0, 0, 255];
 
 /** 64 × 32 with a red left half and a blue right half, as a person sees it. */
 async function halves(): Promise<sharp.Sharp> {
-  const half = (colour: string) => sharp({ create: { width: 32, height: 32, channels: 3, background: colour } }).png().toBuffer();
-  return sharp({ create: { width: 64, height: 32, channels: 3, background: 'black' } }).composite([
-    { input: await half('#ff0000'), left: 0, top: 0 },
-    { input: await half('#0000ff'), left: 32, top: 0 },
-  ]).png().toBuffer().then((bytes) => sharp(bytes));
+  const half = (colour: string) =>
+    sharp({ create: { width: 32, height: 32, channels: 3, background: colour } })
+      .png()
+      .toBuffer();
+  return sharp({ create: { width: 64, height: 32, channels: 3, background: 'black' } })
+    .composite([
+      { input: await half('#ff0000'), left: 0, top: 0 },
+      { input: await half('#0000ff'), left: 32, top: 0 },
+    ])
+    .png()
+    .toBuffer()
+    .then((bytes) => sharp(bytes));
 }
 
 function noise(width: number, height: number): sharp.Sharp {
-  return sharp({ create: { width, height, channels: 3, background: 'grey', noise: { type: 'gaussian', mean: 128, sigma: 40 } } });
+  return sharp({
+    create: { width, height, channels: 3, background: 'grey', noise: { type: 'gaussian', mean: 128, sigma: 40 } },
+  });
 }
 
 const prepare = (bytes: Buffer, width = 64, height = 32) => preparePicture(bytes, [{ width, height }], 4 * MILLION);
@@ -27,7 +36,8 @@ function pixel({ pixels, width }: Picture, x: number, y: number): number[] {
 
 function expectNear(found: number[], wanted: number[], tolerance: number): void {
   const worst = Math.max(...found.map((value, channel) => Math.abs(value - wanted[channel]!)));
-  if (worst > tolerance) throw new Error(`[${found.join(', ')}] is ${worst} away from [${wanted.join(', ')}], ${tolerance} are allowed`);
+  if (worst > tolerance)
+    throw new Error(`[${found.join(', ')}] is ${worst} away from [${wanted.join(', ')}], ${tolerance} are allowed`);
 }
 
 function expectHalves(picture: Picture, tolerance: number): void {
@@ -49,7 +59,8 @@ describe('orientation', () => {
     [7, (x, y) => [width - 1 - y, height - 1 - x]],
     [8, (x, y) => [y, height - 1 - x]],
   ];
-  const corner = (x: number, y: number) => (y < height / 2 ? (x < width / 2 ? RED : BLUE) : x < width / 2 ? [0, 255, 0] : [255, 255, 255]);
+  const corner = (x: number, y: number) =>
+    y < height / 2 ? (x < width / 2 ? RED : BLUE) : x < width / 2 ? [0, 255, 0] : [255, 255, 255];
 
   it.each(upright)('%i is turned upright before cropping', async (orientation, place) => {
     const [storedWidth, storedHeight] = orientation < 5 ? [width, height] : [height, width];
@@ -58,10 +69,18 @@ describe('orientation', () => {
       for (let x = 0; x < storedWidth; x += 1) pixels.set(corner(...place(x, y)), (y * storedWidth + x) * 3);
     }
     const bytes = await sharp(pixels, { raw: { width: storedWidth, height: storedHeight, channels: 3 } })
-      .withMetadata({ orientation }).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer();
+      .withMetadata({ orientation })
+      .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
+      .toBuffer();
     expect(await sharp(bytes).metadata()).toMatchObject({ orientation, width: storedWidth });
     const picture = await prepare(bytes);
-    for (const [x, y] of [[8, 8], [56, 8], [8, 24], [56, 24]] as const) expectNear(pixel(picture, x, y), corner(x, y), 4);
+    for (const [x, y] of [
+      [8, 8],
+      [56, 8],
+      [8, 24],
+      [56, 24],
+    ] as const)
+      expectNear(pixel(picture, x, y), corner(x, y), 4);
   });
 });
 
@@ -112,8 +131,14 @@ describe('formats', () => {
 
   it('alpha is laid over white, before resizing, so that hidden colours do not bleed in', async () => {
     const clear = { r: 255, g: 0, b: 0, alpha: 0 };
-    const bytes = await sharp({ create: { width: 128, height: 64, channels: 4, background: clear } }).png().toBuffer();
-    const half = await sharp({ create: { width: 64, height: 32, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0.5 } } }).png().toBuffer();
+    const bytes = await sharp({ create: { width: 128, height: 64, channels: 4, background: clear } })
+      .png()
+      .toBuffer();
+    const half = await sharp({
+      create: { width: 64, height: 32, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0.5 } },
+    })
+      .png()
+      .toBuffer();
     expect(new Set((await prepare(bytes)).pixels)).toEqual(new Set([255]));
     expectNear(pixel(await prepare(half), 3, 3), [127, 127, 127], 1);
   });
@@ -122,15 +147,26 @@ describe('formats', () => {
 describe('crop and resize', () => {
   it('covers the size and crops at the centre', async () => {
     // 32 red, 64 blue, 32 red columns: the middle square is all blue.
-    const bytes = await sharp(await (await halves()).extract({ left: 32, top: 0, width: 32, height: 32 }).png().toBuffer())
-      .resize(64, 32, { fit: 'fill' }).extend({ left: 32, right: 32, background: '#ff0000' }).png().toBuffer();
+    const bytes = await sharp(
+      await (await halves()).extract({ left: 32, top: 0, width: 32, height: 32 }).png().toBuffer(),
+    )
+      .resize(64, 32, { fit: 'fill' })
+      .extend({ left: 32, right: 32, background: '#ff0000' })
+      .png()
+      .toBuffer();
     const picture = await prepare(bytes, 32, 32);
     for (const x of [2, 16, 29]) expectNear(pixel(picture, x, 16), BLUE, 3);
   });
 
   it('takes the bucket of the upright picture', async () => {
-    const sizes = [{ width: 64, height: 32 }, { width: 32, height: 64 }];
-    const lying = await sharp(await (await halves()).rotate(270).png().toBuffer()).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    const sizes = [
+      { width: 64, height: 32 },
+      { width: 32, height: 64 },
+    ];
+    const lying = await sharp(await (await halves()).rotate(270).png().toBuffer())
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toBuffer();
     expect(await preparePicture(lying, sizes, MILLION)).toMatchObject({ width: 64, height: 32 });
   });
 
@@ -138,7 +174,9 @@ describe('crop and resize', () => {
     const bytes = await noise(301, 203).jpeg().toBuffer();
     const [first, second] = [await prepare(bytes), await prepare(bytes)];
     expect(first.pixels.equals(second.pixels)).toBe(true);
-    const decoded = await sharp(await encodePng(first)).raw().toBuffer();
+    const decoded = await sharp(await encodePng(first))
+      .raw()
+      .toBuffer();
     expect(decoded.equals(first.pixels)).toBe(true);
     const mirrored = await mirror(first);
     expect(pixel(mirrored, 0, 5)).toEqual(pixel(first, 63, 5));
@@ -149,23 +187,55 @@ describe('crop and resize', () => {
 describe('bad files are refused with the reason', () => {
   it.each([
     ['zero bytes', async () => Buffer.alloc(0), 'is empty (zero bytes)'],
-    ['text', async () => Buffer.from('this is no picture'), 'cannot be decoded as a picture: Input buffer contains unsupported image format'],
-    ['a truncated jpeg', async () => cut(await noise(300, 200).jpeg().toBuffer()), 'cannot be decoded as a picture: VipsJpeg: premature end'],
+    [
+      'text',
+      async () => Buffer.from('this is no picture'),
+      'cannot be decoded as a picture: Input buffer contains unsupported image format',
+    ],
+    [
+      'a truncated jpeg',
+      async () => cut(await noise(300, 200).jpeg().toBuffer()),
+      'cannot be decoded as a picture: VipsJpeg: premature end',
+    ],
     ['a truncated png', async () => cut(await noise(300, 200).png().toBuffer()), 'cannot be decoded as a picture'],
     ['a truncated webp', async () => cut(await noise(300, 200).webp().toBuffer()), 'cannot be decoded as a picture'],
     ['a truncated avif', async () => cut(await noise(300, 200).avif().toBuffer()), 'cannot be decoded as a picture'],
-    ['svg, which can load other files', async () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), 'is svg; JPEG, PNG, WebP, AVIF'],
-    ['more pixels than allowed', async () => noise(2100, 2000).png().toBuffer(), 'has 2100 × 2000 pixels; 4 million are allowed'],
-    ['a png of 50,000 × 50,000 in a few bytes', async () => pngHeader(50_000, 50_000), 'has 50000 × 50000 pixels; 4 million are allowed'],
+    [
+      'svg, which can load other files',
+      async () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
+      'is svg; JPEG, PNG, WebP, AVIF',
+    ],
+    [
+      'more pixels than allowed',
+      async () => noise(2100, 2000).png().toBuffer(),
+      'has 2100 × 2000 pixels; 4 million are allowed',
+    ],
+    [
+      'a png of 50,000 × 50,000 in a few bytes',
+      async () => pngHeader(50_000, 50_000),
+      'has 50000 × 50000 pixels; 4 million are allowed',
+    ],
   ] as [string, () => Promise<Buffer>, string][])('%s', async (_name, make, reason) => {
     await expect(prepare(await make())).rejects.toThrow(reason);
   });
 
   it('each with its own, though many good and bad ones are decoded at once', async () => {
-    const [good, jpeg, png] = [await noise(300, 200).png().toBuffer(), cut(await noise(300, 200).jpeg().toBuffer()), cut(await noise(300, 200).png().toBuffer())];
+    const [good, jpeg, png] = [
+      await noise(300, 200).png().toBuffer(),
+      cut(await noise(300, 200).jpeg().toBuffer()),
+      cut(await noise(300, 200).png().toBuffer()),
+    ];
     const all = Array.from({ length: 120 }, (_, at) => [good, jpeg, png][at % 3]!);
-    const told = await Promise.all(all.map((bytes) => prepare(bytes).then(() => 'fine', (error: Error) => error.message)));
-    for (const [at, message] of told.entries()) expect(message).toMatch([/^fine$/, /VipsJpeg: premature end/, /pngload|libspng|spng/][at % 3]!);
+    const told = await Promise.all(
+      all.map((bytes) =>
+        prepare(bytes).then(
+          () => 'fine',
+          (error: Error) => error.message,
+        ),
+      ),
+    );
+    for (const [at, message] of told.entries())
+      expect(message).toMatch([/^fine$/, /VipsJpeg: premature end/, /pngload|libspng|spng/][at % 3]!);
   });
 
   function cut(bytes: Buffer): Buffer {

@@ -23,13 +23,14 @@ const WHITE = { r: 255, g: 255, b: 255 };
 export async function preparePicture(bytes: Buffer, sizes: readonly Size[], maxPixels: number): Promise<Picture> {
   const source = await inspect(bytes, maxPixels);
   const { width, height } = nearestBucket(source, sizes);
-  const image = () => sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels })
-    .autoOrient()
-    .flatten({ background: WHITE })
-    .resize({ width, height, fit: 'cover', position: 'centre', kernel: 'lanczos3', fastShrinkOnLoad: false })
-    .toColourspace('srgb')
-    .removeAlpha()
-    .raw({ depth: 'uchar' });
+  const image = () =>
+    sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels })
+      .autoOrient()
+      .flatten({ background: WHITE })
+      .resize({ width, height, fit: 'cover', position: 'centre', kernel: 'lanczos3', fastShrinkOnLoad: false })
+      .toColourspace('srgb')
+      .removeAlpha()
+      .raw({ depth: 'uchar' });
   const { data, info } = await decode(() => image().toBuffer({ resolveWithObject: true }));
   if (info.channels !== 3) throw new BadFile(`decodes to ${info.channels} channels where RGB has 3`);
   return { pixels: data, width, height };
@@ -59,7 +60,9 @@ async function inspect(bytes: Buffer, maxPixels: number): Promise<Size> {
   }
   const { width, height } = header.autoOrient;
   if (width * height > maxPixels) {
-    throw new BadFile(`has ${width} × ${height} pixels; ${Math.floor(maxPixels / 1e6)} million are allowed: make it smaller`);
+    throw new BadFile(
+      `has ${width} × ${height} pixels; ${Math.floor(maxPixels / 1e6)} million are allowed: make it smaller`,
+    );
   }
   return { width, height };
 }
@@ -68,7 +71,9 @@ async function decode<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await withItsOwnError(work);
   } catch (error) {
-    throw new BadFile(`cannot be decoded as a picture: ${firstLine(error)}. Copy it again, or save it anew as JPEG or PNG`);
+    throw new BadFile(
+      `cannot be decoded as a picture: ${firstLine(error)}. Copy it again, or save it anew as JPEG or PNG`,
+    );
   }
 }
 

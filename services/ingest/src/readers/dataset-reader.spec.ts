@@ -44,13 +44,18 @@ describe('archives', () => {
   it('loose files and archives come together in the order of names', async () => {
     const zip = memoryFile('b.zip', await makeZip(pair));
     expect(await read(memoryFile('c.jpg', 'P'), zip, memoryFile('a.jpg', 'P'))).toEqual([
-      'a.jpg: (none)', 'b.zip/cats/tom.jpg: a tom', 'c.jpg: (none)',
+      'a.jpg: (none)',
+      'b.zip/cats/tom.jpg: a tom',
+      'c.jpg: (none)',
     ]);
   });
 
   it('an entry that would leave the archive is reported, the others are read', async () => {
     const zip = await makeZipWithName({ ...pair, 'xx/evil.jpg': 'P' }, 'xx/evil.jpg', '../evil.jpg');
-    expect(await read(memoryFile('set.zip', zip))).toEqual(['set.zip/../evil.jpg! has a path that leaves its folder (".."): name files by their place within it', 'set.zip/cats/tom.jpg: a tom']);
+    expect(await read(memoryFile('set.zip', zip))).toEqual([
+      'set.zip/../evil.jpg! has a path that leaves its folder (".."): name files by their place within it',
+      'set.zip/cats/tom.jpg: a tom',
+    ]);
     const tar = await makeTar({ ...pair, '../evil.jpg': 'P', '/etc/evil.jpg': 'P' });
     expect(await read(memoryFile('set.tar', tar))).toEqual([
       'set.tar/../evil.jpg! has a path that leaves its folder (".."): name files by their place within it',
@@ -62,7 +67,8 @@ describe('archives', () => {
   it('a link in an archive is never followed', async () => {
     const tar = await makeTar(pair, { 'link.jpg': '/etc/passwd' });
     expect(await read(memoryFile('set.tar', tar))).toEqual([
-      'set.tar/link.jpg! is a link; put the file itself in the archive', 'set.tar/cats/tom.jpg: a tom',
+      'set.tar/link.jpg! is a link; put the file itself in the archive',
+      'set.tar/cats/tom.jpg: a tom',
     ]);
   });
 
@@ -73,20 +79,27 @@ describe('archives', () => {
     expect(Math.max(zip.length, tgz.length)).toBeLessThan(50_000);
     for (const bomb of [memoryFile('bomb.zip', zip), memoryFile('bomb.tgz', tgz)]) {
       expect(await read(bomb, memoryFile('a.jpg', 'P'))).toEqual([
-        expect.stringMatching(/^bomb\.(zip|tgz)! .*unpacks to more than the 16 MiB one dataset may hold/), 'a.jpg: (none)',
+        expect.stringMatching(/^bomb\.(zip|tgz)! .*unpacks to more than the 16 MiB one dataset may hold/),
+        'a.jpg: (none)',
       ]);
     }
   });
 
   it('a zip whose entries share their bytes is refused, whatever it would unpack to', async () => {
     const zip = overlappingZip(['1.jpg', '2.jpg'], Buffer.from('a picture, twice'));
-    expect(await read(memoryFile('set.zip', zip), memoryFile('a.jpg', 'P'))).toEqual(['set.zip! is a zip file whose entries overlap: pack it again', 'a.jpg: (none)']);
-    expect(await read(memoryFile('set.zip', overlappingZip(['1.jpg'], Buffer.from('once'))))).toEqual(['set.zip/1.jpg: (none)']);
+    expect(await read(memoryFile('set.zip', zip), memoryFile('a.jpg', 'P'))).toEqual([
+      'set.zip! is a zip file whose entries overlap: pack it again',
+      'a.jpg: (none)',
+    ]);
+    expect(await read(memoryFile('set.zip', overlappingZip(['1.jpg'], Buffer.from('once'))))).toEqual([
+      'set.zip/1.jpg: (none)',
+    ]);
   });
 
   it('an archive that holds no files is named', async () => {
     expect(await read(memoryFile('set.zip', await makeZip({})), memoryFile('set.tar', Buffer.alloc(10_240)))).toEqual([
-      'set.tar! holds no files', 'set.zip! holds no files',
+      'set.tar! holds no files',
+      'set.zip! holds no files',
     ]);
   });
 
@@ -99,7 +112,9 @@ describe('archives', () => {
 
   it('too many files are refused', async () => {
     const many = Object.fromEntries(Array.from({ length: limits.files + 1 }, (_, index) => [`${index}.jpg`, 'P']));
-    expect(await read(memoryFile('many.zip', await makeZip(many)))).toEqual([expect.stringMatching(/^many\.zip! .*more than the 200 files/)]);
+    expect(await read(memoryFile('many.zip', await makeZip(many)))).toEqual([
+      expect.stringMatching(/^many\.zip! .*more than the 200 files/),
+    ]);
   });
 
   it.each(['zip', 'tar', 'tar.gz', 'parquet'])('text named .%s is reported as what it is not', async (extension) => {
@@ -110,10 +125,13 @@ describe('archives', () => {
 
   it('a zip cut short is reported, a tar cut short keeps what came before', async () => {
     const zip = await makeZip(pair);
-    expect(await read(memoryFile('set.zip', zip.subarray(0, zip.length - 30)))).toEqual([expect.stringMatching(/^set\.zip! is not a zip file/)]);
+    expect(await read(memoryFile('set.zip', zip.subarray(0, zip.length - 30)))).toEqual([
+      expect.stringMatching(/^set\.zip! is not a zip file/),
+    ]);
     const tar = await makeTar({ ...pair, 'late.jpg': Buffer.alloc(5000) });
     expect(await read(memoryFile('set.tar', tar.subarray(0, 2048 + 512 + 100)))).toEqual([
-      expect.stringMatching(/^set\.tar! is damaged: .*; the 2 files before that were read/), 'set.tar/cats/tom.jpg: a tom',
+      expect.stringMatching(/^set\.tar! is damaged: .*; the 2 files before that were read/),
+      'set.tar/cats/tom.jpg: a tom',
     ]);
   });
 
@@ -127,14 +145,20 @@ describe('archives', () => {
 
 describe('names', () => {
   it('clutter is passed over, an unknown kind is reported', async () => {
-    expect(await read(memoryFile('.DS_Store', 'x'), memoryFile('README.md', 'x'), memoryFile('__MACOSX/._a.jpg', 'x'), memoryFile('a.doc', 'x'))).toEqual([
-      expect.stringMatching(/^a\.doc! is not a picture, caption/),
-    ]);
+    expect(
+      await read(
+        memoryFile('.DS_Store', 'x'),
+        memoryFile('README.md', 'x'),
+        memoryFile('__MACOSX/._a.jpg', 'x'),
+        memoryFile('a.doc', 'x'),
+      ),
+    ).toEqual([expect.stringMatching(/^a\.doc! is not a picture, caption/)]);
   });
 
   it('two files that clean to one name are not mixed up', async () => {
     expect(await read(memoryFile('a.jpg', 'first'), memoryFile('./a.jpg', 'second'))).toEqual([
-      'a.jpg! is there twice under this name; the first is kept', 'a.jpg: (none)',
+      'a.jpg! is there twice under this name; the first is kept',
+      'a.jpg: (none)',
     ]);
   });
 });

@@ -19,7 +19,11 @@ export class DatasetReader {
   private readonly budget: UnpackBudget;
   private readonly archives: OpenArchive[] = [];
 
-  constructor(private readonly spool: Spool, private readonly limits: Limits, private readonly inHand: InHand) {
+  constructor(
+    private readonly spool: Spool,
+    private readonly limits: Limits,
+    private readonly inHand: InHand,
+  ) {
     this.budget = new UnpackBudget(limits);
   }
 
@@ -44,7 +48,8 @@ export class DatasetReader {
     const reject = (name: string, reason: string) => rejected.push({ kind: 'rejected', name: printable(name), reason });
     const keep = (file: InputFile) => {
       if (files.has(file.name)) reject(file.name, 'is there twice under this name; the first is kept');
-      else if (fileKind(file.name) === 'unknown') reject(file.name, 'is not a picture, caption, metadata.jsonl, parquet file or archive that is read here');
+      else if (fileKind(file.name) === 'unknown')
+        reject(file.name, 'is not a picture, caption, metadata.jsonl, parquet file or archive that is read here');
       else if (fileKind(file.name) !== 'ignored') files.set(file.name, file);
     };
     for (const file of [...uploaded].sort(byName)) {
@@ -71,12 +76,14 @@ export class DatasetReader {
   }
 
   private async openArchive(file: InputFile): Promise<OpenArchive> {
-    const archive = await this.inHand.over(file.name, () => this.budget.spend(async () => {
-      const budget = this.budget.archive(file.size);
-      return fileKind(file.name) === 'zip'
-        ? openZip(await this.spool.place(file), file.name, budget)
-        : openTar(await file.open(), file.name, budget, this.spool, () => this.inHand.progress());
-    }));
+    const archive = await this.inHand.over(file.name, () =>
+      this.budget.spend(async () => {
+        const budget = this.budget.archive(file.size);
+        return fileKind(file.name) === 'zip'
+          ? openZip(await this.spool.place(file), file.name, budget)
+          : openTar(await file.open(), file.name, budget, this.spool, () => this.inHand.progress());
+      }),
+    );
     this.archives.push(archive);
     return archive;
   }

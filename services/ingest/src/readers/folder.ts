@@ -23,17 +23,25 @@ export async function* readFolder(files: readonly InputFile[], limits: Limits, i
     if (!names.has(name)) missing.add(name, `is named in line ${line} of metadata.jsonl but is not there`);
   }
   yield* missing.all();
-  const captions = new Map(files.filter((file) => fileKind(file.name) === 'caption').map((file) => [stemOf(file.name), file]));
+  const captions = new Map(
+    files.filter((file) => fileKind(file.name) === 'caption').map((file) => [stemOf(file.name), file]),
+  );
   const stems = new Set(pictures.map((picture) => stemOf(picture.name)));
   for (const [stem, file] of captions) {
-    if (!stems.has(stem)) yield { kind: 'rejected', name: file.name, reason: 'is a caption with no picture of that name beside it' };
+    if (!stems.has(stem))
+      yield { kind: 'rejected', name: file.name, reason: 'is a caption with no picture of that name beside it' };
   }
   for (const picture of pictures) {
     yield pictureOf(picture, metadata.captions.get(picture.name)?.caption, captions.get(stemOf(picture.name)), limits);
   }
 }
 
-function pictureOf(picture: InputFile, caption: string | undefined, beside: InputFile | undefined, limits: Limits): FoundPicture {
+function pictureOf(
+  picture: InputFile,
+  caption: string | undefined,
+  beside: InputFile | undefined,
+  limits: Limits,
+): FoundPicture {
   return {
     kind: 'picture',
     name: picture.name,

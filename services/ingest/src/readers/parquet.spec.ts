@@ -11,13 +11,15 @@ const fixture = (name: string) => join(__dirname, '../../test/fixtures', name);
 
 describe('readParquet', () => {
   it('reads {bytes, path} and text row by row across row groups, naming rows and reporting those without bytes', async () => {
-    expect(await summary(readParquet(fixture('huggingface.parquet'), 'data/train.parquet', limits, unwatched))).toEqual([
-      'data/train.parquet#000000 red.png: a red square',
-      'data/train.parquet#000001: a green square',
-      'data/train.parquet#000002 blue.png: (none)',
-      'data/train.parquet#000003! only points to a picture (elsewhere.png); its bytes have to be in the parquet file',
-      'data/train.parquet#000004! holds no picture',
-    ]);
+    expect(await summary(readParquet(fixture('huggingface.parquet'), 'data/train.parquet', limits, unwatched))).toEqual(
+      [
+        'data/train.parquet#000000 red.png: a red square',
+        'data/train.parquet#000001: a green square',
+        'data/train.parquet#000002 blue.png: (none)',
+        'data/train.parquet#000003! only points to a picture (elsewhere.png); its bytes have to be in the parquet file',
+        'data/train.parquet#000004! holds no picture',
+      ],
+    );
   });
 
   it('hands over the bytes untouched', async () => {
@@ -28,26 +30,38 @@ describe('readParquet', () => {
   });
 
   it('reads plain binary columns, zstd, and a caption kept as bytes', async () => {
-    expect(await summary(readParquet(fixture('plain.parquet'), 'p', limits, unwatched))).toEqual(['p#000000: ein Caf\u00e9']);
+    expect(await summary(readParquet(fixture('plain.parquet'), 'p', limits, unwatched))).toEqual([
+      'p#000000: ein Caf\u00e9',
+    ]);
   });
 
   it('takes the first of several captions', async () => {
-    expect(await summary(readParquet(fixture('captions.parquet'), 'c', limits, unwatched))).toEqual(['c#000000 r.png: first']);
+    expect(await summary(readParquet(fixture('captions.parquet'), 'c', limits, unwatched))).toEqual([
+      'c#000000 r.png: first',
+    ]);
   });
 
   it('names the columns when none holds pictures', async () => {
-    await expect(summary(readParquet(fixture('no-image.parquet'), 'n', limits, unwatched))).rejects.toThrow('has no image column ({bytes, path} or binary) among its columns: url, text');
+    await expect(summary(readParquet(fixture('no-image.parquet'), 'n', limits, unwatched))).rejects.toThrow(
+      'has no image column ({bytes, path} or binary) among its columns: url, text',
+    );
   });
 
   it('refuses a row group that would take too much memory and says how to write it', async () => {
-    const found = await summary(readParquet(fixture('huggingface.parquet'), 'x', { ...limits, rowGroupBytes: 200 }, unwatched));
+    const found = await summary(
+      readParquet(fixture('huggingface.parquet'), 'x', { ...limits, rowGroupBytes: 200 }, unwatched),
+    );
     expect(found).toHaveLength(3);
-    expect(found[0]).toMatch(/^x! rows 0 to 1: the row group takes .* and 200 bytes are allowed: write the file with smaller row groups$/);
+    expect(found[0]).toMatch(
+      /^x! rows 0 to 1: the row group takes .* and 200 bytes are allowed: write the file with smaller row groups$/,
+    );
   });
 
   describe('damaged', () => {
     let folder: string;
-    beforeEach(async () => { folder = await mkdtemp(join(tmpdir(), 'parquet-spec-')); });
+    beforeEach(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'parquet-spec-'));
+    });
     afterEach(() => rm(folder, { recursive: true }));
 
     async function damaged(change: (bytes: Buffer) => Buffer): Promise<string> {
@@ -58,7 +72,9 @@ describe('readParquet', () => {
 
     it('a file cut short is not parquet', async () => {
       const path = await damaged((bytes) => bytes.subarray(0, bytes.length - 100));
-      await expect(summary(readParquet(path, 'x', limits, unwatched))).rejects.toThrow('is not a parquet file that can be read');
+      await expect(summary(readParquet(path, 'x', limits, unwatched))).rejects.toThrow(
+        'is not a parquet file that can be read',
+      );
     });
 
     it('a column that the schema does not know is refused before its neighbours are begun', async () => {

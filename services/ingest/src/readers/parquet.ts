@@ -1,5 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import type { AsyncBuffer, ColumnMetaData, Compressors, FileMetaData, RowGroup, SchemaTree } from 'hyparquet' with { 'resolution-mode': 'import' };
+import type { AsyncBuffer, ColumnMetaData, Compressors, FileMetaData, RowGroup, SchemaTree } from 'hyparquet' with {
+  'resolution-mode': 'import',
+};
 import { asBadFile, BadFile, blameFile } from './bad-file';
 import { formatBytes } from './format-bytes';
 import type { InHand } from './in-hand';
@@ -32,7 +34,11 @@ export async function* readParquet(path: string, name: string, limits: Limits, i
   try {
     const file = randomAccess(handle, (await handle.stat()).size);
     const { metadata, schema, columns } = await inHand.over(name, async () => {
-      const metadata = await blameFile('is not a parquet file that can be read', 'Write it again, or copy it again if it was cut short', () => parquetMetadataAsync(file));
+      const metadata = await blameFile(
+        'is not a parquet file that can be read',
+        'Write it again, or copy it again if it was cut short',
+        () => parquetMetadataAsync(file),
+      );
       const schema = parquetSchema(metadata);
       return { metadata, schema, columns: pickColumns(schema.children) };
     });
@@ -61,7 +67,8 @@ function randomAccess(handle: FileHandle, byteLength: number): AsyncBuffer {
   return {
     byteLength,
     async slice(start, end = byteLength) {
-      if (start < 0 || end > byteLength || start > end) throw new BadFile(`points to bytes ${start} to ${end} of a file of ${byteLength}`);
+      if (start < 0 || end > byteLength || start > end)
+        throw new BadFile(`points to bytes ${start} to ${end} of a file of ${byteLength}`);
       const bytes = new ArrayBuffer(end - start);
       const { bytesRead } = await handle.read(new Uint8Array(bytes), 0, end - start, start);
       if (bytesRead !== end - start) throw new BadFile('ends too early');
@@ -83,12 +90,21 @@ async function* readGroup(parquet: ParquetFile, group: RowGroup, first: number, 
   for (const [index, row] of rows.entries()) yield rowOf(row, columns, rowName(name, first + index), limits);
 }
 
-async function rowsOf({ file, metadata, schema, columns, limits }: ParquetFile, group: RowGroup, first: number): Promise<Record<string, unknown>[]> {
+async function rowsOf(
+  { file, metadata, schema, columns, limits }: ParquetFile,
+  group: RowGroup,
+  first: number,
+): Promise<Record<string, unknown>[]> {
   const { parquetReadObjects, compressors } = await libraries();
   refuseLargeGroup(group, columns, limits);
   refuseUnknownColumns(group, columns, schema);
   return parquetReadObjects({
-    file, metadata, rowStart: first, rowEnd: first + Number(group.num_rows), utf8: false, compressors: boundedCompressors(compressors, limits.rowGroupBytes),
+    file,
+    metadata,
+    rowStart: first,
+    rowEnd: first + Number(group.num_rows),
+    utf8: false,
+    compressors: boundedCompressors(compressors, limits.rowGroupBytes),
     columns: columns.text === undefined ? [columns.image] : [columns.image, columns.text],
   });
 }
@@ -117,7 +133,8 @@ function imageOf(value: unknown): { bytes: Uint8Array; path?: string } {
   const { bytes, path } = (value ?? {}) as { bytes?: unknown; path?: unknown };
   const shownPath = path instanceof Uint8Array ? decodeText(path) : typeof path === 'string' ? path : undefined;
   if (bytes instanceof Uint8Array) return { bytes, path: shownPath };
-  if (shownPath !== undefined) throw new BadFile(`only points to a picture (${printable(shownPath)}); its bytes have to be in the parquet file`);
+  if (shownPath !== undefined)
+    throw new BadFile(`only points to a picture (${printable(shownPath)}); its bytes have to be in the parquet file`);
   throw new BadFile('holds no picture');
 }
 
@@ -142,7 +159,9 @@ function pickColumns(nodes: SchemaTree[]): Columns {
   const image = named(IMAGE_NAMES, (node) => isImageStruct(node) || isBinary(node)) ?? nodes.find(isImageStruct);
   if (!image) throw new BadFile(`has no image column ({bytes, path} or binary) among its columns: ${names}`);
   const texts = nodes.filter((node) => node !== image && isText(node));
-  const text = named(TEXT_NAMES, (node) => node !== image && (isText(node) || isBinary(node) || isList(node))) ?? (texts.length === 1 ? texts[0] : undefined);
+  const text =
+    named(TEXT_NAMES, (node) => node !== image && (isText(node) || isBinary(node) || isList(node))) ??
+    (texts.length === 1 ? texts[0] : undefined);
   return { image: image.element.name, text: text?.element.name };
 }
 
@@ -165,16 +184,21 @@ function isList(node: SchemaTree): boolean {
 
 function chunksOf(group: RowGroup, { image, text }: Columns): ColumnMetaData[] {
   return group.columns.flatMap(({ meta_data: chunk }) =>
-    chunk && (chunk.path_in_schema[0] === image || chunk.path_in_schema[0] === text) ? [chunk] : []);
+    chunk && (chunk.path_in_schema[0] === image || chunk.path_in_schema[0] === text) ? [chunk] : [],
+  );
 }
 
 function refuseLargeGroup(group: RowGroup, columns: Columns, { rowGroupBytes, files }: Limits): void {
   let bytes = 0;
-  for (const chunk of chunksOf(group, columns)) bytes += Number(chunk.total_compressed_size) + Number(chunk.total_uncompressed_size);
+  for (const chunk of chunksOf(group, columns))
+    bytes += Number(chunk.total_compressed_size) + Number(chunk.total_uncompressed_size);
   if (bytes > rowGroupBytes) {
-    throw new BadFile(`the row group takes ${formatBytes(bytes)} and ${formatBytes(rowGroupBytes)} are allowed: write the file with smaller row groups`);
+    throw new BadFile(
+      `the row group takes ${formatBytes(bytes)} and ${formatBytes(rowGroupBytes)} are allowed: write the file with smaller row groups`,
+    );
   }
-  if (Number(group.num_rows) > files) throw new BadFile(`the row group claims ${group.num_rows} rows and ${files} are allowed`);
+  if (Number(group.num_rows) > files)
+    throw new BadFile(`the row group claims ${group.num_rows} rows and ${files} are allowed`);
 }
 
 /** hyparquet would notice as well, with the columns before it being read and nobody left to hear that they fail. */

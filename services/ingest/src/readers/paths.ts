@@ -12,9 +12,11 @@ export function cleanPath(raw: string): string {
   if (path.length > MAX_PATH) throw new BadFile(`has a name of ${path.length} characters; ${MAX_PATH} are allowed`);
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f]/.test(path)) throw new BadFile('has a control character in its name');
-  if (path.startsWith('/') || /^[a-zA-Z]:/.test(path)) throw new BadFile('has an absolute path; a relative one is needed');
+  if (path.startsWith('/') || /^[a-zA-Z]:/.test(path))
+    throw new BadFile('has an absolute path; a relative one is needed');
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  if (parts.includes('..')) throw new BadFile('has a path that leaves its folder (".."): name files by their place within it');
+  if (parts.includes('..'))
+    throw new BadFile('has a path that leaves its folder (".."): name files by their place within it');
   if (parts.length === 0) throw new BadFile('has an empty name');
   return parts.join('/');
 }

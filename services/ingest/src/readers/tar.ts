@@ -16,13 +16,22 @@ import type { OpenArchive } from './zip';
  * @param progress called at each entry: one archive may take long, one entry may not
  */
 export async function openTar(
-  data: Readable, name: string, budget: ArchiveBudget, spool: Spool, progress: () => void,
+  data: Readable,
+  name: string,
+  budget: ArchiveBudget,
+  spool: Spool,
+  progress: () => void,
 ): Promise<OpenArchive> {
   const files: InputFile[] = [];
   const rejected: Found[] = [];
   const extract = tar.extract();
   const gzipped = /gz$/i.test(name);
-  const unpacking = pipeline([data, ...(gzipped ? [createGunzip()] : []), countBytes(budget), extract] as never[]).catch((error) => {
+  const unpacking = pipeline([
+    data,
+    ...(gzipped ? [createGunzip()] : []),
+    countBytes(budget),
+    extract,
+  ] as never[]).catch((error) => {
     extract.destroy(error as Error);
   });
   try {
@@ -39,16 +48,32 @@ export async function openTar(
       else rejected.push({ ...found, name: `${name}/${printable(raw)}` });
     }
   } catch (error) {
-    if (files.length === 0) throw asBadFile('is not a tar file that can be read', error, 'Pack it again, or copy it again if it was cut short');
-    rejected.push({ kind: 'rejected', name, reason: `${asBadFile('is damaged', error).reason}; the ${files.length} files before that were read` });
+    if (files.length === 0)
+      throw asBadFile(
+        'is not a tar file that can be read',
+        error,
+        'Pack it again, or copy it again if it was cut short',
+      );
+    rejected.push({
+      kind: 'rejected',
+      name,
+      reason: `${asBadFile('is damaged', error).reason}; the ${files.length} files before that were read`,
+    });
   }
   await unpacking;
   return { files, rejected, close: () => undefined };
 }
 
-type TarEntry = AsyncIterable<unknown> & { readonly header: Pick<tar.Header, 'name' | 'type' | 'size'>; resume(): unknown };
+type TarEntry = AsyncIterable<unknown> & {
+  readonly header: Pick<tar.Header, 'name' | 'type' | 'size'>;
+  resume(): unknown;
+};
 
-async function unpackEntry(entry: TarEntry, archive: string, spool: Spool): Promise<InputFile | Extract<Found, { kind: 'rejected' }>> {
+async function unpackEntry(
+  entry: TarEntry,
+  archive: string,
+  spool: Spool,
+): Promise<InputFile | Extract<Found, { kind: 'rejected' }>> {
   const { type, name: raw, size } = entry.header;
   try {
     if (type === 'symlink' || type === 'link') throw new BadFile('is a link; put the file itself in the archive');

@@ -22,8 +22,11 @@ export interface OpenArchive {
  */
 export async function openZip(path: string, name: string, budget: ArchiveBudget): Promise<OpenArchive> {
   // decodeStrings off: with it on, one "../" in a name would end the listing of the whole archive.
-  const zip = await blameFile('is not a zip file that can be read', 'Pack it again, or copy it again if it was cut short', () =>
-    yauzl.openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true }),
+  const zip = await blameFile(
+    'is not a zip file that can be read',
+    'Pack it again, or copy it again if it was cut short',
+    () =>
+      yauzl.openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true }),
   );
   const files: InputFile[] = [];
   const rejected: Found[] = [];
@@ -40,7 +43,11 @@ export async function openZip(path: string, name: string, budget: ArchiveBudget)
       try {
         files.push(zipEntry(zip, entry, `${name}/${cleanEntry(entry, raw)}`));
       } catch (error) {
-        rejected.push({ kind: 'rejected', name: `${name}/${printable(raw)}`, reason: asBadFile('cannot be read', error).reason });
+        rejected.push({
+          kind: 'rejected',
+          name: `${name}/${printable(raw)}`,
+          reason: asBadFile('cannot be read', error).reason,
+        });
       }
     }
     refuseOverlaps(spans);
@@ -64,15 +71,18 @@ interface Span {
 function refuseOverlaps(spans: Span[]): void {
   spans.sort((a, b) => a.start - b.start);
   for (const [index, { start }] of spans.entries()) {
-    if (index > 0 && start < spans[index - 1]!.end) throw new BadFile('is a zip file whose entries overlap: pack it again');
+    if (index > 0 && start < spans[index - 1]!.end)
+      throw new BadFile('is a zip file whose entries overlap: pack it again');
   }
 }
 
 function cleanEntry(entry: yauzl.Entry, raw: string): string {
   const path = cleanPath(raw);
-  if (((entry.externalFileAttributes >>> 16) & S_IFMT) === S_IFLNK) throw new BadFile('is a link; put the file itself in the archive');
+  if (((entry.externalFileAttributes >>> 16) & S_IFMT) === S_IFLNK)
+    throw new BadFile('is a link; put the file itself in the archive');
   if (entry.isEncrypted()) throw new BadFile('is encrypted; make the archive without a password');
-  if (!entry.canDecodeFileData()) throw new BadFile(`is packed with method ${entry.compressionMethod}; deflate is read`);
+  if (!entry.canDecodeFileData())
+    throw new BadFile(`is packed with method ${entry.compressionMethod}; deflate is read`);
   return path;
 }
 
