@@ -23,8 +23,10 @@ const typescript = {
   ...off(
     'no-non-null-assertion', // an index that a loop bounds: `!` says so, since noUncheckedIndexedAccess makes its author say it
     'no-unnecessary-condition', // types promise what JSON, a JavaScript caller or another process need not keep, and miss what a callback changed
+    'use-unknown-in-catch-callback-variable', // a callback may say what its promise fails with, where that is known
     'require-await', // a method of an interface that answers with a promise may have nothing to wait for
     'no-unsafe-class-instance-assignment', // Nest declares the options that it takes as classes
+    'no-invalid-void-type', // `Answer | void`: a callback that may answer, or do nothing
     'no-misused-spread', // protobuf's messages are plain data in a class, and `{ ...run, state }` is how a changed one is made
   ),
 };
@@ -39,6 +41,7 @@ const specs = {
   ...off(
     'no-unsafe-assignment', // expect.any() and expect.objectContaining() are any
     'no-unsafe-member-access',
+    'no-dynamic-delete', // process.env and the JSON of a damaged file
     'unbound-method', // expect(object.method) calls nothing
   ),
 };

@@ -219,7 +219,7 @@ describe('the command, as a process', () => {
           data,
         );
         expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-        return JSON.parse(stdout);
+        return JSON.parse(stdout) as Record<string, number | string | boolean>;
       };
 
       test("FLUX.1-dev's, without weights: within the budget, faster the more there is, and its parts add up", async () => {

@@ -55,7 +55,7 @@ export async function inProcess(args: readonly string[], env: Record<string, str
   try {
     process.exitCode = undefined;
     await main(args);
-    return { code: Number(process.exitCode ?? 0), ...written };
+    return { code: process.exitCode ?? 0, ...written };
   } finally {
     process.exitCode = undefined;
     for (const spy of spies) spy.mockRestore();

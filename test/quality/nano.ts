@@ -153,7 +153,7 @@ export class Nano {
       await trainer.optimizerStep();
     }
     const adapter = await trainer.adapter();
-    trainer.dispose();
+    await trainer.dispose();
     return adapter;
   }
 
@@ -173,7 +173,7 @@ export class Nano {
     let sum = 0;
     for (const timestepIndex of timesteps)
       for (const sample of set) sum += (await trainer.microStep({ ...sample, timestepIndex })).loss;
-    trainer.dispose();
+    await trainer.dispose();
     return sum / count;
   }
 
@@ -199,7 +199,7 @@ export class Nano {
         }),
       );
     }
-    sampler.dispose();
+    await sampler.dispose();
     return all;
   }
 

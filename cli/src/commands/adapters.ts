@@ -82,7 +82,7 @@ function list(context: Context): Promise<void> {
       adapter.name,
       String(adapter.rank),
       String(adapter.alpha),
-      bytes(Number(adapter.size)),
+      bytes(adapter.size),
       adapter.runId || 'imported',
       when(toDate(adapter.createdAt)),
     ]);
@@ -126,7 +126,7 @@ function view(adapter: AdapterInfo): object {
     run: adapter.runId || null,
     rank: adapter.rank,
     alpha: adapter.alpha,
-    bytes: Number(adapter.size),
+    bytes: adapter.size,
     base_fingerprint: adapter.baseFingerprint || null,
     created_at: toDate(adapter.createdAt)?.toISOString() ?? null,
   };

@@ -87,7 +87,10 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
     const run = await client.startFinetune({ dataset: dataset.id, name: flags.name, options, replace: flags.replace });
     out.object({ type: 'run', id: run.id, name: run.name, dataset: dataset.id });
     if (!out.json) out.note(`run        ${run.id}, adapter ${run.name}`);
-    if (flags.detach) { out.line(run.id); return; }
+    if (flags.detach) {
+      out.line(run.id);
+      return;
+    }
     void interrupt.arrival().then(async () => {
       out.note('cancelling the run; Ctrl-C once more leaves it as it is');
       await client.cancelRun(run.id).catch((error: Error) => out.note(`it could not be cancelled: ${error.message}`));
@@ -100,7 +103,7 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
     if (skipped > 0) out.note(`trained without ${skipped} pictures that could not be encoded`);
     const { rank, size: adapterBytes } = await client.adapter(adapter);
     out.line(
-      `adapter    ${adapter}: rank ${rank}, ${bytes(Number(adapterBytes))}. Draw with it: atelier generate "..." --adapter ${adapter}`,
+      `adapter    ${adapter}: rank ${rank}, ${bytes(adapterBytes)}. Draw with it: atelier generate "..." --adapter ${adapter}`,
     );
     if (flags.output) {
       await downloadAdapter(client, adapter, resolve(flags.output), flags.format);

@@ -70,7 +70,7 @@ async function generate(context: Context, flags: Flags, prompt: string): Promise
   if (!parsed.success) throw invalidArgument('request', parsed.error);
   await withClient(context, { up: flags.up, services: ['inference'] }, async (client) => {
     const { id, work } = await client.generate(request);
-    const seed = Number(work?.seed ?? 0);
+    const seed = work?.seed ?? 0;
     out.object({ type: 'queued', id, seed });
     void interrupt.arrival().then(() => client.cancelGeneration(id).catch(() => undefined));
     let bar: Progress | undefined;

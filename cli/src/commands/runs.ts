@@ -89,7 +89,7 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
       out.line(`attempts   ${run.attempts} since its training state was last saved: its trainer crashed or failed`);
     }
     if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
-    if (run.plan) out.line(`memory     ${bytes(Number(run.plan.totalBytes ?? 0))}`);
+    if (run.plan) out.line(`memory     ${bytes(run.plan.totalBytes ?? 0)}`);
     for (const [option, value] of Object.entries(trainOptionsJson(run.options)))
       out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
   });

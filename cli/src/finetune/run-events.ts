@@ -52,11 +52,11 @@ export function runEvent(event: Event): RunEvent | null {
       const { arenaBytes, weightBytes, stateBytes, workspaceBytes, totalBytes } = event.runPlanned!.plan ?? {};
       return {
         type: 'planned',
-        arena_bytes: Number(arenaBytes ?? 0),
-        weight_bytes: Number(weightBytes ?? 0),
-        state_bytes: Number(stateBytes ?? 0),
-        workspace_bytes: Number(workspaceBytes ?? 0),
-        total_bytes: Number(totalBytes ?? 0),
+        arena_bytes: arenaBytes ?? 0,
+        weight_bytes: weightBytes ?? 0,
+        state_bytes: stateBytes ?? 0,
+        workspace_bytes: workspaceBytes ?? 0,
+        total_bytes: totalBytes ?? 0,
       };
     }
     case 'runStep': {

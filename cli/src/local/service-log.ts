@@ -54,14 +54,18 @@ export class ServiceLog {
 /** A JSON line of the logger as text: its message, then its fields. Any other line as it is. */
 export function readable(line: string): { text: string; important: boolean } {
   try {
-    const { level, msg, time, name, ...fields } = JSON.parse(line) as {
+    const {
+      level,
+      msg,
+      time: _time,
+      name: _name,
+      ...fields
+    } = JSON.parse(line) as {
       level: number;
       msg?: string;
       time?: string;
       name?: string;
     };
-    time;
-    name;
     const rest = Object.entries(fields).map(
       ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
     );

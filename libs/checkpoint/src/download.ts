@@ -39,7 +39,8 @@ export async function downloadTo(
           'DATA_LOSS',
           `${entry.path}: the hub lists ${entry.size} bytes and offers ${blob.size}; try again later`,
         );
-      const reader = (start > 0 ? blob.slice(start, entry.size) : blob).stream().getReader();
+      const bytes: ReadableStream<Uint8Array> = (start > 0 ? blob.slice(start, entry.size) : blob).stream();
+      const reader = bytes.getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;

@@ -78,10 +78,10 @@ describe('a checkpoint', () => {
     ],
     [
       'weights that are a folder',
-      (m) => (
-        rmSync(join(m, 'vae/diffusion_pytorch_model.safetensors')),
-        mkdirSync(join(m, 'vae/diffusion_pytorch_model.safetensors'))
-      ),
+      (m) => {
+        rmSync(join(m, 'vae/diffusion_pytorch_model.safetensors'));
+        mkdirSync(join(m, 'vae/diffusion_pytorch_model.safetensors'));
+      },
       'NOT_FOUND',
       /vae: holds neither/,
     ],

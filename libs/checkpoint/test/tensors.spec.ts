@@ -130,7 +130,7 @@ describe('tensor sets', () => {
     ['an entry that is null', fileWith({ x: null }, 0), /x has the unknown dtype/],
   ])('refuse bytes with %s', (_, bytes, message) => {
     expect(() => parseTensorFile(bytes, 'message 7')).toThrow(
-      expect.objectContaining({ code: 'DATA_LOSS', message: expect.stringMatching(message) }),
+      expect.objectContaining({ code: 'DATA_LOSS', message: expect.stringMatching(message) }) as Error,
     );
   });
 });

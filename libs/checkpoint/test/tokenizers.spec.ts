@@ -56,18 +56,18 @@ describe('tokenizers', () => {
     ],
     [
       'a spiece.model of other bytes',
-      (m: string) => (
-        rmSync(join(m, 'tokenizer_2/tokenizer.json')),
-        writeFileSync(join(m, 'tokenizer_2/spiece.model'), Buffer.alloc(64, 0xff))
-      ),
+      (m: string) => {
+        rmSync(join(m, 'tokenizer_2/tokenizer.json'));
+        writeFileSync(join(m, 'tokenizer_2/spiece.model'), Buffer.alloc(64, 0xff));
+      },
       /not a SentencePiece model/,
     ],
     [
       'an empty spiece.model',
-      (m: string) => (
-        rmSync(join(m, 'tokenizer_2/tokenizer.json')),
-        writeFileSync(join(m, 'tokenizer_2/spiece.model'), '')
-      ),
+      (m: string) => {
+        rmSync(join(m, 'tokenizer_2/tokenizer.json'));
+        writeFileSync(join(m, 'tokenizer_2/spiece.model'), '');
+      },
       /holds no pieces/,
     ],
   ])('name the file of %s', async (_, damage, message) => {

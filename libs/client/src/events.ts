@@ -1,4 +1,4 @@
-import type { Event, GenerationState } from '@atelier/contracts';
+import type { Event } from '@atelier/contracts';
 import { subscribeEvents, type ReceivedEvent } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { isGenerationOver } from './states';

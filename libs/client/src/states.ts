@@ -6,10 +6,10 @@ function word(names: Record<number, string>, prefix: string, value: number): str
   return (names[value] ?? 'unspecified').replace(prefix, '').toLowerCase();
 }
 
-const names = (values: object): Record<number, string> =>
+const names = (values: Record<string, string | number>): Record<number, string> =>
   Object.fromEntries(
     Object.entries(values)
-      .filter(([, value]) => typeof value === 'number')
+      .filter((entry): entry is [string, number] => typeof entry[1] === 'number')
       .map(([name, value]) => [value, name]),
   );
 

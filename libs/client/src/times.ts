@@ -9,7 +9,7 @@ export function timestamp(date: Date = new Date()): { seconds: number; nanos: nu
 
 export function toDate(time: Timestamp | null | undefined): Date | undefined {
   if (!time) return undefined;
-  return new Date(Number(time.seconds ?? 0) * 1000 + Math.floor((time.nanos ?? 0) / 1e6));
+  return new Date((time.seconds ?? 0) * 1000 + Math.floor((time.nanos ?? 0) / 1e6));
 }
 
 export function newestFirst<T extends { createdAt?: Timestamp | null }>(items: T[]): T[] {

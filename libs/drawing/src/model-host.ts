@@ -66,14 +66,13 @@ export class ModelHost {
               cacheDir: this.options.cacheDir,
               onProgress: this.options.onProgress,
             }),
-          ) as Promise<FluxTransformer>,
-        vae: () => this.load('vae', (engine) => engine.loadVae(checkpoint.component('vae'))) as Promise<Vae>,
-        clip: () =>
-          this.load('clip', (engine) => engine.loadClip(checkpoint.component('text_encoder'))) as Promise<ClipText>,
+          ),
+        vae: () => this.load('vae', (engine) => engine.loadVae(checkpoint.component('vae'))),
+        clip: () => this.load('clip', (engine) => engine.loadClip(checkpoint.component('text_encoder'))),
         t5: () =>
           this.load('t5', async (engine) =>
             engine.loadT5(checkpoint.component('text_encoder_2'), { memoryBudget: await this.options.t5Bytes?.() }),
-          ) as Promise<T5Text>,
+          ),
       });
     } finally {
       if (--this.users === 0) {
@@ -117,7 +116,7 @@ export class ModelHost {
     if (!model) {
       this.engine ??= this.open();
       const loading = (engine: Engine): Promise<M> =>
-        load(engine).catch((error: unknown) => Promise.reject(withRemedy(error, this.options.model)));
+        load(engine).catch((error: unknown) => rethrow(error, this.options.model));
       model = this.engine.then(loading);
       this.loaded.set(name, model);
       model.catch(() => this.loaded.delete(name));
@@ -126,11 +125,11 @@ export class ModelHost {
   }
 }
 
-/** What the engine says of a damaged or foreign weight file, with what a person can do about it: the engine knows files, not where they come from. */
-function withRemedy(error: unknown, model: string): unknown {
+/** Throws what the engine says of a damaged or foreign weight file, with what a person can do about it: the engine knows files, not where they come from. */
+function rethrow(error: unknown, model: string): never {
   if (!(error instanceof AtelierError) || !['DATA_LOSS', 'NOT_FOUND', 'UNIMPLEMENTED'].includes(error.code))
-    return error;
-  return new AtelierError(
+    throw error;
+  throw new AtelierError(
     error.code,
     `${error.message}. Download the checkpoint in ${model} again, or give the services another with ATELIER_MODEL`,
     error.details,

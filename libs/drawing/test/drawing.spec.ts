@@ -43,7 +43,10 @@ describe('models', () => {
         compute: 'cpu',
         threads: 1,
         idleMs: 50,
-        onFreed: async () => (order.push('freed'), resolve()),
+        onFreed: async () => {
+          order.push('freed');
+          resolve();
+        },
       });
       host.onRelease(async () => void order.push('dependents'));
       void Promise.all([1, 2].map(() => host.use((models) => models.vae()))).then(async ([first, second]) => {

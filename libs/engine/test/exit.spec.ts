@@ -28,7 +28,8 @@ function child(script: string): Promise<{ code: number | null; signal: string | 
   return new Promise((resolve) => {
     const started = spawn(process.execPath, ['-e', work + script], { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
-    for (const stream of [started.stdout, started.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk));
+    for (const stream of [started.stdout, started.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
     started.on('close', (code, signal) => resolve({ code, signal, output }));
   });
 }

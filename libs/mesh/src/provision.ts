@@ -97,13 +97,15 @@ const MADE_WITHIN_MS = 3000;
  * subjects overlap with another stream's, as it does when they are really taken. Only those that stay taken are an error.
  */
 async function besideOthers(make: () => Promise<unknown>): Promise<void> {
-  for (const deadline = Date.now() + MADE_WITHIN_MS; ; await sleep(50)) {
+  const deadline = Date.now() + MADE_WITHIN_MS;
+  for (;;) {
     try {
       await make();
       return;
     } catch (error) {
       if (!isOverlap(error) || Date.now() > deadline) throw error;
     }
+    await sleep(50);
   }
 }
 

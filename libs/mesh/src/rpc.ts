@@ -9,6 +9,7 @@ import {
 } from '@nestjs/microservices';
 import { ErrorCode as NatsCode, headers, NatsError, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
+import { hasCode } from './outage';
 import type { MessageType } from './publish';
 
 const ERROR_HEADER = 'atelier-error';
@@ -25,7 +26,11 @@ export class ProtobufSerializer implements Serializer<
     const h = headers();
     h.set(ERROR_HEADER, code);
     return {
-      data: ErrorMessage.encode({ code, message: error.message ?? String(err), details: error.details ?? {} }).finish(),
+      data: ErrorMessage.encode({
+        code,
+        message: error.message ?? 'no reason was given',
+        details: error.details ?? {},
+      }).finish(),
       headers: h,
     };
   }
@@ -33,8 +38,8 @@ export class ProtobufSerializer implements Serializer<
 
 /** NATS → Nest: the subject is the pattern, the payload stays bytes until the handler's decorator decodes it. */
 export class ProtobufDeserializer implements Deserializer<Uint8Array, IncomingRequest> {
-  deserialize(value: Uint8Array, options?: Record<string, unknown>): IncomingRequest {
-    return { id: 'request', pattern: String(options?.['channel'] ?? ''), data: value };
+  deserialize(value: Uint8Array, options?: { channel?: string }): IncomingRequest {
+    return { id: 'request', pattern: options?.channel ?? '', data: value };
   }
 }
 
@@ -84,14 +89,14 @@ export async function callRpc<I, T, RI, R>(
     return reply.decode(answer.data);
   } catch (error) {
     if (!(error instanceof NatsError)) throw error;
-    if (error.code === NatsCode.NoResponders)
+    if (hasCode(error, NatsCode.NoResponders))
       throw new AtelierError(
         'UNAVAILABLE',
         `service ${service} is not running: start it with "atelier up"`,
         {},
         { cause: error },
       );
-    if (error.code === NatsCode.Timeout)
+    if (hasCode(error, NatsCode.Timeout))
       throw new AtelierError(
         'DEADLINE_EXCEEDED',
         `service ${service} did not answer in ${timeoutMs} ms`,

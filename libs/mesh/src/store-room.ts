@@ -1,6 +1,7 @@
 import { StoreReply, StoreRequest, subjects } from '@atelier/contracts';
 import { ErrorCode, NatsError, type JetStreamManager, type NatsConnection } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCode } from './outage';
 import { REMEDY, StoreFull } from './store-full';
 import { within } from './within';
 
@@ -59,8 +60,8 @@ export class StoreRoom {
 
   /** As of a second ago at most. Rejects when nats-server does not answer. */
   look(): Promise<StoreState> {
-    if (!this.last || Date.now() - this.last.at > FRESH_MS) this.ask();
-    return this.last!.state;
+    if (this.last && Date.now() - this.last.at <= FRESH_MS) return this.last.state;
+    return this.ask();
   }
 
   /**
@@ -122,7 +123,7 @@ export class StoreRoom {
         (await this.nc.request(subjects.rpc('store', 'room'), asked, { timeout: ANSWER_MS })).data,
       );
     } catch (error) {
-      if (error instanceof NatsError && error.code === ErrorCode.NoResponders) return undefined;
+      if (error instanceof NatsError && hasCode(error, ErrorCode.NoResponders)) return undefined;
       throw error;
     }
   }

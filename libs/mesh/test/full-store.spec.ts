@@ -63,9 +63,9 @@ describe('a worker', () => {
 
   test('that waits for a nats-server that does not answer ends all the same when it is asked to', async () => {
     act = () =>
-      throughOutage(
-        async () => void (await service.mesh.js.publish('events.x', Buffer.alloc(1), { timeout: 1000 })),
-      ).then(() => retryLater(0, 'stops'));
+      throughOutage(async () => {
+        await service.mesh.js.publish('events.x', Buffer.alloc(1), { timeout: 1000 });
+      }).then(() => retryLater(0, 'stops'));
     const original = act;
     act = async (signal) => {
       test_.signalNats('SIGSTOP');

@@ -178,5 +178,5 @@ function timestamp(): google.protobuf.ITimestamp {
 }
 
 function milliseconds(time: google.protobuf.ITimestamp | null | undefined): number {
-  return Number(time?.seconds ?? 0) * 1000 + Math.floor((time?.nanos ?? 0) / 1e6);
+  return (time?.seconds ?? 0) * 1000 + Math.floor((time?.nanos ?? 0) / 1e6);
 }

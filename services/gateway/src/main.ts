@@ -1,4 +1,3 @@
-import type { Server } from 'node:http';
 import { createLogger, loadConfig, Mesh, nestLogger, provisionMesh, runUntilSignal, serveHealth } from '@atelier/mesh';
 import { Registry } from 'prom-client';
 import { createGateway } from './app';

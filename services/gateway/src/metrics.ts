@@ -21,7 +21,7 @@ export class RequestMetrics implements NestInterceptor {
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
-    const { method, route } = http.getRequest<Request & { route?: { path: string } }>();
+    const { method, route } = http.getRequest<Omit<Request, 'route'> & { route?: { path: string } }>();
     const response = http.getResponse<Response>();
     const stop = this.seconds.startTimer({ method, route: openApiPath(route?.path ?? 'unknown') });
     response.once('close', () => stop({ status: response.statusCode }));

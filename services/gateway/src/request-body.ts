@@ -7,7 +7,7 @@ export interface RequestBody {
   /** The bytes as they are asked for. They end with the refusal over the limit, with CANCELLED when the client leaves. */
   bytes: Readable;
   /** Lets go of what has not been read, so that the answer can be seen; the connection closes after a moment. */
-  release(): void;
+  release: () => void;
 }
 
 /** How long a client that was refused may go on sending before it is cut off; many read the answer only at the end. */

@@ -1,12 +1,5 @@
 import { once } from 'node:events';
-import {
-  createServer,
-  get,
-  request as httpRequest,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { createServer, get, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buckets, Generation } from '@atelier/contracts';
 import { BlobStore, StateStore } from '@atelier/store';

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request as httpRequest, type Server, type ServerResponse } from 'node:http';
+import { request as httpRequest, type ServerResponse } from 'node:http';
 import { buckets } from '@atelier/contracts';
 import { BlobStore } from '@atelier/store';
 import { datasetView } from '../src/datasets/dataset.view';

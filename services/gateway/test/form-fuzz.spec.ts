@@ -140,8 +140,10 @@ describe('whatever form comes, the gateway answers it and goes on', () => {
   });
 
   test('a connection that is cut in any place of a form leaves nothing', async () => {
-    for (let length = 0; length <= small.length; length += 5)
+    const before = accepted;
+    for (let length = 0; length < small.length; length += 5)
       await sendForm(gateway.url, [small.subarray(0, length)], { hangUp: true });
+    expect(accepted).toBe(before);
   });
 
   test.each([1, 2, 3, 4])('a few hundred random forms, seed %i', async (seed) => {

@@ -61,6 +61,8 @@ describe('the studio page', () => {
     return new Response(text.slice(0, text.indexOf('\n\n', text.indexOf('"type":"step"')) + 2));
   }
 
+  // The page's elements are happy-dom's own, which are not the types of a browser's.
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- says which element is expected, as querySelector's does
   const find = <T extends Element = HTMLElement>(selector: string): T =>
     page.window.document.querySelector(selector) as unknown as T;
   const submit = (form: string) =>

@@ -61,7 +61,7 @@ export class SampleBuilder {
   private uploads(dataset: Dataset): Upload[] {
     return dataset.files.map(({ name, blob, size }) => ({
       name: name ?? '',
-      size: Number(size ?? 0),
+      size: size ?? 0,
       open: () => this.blobs.stream(buckets.blobs.pictures, blob ?? ''),
     }));
   }

@@ -13,7 +13,7 @@ const MAX_PIXELS = 2048 * 2048;
 
 /** @throws DatasetRefused when it cannot be done */
 export function checkTransform(transform: ITransform): CheckedTransform {
-  const { width = 0, height = 0, crop, flip, buckets: bucketed } = transform as Required<ITransform>;
+  const { width, height, crop, flip, buckets: bucketed } = transform as Required<ITransform>;
   for (const side of [width!, height!]) {
     if (side < SIZE_MULTIPLE || side > MAX_SIDE || side % SIZE_MULTIPLE !== 0) {
       throw new DatasetRefused(

@@ -74,7 +74,7 @@ export class CaptionEncoder implements OnApplicationShutdown {
   async encode(text: string, maxLength: number, signal?: AbortSignal): Promise<PromptEmbeds> {
     const embeds = await this.captions.run({ text, maxLength, signal });
     for (const [name, { data }] of Object.entries(embeds)) {
-      if (!data.every(Number.isFinite))
+      if (!(data as Float32Array).every(Number.isFinite))
         throw new AtelierError(
           'DATA_LOSS',
           `the text encoders give ${name} that are not finite: their weights are damaged, download the checkpoint again`,

@@ -29,7 +29,7 @@ function expectNear(found: Float32Array, wanted: Float32Array): void {
   const worst = found.reduce((most, value, at) => Math.max(most, Math.abs(value - wanted[at]!)), 0);
   if (!(worst <= 1e-4 * scale))
     throw new Error(
-      `worst error ${worst} of ${scale}, ${1e-4 * scale} is allowed; first values ${found.slice(0, 4)} and ${wanted.slice(0, 4)}`,
+      `worst error ${worst} of ${scale}, ${1e-4 * scale} is allowed; first values ${found.slice(0, 4).join()} and ${wanted.slice(0, 4).join()}`,
     );
 }
 

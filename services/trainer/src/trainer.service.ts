@@ -204,8 +204,6 @@ export class TrainerService {
 
 function since({ createdAt }: Run): Date {
   return new Date(
-    Number(createdAt?.seconds ?? 0) * 1000 +
-      Math.floor((createdAt?.nanos ?? 0) / 1e6) -
-      (createdAt ? CLOCK_SKEW_MS : 0),
+    (createdAt?.seconds ?? 0) * 1000 + Math.floor((createdAt?.nanos ?? 0) / 1e6) - (createdAt ? CLOCK_SKEW_MS : 0),
   );
 }

@@ -415,11 +415,11 @@ describe('the plan', () => {
     await harness.startRun('r1', await harness.dataset('d', 1), keep);
     expect((await harness.over('r1')).plan).toEqual(most);
     await harness.stopService();
-    const room = Math.floor((Number(most.totalBytes) + Number(least.totalBytes)) / 2);
+    const room = Math.floor((most.totalBytes + least.totalBytes) / 2);
     await harness.startService({ ATELIER_DEVICE_MIB: `${room / 1024 ** 2}` });
     const plan = await ask(64, keep);
     expect(plan.totalBytes).toBeLessThanOrEqual(room);
-    expect(plan.totalBytes).toBeGreaterThan(Number(least.totalBytes));
+    expect(plan.totalBytes).toBeGreaterThan(least.totalBytes);
     await harness.startRun('r2', 'd', keep);
     expect((await harness.over('r2')).plan).toEqual(plan);
     expect((await harness.adapterBytes('r2')).equals(await harness.adapterBytes('r1'))).toBe(true);
@@ -427,7 +427,7 @@ describe('the plan', () => {
 
   it('takes a device that the encoders share only when they are done with the run', async () => {
     await harness.startService();
-    const room = Math.ceil(Number((await ask(64)).totalBytes));
+    const room = Math.ceil((await ask(64)).totalBytes);
     await harness.stopService();
     await harness.startService({ ATELIER_DEVICE_MIB: `${room / 1024 ** 2}` });
     await harness.startRun('r1', await harness.dataset('d', 4, { encoded: false }), { totalSteps: 8 });

@@ -40,7 +40,7 @@ function viewAdapter(info: AdapterInfo): z.output<typeof adapterView> {
     run: info.runId || null,
     rank: info.rank,
     alpha: info.alpha,
-    bytes: Number(info.size),
+    bytes: info.size,
     base_fingerprint: info.baseFingerprint || null,
     created_at: unixSeconds(info.createdAt),
   };

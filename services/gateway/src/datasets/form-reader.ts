@@ -82,8 +82,8 @@ export class FormReader {
   }
 
   private async more(): Promise<void> {
-    const { done, value } = await this.source.next();
-    if (done) throw malformed('it ends before its last boundary');
-    this.held = this.held.length === 0 ? value : Buffer.concat([this.held, value]);
+    const next = await this.source.next();
+    if (next.done) throw malformed('it ends before its last boundary');
+    this.held = this.held.length === 0 ? next.value : Buffer.concat([this.held, next.value]);
   }
 }

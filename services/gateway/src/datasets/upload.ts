@@ -18,7 +18,7 @@ export interface Upload {
    * Lets go of what has not been read, when its reader failed; the connection closes, at the latest, after a moment.
    * Gives the cause: the form's own failure, where the reader only saw that its stream broke off.
    */
-  abandon(error: Error): Error;
+  abandon: (error: Error) => Error;
 }
 
 const FIELD_LIMIT = 64 * 1024;

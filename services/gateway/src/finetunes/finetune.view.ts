@@ -99,11 +99,11 @@ export function viewRun(run: Run, store?: StoreState): z.output<typeof runView> 
     options: { ...options },
     plan: run.plan
       ? {
-          arena_bytes: Number(run.plan.arenaBytes ?? 0),
-          weight_bytes: Number(run.plan.weightBytes ?? 0),
-          state_bytes: Number(run.plan.stateBytes ?? 0),
-          workspace_bytes: Number(run.plan.workspaceBytes ?? 0),
-          total_bytes: Number(run.plan.totalBytes ?? 0),
+          arena_bytes: run.plan.arenaBytes ?? 0,
+          weight_bytes: run.plan.weightBytes ?? 0,
+          state_bytes: run.plan.stateBytes ?? 0,
+          workspace_bytes: run.plan.workspaceBytes ?? 0,
+          total_bytes: run.plan.totalBytes ?? 0,
         }
       : null,
     created_at: unixSeconds(run.createdAt),

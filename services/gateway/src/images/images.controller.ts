@@ -68,7 +68,7 @@ export class ImagesController {
     const created = unixSeconds(generation.createdAt) ?? 0;
     const { size, output_format } = asked;
     const { preemptions } = generation;
-    return { created, data, id, seed: Number(generation.work?.seed ?? 0), size, output_format, preemptions };
+    return { created, data, id, seed: generation.work?.seed ?? 0, size, output_format, preemptions };
   }
 
   @Get('models')

@@ -24,9 +24,7 @@ export function composeCaption(given: string | undefined, trigger: string, limit
 }
 
 function oneLine(text: string): string {
-   
-  return text
-    .normalize('NFC')
-    .replace(/[\u0000-\u001f\u007f\s]+/g, ' ')
-    .trim();
+  // eslint-disable-next-line no-control-regex -- those are what a caption loses here
+  const gaps = /[\u0000-\u001f\u007f\s]+/g;
+  return text.normalize('NFC').replace(gaps, ' ').trim();
 }

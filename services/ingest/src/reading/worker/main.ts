@@ -25,7 +25,7 @@ process.on('disconnect', () => process.exit(0));
 const channel = new Channel((job) => {
   const hand = new WatchedHand((message) => channel.send(message), job.without);
   process.on('unhandledRejection', (error) => hand.stray(error));
-  read(job, hand)
+  void read(job, hand)
     .then(
       () => channel.send({ kind: 'end' }),
       (error: Error) => channel.send({ kind: 'trouble', message: error.message }),
