@@ -9,7 +9,8 @@ namespace atelier::addon {
 Napi::Value load_adapter(const Napi::CallbackInfo& info) {
     return start(
         info.Env(), info[1],
-        [file = text(info[0], "file")](const EngineProgress&) { return std::make_shared<const Adapter>(Adapter::load(file)); },
+        [file = text(info[0], "file")](
+            const EngineProgress&) { return std::make_shared<const Adapter>(Adapter::load(file)); },
         [](Napi::Env env, std::shared_ptr<const Adapter>& adapter) { return make_handle(env, std::move(adapter)); });
 }
 
@@ -21,11 +22,14 @@ Napi::Value create_adapter(const Napi::CallbackInfo& info) {
     for (uint32_t i = 0; i < paths.Length(); i++) {
         const std::string path = text(paths.Get(i), "modules");
         const Fields fields(modules[path.c_str()], "modules." + path);
-        Adapter::Module module{fields.count("rank", 1), fields.count("in", 1), fields.count("out", 1), fields.real("alpha"), fields.floats("a"), fields.floats("b")};
+        Adapter::Module module{fields.count("rank", 1), fields.count("in", 1), fields.count("out", 1),
+            fields.real("alpha"), fields.floats("a"), fields.floats("b")};
         const auto fits = [&](const char* name, const std::vector<float>& values, int64_t rows) {
-            if (static_cast<double>(values.size()) == static_cast<double>(rows) * static_cast<double>(module.rank)) return;
-            throw_js(info.Env(), "INVALID_ARGUMENT", fields.path(name) + ": holds " + std::to_string(values.size()) + " values, rank " +
-                                                         std::to_string(module.rank) + " × " + std::to_string(rows) + " are needed");
+            if (static_cast<double>(values.size()) == static_cast<double>(rows) * static_cast<double>(module.rank))
+                return;
+            throw_js(info.Env(), "INVALID_ARGUMENT",
+                fields.path(name) + ": holds " + std::to_string(values.size()) + " values, rank " +
+                    std::to_string(module.rank) + " × " + std::to_string(rows) + " are needed");
         };
         fits("a", module.a, module.in);
         fits("b", module.b, module.out);
@@ -67,7 +71,8 @@ Napi::Value adapter_content(const Napi::CallbackInfo& info) {
 Napi::Value save_adapter(const Napi::CallbackInfo& info) {
     auto& adapter = handle_of<const Adapter>(info[0], "adapter");
     const std::string format = text(info[2], "format");
-    if (format != "diffusers" && format != "kohya") throw_js(info.Env(), "INVALID_ARGUMENT", "format " + format + ": expected diffusers or kohya");
+    if (format != "diffusers" && format != "kohya")
+        throw_js(info.Env(), "INVALID_ARGUMENT", "format " + format + ": expected diffusers or kohya");
     return start(
         info[0], adapter, info[3],
         [adapter = adapter.object, file = text(info[1], "file"), kohya = format == "kohya"](const EngineProgress&) {

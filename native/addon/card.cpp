@@ -10,7 +10,8 @@ namespace atelier::addon {
 Napi::Value plan_on_card_of(const Napi::CallbackInfo& info) {
     CardRun run{dims_of(info[0]), quant(info[1]), train_options(info[2]), shapes(info[3]), text(info[4], "card")};
     return start(
-        info.Env(), info[5], [run = std::move(run)](const EngineProgress&) { return plan_on_card(run); }, [](Napi::Env env, MemoryPlan& plan) { return to_js(env, plan); });
+        info.Env(), info[5], [run = std::move(run)](const EngineProgress&) { return plan_on_card(run); },
+        [](Napi::Env env, MemoryPlan& plan) { return to_js(env, plan); });
 }
 
 // cardNames(): string[]

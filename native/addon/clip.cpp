@@ -9,15 +9,18 @@ Napi::Value load_clip(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
         info[0], device, info[2],
-        [device = device.object, dir = text(info[1], "dir")](const EngineProgress& progress) { return ClipText::load(device, dir, progress); },
-        [line = device.line](Napi::Env env, std::shared_ptr<ClipText>& clip) { return make_handle(env, std::move(clip), line); });
+        [device = device.object, dir = text(info[1], "dir")](
+            const EngineProgress& progress) { return ClipText::load(device, dir, progress); },
+        [line = device.line](
+            Napi::Env env, std::shared_ptr<ClipText>& clip) { return make_handle(env, std::move(clip), line); });
 }
 
 // clipEncode(clip, ids, call?): Promise<{pooled, lastHiddenState}>
 Napi::Value clip_encode(const Napi::CallbackInfo& info) {
     auto& clip = handle_of<ClipText>(info[0], "clip");
     return start(
-        info[0], clip, info[2], [clip = clip.object, ids = ints(info[1], "ids")](const EngineProgress&) { return clip->encode(ids); },
+        info[0], clip, info[2],
+        [clip = clip.object, ids = ints(info[1], "ids")](const EngineProgress&) { return clip->encode(ids); },
         [](Napi::Env env, ClipText::Output& output) {
             Napi::Object result = Napi::Object::New(env);
             result.Set("pooled", to_js(env, output.pooled));

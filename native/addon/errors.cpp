@@ -10,7 +10,8 @@ Failure describe(const std::exception_ptr& thrown) {
     } catch (const Error& error) {
         return {error_code_name(error.code()), error.what()};
     } catch (const std::bad_alloc&) {
-        return {"RESOURCE_EXHAUSTED", "the machine has no memory left for this call; use a smaller size, a lower rank or nf4 weights"};
+        return {"RESOURCE_EXHAUSTED",
+            "the machine has no memory left for this call; use a smaller size, a lower rank or nf4 weights"};
     } catch (const std::exception& error) {
         return {"INTERNAL", std::string("the engine failed unexpectedly: ") + error.what()};
     } catch (...) {

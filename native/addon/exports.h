@@ -1,4 +1,5 @@
-// Every function of the addon. libs/engine/src/addon.ts describes the same surface in TypeScript; tools/check-surface compares them.
+// Every function of the addon. libs/engine/src/addon.ts describes the same surface in TypeScript; tools/check-surface
+// compares them.
 #pragma once
 #include <napi.h>
 

@@ -5,15 +5,17 @@ namespace atelier::addon {
 
 namespace {
 
-constexpr const Kind* kinds[] = {&kind_of<Device>,  &kind_of<Vae>,                 &kind_of<ClipText>,      &kind_of<T5Text>,    &kind_of<FluxTransformer>,
-                                 &kind_of<Trainer>, &kind_of<SamplerWithAdapters>, &kind_of<const Adapter>, &kind_of<Optimizer>, &kind_of<CancelFlag>};
+constexpr const Kind* kinds[] = {&kind_of<Device>, &kind_of<Vae>, &kind_of<ClipText>, &kind_of<T5Text>,
+    &kind_of<FluxTransformer>, &kind_of<Trainer>, &kind_of<SamplerWithAdapters>, &kind_of<const Adapter>,
+    &kind_of<Optimizer>, &kind_of<CancelFlag>};
 
 Held& tagged(Napi::Value value, const Kind& kind, const std::string& argument) {
     if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kind.tag)) {
         throw_js(value.Env(), "INVALID_ARGUMENT", argument + ": expected a " + kind.name);
     }
     void* held = nullptr;
-    if (napi_unwrap(value.Env(), value, &held) != napi_ok) throw_js(value.Env(), "INTERNAL", argument + ": a tagged object without its pointer");
+    if (napi_unwrap(value.Env(), value, &held) != napi_ok)
+        throw_js(value.Env(), "INTERNAL", argument + ": a tagged object without its pointer");
     return *static_cast<Held*>(held);
 }
 
@@ -36,7 +38,8 @@ Napi::Object wrap(Napi::Env env, const Kind& kind, std::unique_ptr<Held> held) {
 
 Held& unwrap(Napi::Value value, const Kind& kind, const std::string& argument) {
     Held& held = tagged(value, kind, argument);
-    if (held.disposed) throw_js(value.Env(), "FAILED_PRECONDITION", std::string("this ") + kind.name + " was disposed; load it again");
+    if (held.disposed)
+        throw_js(value.Env(), "FAILED_PRECONDITION", std::string("this ") + kind.name + " was disposed; load it again");
     return held;
 }
 

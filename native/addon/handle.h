@@ -1,5 +1,5 @@
-// Native objects in JavaScript's hands: an empty object with a type tag and a pointer to a Handle. A handle of another kind, a
-// disposed one or any other value throws. All of this happens on the JS thread.
+// Native objects in JavaScript's hands: an empty object with a type tag and a pointer to a Handle. A handle of another
+// kind, a disposed one or any other value throws. All of this happens on the JS thread.
 #pragma once
 #include "atelier/engine.h"
 #include <memory>
@@ -40,20 +40,30 @@ struct Kind {
 };
 template <class T>
 extern const Kind kind_of;
-template <> inline constexpr Kind kind_of<Device> = {"Device", {0x9f6e0c8b55a24d01, 0xb6a1d3c47e2f9001}};
-template <> inline constexpr Kind kind_of<Vae> = {"Vae", {0x9f6e0c8b55a24d02, 0xb6a1d3c47e2f9002}};
-template <> inline constexpr Kind kind_of<ClipText> = {"ClipText", {0x9f6e0c8b55a24d03, 0xb6a1d3c47e2f9003}};
-template <> inline constexpr Kind kind_of<T5Text> = {"T5Text", {0x9f6e0c8b55a24d04, 0xb6a1d3c47e2f9004}};
-template <> inline constexpr Kind kind_of<FluxTransformer> = {"FluxTransformer", {0x9f6e0c8b55a24d05, 0xb6a1d3c47e2f9005}};
-template <> inline constexpr Kind kind_of<Trainer> = {"Trainer", {0x9f6e0c8b55a24d06, 0xb6a1d3c47e2f9006}};
-template <> inline constexpr Kind kind_of<SamplerWithAdapters> = {"Sampler", {0x9f6e0c8b55a24d07, 0xb6a1d3c47e2f9007}};
-template <> inline constexpr Kind kind_of<const Adapter> = {"Adapter", {0x9f6e0c8b55a24d08, 0xb6a1d3c47e2f9008}};
-template <> inline constexpr Kind kind_of<Optimizer> = {"Optimizer", {0x9f6e0c8b55a24d09, 0xb6a1d3c47e2f9009}};
-template <> inline constexpr Kind kind_of<CancelFlag> = {"CancelFlag", {0x9f6e0c8b55a24d0a, 0xb6a1d3c47e2f900a}};
+template <>
+inline constexpr Kind kind_of<Device> = {"Device", {0x9f6e0c8b55a24d01, 0xb6a1d3c47e2f9001}};
+template <>
+inline constexpr Kind kind_of<Vae> = {"Vae", {0x9f6e0c8b55a24d02, 0xb6a1d3c47e2f9002}};
+template <>
+inline constexpr Kind kind_of<ClipText> = {"ClipText", {0x9f6e0c8b55a24d03, 0xb6a1d3c47e2f9003}};
+template <>
+inline constexpr Kind kind_of<T5Text> = {"T5Text", {0x9f6e0c8b55a24d04, 0xb6a1d3c47e2f9004}};
+template <>
+inline constexpr Kind kind_of<FluxTransformer> = {"FluxTransformer", {0x9f6e0c8b55a24d05, 0xb6a1d3c47e2f9005}};
+template <>
+inline constexpr Kind kind_of<Trainer> = {"Trainer", {0x9f6e0c8b55a24d06, 0xb6a1d3c47e2f9006}};
+template <>
+inline constexpr Kind kind_of<SamplerWithAdapters> = {"Sampler", {0x9f6e0c8b55a24d07, 0xb6a1d3c47e2f9007}};
+template <>
+inline constexpr Kind kind_of<const Adapter> = {"Adapter", {0x9f6e0c8b55a24d08, 0xb6a1d3c47e2f9008}};
+template <>
+inline constexpr Kind kind_of<Optimizer> = {"Optimizer", {0x9f6e0c8b55a24d09, 0xb6a1d3c47e2f9009}};
+template <>
+inline constexpr Kind kind_of<CancelFlag> = {"CancelFlag", {0x9f6e0c8b55a24d0a, 0xb6a1d3c47e2f900a}};
 
 Napi::Object wrap(Napi::Env, const Kind&, std::unique_ptr<Held>);
 Held& unwrap(Napi::Value, const Kind&, const std::string& argument); // throws for anything else, and for a disposed one
-Napi::Value dispose(const Napi::CallbackInfo&);                      // (handle): Promise, when no work is in flight any more
+Napi::Value dispose(const Napi::CallbackInfo&); // (handle): Promise, when no work is in flight any more
 
 template <class T>
 Napi::Object make_handle(Napi::Env env, std::shared_ptr<T> object, std::shared_ptr<Line> line = nullptr) {

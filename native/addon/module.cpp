@@ -1,4 +1,5 @@
-// The addon's entry: names in JavaScript to functions. No state of its own, so it can be loaded in several environments.
+// The addon's entry: names in JavaScript to functions. No state of its own, so it can be loaded in several
+// environments.
 #include "exports.h"
 #include "task.h"
 

@@ -12,8 +12,9 @@ Napi::Value create_optimizer(const Napi::CallbackInfo& info) {
     const int64_t size = count(info[1], "count", 1);
     const Fields rates(info[2], "rates");
     return guarded(info.Env(), [&] {
-        return make_handle(info.Env(), std::make_shared<Optimizer>(kind, size, rates.number("lr"), rates.number("beta1"), rates.number("beta2"),
-                                                                   rates.number("eps"), rates.number("weightDecay")));
+        return make_handle(
+            info.Env(), std::make_shared<Optimizer>(kind, size, rates.number("lr"), rates.number("beta1"),
+                            rates.number("beta2"), rates.number("eps"), rates.number("weightDecay")));
     });
 }
 

@@ -24,8 +24,8 @@ Napi::Value quantize_nf4(const Napi::CallbackInfo& info) {
 // nf4Dequantize({packed, absmax, absmax8, nestedAbsmax, nestedOffset}, count): Float32Array
 Napi::Value dequantize_nf4(const Napi::CallbackInfo& info) {
     const Fields fields(info[0], "quantized");
-    const Nf4Tensor quantized{bytes(fields["packed"], "quantized.packed"), fields.floats("absmax"), bytes(fields["absmax8"], "quantized.absmax8"),
-                              fields.floats("nestedAbsmax"), fields.real("nestedOffset")};
+    const Nf4Tensor quantized{bytes(fields["packed"], "quantized.packed"), fields.floats("absmax"),
+        bytes(fields["absmax8"], "quantized.absmax8"), fields.floats("nestedAbsmax"), fields.real("nestedOffset")};
     const int64_t size = count(info[1], "count");
     return to_js(info.Env(), guarded(info.Env(), [&] { return nf4_dequantize(quantized, size); }));
 }
@@ -73,9 +73,8 @@ Napi::Value prequantized_linear_of(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
         info[0], device, info[4],
-        [device = device.object, file = text(info[1], "file"), prefix = text(info[2], "prefix"), x = tensor(info[3], "x")](const EngineProgress&) {
-            return prequantized_linear(*device, file, prefix, x);
-        },
+        [device = device.object, file = text(info[1], "file"), prefix = text(info[2], "prefix"),
+            x = tensor(info[3], "x")](const EngineProgress&) { return prequantized_linear(*device, file, prefix, x); },
         [](Napi::Env env, Tensor& y) { return to_js(env, y); });
 }
 

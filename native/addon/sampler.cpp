@@ -64,20 +64,25 @@ Napi::Value create_sampler(const Napi::CallbackInfo& info) {
     }
     return start(
         info[0], transformer, info[3],
-        [transformer = transformer.object, adapters = std::move(adapters), uses = std::move(uses), fused = flag(info[2], "fused")](const EngineProgress&) {
+        [transformer = transformer.object, adapters = std::move(adapters), uses = std::move(uses),
+            fused = flag(info[2], "fused")](const EngineProgress&) {
             auto sampler = std::make_shared<SamplerWithAdapters>();
             sampler->adapters = adapters;
             sampler->sampler = std::make_unique<Sampler>(transformer, uses, fused);
             return sampler;
         },
-        [line = transformer.line](Napi::Env env, std::shared_ptr<SamplerWithAdapters>& sampler) { return make_handle(env, std::move(sampler), line); });
+        [line = transformer.line](Napi::Env env, std::shared_ptr<SamplerWithAdapters>& sampler) {
+            return make_handle(env, std::move(sampler), line);
+        });
 }
 
 // samplerPlan(sampler, request, call?): Promise<MemoryPlan>
 Napi::Value sampler_plan(const Napi::CallbackInfo& info) {
     auto& sampler = handle_of<SamplerWithAdapters>(info[0], "sampler");
     return start(
-        info[0], sampler, info[2], [sampler = sampler.object, request = request_of(info[1])](const EngineProgress&) { return sampler->sampler->plan(request.whole()); },
+        info[0], sampler, info[2],
+        [sampler = sampler.object, request = request_of(info[1])](
+            const EngineProgress&) { return sampler->sampler->plan(request.whole()); },
         [](Napi::Env env, MemoryPlan& plan) { return to_js(env, plan); });
 }
 
@@ -86,7 +91,8 @@ Napi::Value sampler_generate(const Napi::CallbackInfo& info) {
     auto& sampler = handle_of<SamplerWithAdapters>(info[0], "sampler");
     return start(
         info[0], sampler, info[2],
-        [sampler = sampler.object, request = request_of(info[1])](const EngineProgress& progress) { return sampler->sampler->generate(request.whole(), progress); },
+        [sampler = sampler.object, request = request_of(info[1])](
+            const EngineProgress& progress) { return sampler->sampler->generate(request.whole(), progress); },
         [](Napi::Env env, Tensor& packed) { return to_js(env, packed); });
 }
 

@@ -5,6 +5,7 @@
 
 namespace atelier::addon {
 
-void scheduler_into(Sampler::Request&, Napi::Value); // {dynamicShifting, shift, baseShift, maxShift, baseSeqLen, maxSeqLen, numTrainTimesteps}
+void scheduler_into(Sampler::Request&,
+    Napi::Value); // {dynamicShifting, shift, baseShift, maxShift, baseSeqLen, maxSeqLen, numTrainTimesteps}
 
 } // namespace atelier::addon

@@ -9,10 +9,11 @@ Napi::Value load_t5(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
         info[0], device, info[3],
-        [device = device.object, dir = text(info[1], "dir"), budget = static_cast<uint64_t>(count(info[2], "memoryBudget"))](const EngineProgress& progress) {
-            return T5Text::load(device, dir, progress, budget);
-        },
-        [line = device.line](Napi::Env env, std::shared_ptr<T5Text>& t5) { return make_handle(env, std::move(t5), line); });
+        [device = device.object, dir = text(info[1], "dir"),
+            budget = static_cast<uint64_t>(count(info[2], "memoryBudget"))](
+            const EngineProgress& progress) { return T5Text::load(device, dir, progress, budget); },
+        [line = device.line](
+            Napi::Env env, std::shared_ptr<T5Text>& t5) { return make_handle(env, std::move(t5), line); });
 }
 
 // t5Encode(t5, captions: Int32Array[], call?): Promise<Tensor[]>; progress once a pass
@@ -21,9 +22,12 @@ Napi::Value t5_encode(const Napi::CallbackInfo& info) {
     if (!info[1].IsArray()) throw_js(info.Env(), "INVALID_ARGUMENT", "captions: expected a list of Int32Array");
     const auto list = info[1].As<Napi::Array>();
     std::vector<std::vector<int32_t>> captions;
-    for (uint32_t i = 0; i < list.Length(); i++) captions.push_back(ints(list.Get(i), "captions[" + std::to_string(i) + "]"));
+    for (uint32_t i = 0; i < list.Length(); i++)
+        captions.push_back(ints(list.Get(i), "captions[" + std::to_string(i) + "]"));
     return start(
-        info[0], t5, info[2], [t5 = t5.object, captions = std::move(captions)](const EngineProgress& progress) { return t5->encode(captions, progress); },
+        info[0], t5, info[2],
+        [t5 = t5.object, captions = std::move(captions)](
+            const EngineProgress& progress) { return t5->encode(captions, progress); },
         [](Napi::Env env, std::vector<Tensor>& embeds) {
             Napi::Array result = Napi::Array::New(env, embeds.size());
             for (uint32_t i = 0; i < embeds.size(); i++) result.Set(i, to_js(env, embeds[i]));

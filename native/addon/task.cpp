@@ -35,7 +35,8 @@ CallOptions CallOptions::read(Napi::Value value) {
     if (value.IsUndefined()) return options;
     const Fields fields(value, "call");
     if (fields.has("onProgress")) {
-        if (!fields["onProgress"].IsFunction()) throw_js(value.Env(), "INVALID_ARGUMENT", "call.onProgress: expected a function");
+        if (!fields["onProgress"].IsFunction())
+            throw_js(value.Env(), "INVALID_ARGUMENT", "call.onProgress: expected a function");
         options.on_progress = fields["onProgress"].As<Napi::Function>();
     }
     if (fields.has("cancel")) options.cancel = handle_of<CancelFlag>(fields["cancel"], "call.cancel").object;
@@ -43,14 +44,17 @@ CallOptions CallOptions::read(Napi::Value value) {
 }
 
 Task::Task(Napi::Env env, Napi::Value owner, Held* held, CallOptions options)
-    : AsyncWorker(env, "atelier"), deferred_(Napi::Promise::Deferred::New(env)), held_(held), cancel_(std::move(options.cancel)) {
+    : AsyncWorker(env, "atelier"), deferred_(Napi::Promise::Deferred::New(env)), held_(held),
+      cancel_(std::move(options.cancel)) {
     SuppressDestruct(); // settle() ends it
     if (!owner.IsEmpty()) owner_ = Napi::Persistent(owner.As<Napi::Object>());
     if (!cancel_) cancel_ = std::make_shared<CancelFlag>();
     if (options.on_progress) {
-        // 16 reports may be on their way; more are dropped, since the next one says more. Its finaliser runs after the last delivery.
+        // 16 reports may be on their way; more are dropped, since the next one says more. Its finaliser runs after the
+        // last delivery.
         progress_ = ProgressQueue::New(
-            env, *options.on_progress, "atelier progress", 16, 1, nullptr, [](Napi::Env, Task* self, std::nullptr_t*) { self->settle(); }, this);
+            env, *options.on_progress, "atelier progress", 16, 1, nullptr,
+            [](Napi::Env, Task* self, std::nullptr_t*) { self->settle(); }, this);
     }
     napi_add_env_cleanup_hook(env, env_closes, this);
 }
@@ -79,7 +83,8 @@ void Task::Execute() {
     if (progress_) {
         progress.report = [this](double done, double total, const char* stage) {
             auto* report = new Report{done, total, stage};
-            if (progress_->NonBlockingCall(report) != napi_ok) delete report; // dropped: nobody listens fast enough, or at all
+            if (progress_->NonBlockingCall(report) != napi_ok)
+                delete report; // dropped: nobody listens fast enough, or at all
         };
     }
     try {
@@ -96,7 +101,8 @@ void Task::Execute() {
 void Task::deliver(Napi::Env env, Napi::Function callback, std::nullptr_t*, Report* report) {
     const std::unique_ptr<Report> owned(report);
     if (static_cast<napi_env>(env) == nullptr) return; // the environment is closing
-    callback.Call({Napi::Number::New(env, report->done), Napi::Number::New(env, report->total), Napi::String::New(env, report->stage)});
+    callback.Call({Napi::Number::New(env, report->done), Napi::Number::New(env, report->total),
+        Napi::String::New(env, report->stage)});
 }
 
 void Task::OnOK() { end(); }
@@ -127,13 +133,14 @@ void Task::settle() {
         if (value) deferred_.Resolve(*value);
         else deferred_.Reject(to_js(env, *failure_).Value());
     } catch (const Napi::Error&) { // NOLINT(bugprone-empty-catch)
-        // A worker thread that is being terminated runs no JavaScript any more, so nobody can hear of the result. It waits for its
-        // tasks before the cleanup hooks run, hence env_closing_ is not set yet.
+        // A worker thread that is being terminated runs no JavaScript any more, so nobody can hear of the result. It
+        // waits for its tasks before the cleanup hooks run, hence env_closing_ is not set yet.
     }
     Destroy();
 }
 
-// The environment (process or worker thread) ends while the task lives: stop the engine and wait until its thread has let go.
+// The environment (process or worker thread) ends while the task lives: stop the engine and wait until its thread has
+// let go.
 void Task::env_closes(void* self) {
     Task& task = *static_cast<Task*>(self);
     task.env_closing_ = true;
@@ -142,7 +149,9 @@ void Task::env_closes(void* self) {
     if (task.started_) task.ended_.wait(lock, [&] { return task.executed_; });
 }
 
-Napi::Value create_cancel_flag(const Napi::CallbackInfo& info) { return make_handle(info.Env(), std::make_shared<CancelFlag>()); }
+Napi::Value create_cancel_flag(const Napi::CallbackInfo& info) {
+    return make_handle(info.Env(), std::make_shared<CancelFlag>());
+}
 
 Napi::Value raise_cancel_flag(const Napi::CallbackInfo& info) {
     CancelFlag& flag = *handle_of<CancelFlag>(info[0], "flag").object;

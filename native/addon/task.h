@@ -1,5 +1,5 @@
-// Every asynchronous call has one shape: arguments are checked and copied on the JS thread, the work runs on a worker thread and touches
-// only that copy and the shared native object, and the result becomes JavaScript on the JS thread.
+// Every asynchronous call has one shape: arguments are checked and copied on the JS thread, the work runs on a worker
+// thread and touches only that copy and the shared native object, and the result becomes JavaScript on the JS thread.
 #pragma once
 #include "errors.h"
 #include "handle.h"
@@ -15,7 +15,8 @@ namespace atelier::addon {
 
 class Task;
 
-// Raised by the caller (an AbortSignal), polled by the engine between ops. A task that still waits in line ends at once.
+// Raised by the caller (an AbortSignal), polled by the engine between ops. A task that still waits in line ends at
+// once.
 class CancelFlag {
 public:
     std::atomic<bool> raised{false};
@@ -109,13 +110,15 @@ inline Napi::Value undefined(Napi::Env env, Nothing) { return env.Undefined(); }
 // work(progress) -> Result runs off-thread; to_js(env, Result&) -> Napi::Value makes the promise's value.
 template <class Work, class ToJs>
 Napi::Value start(Napi::Value owner, Held& held, Napi::Value options, Work work, ToJs to_js) {
-    return Task::submit(std::make_unique<Call<Work, ToJs>>(owner.Env(), owner, &held, CallOptions::read(options), std::move(work), std::move(to_js)));
+    return Task::submit(std::make_unique<Call<Work, ToJs>>(
+        owner.Env(), owner, &held, CallOptions::read(options), std::move(work), std::move(to_js)));
 }
 
 // For work that belongs to no handle, such as reading an adapter's file.
 template <class Work, class ToJs>
 Napi::Value start(Napi::Env env, Napi::Value options, Work work, ToJs to_js) {
-    return Task::submit(std::make_unique<Call<Work, ToJs>>(env, Napi::Value(), nullptr, CallOptions::read(options), std::move(work), std::move(to_js)));
+    return Task::submit(std::make_unique<Call<Work, ToJs>>(
+        env, Napi::Value(), nullptr, CallOptions::read(options), std::move(work), std::move(to_js)));
 }
 
 Napi::Value create_cancel_flag(const Napi::CallbackInfo&);

@@ -1,4 +1,5 @@
-// Training options from JavaScript, on the JS thread: those that proto/ declares by for_each_option, so that a new one needs nothing here.
+// Training options from JavaScript, on the JS thread: those that proto/ declares by for_each_option, so that a new one
+// needs nothing here.
 #include "training_values.h"
 #include <set>
 
@@ -55,7 +56,9 @@ TrainOptions train_options(Napi::Value value) {
     take("shift", options.shift);
     take("num_train_timesteps", options.num_train_timesteps);
     for (const std::string& name : fields.names())
-        if (!known.count(name)) throw_js(value.Env(), "INVALID_ARGUMENT", fields.path(name.c_str()) + " is no training option: correct its spelling or leave it out");
+        if (!known.count(name))
+            throw_js(value.Env(), "INVALID_ARGUMENT",
+                fields.path(name.c_str()) + " is no training option: correct its spelling or leave it out");
     return options;
 }
 

@@ -11,10 +11,12 @@ Trainer::Shape shape(Napi::Value value, const std::string& name) {
 }
 
 std::vector<Trainer::Shape> shapes(Napi::Value value) {
-    if (!value.IsArray() || value.As<Napi::Array>().Length() == 0) throw_js(value.Env(), "INVALID_ARGUMENT", "shapes: expected a list of at least one shape");
+    if (!value.IsArray() || value.As<Napi::Array>().Length() == 0)
+        throw_js(value.Env(), "INVALID_ARGUMENT", "shapes: expected a list of at least one shape");
     const auto list = value.As<Napi::Array>();
     std::vector<Trainer::Shape> result;
-    for (uint32_t i = 0; i < list.Length(); i++) result.push_back(shape(list.Get(i), "shapes[" + std::to_string(i) + "]"));
+    for (uint32_t i = 0; i < list.Length(); i++)
+        result.push_back(shape(list.Get(i), "shapes[" + std::to_string(i) + "]"));
     return result;
 }
 
@@ -23,9 +25,8 @@ Napi::Value plan_training(const Napi::CallbackInfo& info) {
     auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
     return start(
         info[0], transformer, info[3],
-        [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](const EngineProgress&) {
-            return Trainer::plan(*transformer, options, shapes);
-        },
+        [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](
+            const EngineProgress&) { return Trainer::plan(*transformer, options, shapes); },
         [](Napi::Env env, MemoryPlan& plan) { return to_js(env, plan); });
 }
 
@@ -34,9 +35,8 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
     return start(
         info[0], transformer, info[3],
-        [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](const EngineProgress&) {
-            return std::make_shared<Trainer>(transformer, options, shapes);
-        },
+        [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](
+            const EngineProgress&) { return std::make_shared<Trainer>(transformer, options, shapes); },
         [line = transformer.line](Napi::Env env, std::shared_ptr<Trainer>& trainer) {
             Napi::Object result = Napi::Object::New(env);
             result.Set("memoryPlan", to_js(env, trainer->memory_plan()));
@@ -111,7 +111,8 @@ Napi::Value trainer_micro_steps(const Napi::CallbackInfo& info) {
                 Napi::Object result = Napi::Object::New(env);
                 result.Set("loss", Napi::Number::New(env, outcome.results[i].loss));
                 result.Set("sigma", Napi::Number::New(env, outcome.results[i].sigma));
-                result.Set("timestepIndex", Napi::Number::New(env, static_cast<double>(outcome.results[i].timestep_index)));
+                result.Set(
+                    "timestepIndex", Napi::Number::New(env, static_cast<double>(outcome.results[i].timestep_index)));
                 results.Set(i, result);
             }
             Napi::Object all = Napi::Object::New(env);
@@ -125,7 +126,8 @@ Napi::Value trainer_micro_steps(const Napi::CallbackInfo& info) {
 Napi::Value trainer_optimizer_step(const Napi::CallbackInfo& info) {
     auto& trainer = handle_of<Trainer>(info[0], "trainer");
     return start(
-        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->optimizer_step(); },
+        info[0], trainer, info[1],
+        [trainer = trainer.object](const EngineProgress&) { return trainer->optimizer_step(); },
         [](Napi::Env env, Trainer::StepResult& step) {
             Napi::Object result = Napi::Object::New(env);
             result.Set("step", Napi::Number::New(env, static_cast<double>(step.step)));
@@ -147,7 +149,8 @@ Napi::Value trainer_gradients(const Napi::CallbackInfo& info) {
 Napi::Value trainer_last_prediction(const Napi::CallbackInfo& info) {
     auto& trainer = handle_of<Trainer>(info[0], "trainer");
     return start(
-        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->last_prediction(); },
+        info[0], trainer, info[1],
+        [trainer = trainer.object](const EngineProgress&) { return trainer->last_prediction(); },
         [](Napi::Env env, Tensor& prediction) { return to_js(env, prediction); });
 }
 
@@ -155,7 +158,9 @@ Napi::Value trainer_last_prediction(const Napi::CallbackInfo& info) {
 Napi::Value trainer_adapter(const Napi::CallbackInfo& info) {
     auto& trainer = handle_of<Trainer>(info[0], "trainer");
     return start(
-        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return std::make_shared<const Adapter>(trainer->adapter()); },
+        info[0], trainer, info[1],
+        [trainer = trainer.object](
+            const EngineProgress&) { return std::make_shared<const Adapter>(trainer->adapter()); },
         [](Napi::Env env, std::shared_ptr<const Adapter>& adapter) { return make_handle(env, std::move(adapter)); });
 }
 
@@ -164,7 +169,8 @@ Napi::Value trainer_set_adapter(const Napi::CallbackInfo& info) {
     auto& trainer = handle_of<Trainer>(info[0], "trainer");
     return start(
         info[0], trainer, info[2],
-        [trainer = trainer.object, adapter = handle_of<const Adapter>(info[1], "adapter").object](const EngineProgress&) {
+        [trainer = trainer.object, adapter = handle_of<const Adapter>(info[1], "adapter").object](
+            const EngineProgress&) {
             trainer->set_adapter(*adapter);
             return Nothing{};
         },

@@ -20,14 +20,17 @@ FluxDims dims_of(Napi::Value value) {
     dims.pooled_dim = fields.count("pooledDim", 1);
     dims.guidance = fields.flag("guidance");
     const Napi::Value axes = fields["axesDims"];
-    if (!axes.IsArray() || axes.As<Napi::Array>().Length() != 3) throw_js(value.Env(), "INVALID_ARGUMENT", "dims.axesDims: expected three sizes");
+    if (!axes.IsArray() || axes.As<Napi::Array>().Length() != 3)
+        throw_js(value.Env(), "INVALID_ARGUMENT", "dims.axesDims: expected three sizes");
     for (uint32_t i = 0; i < 3; i++) dims.axes_dims[i] = count(axes.As<Napi::Array>().Get(i), "dims.axesDims", 1);
     return dims;
 }
 
 Napi::Object to_js(Napi::Env env, const FluxDims& dims) {
     Napi::Object result = Napi::Object::New(env);
-    const auto set = [&](const char* name, int64_t n) { result.Set(name, Napi::Number::New(env, static_cast<double>(n))); };
+    const auto set = [&](const char* name, int64_t n) {
+        result.Set(name, Napi::Number::New(env, static_cast<double>(n)));
+    };
     set("inChannels", dims.in_channels);
     set("outChannels", dims.out_channels);
     set("numLayers", dims.num_layers);
@@ -71,10 +74,11 @@ Napi::Value load_transformer(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
         info[0], device, info[4],
-        [device = device.object, dir = text(info[1], "dir"), quant = quant(info[2]), cache = text(info[3], "cacheDir")](const EngineProgress& progress) {
-            return FluxTransformer::load(device, dir, quant, cache, progress);
-        },
-        [line = device.line](Napi::Env env, std::shared_ptr<FluxTransformer>& transformer) { return loaded(env, std::move(transformer), line); });
+        [device = device.object, dir = text(info[1], "dir"), quant = quant(info[2]), cache = text(info[3], "cacheDir")](
+            const EngineProgress& progress) { return FluxTransformer::load(device, dir, quant, cache, progress); },
+        [line = device.line](Napi::Env env, std::shared_ptr<FluxTransformer>& transformer) {
+            return loaded(env, std::move(transformer), line);
+        });
 }
 
 // randomTransformer(device, dims, quant, seed, call?): Promise<LoadedTransformer>
@@ -82,13 +86,15 @@ Napi::Value random_transformer(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
         info[0], device, info[4],
-        [device = device.object, dims = dims_of(info[1]), quant = quant(info[2]), seed = u64(info[3], "seed")](const EngineProgress& progress) {
-            return FluxTransformer::random(device, dims, quant, seed, progress);
-        },
-        [line = device.line](Napi::Env env, std::shared_ptr<FluxTransformer>& transformer) { return loaded(env, std::move(transformer), line); });
+        [device = device.object, dims = dims_of(info[1]), quant = quant(info[2]), seed = u64(info[3], "seed")](
+            const EngineProgress& progress) { return FluxTransformer::random(device, dims, quant, seed, progress); },
+        [line = device.line](Napi::Env env, std::shared_ptr<FluxTransformer>& transformer) {
+            return loaded(env, std::move(transformer), line);
+        });
 }
 
-// transformerForward(transformer, {latents, gridH, gridW, sigma, guidance, promptEmbeds, pooled, captureBlocks}, call?): Promise<{name: Tensor}>
+// transformerForward(transformer, {latents, gridH, gridW, sigma, guidance, promptEmbeds, pooled, captureBlocks},
+// call?): Promise<{name: Tensor}>
 Napi::Value transformer_forward(const Napi::CallbackInfo& info) {
     struct Input {
         std::vector<float> latents, prompt_embeds, pooled;

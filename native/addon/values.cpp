@@ -13,8 +13,10 @@ namespace {
 }
 
 template <class Array, class Item>
-std::vector<Item> copy_typed(Napi::Value value, const std::string& name, napi_typedarray_type type, const char* expected) {
-    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) wrong(value.Env(), name, expected);
+std::vector<Item> copy_typed(
+    Napi::Value value, const std::string& name, napi_typedarray_type type, const char* expected) {
+    if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
+        wrong(value.Env(), name, expected);
     const auto array = value.As<Array>();
     return std::vector<Item>(array.Data(), array.Data() + array.ElementLength());
 }
@@ -29,14 +31,16 @@ Array typed(Napi::Env env, const std::vector<Item>& values) {
 } // namespace
 
 double number(Napi::Value value, const std::string& name) {
-    if (!value.IsNumber() || !std::isfinite(value.As<Napi::Number>().DoubleValue())) wrong(value.Env(), name, "a finite number");
+    if (!value.IsNumber() || !std::isfinite(value.As<Napi::Number>().DoubleValue()))
+        wrong(value.Env(), name, "a finite number");
     return value.As<Napi::Number>().DoubleValue();
 }
 
 int64_t count(Napi::Value value, const std::string& name, int64_t least) {
     const double n = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
     if (!(std::floor(n) == n && std::abs(n) <= 9007199254740991.0)) wrong(value.Env(), name, "a whole number");
-    if (n < static_cast<double>(least)) wrong(value.Env(), name, ("a whole number of at least " + std::to_string(least)).c_str());
+    if (n < static_cast<double>(least))
+        wrong(value.Env(), name, ("a whole number of at least " + std::to_string(least)).c_str());
     return static_cast<int64_t>(n);
 }
 
@@ -76,7 +80,8 @@ std::vector<std::string> texts(Napi::Value value, const std::string& name) {
     if (!value.IsArray()) wrong(value.Env(), name, "a list of strings");
     const auto list = value.As<Napi::Array>();
     std::vector<std::string> result;
-    for (uint32_t i = 0; i < list.Length(); i++) result.push_back(text(list.Get(i), name + "[" + std::to_string(i) + "]"));
+    for (uint32_t i = 0; i < list.Length(); i++)
+        result.push_back(text(list.Get(i), name + "[" + std::to_string(i) + "]"));
     return result;
 }
 
@@ -92,8 +97,9 @@ Tensor tensor(Napi::Value value, const std::string& name) {
     }
     result.data = fields.floats("data");
     if (product != static_cast<double>(result.data.size())) {
-        throw_js(value.Env(), "INVALID_ARGUMENT", name + ": its shape holds " + std::to_string(static_cast<int64_t>(product)) + " values, its data " +
-                                                      std::to_string(result.data.size()));
+        throw_js(value.Env(), "INVALID_ARGUMENT",
+            name + ": its shape holds " + std::to_string(static_cast<int64_t>(product)) + " values, its data " +
+                std::to_string(result.data.size()));
     }
     return result;
 }
@@ -118,13 +124,20 @@ std::vector<std::string> Fields::names() const {
     return result;
 }
 
-Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) { return typed<Napi::Float32Array>(env, values); }
-Napi::Uint8Array to_js(Napi::Env env, const std::vector<uint8_t>& values) { return typed<Napi::Uint8Array>(env, values); }
-Napi::Float64Array to_js(Napi::Env env, const std::vector<double>& values) { return typed<Napi::Float64Array>(env, values); }
+Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) {
+    return typed<Napi::Float32Array>(env, values);
+}
+Napi::Uint8Array to_js(Napi::Env env, const std::vector<uint8_t>& values) {
+    return typed<Napi::Uint8Array>(env, values);
+}
+Napi::Float64Array to_js(Napi::Env env, const std::vector<double>& values) {
+    return typed<Napi::Float64Array>(env, values);
+}
 
 Napi::Object to_js(Napi::Env env, const Tensor& tensor) {
     Napi::Array shape = Napi::Array::New(env, tensor.shape.size());
-    for (size_t i = 0; i < tensor.shape.size(); i++) shape.Set(static_cast<uint32_t>(i), Napi::Number::New(env, static_cast<double>(tensor.shape[i])));
+    for (size_t i = 0; i < tensor.shape.size(); i++)
+        shape.Set(static_cast<uint32_t>(i), Napi::Number::New(env, static_cast<double>(tensor.shape[i])));
     Napi::Object result = Napi::Object::New(env);
     result.Set("shape", shape);
     result.Set("data", to_js(env, tensor.data));
@@ -139,7 +152,9 @@ Napi::Object to_js(Napi::Env env, const TensorMap& tensors) {
 
 Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
     Napi::Object result = Napi::Object::New(env);
-    const auto set = [&](const char* name, uint64_t bytes) { result.Set(name, Napi::Number::New(env, static_cast<double>(bytes))); };
+    const auto set = [&](const char* name, uint64_t bytes) {
+        result.Set(name, Napi::Number::New(env, static_cast<double>(bytes)));
+    };
     set("arenaBytes", plan.arena_bytes);
     set("weightBytes", plan.weight_bytes);
     set("stateBytes", plan.state_bytes);
@@ -154,22 +169,16 @@ Napi::Object to_js(Napi::Env env, const MemoryPlan& plan) {
         return object;
     };
     const MemoryPlan::Choice& c = plan.choice;
-    group("choice", {{"keepInput", static_cast<double>(c.keep_input)},
-                     {"keepAttention", static_cast<double>(c.keep_attention)},
-                     {"keepAll", static_cast<double>(c.keep_all)},
-                     {"parked", static_cast<double>(c.parked)},
-                     {"resident", static_cast<double>(c.resident)},
-                     {"widened", static_cast<double>(c.widened)},
-                     {"together", static_cast<double>(c.together)}})
+    group("choice",
+        {{"keepInput", static_cast<double>(c.keep_input)}, {"keepAttention", static_cast<double>(c.keep_attention)},
+            {"keepAll", static_cast<double>(c.keep_all)}, {"parked", static_cast<double>(c.parked)},
+            {"resident", static_cast<double>(c.resident)}, {"widened", static_cast<double>(c.widened)},
+            {"together", static_cast<double>(c.together)}})
         .Set("modulationResident", Napi::Boolean::New(env, c.modulation_resident));
     const MemoryPlan::Time& t = plan.time;
-    group("time", {{"totalMs", t.total_ms},
-                   {"forwardMs", t.forward_ms},
-                   {"backwardMs", t.backward_ms},
-                   {"againMs", t.again_ms},
-                   {"forwardFetchMs", t.forward_fetch_ms},
-                   {"backwardFetchMs", t.backward_fetch_ms},
-                   {"parkMs", t.park_ms}});
+    group("time",
+        {{"totalMs", t.total_ms}, {"forwardMs", t.forward_ms}, {"backwardMs", t.backward_ms}, {"againMs", t.again_ms},
+            {"forwardFetchMs", t.forward_fetch_ms}, {"backwardFetchMs", t.backward_fetch_ms}, {"parkMs", t.park_ms}});
     return result;
 }
 

@@ -23,7 +23,9 @@ template <class E>
 E named(Napi::Value value, const std::string& name) {
     const std::string given = text(value, name);
     const std::optional<E> found = value_named<E>(given);
-    if (!found) throw_js(value.Env(), "INVALID_ARGUMENT", name + " is \"" + given + "\": expected one of " + list_of_names<E>());
+    if (!found)
+        throw_js(
+            value.Env(), "INVALID_ARGUMENT", name + " is \"" + given + "\": expected one of " + list_of_names<E>());
     return *found;
 }
 Tensor tensor(Napi::Value, const std::string& name); // {shape, data}, of matching sizes
@@ -38,7 +40,9 @@ public:
     std::string path(const char* field) const { return name_ + "." + field; }
     double number(const char* field) const { return addon::number((*this)[field], path(field)); }
     float real(const char* field) const { return static_cast<float>(number(field)); }
-    int64_t count(const char* field, int64_t least = 0) const { return addon::count((*this)[field], path(field), least); }
+    int64_t count(const char* field, int64_t least = 0) const {
+        return addon::count((*this)[field], path(field), least);
+    }
     bool flag(const char* field) const { return addon::flag((*this)[field], path(field)); }
     std::string text(const char* field) const { return addon::text((*this)[field], path(field)); }
     uint64_t u64(const char* field) const { return addon::u64((*this)[field], path(field)); }

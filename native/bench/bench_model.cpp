@@ -42,10 +42,13 @@ std::vector<float> values(int64_t count, uint32_t seed) {
 void save_checkpoint(const Shape& shape, const std::string& dir) {
     const FluxDims d = shape.dims();
     std::filesystem::create_directories(dir);
-    std::ofstream(dir + "/config.json") << "{\"_class_name\": \"FluxTransformer2DModel\", \"patch_size\": 1, \"in_channels\": 64, \"num_layers\": " << d.num_layers
-                                        << ", \"num_single_layers\": " << d.num_single_layers << ", \"attention_head_dim\": " << d.head_dim
-                                        << ", \"num_attention_heads\": " << d.heads << ", \"joint_attention_dim\": " << d.joint_dim << ", \"pooled_projection_dim\": " << d.pooled_dim
-                                        << ", \"guidance_embeds\": true, \"axes_dims_rope\": [" << d.axes_dims[0] << ", " << d.axes_dims[1] << ", " << d.axes_dims[2] << "]}\n";
+    std::ofstream(dir + "/config.json")
+        << "{\"_class_name\": \"FluxTransformer2DModel\", \"patch_size\": 1, \"in_channels\": 64, \"num_layers\": "
+        << d.num_layers << ", \"num_single_layers\": " << d.num_single_layers
+        << ", \"attention_head_dim\": " << d.head_dim << ", \"num_attention_heads\": " << d.heads
+        << ", \"joint_attention_dim\": " << d.joint_dim << ", \"pooled_projection_dim\": " << d.pooled_dim
+        << ", \"guidance_embeds\": true, \"axes_dims_rope\": [" << d.axes_dims[0] << ", " << d.axes_dims[1] << ", "
+        << d.axes_dims[2] << "]}\n";
     SafetensorsWriter writer;
     std::deque<std::vector<float>> kept;
     const auto add = [&](const std::string& name, const atelier::Shape& form, float scale) {

@@ -7,7 +7,8 @@
 namespace atelier::bench {
 
 struct Shape {
-    int64_t double_blocks = 2, single_blocks = 4, heads = 8, head_dim = 64, grid_h = 24, grid_w = 24, text = 77, joint = 1024, pooled = 256;
+    int64_t double_blocks = 2, single_blocks = 4, heads = 8, head_dim = 64, grid_h = 24, grid_w = 24, text = 77,
+            joint = 1024, pooled = 256;
     FluxDims dims() const;
 };
 

@@ -1,4 +1,5 @@
-// Rates of a card, which profiles of cards are made from: card_bench [device]. One JSON line a measurement, medians of several runs.
+// Rates of a card, which profiles of cards are made from: card_bench [device]. One JSON line a measurement, medians of
+// several runs.
 #include "ops/cuda/attention.h"
 #include "ops/cuda/cublaslt_product.h"
 #include "ops/cuda/cuda_memory.h"
@@ -30,7 +31,9 @@ public:
     Room(const Room&) = delete;
     Room& operator=(const Room&) = delete;
     template <class T>
-    T* as() const { return static_cast<T*>(data_); }
+    T* as() const {
+        return static_cast<T*>(data_);
+    }
 
 private:
     Memory& memory_;
@@ -68,7 +71,8 @@ private:
 };
 
 void report(const char* what, const char* shape, double ms, double amount, const char* unit) {
-    std::printf("{\"what\": \"%s\", \"shape\": \"%s\", \"ms\": %.4f, \"%s\": %.1f}\n", what, shape, ms, unit, amount / ms);
+    std::printf(
+        "{\"what\": \"%s\", \"shape\": \"%s\", \"ms\": %.4f, \"%s\": %.1f}\n", what, shape, ms, unit, amount / ms);
     std::fflush(stdout);
 }
 
@@ -89,17 +93,23 @@ void products(cuda::CudaMemory& memory, Events& events) {
     const cuda::WorkspaceSizes sizes;
     const Room workspace(memory, static_cast<uint64_t>(sizes.library_bytes));
     const auto product = cuda::make_cublaslt_product(workspace.as<void>(), static_cast<uint64_t>(sizes.library_bytes));
-    struct Shape { int64_t m, n, k; };
+    struct Shape {
+        int64_t m, n, k;
+    };
     for (const Shape s : {Shape{8192, 8192, 8192}, {1613, 3072, 3072}, {1613, 12288, 3072}, {4608, 12288, 3072}}) {
-        const Room a(memory, static_cast<uint64_t>(s.m * s.k) * 2), b(memory, static_cast<uint64_t>(s.n * s.k) * 2), c(memory, static_cast<uint64_t>(s.m * s.n) * 4);
+        const Room a(memory, static_cast<uint64_t>(s.m * s.k) * 2), b(memory, static_cast<uint64_t>(s.n * s.k) * 2),
+            c(memory, static_cast<uint64_t>(s.m * s.n) * 4);
         fill(memory, a.as<uint16_t>(), s.m * s.k, small_bf16);
         fill(memory, b.as<uint16_t>(), s.n * s.k, small_bf16);
         char shape[64];
-        std::snprintf(shape, sizeof shape, "%lld x %lld x %lld", static_cast<long long>(s.m), static_cast<long long>(s.n), static_cast<long long>(s.k));
+        std::snprintf(shape, sizeof shape, "%lld x %lld x %lld", static_cast<long long>(s.m),
+            static_cast<long long>(s.n), static_cast<long long>(s.k));
         for (const bool rows : {true, false}) {
-            const cuda::Product p{s.m, s.n, s.k, a.as<uint16_t>(), s.k, b.as<uint16_t>(), rows ? s.k : s.n, rows, c.as<float>(), s.n, false};
+            const cuda::Product p{s.m, s.n, s.k, a.as<uint16_t>(), s.k, b.as<uint16_t>(), rows ? s.k : s.n, rows,
+                c.as<float>(), s.n, false};
             const double ms = events.time(memory.stream(), [&] { product->multiply(memory.stream(), p); });
-            report(rows ? "product, as forward" : "product, as backward", shape, ms, 2e-9 * static_cast<double>(s.m * s.n) * static_cast<double>(s.k), "tflops");
+            report(rows ? "product, as forward" : "product, as backward", shape, ms,
+                2e-9 * static_cast<double>(s.m * s.n) * static_cast<double>(s.k), "tflops");
         }
     }
 }
@@ -116,7 +126,8 @@ void copies(cuda::CudaMemory& memory) {
             up ? memory.upload(room.as<void>(), host, bytes) : memory.download(host, room.as<void>(), bytes);
             all.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
         }
-        report(up ? "copy from page-locked memory" : "copy to page-locked memory", "256 MiB", median(all), 1e-6 * static_cast<double>(bytes), "gb_per_s");
+        report(up ? "copy from page-locked memory" : "copy to page-locked memory", "256 MiB", median(all),
+            1e-6 * static_cast<double>(bytes), "gb_per_s");
     }
     memory.release_host(host);
 }
@@ -129,27 +140,39 @@ void dequant(cuda::CudaMemory& memory, Events& events) {
     Weight w{WeightFormat::nf4, side, side, nullptr, {}};
     w.nf4.packed = packed.as<uint8_t>();
     w.nf4.absmax = absmax.as<float>();
-    const double ms = events.time(memory.stream(), [&] { cuda::dequantize_nf4(memory.stream(), w, {0, side, 0, side}, out.as<uint16_t>(), side); });
-    report("NF4 to bf16, read and written", "3072 x 3072", ms, 1e-6 * static_cast<double>(count / 2 + blocks * 4 + count * 2), "gb_per_s");
+    const double ms = events.time(memory.stream(),
+        [&] { cuda::dequantize_nf4(memory.stream(), w, {0, side, 0, side}, out.as<uint16_t>(), side); });
+    report("NF4 to bf16, read and written", "3072 x 3072", ms,
+        1e-6 * static_cast<double>(count / 2 + blocks * 4 + count * 2), "gb_per_s");
 }
 
 void attention(cuda::CudaMemory& memory, Events& events) {
     constexpr int64_t heads = 24, dim = 128, width = heads * dim;
     for (const int64_t tokens : {int64_t{1613}, int64_t{4608}}) {
-        const uint64_t bytes = static_cast<uint64_t>(tokens * width) * 2, row_bytes = static_cast<uint64_t>(heads * tokens) * 4;
-        const Room q(memory, bytes), k(memory, bytes), v(memory, bytes), o(memory, bytes), dout(memory, bytes), dq(memory, bytes), dk(memory, bytes), dv(memory, bytes);
+        const uint64_t bytes = static_cast<uint64_t>(tokens * width) * 2,
+                       row_bytes = static_cast<uint64_t>(heads * tokens) * 4;
+        const Room q(memory, bytes), k(memory, bytes), v(memory, bytes), o(memory, bytes), dout(memory, bytes),
+            dq(memory, bytes), dk(memory, bytes), dv(memory, bytes);
         const Room lse(memory, row_bytes), delta(memory, row_bytes);
         for (const Room* room : {&q, &k, &v, &dout}) fill(memory, room->as<uint16_t>(), tokens * width, small_bf16);
-        const auto tall = [&](const Room& room) { return View{room.as<uint16_t>(), tokens, width, width, DType::bf16}; };
+        const auto tall = [&](const Room& room) {
+            return View{room.as<uint16_t>(), tokens, width, width, DType::bf16};
+        };
         const auto wide = [&](const Room& room) { return View{room.as<float>(), heads, tokens, tokens}; };
         AttentionArgs forward{tall(q), tall(k), tall(v), tall(o), wide(lse), heads, dim, 0.088388f};
-        AttentionBwdArgs backward{tall(dout), tall(q), tall(k), tall(v), tall(o), wide(lse), tall(dq), tall(dk), tall(dv), wide(delta), heads, dim, 0.088388f};
-        require(cuda::flash_runs(forward) && cuda::flash_runs(backward), ErrorCode::internal, "the measured attention is not the one on tensor cores");
-        const double flops = 4e-9 * static_cast<double>(tokens * tokens) * static_cast<double>(width); // of two products; backward needs five
+        AttentionBwdArgs backward{tall(dout), tall(q), tall(k), tall(v), tall(o), wide(lse), tall(dq), tall(dk),
+            tall(dv), wide(delta), heads, dim, 0.088388f};
+        require(cuda::flash_runs(forward) && cuda::flash_runs(backward), ErrorCode::internal,
+            "the measured attention is not the one on tensor cores");
+        const double flops = 4e-9 * static_cast<double>(tokens * tokens) *
+                             static_cast<double>(width); // of two products; backward needs five
         char shape[64];
         std::snprintf(shape, sizeof shape, "24 x 128, %lld tokens", static_cast<long long>(tokens));
-        report("attention", shape, events.time(memory.stream(), [&] { cuda::flash_attention(memory.stream(), forward); }), flops, "tflops");
-        report("attention, backward", shape, events.time(memory.stream(), [&] { cuda::flash_attention_bwd(memory.stream(), backward); }), 2.5 * flops, "tflops");
+        report("attention", shape,
+            events.time(memory.stream(), [&] { cuda::flash_attention(memory.stream(), forward); }), flops, "tflops");
+        report("attention, backward", shape,
+            events.time(memory.stream(), [&] { cuda::flash_attention_bwd(memory.stream(), backward); }), 2.5 * flops,
+            "tflops");
     }
 }
 
@@ -160,8 +183,8 @@ int main(int argc, char** argv) {
         const int device = argc > 1 ? std::atoi(argv[1]) : 0;
         make_cuda_ops(device); // says whether the card can be used at all
         const CudaDevice card = cuda_devices().at(static_cast<size_t>(device));
-        std::printf("{\"card\": \"%s\", \"compute_capability\": \"%d.%d\", \"total_mb\": %.0f}\n", card.name.c_str(), card.major, card.minor,
-                    static_cast<double>(card.total_bytes) / 1048576);
+        std::printf("{\"card\": \"%s\", \"compute_capability\": \"%d.%d\", \"total_mb\": %.0f}\n", card.name.c_str(),
+            card.major, card.minor, static_cast<double>(card.total_bytes) / 1048576);
         cuda::CudaMemory memory(device);
         memory.stream(); // events belong to the current card
         Events events;

@@ -1,5 +1,6 @@
-// Times of whole steps: LoRA training, denoising, start-up. One process is one measurement and one JSON line, so that peak memory means
-// something; without --mode it runs itself once for each. Fields are named as in diffusers-side measurements of the same work, to stand beside them.
+// Times of whole steps: LoRA training, denoising, start-up. One process is one measurement and one JSON line, so that
+// peak memory means something; without --mode it runs itself once for each. Fields are named as in diffusers-side
+// measurements of the same work, to stand beside them.
 #include "base/error.h"
 #include "bench_model.h"
 #include "engine/device.h"
@@ -73,7 +74,8 @@ std::vector<uint64_t> numbers(const std::string& list) {
     for (std::string part; std::getline(parts, part, ',');) {
         char* end = nullptr;
         all.push_back(std::strtoull(part.c_str(), &end, 10));
-        require(!part.empty() && part[0] != '-' && *end == '\0', ErrorCode::invalid_argument, "--budget ", list, ": expected bytes, separated by commas");
+        require(!part.empty() && part[0] != '-' && *end == '\0', ErrorCode::invalid_argument, "--budget ", list,
+            ": expected bytes, separated by commas");
     }
     require(!all.empty(), ErrorCode::invalid_argument, "--budget: expected bytes, separated by commas");
     return all;
@@ -83,7 +85,8 @@ std::vector<uint64_t> numbers(const std::string& list) {
 class CardMemory {
 public:
     explicit CardMemory(const Device& device, const std::string& which) : memory_(device.impl->ops->memory()) {
-        if (!memory_.on_host()) total_ = cuda_devices().at(which.starts_with("cuda:") ? std::stoul(which.substr(5)) : 0).total_bytes;
+        if (!memory_.on_host())
+            total_ = cuda_devices().at(which.starts_with("cuda:") ? std::stoul(which.substr(5)) : 0).total_bytes;
     }
     void look() {
         if (total_) most_ = std::max(most_, total_ - std::min(total_, memory_.free_bytes()));
@@ -113,9 +116,11 @@ struct Bench {
     std::vector<float> mean, logvar, prompt, pooled;
 
     explicit Bench(const Options& options)
-        : o(options), nf4(o.quant == "nf4"), recompute(o.recompute < 0 ? nf4 : o.recompute != 0), device(Device::open(o.device, o.threads)) {
+        : o(options), nf4(o.quant == "nf4"), recompute(o.recompute < 0 ? nf4 : o.recompute != 0),
+          device(Device::open(o.device, o.threads)) {
         const BaseQuant quant = nf4 ? BaseQuant::nf4 : BaseQuant::none;
-        model = o.load.empty() ? FluxTransformer::random(device, o.shape.dims(), quant, 1) : FluxTransformer::load(device, o.load, quant);
+        model = o.load.empty() ? FluxTransformer::random(device, o.shape.dims(), quant, 1)
+                               : FluxTransformer::load(device, o.load, quant);
         const FluxDims& d = model->dims();
         mean = values(16 * 4 * o.shape.grid_h * o.shape.grid_w, 2);
         logvar = std::vector<float>(mean.size(), -2.0f);
@@ -125,16 +130,20 @@ struct Bench {
 
     std::string head() const {
         std::ostringstream s;
-        s << "{\"preset\": \"" << o.name << "\", \"mode\": \"" << o.mode << "\", \"double\": " << o.shape.double_blocks << ", \"single\": " << o.shape.single_blocks
-          << ", \"heads\": " << o.shape.heads << ", \"head_dim\": " << o.shape.head_dim << ", \"image_tokens\": " << o.shape.grid_h * o.shape.grid_w
-          << ", \"text_tokens\": " << o.shape.text << ", \"rank\": " << o.rank << ", \"quant\": \"" << o.quant << "\", \"recompute\": " << (recompute ? "true" : "false")
-          << ", \"accum\": " << o.accumulation << ", \"threads\": " << o.threads << ", \"device\": \"" << device->description() << "\"";
+        s << "{\"preset\": \"" << o.name << "\", \"mode\": \"" << o.mode << "\", \"double\": " << o.shape.double_blocks
+          << ", \"single\": " << o.shape.single_blocks << ", \"heads\": " << o.shape.heads
+          << ", \"head_dim\": " << o.shape.head_dim << ", \"image_tokens\": " << o.shape.grid_h * o.shape.grid_w
+          << ", \"text_tokens\": " << o.shape.text << ", \"rank\": " << o.rank << ", \"quant\": \"" << o.quant
+          << "\", \"recompute\": " << (recompute ? "true" : "false") << ", \"accum\": " << o.accumulation
+          << ", \"threads\": " << o.threads << ", \"device\": \"" << device->description() << "\"";
         return s.str();
     }
 
-    // TFLOP that the mathematics of one sample needs, nothing made again: of linears 24 d² a token, block and pass, of attention 2 and 5 products.
+    // TFLOP that the mathematics of one sample needs, nothing made again: of linears 24 d² a token, block and pass, of
+    // attention 2 and 5 products.
     double useful_tflop(bool backward) const {
-        const auto d = static_cast<double>(o.shape.heads * o.shape.head_dim), tokens = static_cast<double>(o.shape.grid_h * o.shape.grid_w + o.shape.text);
+        const auto d = static_cast<double>(o.shape.heads * o.shape.head_dim),
+                   tokens = static_cast<double>(o.shape.grid_h * o.shape.grid_w + o.shape.text);
         const auto blocks = static_cast<double>(o.shape.double_blocks + o.shape.single_blocks);
         return blocks * tokens * d * (24 * d * (backward ? 2 : 1) + 2 * tokens * (backward ? 7 : 2)) / 1e12;
     }
@@ -147,7 +156,8 @@ struct Bench {
         t.optimizer = OptimizerKind::adamw8bit;
         t.accumulation = o.accumulation;
         t.memory_budget = budget;
-        return std::make_unique<Trainer>(model, t, std::vector<Trainer::Shape>{{o.shape.grid_h, o.shape.grid_w, o.shape.text}});
+        return std::make_unique<Trainer>(
+            model, t, std::vector<Trainer::Shape>{{o.shape.grid_h, o.shape.grid_w, o.shape.text}});
     }
 
     double step(Trainer& trainer) const {
@@ -171,7 +181,8 @@ struct Bench {
                 if (e.code() != ErrorCode::resource_exhausted && e.code() != ErrorCode::unsupported) throw;
                 std::string reason = e.what();
                 std::replace(reason.begin(), reason.end(), '"', '\'');
-                std::printf("%s, \"budget\": %llu, \"refused\": \"%s\"}\n", head().c_str(), static_cast<unsigned long long>(budget), reason.c_str());
+                std::printf("%s, \"budget\": %llu, \"refused\": \"%s\"}\n", head().c_str(),
+                    static_cast<unsigned long long>(budget), reason.c_str());
             }
             std::fflush(stdout);
         }
@@ -192,13 +203,17 @@ struct Bench {
             card.look();
         }
         const auto mb = [](uint64_t bytes) { return static_cast<double>(bytes) / 1048576; };
-        std::printf("%s, \"budget\": %llu, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, "
-                    "\"planned_mb\": %.1f, \"arena_mb\": %.1f, \"weights_mb\": %.1f, \"keep_all\": %lld, \"parked\": %lld, \"resident\": %lld, \"widened\": %lld, \"together\": %lld%s, \"last_loss\": %.5f}\n",
-                    head().c_str(), static_cast<unsigned long long>(budget), o.runs, static_cast<double>(o.accumulation) * useful_tflop(true),
-                    median(wall), *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"),
-                    mb(plan.total_bytes()), mb(plan.arena_bytes), mb(plan.weight_bytes), static_cast<long long>(plan.choice.keep_all),
-                    static_cast<long long>(plan.choice.parked), static_cast<long long>(plan.choice.resident), static_cast<long long>(plan.choice.widened),
-                    static_cast<long long>(plan.choice.together), card.field().c_str(), loss);
+        std::printf("%s, \"budget\": %llu, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, "
+                    "\"step_s_min\": %.4f, \"peak_rss_mb\": %.1f, "
+                    "\"planned_mb\": %.1f, \"arena_mb\": %.1f, \"weights_mb\": %.1f, \"keep_all\": %lld, \"parked\": "
+                    "%lld, \"resident\": %lld, \"widened\": %lld, \"together\": %lld%s, \"last_loss\": %.5f}\n",
+            head().c_str(), static_cast<unsigned long long>(budget), o.runs,
+            static_cast<double>(o.accumulation) * useful_tflop(true), median(wall),
+            *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), mb(plan.total_bytes()),
+            mb(plan.arena_bytes), mb(plan.weight_bytes), static_cast<long long>(plan.choice.keep_all),
+            static_cast<long long>(plan.choice.parked), static_cast<long long>(plan.choice.resident),
+            static_cast<long long>(plan.choice.widened), static_cast<long long>(plan.choice.together),
+            card.field().c_str(), loss);
     }
 
     void infer() const {
@@ -219,15 +234,18 @@ struct Bench {
             card.look();
         }
         // As the peer's figure: a whole call, conditioning included.
-        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, \"step_s_min\": %.4f, \"peak_rss_mb\": %.1f%s}\n",
-                    head().c_str(), static_cast<long>(o.infer_steps), o.runs, static_cast<double>(o.infer_steps) * useful_tflop(false), median(wall),
-                    *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), card.field().c_str());
+        std::printf("%s, \"infer_steps\": %ld, \"runs\": %d, \"useful_tflop\": %.3f, \"step_s_median\": %.4f, "
+                    "\"step_s_min\": %.4f, \"peak_rss_mb\": %.1f%s}\n",
+            head().c_str(), static_cast<long>(o.infer_steps), o.runs,
+            static_cast<double>(o.infer_steps) * useful_tflop(false), median(wall),
+            *std::min_element(wall.begin(), wall.end()), status_mb("VmHWM"), card.field().c_str());
     }
 
     void startup() const {
         const auto t = trainer();
         step(*t);
-        std::printf("%s, \"startup_to_first_step_s\": %.3f, \"peak_rss_mb\": %.1f}\n", head().c_str(), process_age(), status_mb("VmHWM"));
+        std::printf("%s, \"startup_to_first_step_s\": %.3f, \"peak_rss_mb\": %.1f}\n", head().c_str(), process_age(),
+            status_mb("VmHWM"));
     }
 };
 
@@ -235,7 +253,8 @@ Options parse(int argc, char** argv) {
     Options o;
     std::map<std::string, std::string> given;
     for (int i = 1; i < argc; i += 2) {
-        require(std::strncmp(argv[i], "--", 2) == 0 && i + 1 < argc, ErrorCode::invalid_argument, "argument ", argv[i], ": expected --name value; see --help");
+        require(std::strncmp(argv[i], "--", 2) == 0 && i + 1 < argc, ErrorCode::invalid_argument, "argument ", argv[i],
+            ": expected --name value; see --help");
         given[argv[i] + 2] = argv[i + 1];
     }
     const auto take = [&](const char* name, auto& into) {
@@ -246,20 +265,28 @@ Options parse(int argc, char** argv) {
         } else {
             char* end = nullptr;
             const long value = std::strtol(it->second.c_str(), &end, 10);
-            require(*end == '\0' && value >= 0, ErrorCode::invalid_argument, "--", name, " ", it->second, ": expected a number");
+            require(*end == '\0' && value >= 0, ErrorCode::invalid_argument, "--", name, " ", it->second,
+                ": expected a number");
             into = static_cast<std::decay_t<decltype(into)>>(value);
         }
         given.erase(it);
     };
     take("preset", o.name);
     if (!o.name.empty()) o.shape = preset(o.name);
-    take("double", o.shape.double_blocks), take("single", o.shape.single_blocks), take("heads", o.shape.heads), take("head-dim", o.shape.head_dim);
-    take("grid-h", o.shape.grid_h), take("grid-w", o.shape.grid_w), take("text", o.shape.text), take("joint", o.shape.joint), take("pooled", o.shape.pooled);
-    take("mode", o.mode), take("quant", o.quant), take("load", o.load), take("save", o.save), take("device", o.device), take("budget", o.budgets);
-    take("recompute", o.recompute), take("threads", o.threads), take("runs", o.runs), take("rank", o.rank), take("accum", o.accumulation), take("infer-steps", o.infer_steps);
-    require(given.empty(), ErrorCode::invalid_argument, "--", given.empty() ? "" : given.begin()->first, " is unknown; see --help");
-    require(o.mode.empty() || o.mode == "train" || o.mode == "infer" || o.mode == "startup", ErrorCode::invalid_argument, "--mode ", o.mode, ": expected train, infer or startup");
-    require(o.quant.empty() || o.quant == "none" || o.quant == "nf4", ErrorCode::invalid_argument, "--quant ", o.quant, ": expected none or nf4");
+    take("double", o.shape.double_blocks), take("single", o.shape.single_blocks), take("heads", o.shape.heads),
+        take("head-dim", o.shape.head_dim);
+    take("grid-h", o.shape.grid_h), take("grid-w", o.shape.grid_w), take("text", o.shape.text),
+        take("joint", o.shape.joint), take("pooled", o.shape.pooled);
+    take("mode", o.mode), take("quant", o.quant), take("load", o.load), take("save", o.save), take("device", o.device),
+        take("budget", o.budgets);
+    take("recompute", o.recompute), take("threads", o.threads), take("runs", o.runs), take("rank", o.rank),
+        take("accum", o.accumulation), take("infer-steps", o.infer_steps);
+    require(given.empty(), ErrorCode::invalid_argument, "--", given.empty() ? "" : given.begin()->first,
+        " is unknown; see --help");
+    require(o.mode.empty() || o.mode == "train" || o.mode == "infer" || o.mode == "startup",
+        ErrorCode::invalid_argument, "--mode ", o.mode, ": expected train, infer or startup");
+    require(o.quant.empty() || o.quant == "none" || o.quant == "nf4", ErrorCode::invalid_argument, "--quant ", o.quant,
+        ": expected none or nf4");
     return o;
 }
 
@@ -291,7 +318,8 @@ int run(int argc, char** argv) {
         return 0;
     }
     if (o.mode.empty() || o.quant.empty()) {
-        const std::string folder = (std::filesystem::temp_directory_path() / ("atelier-bench-" + std::to_string(getpid()))).string();
+        const std::string folder =
+            (std::filesystem::temp_directory_path() / ("atelier-bench-" + std::to_string(getpid()))).string();
         if (o.load.empty() && o.mode != "train" && o.mode != "infer") save_checkpoint(o.shape, folder);
         int failed = 0;
         for (const std::string mode : {"train", "infer", "startup"})

@@ -1,4 +1,5 @@
-// The golden numbers of a small checkpoint (test/goldens/tiny-dev, or the folder in ATELIER_FIXTURES), computed by the reference libraries.
+// The golden numbers of a small checkpoint (test/goldens/tiny-dev, or the folder in ATELIER_FIXTURES), computed by the
+// reference libraries.
 #pragma once
 #include "base/error.h"
 #include "formats/safetensors.h"
@@ -38,16 +39,14 @@ public:
     Golden operator[](const std::string& name) const {
         const TensorView& t = file_.require(name);
         Golden g{t.shape, std::vector<float>(static_cast<size_t>(t.count()))};
-        if (t.dtype == DType::f32)
-            std::memcpy(g.data.data(), t.bytes.data(), t.bytes.size());
+        if (t.dtype == DType::f32) std::memcpy(g.data.data(), t.bytes.data(), t.bytes.size());
         else if (t.dtype == DType::i64)
             for (size_t i = 0; i < g.data.size(); ++i) {
                 int64_t value;
                 std::memcpy(&value, t.bytes.data() + 8 * i, 8);
                 g.data[i] = static_cast<float>(value);
             }
-        else
-            fail(ErrorCode::internal, "golden ", name, " has an unexpected type");
+        else fail(ErrorCode::internal, "golden ", name, " has an unexpected type");
         return g;
     }
     const SafetensorsFile& file() const { return file_; }
@@ -63,7 +62,8 @@ inline std::vector<float> packed(std::span<const float> latents, int64_t C, int6
     for (int64_t y = 0; y < H; y += 2)
         for (int64_t x = 0; x < W; x += 2)
             for (int64_t c = 0; c < C; ++c)
-                for (int64_t k = 0; k < 4; ++k) out[at++] = latents[static_cast<size_t>((c * H + y + k / 2) * W + x + k % 2)];
+                for (int64_t k = 0; k < 4; ++k)
+                    out[at++] = latents[static_cast<size_t>((c * H + y + k / 2) * W + x + k % 2)];
     return out;
 }
 

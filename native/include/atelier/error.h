@@ -1,4 +1,5 @@
-// One error type for the whole engine: a code a caller can act on, and a text that names the input, the reason and the remedy.
+// One error type for the whole engine: a code a caller can act on, and a text that names the input, the reason and the
+// remedy.
 #pragma once
 #include <stdexcept>
 #include <string>

@@ -1,4 +1,5 @@
-// What is said of an option beside its value, and enums by their names. What there is of both is in train_options.h, which is generated.
+// What is said of an option beside its value, and enums by their names. What there is of both is in train_options.h,
+// which is generated.
 #pragma once
 #include <limits>
 #include <optional>
@@ -14,7 +15,9 @@ struct OptionInfo {
     double min = -std::numeric_limits<double>::infinity(), max = std::numeric_limits<double>::infinity();
     bool above_min = false, below_max = false; // the limit itself is not allowed
 
-    bool allows(double value) const { return (above_min ? value > min : value >= min) && (below_max ? value < max : value <= max); }
+    bool allows(double value) const {
+        return (above_min ? value > min : value >= min) && (below_max ? value < max : value <= max);
+    }
 };
 
 template <class E>
@@ -23,7 +26,8 @@ struct EnumName {
     const char* name;
 };
 
-// "adamw" of OptimizerKind::adamw; nullptr for a number that is no value. names_of lists an enum's names, found by its argument's type.
+// "adamw" of OptimizerKind::adamw; nullptr for a number that is no value. names_of lists an enum's names, found by its
+// argument's type.
 template <class E>
 constexpr const char* name_of(E value) {
     for (const EnumName<E>& each : names_of(value))

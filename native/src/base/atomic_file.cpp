@@ -24,7 +24,9 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::fail_with(const char* what) const {
     const int error = errno;
-    const ErrorCode code = error == ENOSPC || error == EDQUOT ? ErrorCode::resource_exhausted : error == ENOENT ? ErrorCode::not_found : ErrorCode::invalid_argument;
+    const ErrorCode code = error == ENOSPC || error == EDQUOT ? ErrorCode::resource_exhausted
+                           : error == ENOENT                  ? ErrorCode::not_found
+                                                              : ErrorCode::invalid_argument;
     fail(code, path_, ": ", what, ": ", std::strerror(error));
 }
 

@@ -1,4 +1,5 @@
-// A file that appears under its name whole or not at all: written beside it, synced, renamed. Dropped without commit() it leaves nothing.
+// A file that appears under its name whole or not at all: written beside it, synced, renamed. Dropped without commit()
+// it leaves nothing.
 #pragma once
 #include <cstddef>
 #include <span>

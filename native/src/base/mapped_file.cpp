@@ -11,8 +11,10 @@ namespace atelier {
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::invalid_argument, path, ": cannot be opened: ", std::strerror(errno));
-    struct stat info {};
+    if (fd < 0)
+        fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::invalid_argument, path,
+            ": cannot be opened: ", std::strerror(errno));
+    struct stat info{};
     if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         ::close(fd);
         fail(ErrorCode::invalid_argument, path, ": is not a regular file");

@@ -1,5 +1,6 @@
-// Counter-based random numbers, Philox4x32-10 (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011). A number depends on
-// its key and position alone, never on who drew before: the same on every machine, thread count and after every resume.
+// Counter-based random numbers, Philox4x32-10 (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011). A
+// number depends on its key and position alone, never on who drew before: the same on every machine, thread count and
+// after every resume.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -10,7 +11,14 @@ namespace atelier {
 std::array<uint32_t, 4> philox4x32_10(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
 // What a stream of numbers is for: each purpose has its own stream under the same (seed, index, id).
-enum class RandomUse : uint32_t { timestep = 1, posterior = 2, flow_noise = 3, lora_init = 4, start_latents = 5, weights = 6 };
+enum class RandomUse : uint32_t {
+    timestep = 1,
+    posterior = 2,
+    flow_noise = 3,
+    lora_init = 4,
+    start_latents = 5,
+    weights = 6
+};
 
 // The stream (seed, use, index, id): training uses (micro-step index, sample id), weights (tensor, 0).
 // `index` and `id` are mixed into the key and the upper counter words, so streams never overlap.
@@ -31,12 +39,13 @@ private:
     uint64_t high_;
 };
 
-// N(0, deviation) from a table of 65536 quantiles, eight numbers a Philox block: for billions of synthetic weights, where the tails
-// beyond 4.2 deviations do not matter.
+// N(0, deviation) from a table of 65536 quantiles, eight numbers a Philox block: for billions of synthetic weights,
+// where the tails beyond 4.2 deviations do not matter.
 class NormalTable {
 public:
     static const NormalTable& shared();
-    void fill(const PhiloxStream& stream, uint64_t begin, float deviation, std::span<float> values) const; // begin: a multiple of 8
+    void fill(const PhiloxStream& stream, uint64_t begin, float deviation,
+        std::span<float> values) const; // begin: a multiple of 8
 
 private:
     NormalTable();

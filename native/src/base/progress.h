@@ -14,7 +14,8 @@ struct Progress {
         if (report) report(done, total, stage);
     }
     void check() const {
-        if (cancelled && cancelled->load(std::memory_order_relaxed)) fail(ErrorCode::cancelled, "cancelled by the caller");
+        if (cancelled && cancelled->load(std::memory_order_relaxed))
+            fail(ErrorCode::cancelled, "cancelled by the caller");
     }
 };
 

@@ -1,4 +1,5 @@
-// A fixed team of threads for short parallel loops: workers spin a little for the next loop, then sleep. No allocation per loop.
+// A fixed team of threads for short parallel loops: workers spin a little for the next loop, then sleep. No allocation
+// per loop.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -23,7 +24,8 @@ public:
     template <class F>
     void for_each(int64_t tasks, F&& f) {
         using Body = std::remove_reference_t<F>;
-        run(tasks, [](void* context, int64_t task, int thread) { (*static_cast<Body*>(context))(task, thread); },
+        run(
+            tasks, [](void* context, int64_t task, int thread) { (*static_cast<Body*>(context))(task, thread); },
             const_cast<void*>(static_cast<const void*>(&f)));
     }
 

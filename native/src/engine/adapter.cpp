@@ -16,14 +16,15 @@ void Adapter::validate(const FluxTransformer& model) const {
     std::vector<std::string> unknown, misfit;
     for (const auto& [path, m] : modules) {
         const auto it = linears.find(path);
-        if (it == linears.end())
-            unknown.push_back(path);
+        if (it == linears.end()) unknown.push_back(path);
         else if (it->second->in != m.in || it->second->out != m.out)
-            misfit.push_back(path + ": " + std::to_string(m.in) + " to " + std::to_string(m.out) + ", the model's is " + std::to_string(it->second->in) + " to " +
-                             std::to_string(it->second->out));
+            misfit.push_back(path + ": " + std::to_string(m.in) + " to " + std::to_string(m.out) + ", the model's is " +
+                             std::to_string(it->second->in) + " to " + std::to_string(it->second->out));
     }
-    require(unknown.empty(), ErrorCode::invalid_argument, "adapter: the model has no modules ", quoted_list(unknown), "; it was made for another model");
-    require(misfit.empty(), ErrorCode::invalid_argument, "adapter: sizes do not fit the model: ", quoted_list(misfit), "; it was made for another model");
+    require(unknown.empty(), ErrorCode::invalid_argument, "adapter: the model has no modules ", quoted_list(unknown),
+        "; it was made for another model");
+    require(misfit.empty(), ErrorCode::invalid_argument, "adapter: sizes do not fit the model: ", quoted_list(misfit),
+        "; it was made for another model");
 }
 
 } // namespace atelier

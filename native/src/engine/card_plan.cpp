@@ -17,11 +17,11 @@ MemoryPlan plan_on_card(const CardRun& run) {
     plan.context_bytes = profile.context_bytes;
     LoraBank::bind_without_values(layers, run.options);
     const uint64_t fixed = plan.state_bytes + plan.workspace_bytes + plan.context_bytes;
-    const StepPlanRequest request{layers, shapes, run.options.accumulation, run.options.memory_budget, fixed, profile, run.host_bytes};
+    const StepPlanRequest request{
+        layers, shapes, run.options.accumulation, run.options.memory_budget, fixed, profile, run.host_bytes};
     StepPlan step;
     PlannedMemory& planned = step.memory;
-    if (run.options.memory_budget)
-        step = plan_step(request);
+    if (run.options.memory_budget) step = plan_step(request);
     else {
         const PlannerTask task = planner_task(request);
         planned.choice = choice_without_budget(task.blocks.size(), run.options.recompute);
@@ -31,7 +31,8 @@ MemoryPlan plan_on_card(const CardRun& run) {
         planned.time = step_time(task, planned.choice);
     }
     plan.arena_bytes = planned.arena_bytes;
-    plan.weight_bytes = planned.total_bytes - planned.arena_bytes - request.fixed_bytes; // with those of neither blocks nor modulation
+    plan.weight_bytes =
+        planned.total_bytes - planned.arena_bytes - request.fixed_bytes; // with those of neither blocks nor modulation
     plan.parked_bytes = planned.parked_bytes;
     plan.choice = summary(planned.choice, step.together);
     plan.time = summary(planned.time);

@@ -10,9 +10,12 @@
 namespace atelier {
 namespace {
 
-std::string shown(const CudaDevice& card) { return card.name + ", " + std::to_string((card.total_bytes + (1ull << 29)) >> 30) + " GB"; }
+std::string shown(const CudaDevice& card) {
+    return card.name + ", " + std::to_string((card.total_bytes + (1ull << 29)) >> 30) + " GB";
+}
 
-constexpr double kFp8Rate = 1.9; // of products, as a multiple of bf16's: twice by the published figures, a little less reached
+constexpr double kFp8Rate =
+    1.9; // of products, as a multiple of bf16's: twice by the published figures, a little less reached
 
 struct CardChoice {
     int number = 0;
@@ -29,21 +32,26 @@ CardChoice card_choice(const std::string& which) {
     if (card == "cuda") return choice;
     const char *begin = card.data() + std::min(card.size(), kCard.size()), *end = card.data() + card.size();
     const auto [stop, error] = std::from_chars(begin, end, choice.number);
-    require(card.starts_with(kCard) && error == std::errc() && stop == end && choice.number >= 0, ErrorCode::invalid_argument, "device \"", which,
-            "\": expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it");
+    require(card.starts_with(kCard) && error == std::errc() && stop == end && choice.number >= 0,
+        ErrorCode::invalid_argument, "device \"", which,
+        "\": expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it");
     return choice;
 }
 
-// Bytes/ms of large copies from page-locked memory, the best of three: what a plan with fetched weights lives by. Takes some 10 ms.
+// Bytes/ms of large copies from page-locked memory, the best of three: what a plan with fetched weights lives by. Takes
+// some 10 ms.
 double measured_copy(Memory& memory) {
     constexpr uint64_t bytes = 64 << 20;
     const Arena to(memory, bytes);
-    const std::unique_ptr<void, std::function<void(void*)>> from(memory.reserve_host(bytes), [&](void* data) { memory.release_host(data); });
+    const std::unique_ptr<void, std::function<void(void*)>> from(
+        memory.reserve_host(bytes), [&](void* data) { memory.release_host(data); });
     double best = 0;
     for (int round = 0; round < 3; ++round) {
         const auto begin = std::chrono::steady_clock::now();
         memory.upload(to.data(), from.get(), bytes);
-        best = std::max(best, static_cast<double>(bytes) / std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+        best = std::max(
+            best, static_cast<double>(bytes) /
+                      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
     }
     return best;
 }
@@ -65,7 +73,8 @@ std::shared_ptr<Device> Device::cpu(int threads, const std::string& isa) {
     std::unique_ptr<Impl> impl = std::make_unique<Impl>();
     impl->ops = make_cpu_ops({threads, isa});
     const int count = impl->ops->threads();
-    impl->description = std::string(impl->ops->name()) + ", " + std::to_string(count) + (count == 1 ? " thread" : " threads");
+    impl->description =
+        std::string(impl->ops->name()) + ", " + std::to_string(count) + (count == 1 ? " thread" : " threads");
     return of(std::move(impl));
 }
 

@@ -8,8 +8,10 @@ namespace atelier {
 FluxTransformer::FluxTransformer() = default;
 FluxTransformer::~FluxTransformer() = default;
 
-FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w) : device(std::move(on)), weights(std::move(w)), packs(weight_units(weights.layers())) {
-    for_each_linear(weights.layers(), [&](const std::string& path, const Linear&, int64_t in, int64_t out) { modules.push_back({path, in, out}); });
+FluxTransformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w)
+    : device(std::move(on)), weights(std::move(w)), packs(weight_units(weights.layers())) {
+    for_each_linear(weights.layers(),
+        [&](const std::string& path, const Linear&, int64_t in, int64_t out) { modules.push_back({path, in, out}); });
 }
 
 std::shared_ptr<const PlacedUnits> FluxTransformer::Impl::place(const std::vector<Residence>& residence) {
@@ -31,11 +33,12 @@ std::vector<Residence> FluxTransformer::Impl::residence_beside(uint64_t other_by
         if (placed_) return placed_->residence();
     }
     const uint64_t available = budget ? budget : free_bytes();
-    return PlacedUnits::residence_within(memory(), packs, available - std::min(available, other_bytes), "the transformer's weights");
+    return PlacedUnits::residence_within(
+        memory(), packs, available - std::min(available, other_bytes), "the transformer's weights");
 }
 
-std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> device, const std::string& dir, BaseQuant quant, const std::string& cache_dir,
-                                                       const EngineProgress& progress) {
+std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> device, const std::string& dir,
+    BaseQuant quant, const std::string& cache_dir, const EngineProgress& progress) {
     std::shared_ptr<FluxTransformer> model(new FluxTransformer);
     const int threads = device->impl->ops->threads();
     FluxWeights weights = FluxWeights::load(dir, quant, cache_dir, threads, internal_progress(progress));
@@ -43,8 +46,8 @@ std::shared_ptr<FluxTransformer> FluxTransformer::load(std::shared_ptr<Device> d
     return model;
 }
 
-std::shared_ptr<FluxTransformer> FluxTransformer::random(std::shared_ptr<Device> device, const FluxDims& dims, BaseQuant quant, uint64_t seed,
-                                                         const EngineProgress& progress) {
+std::shared_ptr<FluxTransformer> FluxTransformer::random(std::shared_ptr<Device> device, const FluxDims& dims,
+    BaseQuant quant, uint64_t seed, const EngineProgress& progress) {
     std::shared_ptr<FluxTransformer> model(new FluxTransformer);
     const int threads = device->impl->ops->threads();
     FluxWeights weights = FluxWeights::random(dims, quant, seed, threads, internal_progress(progress));
@@ -58,9 +61,11 @@ uint64_t FluxTransformer::weight_bytes() const { return impl->weights.bytes(); }
 
 TensorMap FluxTransformer::forward(const ForwardInput& input) {
     const FluxDims& dims = impl->dims();
-    require(!input.prompt_embeds.empty() && static_cast<int64_t>(input.prompt_embeds.size()) % dims.joint_dim == 0, ErrorCode::invalid_argument,
-            "prompt_embeds has ", input.prompt_embeds.size(), " values, expected rows of ", dims.joint_dim);
-    const FluxShape shape{input.grid_h, input.grid_w, static_cast<int64_t>(input.prompt_embeds.size()) / dims.joint_dim};
+    require(!input.prompt_embeds.empty() && static_cast<int64_t>(input.prompt_embeds.size()) % dims.joint_dim == 0,
+        ErrorCode::invalid_argument, "prompt_embeds has ", input.prompt_embeds.size(), " values, expected rows of ",
+        dims.joint_dim);
+    const FluxShape shape{
+        input.grid_h, input.grid_w, static_cast<int64_t>(input.prompt_embeds.size()) / dims.joint_dim};
     check_shape(shape);
     check_input(input.latents, shape.image_tokens() * dims.in_channels, "latents");
     check_input(input.prompt_embeds, shape.text_tokens * dims.joint_dim, "prompt_embeds");
@@ -79,7 +84,8 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     emit_alive(program, "inputs", conditioning.all());
     const Sym table = program.temp(1, ModulationLayout(dims).cols(), "modulation");
     stream.start();
-    ConditioningTape tape = emit_embedding(program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
+    ConditioningTape tape = emit_embedding(
+        program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
     network.begin(latents, prompt, table);
     FluxNetwork* const networks[] = {&network};
     const Sym prediction = emit_forward(program, stream, impl->weights.layers(), networks, {&tape, 1}).front();
@@ -109,15 +115,19 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
                 if (static_cast<int64_t>(i) < dims.num_layers) {
                     const std::string name = "block_double_" + std::to_string(i);
                     result[name + "_txt"] = read_tensor(memory, at(joint.row_range(0, shape.text_tokens)));
-                    result[name + "_img"] = read_tensor(memory, at(joint.row_range(shape.text_tokens, shape.image_tokens())));
+                    result[name + "_img"] =
+                        read_tensor(memory, at(joint.row_range(shape.text_tokens, shape.image_tokens())));
                 } else {
-                    result["block_single_" + std::to_string(static_cast<int64_t>(i) - dims.num_layers)] = read_tensor(memory, at(joint));
+                    result["block_single_" + std::to_string(static_cast<int64_t>(i) - dims.num_layers)] =
+                        read_tensor(memory, at(joint));
                 }
             }
         });
     return result;
 }
 
-Tensor read_tensor(Memory& memory, const View& view) { return {{view.rows, view.cols}, read_rows(memory, view, "transformer")}; }
+Tensor read_tensor(Memory& memory, const View& view) {
+    return {{view.rows, view.cols}, read_rows(memory, view, "transformer")};
+}
 
 } // namespace atelier

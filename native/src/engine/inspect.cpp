@@ -1,5 +1,5 @@
-// What loading a checkpoint would say, without loading it: each component goes through its own loader, whose matrices stay in the
-// file's mapping, and is dropped before the next one.
+// What loading a checkpoint would say, without loading it: each component goes through its own loader, whose matrices
+// stay in the file's mapping, and is dropped before the next one.
 #include "base/error.h"
 #include "formats/config.h"
 #include "formats/json_file.h"
@@ -23,13 +23,13 @@ std::string text_of(const Parts&... parts) {
     return text.str();
 }
 
-// Every type its tensors have, the one with the most bytes first: "BF16, F32"; NF4 stands for what bitsandbytes stores as bytes.
+// Every type its tensors have, the one with the most bytes first: "BF16, F32"; NF4 stands for what bitsandbytes stores
+// as bytes.
 std::string dtypes_of(const WeightSource& source) {
     std::map<std::string, uint64_t> bytes;
     for (const SafetensorsFile& file : source.files())
         for (const auto& [name, tensor] : file.tensors()) {
-            if (source.prequantized(name))
-                bytes["NF4"] += tensor.bytes.size();
+            if (source.prequantized(name)) bytes["NF4"] += tensor.bytes.size();
             else if (tensor.dtype == DType::f32 || tensor.dtype == DType::f16 || tensor.dtype == DType::bf16)
                 bytes[dtype_name(tensor.dtype)] += tensor.bytes.size();
         }
@@ -51,33 +51,38 @@ ComponentReport report(const std::string& component, const WeightSource& source,
 ComponentReport inspect_scheduler(const std::string& dir) {
     const SchedulerConfig c = read_scheduler_config(dir);
     return {"scheduler", 0, 0, "",
-            c.use_dynamic_shifting ? text_of("shift ", c.base_shift, " to ", c.max_shift, " by picture size") : text_of("shift ", c.shift)};
+        c.use_dynamic_shifting ? text_of("shift ", c.base_shift, " to ", c.max_shift, " by picture size")
+                               : text_of("shift ", c.shift)};
 }
 
 ComponentReport inspect_clip(const std::string& dir) {
     const WeightSource source = WeightSource::open(dir);
     const clip::TextModel model(read_clip_config(dir), source);
-    return report("text_encoder", source, text_of(model.config.num_layers, " layers, ", model.config.hidden_size, " wide, ", model.config.max_positions, " tokens"));
+    return report("text_encoder", source,
+        text_of(model.config.num_layers, " layers, ", model.config.hidden_size, " wide, ", model.config.max_positions,
+            " tokens"));
 }
 
 ComponentReport inspect_t5(const std::string& dir) {
     const WeightSource source = WeightSource::open(dir);
     const t5::Encoder model(read_t5_config(dir), source);
-    return report("text_encoder_2", source, text_of(model.config.num_layers, " layers, ", model.config.d_model, " wide"));
+    return report(
+        "text_encoder_2", source, text_of(model.config.num_layers, " layers, ", model.config.d_model, " wide"));
 }
 
 ComponentReport inspect_transformer(const std::string& dir) {
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const FluxDims d = FluxWeights::load(dir, BaseQuant::none, "", threads, {}).layers().dims;
     return report("transformer", WeightSource::open(dir),
-                  text_of(d.num_layers, " double and ", d.num_single_layers, " single blocks, ", d.heads, " heads of ", d.head_dim,
-                          d.guidance ? ", with guidance" : ", without guidance"));
+        text_of(d.num_layers, " double and ", d.num_single_layers, " single blocks, ", d.heads, " heads of ",
+            d.head_dim, d.guidance ? ", with guidance" : ", without guidance"));
 }
 
 ComponentReport inspect_vae(const std::string& dir) {
     const WeightSource source = WeightSource::open(dir);
     const vae::Autoencoder model(read_vae_config(dir), source);
-    return report("vae", source, text_of(model.config.latent_channels, " latent channels, ", model.config.spatial_factor(), " pixels each"));
+    return report("vae", source,
+        text_of(model.config.latent_channels, " latent channels, ", model.config.spatial_factor(), " pixels each"));
 }
 
 struct Component {
@@ -85,8 +90,11 @@ struct Component {
     ComponentReport (*inspect)(const std::string& dir);
 };
 constexpr Component kComponents[] = {
-    {"scheduler", "FlowMatchEulerDiscreteScheduler", inspect_scheduler}, {"text_encoder", "CLIPTextModel", inspect_clip}, {"text_encoder_2", "T5EncoderModel", inspect_t5},
-    {"transformer", "FluxTransformer2DModel", inspect_transformer},      {"vae", "AutoencoderKL", inspect_vae},
+    {"scheduler", "FlowMatchEulerDiscreteScheduler", inspect_scheduler},
+    {"text_encoder", "CLIPTextModel", inspect_clip},
+    {"text_encoder_2", "T5EncoderModel", inspect_t5},
+    {"transformer", "FluxTransformer2DModel", inspect_transformer},
+    {"vae", "AutoencoderKL", inspect_vae},
 };
 
 } // namespace
@@ -98,8 +106,9 @@ std::vector<ComponentReport> inspect_checkpoint(const std::string& dir) {
     std::vector<ComponentReport> reports;
     for (const Component& component : kComponents) {
         const std::vector<std::string> entry = index.strings(component.name); // ["diffusers", "AutoencoderKL"]
-        require(entry.size() == 2 && entry[1] == component.class_name, ErrorCode::unsupported, index.label(), ": ", in_quotes(component.name), " is ",
-                index.scalar_text(component.name), ", expected a ", component.class_name);
+        require(entry.size() == 2 && entry[1] == component.class_name, ErrorCode::unsupported, index.label(), ": ",
+            in_quotes(component.name), " is ", index.scalar_text(component.name), ", expected a ",
+            component.class_name);
         reports.push_back(component.inspect((root / component.name).string()));
     }
     return reports;

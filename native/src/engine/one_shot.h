@@ -1,5 +1,6 @@
-// Runs a program once: plans it, fills its inputs, runs it in an arena of its own, and reads its output. The encoders work this way:
-// their shapes change from call to call, and memory held between calls would be memory the trainer lacks.
+// Runs a program once: plans it, fills its inputs, runs it in an arena of its own, and reads its output. The encoders
+// work this way: their shapes change from call to call, and memory held between calls would be memory the trainer
+// lacks.
 #pragma once
 #include "engine/device.h"
 #include "memory/transfer.h"

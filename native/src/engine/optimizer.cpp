@@ -15,12 +15,14 @@ struct Optimizer::Impl {
     Arena memory;
     AdamState state;
 
-    Impl(AdamKind kind, int64_t n) : count(n), memory(ops->memory(), AdamState::bytes(kind, n)), state(kind, n, memory.data()) {
+    Impl(AdamKind kind, int64_t n)
+        : count(n), memory(ops->memory(), AdamState::bytes(kind, n)), state(kind, n, memory.data()) {
         write_zeros(ops->memory(), memory.data(), AdamState::bytes(kind, n));
     }
 };
 
-Optimizer::Optimizer(OptimizerKind kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay) {
+Optimizer::Optimizer(
+    OptimizerKind kind, int64_t count, double lr, double beta1, double beta2, double eps, double weight_decay) {
     require(count > 0, ErrorCode::invalid_argument, "an optimizer over ", count, " values; expected at least one");
     impl = std::make_unique<Impl>(adam_kind(kind, count), count);
     impl->args.lr = lr;
@@ -37,7 +39,8 @@ void Optimizer::step(std::span<float> param, std::span<const float> grad) {
     check_input(param, impl->count, "param");
     check_input(grad, impl->count, "grad");
     ++impl->args.step;
-    const View p{param.data(), impl->count, 1, 1, DType::f32}, g{const_cast<float*>(grad.data()), impl->count, 1, 1, DType::f32};
+    const View p{param.data(), impl->count, 1, 1, DType::f32},
+        g{const_cast<float*>(grad.data()), impl->count, 1, 1, DType::f32};
     impl->state.step(*impl->ops, impl->args, p, g);
 }
 

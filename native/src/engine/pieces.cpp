@@ -13,7 +13,8 @@ namespace {
 int64_t pieces_of(int64_t count, int64_t each) { return (count + each - 1) / each; }
 
 void check_length(size_t length, int64_t expected, const char* what) {
-    require(static_cast<int64_t>(length) == expected, ErrorCode::invalid_argument, what, " has ", length, " entries, expected ", expected);
+    require(static_cast<int64_t>(length) == expected, ErrorCode::invalid_argument, what, " has ", length,
+        " entries, expected ", expected);
 }
 
 } // namespace
@@ -22,7 +23,8 @@ Nf4Tensor nf4_quantize(std::span<const float> values, bool double_quant) {
     require(!values.empty(), ErrorCode::invalid_argument, "values: expected at least one");
     check_input(values, static_cast<int64_t>(values.size()), "values");
     Nf4Storage s = nf4_quantize_tensor(values, double_quant);
-    return {std::move(s.packed), std::move(s.absmax), std::move(s.absmax8), std::move(s.nested_absmax), s.nested_offset};
+    return {
+        std::move(s.packed), std::move(s.absmax), std::move(s.absmax8), std::move(s.nested_absmax), s.nested_offset};
 }
 
 std::vector<float> nf4_dequantize(const Nf4Tensor& t, int64_t count) {
@@ -35,7 +37,8 @@ std::vector<float> nf4_dequantize(const Nf4Tensor& t, int64_t count) {
         check_length(t.absmax.size(), blocks, "absmax");
         data.absmax = t.absmax.data();
     } else {
-        require(t.absmax.empty(), ErrorCode::invalid_argument, "absmax and absmax8 are both given; double-quantised tensors have absmax8 only");
+        require(t.absmax.empty(), ErrorCode::invalid_argument,
+            "absmax and absmax8 are both given; double-quantised tensors have absmax8 only");
         check_length(t.absmax8.size(), blocks, "absmax8");
         check_length(t.nested_absmax.size(), pieces_of(blocks, Nf4Data::kNestedBlock), "nested_absmax");
         data.absmax8 = t.absmax8.data();
@@ -56,7 +59,8 @@ std::vector<float> dynamic_map(bool is_signed) {
 std::vector<float> nf4_code() { return {std::begin(kNf4Code), std::end(kNf4Code)}; }
 
 Tensor prequantized_linear(Device& device, const std::string& file, const std::string& prefix, const Tensor& x) {
-    require(!x.shape.empty() && x.shape.back() > 0 && !x.data.empty(), ErrorCode::invalid_argument, "x: expected rows of at least one value");
+    require(!x.shape.empty() && x.shape.back() > 0 && !x.data.empty(), ErrorCode::invalid_argument,
+        "x: expected rows of at least one value");
     check_input(x.data, static_cast<int64_t>(x.data.size()), "x");
     const int64_t in = x.shape.back(), rows = static_cast<int64_t>(x.data.size()) / in;
 
@@ -64,8 +68,10 @@ Tensor prequantized_linear(Device& device, const std::string& file, const std::s
     const std::string name = prefix + ".weight", bias_name = prefix + ".bias";
     const TensorView* packed = source.find(name);
     require(packed, ErrorCode::not_found, file, ": no tensor ", in_quotes(name));
-    require(source.prequantized(name), ErrorCode::unsupported, file, ": tensor ", in_quotes(name), " is not one that bitsandbytes quantised to 4 bits");
-    // The packed tensor has lost its shape; two weights a byte and x's width give it back, and weight() compares it with the stored one.
+    require(source.prequantized(name), ErrorCode::unsupported, file, ": tensor ", in_quotes(name),
+        " is not one that bitsandbytes quantised to 4 bits");
+    // The packed tensor has lost its shape; two weights a byte and x's width give it back, and weight() compares it
+    // with the stored one.
     const int64_t out = 2 * packed->count() / in;
     const Weight weight = source.weight(name, out, in);
     const std::vector<float> bias = source.find(bias_name) ? source.read_f32(bias_name, {out}) : std::vector<float>();
@@ -74,7 +80,8 @@ Tensor prequantized_linear(Device& device, const std::string& file, const std::s
     y.shape.back() = out;
     LinearArgs args;
     Memory& memory = device.impl->ops->memory();
-    const Arena input(memory, static_cast<uint64_t>(rows * in) * sizeof(float)), output(memory, static_cast<uint64_t>(rows * out) * sizeof(float));
+    const Arena input(memory, static_cast<uint64_t>(rows * in) * sizeof(float)),
+        output(memory, static_cast<uint64_t>(rows * out) * sizeof(float));
     Constants constants(memory);
     constants.add(weight);
     constants.add(bias);

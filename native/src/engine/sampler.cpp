@@ -14,16 +14,21 @@ namespace {
 constexpr int64_t kPixelsPerToken = 16; // 8 of the VAE times the 2 of a patch
 
 FluxShape shape_of(const Sampler::Request& r, const FluxDims& dims) {
-    require(r.height > 0 && r.width > 0 && r.height % kPixelsPerToken == 0 && r.width % kPixelsPerToken == 0, ErrorCode::invalid_argument, "a picture of ", r.width, "x", r.height,
-            " pixels: width and height must be positive multiples of ", kPixelsPerToken);
-    require(!r.prompt_embeds.empty() && static_cast<int64_t>(r.prompt_embeds.size()) % dims.joint_dim == 0, ErrorCode::invalid_argument, "prompt_embeds has ",
-            r.prompt_embeds.size(), " values, expected rows of ", dims.joint_dim);
-    const FluxShape shape{r.height / kPixelsPerToken, r.width / kPixelsPerToken, static_cast<int64_t>(r.prompt_embeds.size()) / dims.joint_dim};
+    require(r.height > 0 && r.width > 0 && r.height % kPixelsPerToken == 0 && r.width % kPixelsPerToken == 0,
+        ErrorCode::invalid_argument, "a picture of ", r.width, "x", r.height,
+        " pixels: width and height must be positive multiples of ", kPixelsPerToken);
+    require(!r.prompt_embeds.empty() && static_cast<int64_t>(r.prompt_embeds.size()) % dims.joint_dim == 0,
+        ErrorCode::invalid_argument, "prompt_embeds has ", r.prompt_embeds.size(), " values, expected rows of ",
+        dims.joint_dim);
+    const FluxShape shape{r.height / kPixelsPerToken, r.width / kPixelsPerToken,
+        static_cast<int64_t>(r.prompt_embeds.size()) / dims.joint_dim};
     check_shape(shape);
     return shape;
 }
 
-bool same(const FluxShape& a, const FluxShape& b) { return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens; }
+bool same(const FluxShape& a, const FluxShape& b) {
+    return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens;
+}
 
 } // namespace
 
@@ -58,10 +63,13 @@ struct Sampler::Impl {
 
     // Which weights stay on the device: with a budget, of what it leaves beside what is reserved already.
     std::vector<Residence> residence(const Request& r) const {
-        const uint64_t reserved = flux().ops().workspace_bytes() + flux().device->impl->profile.context_bytes + adapted.bytes();
+        const uint64_t reserved =
+            flux().ops().workspace_bytes() + flux().device->impl->profile.context_bytes + adapted.bytes();
         const uint64_t left = r.memory_budget - std::min(r.memory_budget, reserved);
-        const uint64_t arena = std::max(programs->bytes(), r.decode_bytes); // one is given back before the other is reserved
-        return flux().residence_beside(arena + programs->host_bytes(), r.memory_budget ? std::max<uint64_t>(left, 1) : 0); // 0: no budget
+        const uint64_t arena =
+            std::max(programs->bytes(), r.decode_bytes); // one is given back before the other is reserved
+        return flux().residence_beside(
+            arena + programs->host_bytes(), r.memory_budget ? std::max<uint64_t>(left, 1) : 0); // 0: no budget
     }
 
     void connect(const Request& r) {
@@ -73,7 +81,8 @@ struct Sampler::Impl {
 
     // Start noise (C/4, H/8, W/8), given or drawn, as packed tokens (I, C).
     Tensor start_latents(const Request& r, const FluxShape& shape) const {
-        const int64_t channels = flux().dims().in_channels, height = 2 * shape.grid_h, width = 2 * shape.grid_w, count = shape.image_tokens() * channels;
+        const int64_t channels = flux().dims().in_channels, height = 2 * shape.grid_h, width = 2 * shape.grid_w,
+                      count = shape.image_tokens() * channels;
         std::vector<float> drawn;
         if (r.latents) {
             check_input(*r.latents, count, "latents");
@@ -86,7 +95,8 @@ struct Sampler::Impl {
         for (int64_t token = 0; token < shape.image_tokens(); ++token)
             for (int64_t k = 0; k < channels; ++k) {
                 const int64_t y = token / shape.grid_w * 2 + k % 4 / 2, x = token % shape.grid_w * 2 + k % 2;
-                packed.data[static_cast<size_t>(token * channels + k)] = noise[static_cast<size_t>((k / 4 * height + y) * width + x)];
+                packed.data[static_cast<size_t>(token * channels + k)] =
+                    noise[static_cast<size_t>((k / 4 * height + y) * width + x)];
             }
         return packed;
     }
@@ -94,8 +104,9 @@ struct Sampler::Impl {
 
 Sampler::Sampler(std::shared_ptr<FluxTransformer> model, const std::vector<AdapterUse>& adapters, bool fused) {
     const FluxDims& dims = model->dims();
-    require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported, "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
-            " output channels: only text-to-image transformers draw, whose packed latents go in and come out");
+    require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported,
+        "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
+        " output channels: only text-to-image transformers draw, whose packed latents go in and come out");
     for (const AdapterUse& use : adapters)
         if (use.adapter) use.adapter->validate(*model);
     AdaptedLayers adapted(model->impl->weights, adapters, fused, model->impl->memory());
@@ -110,7 +121,8 @@ Tensor Sampler::generate(const Request& request, const EngineProgress& progress)
     DenoisePrograms& programs = impl->programs_for(request);
     check_input(request.pooled, impl->flux().dims().pooled_dim, "pooled");
     check_input(request.prompt_embeds, programs.shape().text_tokens * impl->flux().dims().joint_dim, "prompt_embeds");
-    require(std::isfinite(request.guidance), ErrorCode::invalid_argument, "guidance ", request.guidance, ": expected a finite number");
+    require(std::isfinite(request.guidance), ErrorCode::invalid_argument, "guidance ", request.guidance,
+        ": expected a finite number");
     const SigmaSchedule schedule = inference_sigmas(request.steps, programs.shape().image_tokens(), request);
     Tensor packed = impl->start_latents(request, programs.shape());
 
@@ -125,7 +137,8 @@ Tensor Sampler::generate(const Request& request, const EngineProgress& progress)
     const std::lock_guard lock(impl->flux().device->impl->busy);
     programs.run(impl->flux().ops(), memory.data(), input, packed.data, internal_progress(progress));
     for (const float v : packed.data)
-        require(std::isfinite(v), ErrorCode::internal, "the picture's latents are not finite; an adapter or guidance may be out of range for this model");
+        require(std::isfinite(v), ErrorCode::internal,
+            "the picture's latents are not finite; an adapter or guidance may be out of range for this model");
     return packed;
 }
 

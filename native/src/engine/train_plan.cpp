@@ -22,15 +22,15 @@ template <class T>
 void check_option(const OptionInfo& info, const T& value) {
     const double number = static_cast<double>(value);
     require(std::isfinite(number) && info.allows(number), ErrorCode::invalid_argument, info.name, " ", shown(number),
-            ": expected a number ", info.above_min ? "above " : "of at least ", shown(info.min), info.below_max ? " and below " : " and at most ",
-            shown(info.max));
+        ": expected a number ", info.above_min ? "above " : "of at least ", shown(info.min),
+        info.below_max ? " and below " : " and at most ", shown(info.max));
 }
 
 template <class T>
     requires std::is_enum_v<T>
 void check_option(const OptionInfo& info, const T& value) {
-    require(name_of(value) != nullptr, ErrorCode::invalid_argument, info.name, " ", static_cast<int>(value), " is unknown; there are ",
-            list_of_names<T>());
+    require(name_of(value) != nullptr, ErrorCode::invalid_argument, info.name, " ", static_cast<int>(value),
+        " is unknown; there are ", list_of_names<T>());
 }
 
 template <class T>
@@ -44,21 +44,28 @@ void check_option(const OptionInfo&, const std::vector<std::string>&) {} // Lora
 
 void check_train_options(const TrainOptions& o) {
     for_each_option(o, [](const OptionInfo& info, const auto& value) { check_option(info, value); });
-    require(o.num_train_timesteps > 0, ErrorCode::invalid_argument, "num_train_timesteps ", o.num_train_timesteps, ": expected at least 1");
-    require(std::isfinite(o.vae_scaling) && o.vae_scaling > 0 && std::isfinite(o.vae_shift), ErrorCode::invalid_argument, "VAE scaling ", o.vae_scaling, " and shift ", o.vae_shift,
-            ": expected a positive and a finite number");
-    require(o.shift > 0 && std::isfinite(o.shift), ErrorCode::invalid_argument, "scheduler shift ", o.shift, ": expected a positive number");
+    require(o.num_train_timesteps > 0, ErrorCode::invalid_argument, "num_train_timesteps ", o.num_train_timesteps,
+        ": expected at least 1");
+    require(std::isfinite(o.vae_scaling) && o.vae_scaling > 0 && std::isfinite(o.vae_shift),
+        ErrorCode::invalid_argument, "VAE scaling ", o.vae_scaling, " and shift ", o.vae_shift,
+        ": expected a positive and a finite number");
+    require(o.shift > 0 && std::isfinite(o.shift), ErrorCode::invalid_argument, "scheduler shift ", o.shift,
+        ": expected a positive number");
 }
 
 std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<Trainer::Shape>& shapes) {
-    require(!shapes.empty(), ErrorCode::invalid_argument, "no picture shapes given; a plan needs every shape that the data set has");
-    require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported, "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
-            " output channels: only text-to-image transformers are trained, whose packed latents go in and come out");
+    require(!shapes.empty(), ErrorCode::invalid_argument,
+        "no picture shapes given; a plan needs every shape that the data set has");
+    require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported,
+        "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
+        " output channels: only text-to-image transformers are trained, whose packed latents go in and come out");
     std::vector<FluxShape> once;
     for (const Trainer::Shape& s : shapes) {
         const FluxShape shape{s.grid_h, s.grid_w, s.text_tokens};
         check_shape(shape);
-        const bool known = std::any_of(once.begin(), once.end(), [&](const FluxShape& o) { return o.grid_h == s.grid_h && o.grid_w == s.grid_w && o.text_tokens == s.text_tokens; });
+        const bool known = std::any_of(once.begin(), once.end(), [&](const FluxShape& o) {
+            return o.grid_h == s.grid_h && o.grid_w == s.grid_w && o.text_tokens == s.text_tokens;
+        });
         if (!known) once.push_back(shape);
     }
     return once;
@@ -79,12 +86,13 @@ uint64_t spare_host_bytes() { return machine_memory() / 2; }
 MemoryPlan::Choice summary(const MemoryChoice& choice, int64_t together) {
     const auto keeping = [&](BlockKeep keep) { return std::count(choice.keep.begin(), choice.keep.end(), keep); };
     const auto set = [](const std::vector<bool>& blocks) { return std::count(blocks.begin(), blocks.end(), true); };
-    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), set(choice.parked), set(choice.resident), choice.modulation_resident,
-            set(choice.widened), together};
+    return {keeping(BlockKeep::input), keeping(BlockKeep::attention), keeping(BlockKeep::all), set(choice.parked),
+        set(choice.resident), choice.modulation_resident, set(choice.widened), together};
 }
 
 MemoryPlan::Time summary(const StepTime& t) {
-    return {t.total_ms(), t.forward_ms, t.backward_ms, t.again_ms, t.forward_transfer_ms, t.backward_transfer_ms, t.park_ms};
+    return {t.total_ms(), t.forward_ms, t.backward_ms, t.again_ms, t.forward_transfer_ms, t.backward_transfer_ms,
+        t.park_ms};
 }
 
 } // namespace atelier

@@ -6,10 +6,12 @@
 
 namespace atelier {
 
-// invalid_argument for an option that cannot be, naming it; targets and what belongs to the schedule are checked where they are used.
+// invalid_argument for an option that cannot be, naming it; targets and what belongs to the schedule are checked where
+// they are used.
 void check_train_options(const TrainOptions& options);
 
-// The shapes, each once. invalid_argument for none or one that cannot be computed; unsupported for a transformer that is not text to image.
+// The shapes, each once. invalid_argument for none or one that cannot be computed; unsupported for a transformer that
+// is not text to image.
 std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<Trainer::Shape>& shapes);
 
 // What training holds beside arena, weights and adapter: rotary tables, and one sample's latents and noise.

@@ -16,7 +16,8 @@ namespace atelier {
 namespace {
 
 LrSchedule schedule_of(const TrainOptions& o) {
-    return {o.lr_schedule, o.warmup_steps, o.total_steps, static_cast<double>(o.lr_num_cycles), o.lr_power, o.learning_rate};
+    return {o.lr_schedule, o.warmup_steps, o.total_steps, static_cast<double>(o.lr_num_cycles), o.lr_power,
+        o.learning_rate};
 }
 
 template <class A>
@@ -24,7 +25,8 @@ bool same_shape(const A& a, const Trainer::Shape& b) {
     return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens;
 }
 
-// f(index into (channels, 2 grid_h, 2 grid_w), view's element) for every element of the packed latents (tokens, 4 channels).
+// f(index into (channels, 2 grid_h, 2 grid_w), view's element) for every element of the packed latents (tokens, 4
+// channels).
 template <class F>
 void for_each_packed(const FluxShape& shape, int64_t channels, std::span<float> packed, F&& f) {
     const int64_t height = 2 * shape.grid_h, width = 2 * shape.grid_w;
@@ -70,7 +72,8 @@ struct Trainer::Impl {
     bool broken = false; // a micro-step ended half-way: gradients are neither the old nor the new ones
 
     Impl(const FluxTransformer& transformer, const TrainOptions& o, const std::vector<Shape>& shapes)
-        : flux(*transformer.impl), options(o), schedule(schedule_of(o)), bank(flux.memory(), flux.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
+        : flux(*transformer.impl), options(o), schedule(schedule_of(o)),
+          bank(flux.memory(), flux.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
         const FluxDims& dims = flux.dims();
         const std::vector<FluxShape> kinds = training_shapes(dims, shapes);
         host_bytes = training_input_bytes(dims, kinds);
@@ -80,7 +83,8 @@ struct Trainer::Impl {
         for (const FluxShape& kind : kinds) {
             tables.emplace_back(dims, kind.text_tokens, kind.grid_h, kind.grid_w);
             for (const int64_t size : group_sizes(together)) {
-                const MicroProgramOptions of{size, options.accumulation, choice.keep, flux.ops().activations(), choice.parked};
+                const MicroProgramOptions of{
+                    size, options.accumulation, choice.keep, flux.ops().activations(), choice.parked};
                 programs.push_back(std::make_unique<MicroProgram>(layers, kind, tables.back(), of));
                 arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
                 parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());
@@ -91,18 +95,23 @@ struct Trainer::Impl {
     }
 
     const DeviceProfile& profile() const { return flux.device->impl->profile; }
-    uint64_t fixed_bytes() const { return bank.bytes() + host_bytes + flux.ops().workspace_bytes() + profile().context_bytes; }
+    uint64_t fixed_bytes() const {
+        return bank.bytes() + host_bytes + flux.ops().workspace_bytes() + profile().context_bytes;
+    }
 
     // Within the budget; without one a card is used as far as it is free, and on the host `recompute` decides.
     void choose(const FluxLayers& layers, const std::vector<FluxShape>& kinds) {
         const bool card = !flux.memory().on_host();
         uint64_t budget = options.memory_budget;
-        if (!budget && card) budget = flux.free_bytes() + fixed_bytes() - host_bytes; // of the fixed part only the tables are not reserved yet
+        if (!budget && card)
+            budget = flux.free_bytes() + fixed_bytes() -
+                     host_bytes; // of the fixed part only the tables are not reserved yet
         if (!budget) {
             choice = choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
             return;
         }
-        const StepPlan planned = plan_step({layers, kinds, options.accumulation, budget, fixed_bytes(), profile(), spare_host_bytes()});
+        const StepPlan planned =
+            plan_step({layers, kinds, options.accumulation, budget, fixed_bytes(), profile(), spare_host_bytes()});
         choice = planned.memory.choice;
         together = planned.together;
         if (card) time = summary(planned.memory.time);
@@ -111,8 +120,10 @@ struct Trainer::Impl {
     void check(const Sample& sample) const {
         const FluxDims& dims = flux.dims();
         const Shape& shape = sample.shape;
-        require(std::any_of(programs.begin(), programs.end(), [&](const auto& p) { return same_shape(p->shape, shape); }), ErrorCode::invalid_argument, "a sample of ", shape.grid_h,
-                " by ", shape.grid_w, " tokens with ", shape.text_tokens, " text tokens was not in the plan; plan with every shape that the data set has");
+        require(
+            std::any_of(programs.begin(), programs.end(), [&](const auto& p) { return same_shape(p->shape, shape); }),
+            ErrorCode::invalid_argument, "a sample of ", shape.grid_h, " by ", shape.grid_w, " tokens with ",
+            shape.text_tokens, " text tokens was not in the plan; plan with every shape that the data set has");
         const int64_t count = shape.grid_h * shape.grid_w * dims.in_channels;
         check_input(sample.mean, count, "mean");
         check_input(sample.logvar, count, "logvar");
@@ -120,15 +131,19 @@ struct Trainer::Impl {
         check_input(sample.pooled, dims.pooled_dim, "pooled");
         if (sample.eps) check_input(*sample.eps, count, "eps");
         if (sample.noise) check_input(*sample.noise, count, "noise");
-        require(!sample.timestep_index || (*sample.timestep_index >= 0 && *sample.timestep_index < options.num_train_timesteps), ErrorCode::invalid_argument, "timestep index ",
-                sample.timestep_index.value_or(0), ": expected 0 to ", options.num_train_timesteps - 1);
+        require(!sample.timestep_index ||
+                    (*sample.timestep_index >= 0 && *sample.timestep_index < options.num_train_timesteps),
+            ErrorCode::invalid_argument, "timestep index ", sample.timestep_index.value_or(0), ": expected 0 to ",
+            options.num_train_timesteps - 1);
     }
 
     // The largest that the first of the samples fill with one shape.
     const MicroProgram& program_for(std::span<const Sample> samples) const {
         const Shape& shape = samples.front().shape;
-        const auto others = std::find_if(samples.begin(), samples.end(), [&](const Sample& s) { return !same_shape(s.shape, shape); });
-        return **std::find_if(programs.begin(), programs.end(), [&](const auto& p) { return same_shape(p->shape, shape) && p->together() <= others - samples.begin(); });
+        const auto others =
+            std::find_if(samples.begin(), samples.end(), [&](const Sample& s) { return !same_shape(s.shape, shape); });
+        return **std::find_if(programs.begin(), programs.end(),
+            [&](const auto& p) { return same_shape(p->shape, shape) && p->together() <= others - samples.begin(); });
     }
 
     MemoryPlan plan() const {
@@ -156,27 +171,32 @@ struct Trainer::Impl {
     }
 
     void require_whole() const {
-        require(!broken, ErrorCode::invalid_argument, "an earlier micro-step was cancelled or failed half-way; load a training state before going on");
+        require(!broken, ErrorCode::invalid_argument,
+            "an earlier micro-step was cancelled or failed half-way; load a training state before going on");
     }
 
-    std::span<const float> given_or_drawn(const std::optional<std::span<const float>>& given, PhiloxStream stream, int64_t count, std::vector<float>& room) const {
+    std::span<const float> given_or_drawn(const std::optional<std::span<const float>>& given, PhiloxStream stream,
+        int64_t count, std::vector<float>& room) const {
         if (given) return *given;
         const std::span<float> drawn(room.data(), static_cast<size_t>(count));
         stream.normal(0, drawn);
         return drawn;
     }
 
-    void write_inputs(const FluxShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at, const Sample& sample, const Draw& draw, float sigma) {
+    void write_inputs(const FluxShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at,
+        const Sample& sample, const Draw& draw, float sigma) {
         const int64_t count = shape.image_tokens() * flux.dims().in_channels;
         const auto posterior = given_or_drawn(sample.eps, draw.stream(RandomUse::posterior), count, eps);
         const auto flow = given_or_drawn(sample.noise, draw.stream(RandomUse::flow_noise), count, noise);
         Memory& memory = flux.memory();
         for_each_packed(shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) {
             const size_t k = static_cast<size_t>(i);
-            value = (sample.mean[k] + std::exp(0.5f * sample.logvar[k]) * posterior[k] - options.vae_shift) * options.vae_scaling;
+            value = (sample.mean[k] + std::exp(0.5f * sample.logvar[k]) * posterior[k] - options.vae_shift) *
+                    options.vae_scaling;
         });
         write_view(memory, at(to.latents), packed.data());
-        for_each_packed(shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
+        for_each_packed(shape, flux.dims().in_channels, packed,
+            [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
         write_view(memory, at(to.noise), packed.data());
         write_view(memory, at(to.prompt), sample.prompt_embeds.data());
         to.conditioning.fill(memory, at, 0, sigma, options.guidance, sample.pooled);
@@ -189,8 +209,9 @@ struct Trainer::Impl {
         require_whole();
         const auto count = static_cast<int64_t>(samples.size());
         require(count > 0, ErrorCode::invalid_argument, "no samples given; micro_steps takes at least one");
-        require(accumulated + count <= options.accumulation, ErrorCode::invalid_argument, accumulated, " micro-steps are accumulated and ", count, " more were given, of ",
-                options.accumulation, " an optimizer step: optimizer_step comes between");
+        require(accumulated + count <= options.accumulation, ErrorCode::invalid_argument, accumulated,
+            " micro-steps are accumulated and ", count, " more were given, of ", options.accumulation,
+            " an optimizer step: optimizer_step comes between");
         for (const Sample& sample : samples) check(sample);
         std::vector<MicroResult> results;
         while (!samples.empty()) {
@@ -202,7 +223,8 @@ struct Trainer::Impl {
         return results;
     }
 
-    void run(const MicroProgram& p, std::span<const Sample> group, const EngineProgress& progress, std::vector<MicroResult>& results) {
+    void run(const MicroProgram& p, std::span<const Sample> group, const EngineProgress& progress,
+        std::vector<MicroResult>& results) {
         const Program::Resolver at = p.program.resolver(arena->data());
         const std::lock_guard lock(flux.device->impl->busy);
         last_program = nullptr;
@@ -210,7 +232,8 @@ struct Trainer::Impl {
         for (size_t i = 0; i < group.size(); ++i) {
             const Draw draw{options.seed, static_cast<uint64_t>(micro) + i, group[i].sample_id};
             MicroResult& result = results.emplace_back();
-            result.timestep_index = group[i].timestep_index ? *group[i].timestep_index : draw_timestep(options, draw.stream(RandomUse::timestep));
+            result.timestep_index = group[i].timestep_index ? *group[i].timestep_index
+                                                            : draw_timestep(options, draw.stream(RandomUse::timestep));
             result.sigma = sigmas[static_cast<size_t>(result.timestep_index)];
             write_inputs(p.shape, p.samples[i], at, group[i], draw, result.sigma);
         }
@@ -219,7 +242,7 @@ struct Trainer::Impl {
         for (size_t i = 0; i < group.size(); ++i, ++micro, ++accumulated) {
             const double loss = values_of(flux.memory(), at(p.samples[i].loss)).front();
             require(std::isfinite(loss), ErrorCode::internal, "the loss is not finite at micro-step ", micro,
-                    "; lower the learning rate, or look for weights or latents that are out of range");
+                "; lower the learning rate, or look for weights or latents that are out of range");
             results[first + i].loss = loss;
         }
         broken = false;
@@ -229,12 +252,14 @@ struct Trainer::Impl {
 
     StepResult optimizer_step() {
         require_whole();
-        require(accumulated > 0, ErrorCode::invalid_argument, "no micro-step since the last optimizer_step: there is no gradient to step along");
+        require(accumulated > 0, ErrorCode::invalid_argument,
+            "no micro-step since the last optimizer_step: there is no gradient to step along");
         const std::lock_guard lock(flux.device->impl->busy);
         Ops& ops = flux.ops();
         StepResult result;
         result.grad_norm = bank.grad_norm(ops);
-        require(std::isfinite(result.grad_norm), ErrorCode::internal, "the gradient is not finite at step ", step, "; lower the learning rate");
+        require(std::isfinite(result.grad_norm), ErrorCode::internal, "the gradient is not finite at step ", step,
+            "; lower the learning rate");
         result.lr = options.learning_rate * schedule.factor(step);
         AdamArgs args;
         args.lr = result.lr;
@@ -243,7 +268,8 @@ struct Trainer::Impl {
         args.eps = options.adam_epsilon;
         args.weight_decay = options.weight_decay;
         args.step = step + 1;
-        args.grad_scale = static_cast<float>(std::min(1.0, options.max_grad_norm / (result.grad_norm + 1e-6))); // torch's clip_grad_norm_
+        args.grad_scale = static_cast<float>(
+            std::min(1.0, options.max_grad_norm / (result.grad_norm + 1e-6))); // torch's clip_grad_norm_
         bank.update(ops, args);
         bank.clear_gradients(ops);
         accumulated = 0;
@@ -252,7 +278,9 @@ struct Trainer::Impl {
     }
 };
 
-MemoryPlan Trainer::plan(const FluxTransformer& model, const TrainOptions& options, const std::vector<Shape>& shapes) { return Impl(model, options, shapes).plan(); }
+MemoryPlan Trainer::plan(const FluxTransformer& model, const TrainOptions& options, const std::vector<Shape>& shapes) {
+    return Impl(model, options, shapes).plan();
+}
 
 Trainer::Trainer(std::shared_ptr<FluxTransformer> model, const TrainOptions& options, const std::vector<Shape>& shapes)
     : impl(std::make_unique<Impl>(*model, options, shapes)) {
@@ -264,14 +292,18 @@ Trainer::~Trainer() = default;
 
 MemoryPlan Trainer::memory_plan() const { return impl->plan(); }
 uint64_t Trainer::arena_high_water() const { return impl->high_water; }
-std::vector<Trainer::MicroResult> Trainer::micro_steps(std::span<const Sample> samples, const EngineProgress& progress) { return impl->micro_steps(samples, progress); }
+std::vector<Trainer::MicroResult> Trainer::micro_steps(
+    std::span<const Sample> samples, const EngineProgress& progress) {
+    return impl->micro_steps(samples, progress);
+}
 Trainer::StepResult Trainer::optimizer_step() { return impl->optimizer_step(); }
 TensorMap Trainer::gradients() const { return impl->bank.gradients(); }
 Adapter Trainer::adapter() const { return impl->bank.adapter(); }
 int64_t Trainer::step() const { return impl->step; }
 
 void Trainer::set_adapter(const Adapter& adapter) {
-    require(impl->accumulated == 0 && !impl->broken, ErrorCode::invalid_argument, "set_adapter between micro-steps of one optimizer step: their gradients are for other weights");
+    require(impl->accumulated == 0 && !impl->broken, ErrorCode::invalid_argument,
+        "set_adapter between micro-steps of one optimizer step: their gradients are for other weights");
     impl->bank.set_adapter(adapter);
 }
 
@@ -282,14 +314,17 @@ Tensor Trainer::last_prediction() const {
 
 std::vector<std::byte> Trainer::save_state() const {
     impl->require_whole();
-    require(impl->accumulated == 0, ErrorCode::invalid_argument, "a training state is saved between optimizer steps; ", impl->accumulated, " micro-steps are accumulated");
+    require(impl->accumulated == 0, ErrorCode::invalid_argument, "a training state is saved between optimizer steps; ",
+        impl->accumulated, " micro-steps are accumulated");
     LoraBank::State state = impl->bank.state();
-    return write_training_state({impl->step, impl->micro, training_identity(impl->options, impl->bank.paths()), state.weights, state.optimizer_states});
+    return write_training_state({impl->step, impl->micro, training_identity(impl->options, impl->bank.paths()),
+        state.weights, state.optimizer_states});
 }
 
 void Trainer::load_state(std::span<const std::byte> bytes) {
     LoraBank::State state = impl->bank.state();
-    const TrainingCounters counters = read_training_state(bytes, {0, 0, training_identity(impl->options, impl->bank.paths()), state.weights, state.optimizer_states});
+    const TrainingCounters counters = read_training_state(
+        bytes, {0, 0, training_identity(impl->options, impl->bank.paths()), state.weights, state.optimizer_states});
     impl->step = counters.step;
     impl->micro = counters.micro;
     impl->accumulated = 0;

@@ -16,7 +16,8 @@ int64_t counter(const SafetensorsFile& file, const char* name) {
     int64_t value = -1;
     const char *begin = it->second.data(), *end = begin + it->second.size();
     const auto parsed = std::from_chars(begin, end, value);
-    require(parsed.ec == std::errc() && parsed.ptr == end && value >= 0, ErrorCode::corrupt, "training state: ", name, " is \"", it->second, "\"");
+    require(parsed.ec == std::errc() && parsed.ptr == end && value >= 0, ErrorCode::corrupt, "training state: ", name,
+        " is \"", it->second, "\"");
     return value;
 }
 
@@ -27,11 +28,13 @@ Shape length(std::span<const std::byte> bytes) { return {static_cast<int64_t>(by
 std::string training_identity(const TrainOptions& o, const std::vector<std::string>& modules) {
     std::ostringstream text;
     text.precision(17);
-    text << "rank=" << o.rank << " alpha=" << o.alpha_or_default() << " optimizer=" << name_of(o.optimizer) << " lr=" << o.learning_rate << " betas=" << o.adam_beta1 << ','
-         << o.adam_beta2 << " eps=" << o.adam_epsilon
-         << " weight_decay=" << o.weight_decay << " max_grad_norm=" << o.max_grad_norm << " accumulation=" << o.accumulation << " schedule=" << name_of(o.lr_schedule) << ','
-         << o.warmup_steps << ',' << o.total_steps << ',' << o.lr_num_cycles << ',' << o.lr_power << " weighting=" << name_of(o.weighting) << ',' << o.logit_mean << ',' << o.logit_std << ','
-         << o.mode_scale << " guidance=" << o.guidance << " seed=" << o.seed << " modules=";
+    text << "rank=" << o.rank << " alpha=" << o.alpha_or_default() << " optimizer=" << name_of(o.optimizer)
+         << " lr=" << o.learning_rate << " betas=" << o.adam_beta1 << ',' << o.adam_beta2 << " eps=" << o.adam_epsilon
+         << " weight_decay=" << o.weight_decay << " max_grad_norm=" << o.max_grad_norm
+         << " accumulation=" << o.accumulation << " schedule=" << name_of(o.lr_schedule) << ',' << o.warmup_steps << ','
+         << o.total_steps << ',' << o.lr_num_cycles << ',' << o.lr_power << " weighting=" << name_of(o.weighting) << ','
+         << o.logit_mean << ',' << o.logit_std << ',' << o.mode_scale << " guidance=" << o.guidance
+         << " seed=" << o.seed << " modules=";
     for (const std::string& path : modules) text << path << ' ';
     return text.str();
 }
@@ -50,11 +53,14 @@ std::vector<std::byte> write_training_state(const TrainingStateView& state) {
 TrainingCounters read_training_state(std::span<const std::byte> bytes, const TrainingStateView& state) {
     const SafetensorsFile file = SafetensorsFile::parse(bytes, "training state");
     const auto format = file.metadata().find("format"), run = file.metadata().find("run");
-    require(format != file.metadata().end() && format->second == kFormat, ErrorCode::corrupt, "training state: not a file of this engine, or of another version of it");
-    require(run != file.metadata().end() && run->second == state.identity, ErrorCode::invalid_argument, "training state: made by a run with other options (",
-            run == file.metadata().end() ? "none" : run->second, "); these are ", state.identity);
+    require(format != file.metadata().end() && format->second == kFormat, ErrorCode::corrupt,
+        "training state: not a file of this engine, or of another version of it");
+    require(run != file.metadata().end() && run->second == state.identity, ErrorCode::invalid_argument,
+        "training state: made by a run with other options (", run == file.metadata().end() ? "none" : run->second,
+        "); these are ", state.identity);
     const TrainingCounters counters{counter(file, "step"), counter(file, "micro_step")};
-    const TensorView &weights = file.require(kWeights, DType::u8, length(state.weights)), &states = file.require(kStates, DType::u8, length(state.optimizer_states));
+    const TensorView &weights = file.require(kWeights, DType::u8, length(state.weights)),
+                     &states = file.require(kStates, DType::u8, length(state.optimizer_states));
     std::copy(weights.bytes.begin(), weights.bytes.end(), state.weights.begin());
     std::copy(states.bytes.begin(), states.bytes.end(), state.optimizer_states.begin());
     return counters;

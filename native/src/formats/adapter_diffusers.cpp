@@ -1,4 +1,5 @@
-// diffusers' pytorch_lora_weights.safetensors and peft's adapter_model.safetensors. Alpha is looked for in diffusers' metadata, in
+// diffusers' pytorch_lora_weights.safetensors and peft's adapter_model.safetensors. Alpha is looked for in diffusers'
+// metadata, in
 // `.alpha` tensors, and in peft's adapter_config.json beside the file; found nowhere, alpha is the rank.
 #include "base/error.h"
 #include "formats/adapter_file.h"
@@ -20,7 +21,8 @@ struct Suffix {
     const char* a;
     const char* b;
 };
-constexpr Suffix kSuffixes[] = {{".lora_A.weight", ".lora_B.weight"}, {".lora_A.default.weight", ".lora_B.default.weight"}, {".lora.down.weight", ".lora.up.weight"}};
+constexpr Suffix kSuffixes[] = {{".lora_A.weight", ".lora_B.weight"},
+    {".lora_A.default.weight", ".lora_B.default.weight"}, {".lora.down.weight", ".lora.up.weight"}};
 
 std::string module_path(std::string name) {
     for (const std::string& prefix : {std::string("base_model.model."), kPrefix})
@@ -51,7 +53,8 @@ struct Settings {
 };
 
 Settings read_settings(const JsonObject& json, const std::string& prefix) {
-    require(!json.boolean(prefix + "use_dora", false), ErrorCode::unsupported, json.label(), ": this adapter uses DoRA; only plain LoRA is supported");
+    require(!json.boolean(prefix + "use_dora", false), ErrorCode::unsupported, json.label(),
+        ": this adapter uses DoRA; only plain LoRA is supported");
     Settings s;
     s.known = json.has(prefix + "lora_alpha");
     if (!s.known) return s;
@@ -66,7 +69,8 @@ Settings read_settings(const JsonObject& json, const std::string& prefix) {
 
 Settings find_settings(const SafetensorsFile& file) {
     const auto metadata = file.metadata().find(kMetadata);
-    if (metadata != file.metadata().end()) return read_settings(JsonObject::parse(metadata->second, file.path() + ": metadata " + kMetadata), kPrefix);
+    if (metadata != file.metadata().end())
+        return read_settings(JsonObject::parse(metadata->second, file.path() + ": metadata " + kMetadata), kPrefix);
     const auto config = std::filesystem::path(file.path()).replace_filename("adapter_config.json");
     if (std::filesystem::exists(config)) return read_settings(JsonObject::read(config.string()), "");
     return {};
@@ -97,7 +101,8 @@ std::vector<std::string> target_modules(const Adapter& adapter) {
         by_block[path.substr(0, dot)].insert(target_of(path));
         by_kind[path.substr(0, path.find('.'))].insert(target_of(path));
     }
-    bool exact = by_kind.size() == 2 && !targets.count("proj_out"); // proj_out alone names both the last layer and a part of single blocks
+    bool exact = by_kind.size() == 2 &&
+                 !targets.count("proj_out"); // proj_out alone names both the last layer and a part of single blocks
     for (const auto& [block, own] : by_block) exact = exact && own == by_kind[block.substr(0, block.find('.'))];
     for (const char* shared : {"to_q", "to_k", "to_v"})
         for (const auto& [kind, own] : by_kind) exact = exact && own.count(shared) == targets.count(shared);
@@ -106,10 +111,12 @@ std::vector<std::string> target_modules(const Adapter& adapter) {
 }
 
 template <class Value>
-Value most_common(const Adapter& adapter, Value Adapter::Module::*member) {
+Value most_common(const Adapter& adapter, Value Adapter::Module::* member) {
     std::map<Value, size_t> counts;
     for (const auto& [path, m] : adapter.modules) ++counts[m.*member];
-    return std::max_element(counts.begin(), counts.end(), [](const auto& x, const auto& y) { return x.second < y.second; })->first;
+    return std::max_element(counts.begin(), counts.end(), [](const auto& x, const auto& y) {
+        return x.second < y.second;
+    })->first;
 }
 
 nlohmann::json number(float value) {
@@ -117,21 +124,26 @@ nlohmann::json number(float value) {
     return value;
 }
 
-// peft's LoraConfig as diffusers packs it, with the fields that every peft since 0.13 knows: an unknown one makes loading fail there.
+// peft's LoraConfig as diffusers packs it, with the fields that every peft since 0.13 knows: an unknown one makes
+// loading fail there.
 std::string metadata_text(const Adapter& adapter) {
     const int64_t rank = most_common(adapter, &Adapter::Module::rank);
     const float alpha = most_common(adapter, &Adapter::Module::alpha);
     nlohmann::json ranks = nlohmann::json::object(), alphas = nlohmann::json::object();
     for (const auto& [path, m] : adapter.modules) {
-        if (m.rank != rank) ranks["^" + path] = m.rank; // "^": this path only, as diffusers does; "proj_out" alone would also match every single block's
+        if (m.rank != rank)
+            ranks["^" + path] = m.rank; // "^": this path only, as diffusers does; "proj_out" alone would also match
+                                                        // every single block's
         if (m.alpha != alpha) alphas["^" + path] = number(m.alpha);
     }
-    const nlohmann::json config = {{"alpha_pattern", alphas}, {"auto_mapping", nullptr}, {"base_model_name_or_path", nullptr}, {"bias", "none"},
-                                   {"fan_in_fan_out", false}, {"inference_mode", false}, {"init_lora_weights", "gaussian"}, {"layer_replication", nullptr},
-                                   {"layers_pattern", nullptr}, {"layers_to_transform", nullptr}, {"loftq_config", nlohmann::json::object()},
-                                   {"lora_alpha", number(alpha)}, {"lora_dropout", 0.0}, {"megatron_config", nullptr}, {"megatron_core", "megatron.core"},
-                                   {"modules_to_save", nullptr}, {"peft_type", "LORA"}, {"r", rank}, {"rank_pattern", ranks}, {"revision", nullptr},
-                                   {"target_modules", target_modules(adapter)}, {"task_type", nullptr}, {"use_dora", false}, {"use_rslora", false}};
+    const nlohmann::json config = {{"alpha_pattern", alphas}, {"auto_mapping", nullptr},
+        {"base_model_name_or_path", nullptr}, {"bias", "none"}, {"fan_in_fan_out", false}, {"inference_mode", false},
+        {"init_lora_weights", "gaussian"}, {"layer_replication", nullptr}, {"layers_pattern", nullptr},
+        {"layers_to_transform", nullptr}, {"loftq_config", nlohmann::json::object()}, {"lora_alpha", number(alpha)},
+        {"lora_dropout", 0.0}, {"megatron_config", nullptr}, {"megatron_core", "megatron.core"},
+        {"modules_to_save", nullptr}, {"peft_type", "LORA"}, {"r", rank}, {"rank_pattern", ranks},
+        {"revision", nullptr}, {"target_modules", target_modules(adapter)}, {"task_type", nullptr}, {"use_dora", false},
+        {"use_rslora", false}};
     nlohmann::json packed = nlohmann::json::object();
     for (const auto& [key, value] : config.items()) packed[kPrefix + key] = value;
     return packed.dump(2);
@@ -149,25 +161,30 @@ Adapter read_diffusers_adapter(const WeightSource& source, const SafetensorsFile
             alphas[module_path(name.substr(0, name.size() - 6))] = read_alpha(source, name);
             continue;
         }
-        const auto suffix = std::find_if(std::begin(kSuffixes), std::end(kSuffixes), [&](const Suffix& s) { return name.ends_with(s.a) || name.ends_with(s.b); });
+        const auto suffix = std::find_if(std::begin(kSuffixes), std::end(kSuffixes),
+            [&](const Suffix& s) { return name.ends_with(s.a) || name.ends_with(s.b); });
         if (suffix == std::end(kSuffixes) || name.starts_with("text_encoder")) {
             unknown.push_back(name);
             continue;
         }
         const bool is_a = name.ends_with(suffix->a);
-        const std::string base = name.substr(0, name.size() - std::string(is_a ? suffix->a : suffix->b).size()), path = module_path(base);
+        const std::string base = name.substr(0, name.size() - std::string(is_a ? suffix->a : suffix->b).size()),
+                          path = module_path(base);
         if (!is_a) {
-            require(source.find(base + suffix->a), ErrorCode::corrupt, file.path(), ": tensor ", in_quotes(name), " has no partner ", in_quotes(base + suffix->a));
+            require(source.find(base + suffix->a), ErrorCode::corrupt, file.path(), ": tensor ", in_quotes(name),
+                " has no partner ", in_quotes(base + suffix->a));
             continue;
         }
-        require(!adapter.modules.count(path), ErrorCode::corrupt, file.path(), ": module ", in_quotes(path), " is there twice");
+        require(!adapter.modules.count(path), ErrorCode::corrupt, file.path(), ": module ", in_quotes(path),
+            " is there twice");
         Adapter::Module& m = adapter.modules[path] = read_pair(source, name, base + suffix->b);
         if (settings.known) settings.apply(path, m);
     }
     if (!unknown.empty()) unknown_adapter_names(file.path(), unknown);
     for (const auto& [path, alpha] : alphas) {
         const auto m = adapter.modules.find(path);
-        require(m != adapter.modules.end(), ErrorCode::corrupt, file.path(), ": alpha of ", in_quotes(path), ", which has no weights");
+        require(m != adapter.modules.end(), ErrorCode::corrupt, file.path(), ": alpha of ", in_quotes(path),
+            ", which has no weights");
         if (!settings.known) m->second.alpha = alpha;
     }
     return adapter;

@@ -1,6 +1,6 @@
-// kohya's FLUX LoRA names, also read by ComfyUI and diffusers. A fused linear takes several of our modules as one: their A are stacked,
-// their B lie on a block diagonal, all blocks with the same rank. Reading takes such a diagonal apart exactly; a B that mixes the
-// ranks is split by rows, each part keeping all of A.
+// kohya's FLUX LoRA names, also read by ComfyUI and diffusers. A fused linear takes several of our modules as one:
+// their A are stacked, their B lie on a block diagonal, all blocks with the same rank. Reading takes such a diagonal
+// apart exactly; a B that mixes the ranks is split by rows, each part keeping all of A.
 #include "base/error.h"
 #include "formats/adapter_file.h"
 #include "formats/kohya_names.h"
@@ -10,8 +10,10 @@
 namespace atelier {
 namespace {
 
-const std::string kDown = ".lora_down.weight", kUp = ".lora_up.weight", kA = ".lora_A.weight", kB = ".lora_B.weight", kAlpha = ".alpha";
-const std::string kOriginal = "diffusion_model."; // original module names with dots, as other trainers write for ComfyUI
+const std::string kDown = ".lora_down.weight", kUp = ".lora_up.weight", kA = ".lora_A.weight", kB = ".lora_B.weight",
+                  kAlpha = ".alpha";
+const std::string kOriginal =
+    "diffusion_model."; // original module names with dots, as other trainers write for ComfyUI
 
 // The flattened module name of a tensor, and which tensor of the module it is; false for a name of another kind.
 bool split_name(const std::string& name, std::string& module, std::string& suffix) {
@@ -31,13 +33,14 @@ void swap_halves(Adapter::Module& m) {
     std::rotate(m.b.begin(), m.b.begin() + static_cast<std::ptrdiff_t>(m.b.size() / 2), m.b.end());
 }
 
-// Output rows of each part: equal for query, key and value; the MLP of a single block has the rest beside three of the width.
+// Output rows of each part: equal for query, key and value; the MLP of a single block has the rest beside three of the
+// width.
 std::vector<int64_t> part_rows(const KohyaModule& names, const Adapter::Module& m, const std::string& label) {
     if (names.parts.size() == 1) return {m.out};
     const int64_t rest = m.out - 3 * m.in;
     const bool fits = names.parts.size() == 3 ? m.out % 3 == 0 : rest > 0;
-    require(fits, ErrorCode::corrupt, label, ": ", in_quotes(names.name), " has ", m.out, " outputs and ", m.in, " inputs, which do not make ",
-            names.parts.size() == 3 ? "query, key and value" : "query, key, value and MLP");
+    require(fits, ErrorCode::corrupt, label, ": ", in_quotes(names.name), " has ", m.out, " outputs and ", m.in,
+        " inputs, which do not make ", names.parts.size() == 3 ? "query, key and value" : "query, key, value and MLP");
     if (names.parts.size() == 3) return {m.out / 3, m.out / 3, m.out / 3};
     return {m.in, m.in, m.in, rest};
 }
@@ -57,7 +60,8 @@ bool block_diagonal(const Adapter::Module& m, const std::vector<int64_t>& rows, 
     int64_t row = 0, first = 0;
     for (size_t p = 0; p < rows.size(); row += rows[p], ++p) {
         const int64_t own = owners[p] ? rank : 0;
-        if (!zero_block(m, row, rows[p], 0, first) || !zero_block(m, row, rows[p], first + own, m.rank - first - own)) return false;
+        if (!zero_block(m, row, rows[p], 0, first) || !zero_block(m, row, rows[p], first + own, m.rank - first - own))
+            return false;
         first += own;
     }
     return true;
@@ -66,7 +70,8 @@ bool block_diagonal(const Adapter::Module& m, const std::vector<int64_t>& rows, 
 Adapter::Module cut(const Adapter::Module& m, int64_t row, int64_t rows, int64_t first, int64_t rank) {
     Adapter::Module part{rank, m.in, rows, m.alpha * static_cast<float>(rank) / static_cast<float>(m.rank), {}, {}};
     part.a.assign(m.a.begin() + first * m.in, m.a.begin() + (first + rank) * m.in);
-    for (int64_t i = row; i < row + rows; ++i) part.b.insert(part.b.end(), m.b.begin() + i * m.rank + first, m.b.begin() + i * m.rank + first + rank);
+    for (int64_t i = row; i < row + rows; ++i)
+        part.b.insert(part.b.end(), m.b.begin() + i * m.rank + first, m.b.begin() + i * m.rank + first + rank);
     return part;
 }
 
@@ -81,7 +86,9 @@ void split(const KohyaModule& names, const Adapter::Module& m, const std::vector
         used.push_back(!zero_block(m, row, count, 0, m.rank));
         row += count;
     }
-    const std::vector<bool>* owners = block_diagonal(m, rows, every) ? &every : block_diagonal(m, rows, used) ? &used : nullptr;
+    const std::vector<bool>* owners = block_diagonal(m, rows, every)  ? &every
+                                      : block_diagonal(m, rows, used) ? &used
+                                                                      : nullptr;
     const int64_t rank = owners ? m.rank / std::count(owners->begin(), owners->end(), true) : m.rank;
     int64_t first = 0;
     row = 0;
@@ -96,27 +103,33 @@ void split(const KohyaModule& names, const Adapter::Module& m, const std::vector
 }
 
 // The modules of one fused linear as a single one.
-Adapter::Module fuse(const KohyaModule& names, const std::vector<const Adapter::Module*>& given, int64_t width, const std::string& label) {
+Adapter::Module fuse(const KohyaModule& names, const std::vector<const Adapter::Module*>& given, int64_t width,
+    const std::string& label) {
     int64_t rank = 0, out = 0;
     bool same_scale = true;
     const Adapter::Module* any = nullptr;
     for (const Adapter::Module* m : given) {
         if (!m) continue;
-        if (any) same_scale = same_scale && m->alpha * static_cast<float>(any->rank) == any->alpha * static_cast<float>(m->rank);
-        require(!any || any->in == m->in, ErrorCode::invalid_argument, label, ": the parts of ", in_quotes(names.name), " differ in their inputs");
+        if (any)
+            same_scale =
+                same_scale && m->alpha * static_cast<float>(any->rank) == any->alpha * static_cast<float>(m->rank);
+        require(!any || any->in == m->in, ErrorCode::invalid_argument, label, ": the parts of ", in_quotes(names.name),
+            " differ in their inputs");
         any = m;
         rank = std::max(rank, m->rank);
     }
     if (!any) fail(ErrorCode::internal, label, ": no part of ", in_quotes(names.name), " is given");
     std::vector<int64_t> rows;
-    for (size_t p = 0; p < given.size(); ++p) { // a missing MLP is as wide as the model's others, a missing query as wide as its input
+    for (size_t p = 0; p < given.size();
+        ++p) { // a missing MLP is as wide as the model's others, a missing query as wide as its input
         rows.push_back(given[p] ? given[p]->out : p == 3 ? width : any->in);
         out += rows.back();
     }
     const auto parts = static_cast<int64_t>(given.size());
     same_scale = same_scale && !names.alpha_ignored;
     Adapter::Module fused{parts * rank, any->in, out, 0, {}, {}};
-    fused.alpha = same_scale ? any->alpha / static_cast<float>(any->rank) * static_cast<float>(fused.rank) : static_cast<float>(fused.rank);
+    fused.alpha = same_scale ? any->alpha / static_cast<float>(any->rank) * static_cast<float>(fused.rank)
+                             : static_cast<float>(fused.rank);
     if (parts == 1 && same_scale) fused.alpha = any->alpha;
     fused.a.assign(static_cast<size_t>(fused.rank * fused.in), 0);
     fused.b.assign(static_cast<size_t>(fused.out * fused.rank), 0);
@@ -125,7 +138,8 @@ Adapter::Module fuse(const KohyaModule& names, const std::vector<const Adapter::
         const Adapter::Module* m = given[static_cast<size_t>(p)];
         if (!m) continue;
         const float scale = same_scale ? 1.0f : m->alpha / static_cast<float>(m->rank);
-        std::transform(m->a.begin(), m->a.end(), fused.a.begin() + p * rank * fused.in, [&](float v) { return v * scale; });
+        std::transform(
+            m->a.begin(), m->a.end(), fused.a.begin() + p * rank * fused.in, [&](float v) { return v * scale; });
         for (int64_t i = 0; i < m->out; ++i)
             std::copy_n(m->b.begin() + i * m->rank, m->rank, fused.b.begin() + (row + i) * fused.rank + p * rank);
     }
@@ -136,7 +150,8 @@ Adapter::Module fuse(const KohyaModule& names, const std::vector<const Adapter::
 
 bool has_kohya_names(const SafetensorsFile& file) {
     std::string module, suffix;
-    return std::any_of(file.tensors().begin(), file.tensors().end(), [&](const auto& entry) { return split_name(entry.first, module, suffix); });
+    return std::any_of(file.tensors().begin(), file.tensors().end(),
+        [&](const auto& entry) { return split_name(entry.first, module, suffix); });
 }
 
 Adapter read_kohya_adapter(const WeightSource& source, const SafetensorsFile& file) {
@@ -149,14 +164,16 @@ Adapter read_kohya_adapter(const WeightSource& source, const SafetensorsFile& fi
             continue;
         }
         const std::string role = suffix == kA ? kDown : suffix == kB ? kUp : suffix;
-        require(modules[module].emplace(role, name).second, ErrorCode::corrupt, file.path(), ": ", in_quotes(name), " is there twice under two names");
+        require(modules[module].emplace(role, name).second, ErrorCode::corrupt, file.path(), ": ", in_quotes(name),
+            " is there twice under two names");
     }
     if (!unknown.empty()) unknown_adapter_names(file.path(), unknown);
     Adapter adapter;
     for (auto& [module, tensors] : modules) {
         const KohyaModule names = kohya_module(module);
         for (const std::string& role : {kDown, kUp})
-            require(tensors.count(role), ErrorCode::corrupt, file.path(), ": ", in_quotes(tensors.begin()->second), " has no partner ", in_quotes(module + role));
+            require(tensors.count(role), ErrorCode::corrupt, file.path(), ": ", in_quotes(tensors.begin()->second),
+                " has no partner ", in_quotes(module + role));
         Adapter::Module m = read_pair(source, tensors[kDown], tensors[kUp]);
         if (tensors.count(kAlpha)) m.alpha = read_alpha(source, tensors[kAlpha]);
         if (names.shift_scale_swapped) swap_halves(m);
@@ -188,7 +205,8 @@ void write_kohya_adapter(const Adapter& adapter, const std::string& path) {
         if (names.shift_scale_swapped) swap_halves(whole);
         fused.emplace(names.name, std::move(whole));
     }
-    require(unknown.empty(), ErrorCode::unsupported, path, ": modules ", quoted_list(unknown), " have no name in kohya's format; write the adapter as diffusers does");
+    require(unknown.empty(), ErrorCode::unsupported, path, ": modules ", quoted_list(unknown),
+        " have no name in kohya's format; write the adapter as diffusers does");
     SafetensorsWriter writer;
     for (const auto& [name, m] : fused) {
         writer.add(name + kDown, {m.rank, m.in}, m.a);

@@ -8,7 +8,8 @@
 namespace atelier {
 namespace {
 
-constexpr int64_t kMaxLayers = 1000; // far above any model; keeps a damaged number from building a list of billions of names
+constexpr int64_t kMaxLayers =
+    1000; // far above any model; keeps a damaged number from building a list of billions of names
 
 JsonObject open(const std::string& dir, const char* file, const char* class_name) {
     const JsonObject json = JsonObject::read((std::filesystem::path(dir) / file).string());
@@ -18,19 +19,22 @@ JsonObject open(const std::string& dir, const char* file, const char* class_name
 
 int64_t layer_count(const JsonObject& json, const char* field, int64_t min, std::optional<int64_t> fallback = {}) {
     const int64_t n = json.integer(field, min, fallback);
-    require(n <= kMaxLayers, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field), " is ", n, ", expected at most ", kMaxLayers);
+    require(n <= kMaxLayers, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field), " is ", n,
+        ", expected at most ", kMaxLayers);
     return n;
 }
 
 float finite(const JsonObject& json, const char* field, std::optional<double> fallback = {}) {
     const double v = json.number(field, fallback);
-    require(std::isfinite(v) && std::abs(v) < 1e30, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field), " is ", v, ", expected an ordinary number");
+    require(std::isfinite(v) && std::abs(v) < 1e30, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field),
+        " is ", v, ", expected an ordinary number");
     return static_cast<float>(v);
 }
 
 float positive(const JsonObject& json, const char* field, std::optional<double> fallback = {}) {
     const float v = finite(json, field, fallback);
-    require(v > 0, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field), " is ", v, ", expected a number above 0");
+    require(v > 0, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field), " is ", v,
+        ", expected a number above 0");
     return v;
 }
 
@@ -38,8 +42,8 @@ float positive(const JsonObject& json, const char* field, std::optional<double> 
 
 FluxDims read_transformer_config(const std::string& dir) {
     const JsonObject json = open(dir, "config.json", "FluxTransformer2DModel");
-    require(json.integer("patch_size", 1, 1) == 1, ErrorCode::unsupported, json.label(), ": field 'patch_size' is ", json.integer("patch_size", 1, 1),
-            "; this engine supports 1 only");
+    require(json.integer("patch_size", 1, 1) == 1, ErrorCode::unsupported, json.label(), ": field 'patch_size' is ",
+        json.integer("patch_size", 1, 1), "; this engine supports 1 only");
     FluxDims d;
     d.in_channels = json.integer("in_channels", 1, 64);
     d.out_channels = json.integer("out_channels", 1, d.in_channels);
@@ -57,8 +61,9 @@ FluxDims read_transformer_config(const std::string& dir) {
         sum += a;
         even = even && a >= 0 && a % 2 == 0;
     }
-    require(axes.size() == 3 && even && sum == d.head_dim, ErrorCode::corrupt, json.label(), ": field 'axes_dims_rope' is ", json.scalar_text("axes_dims_rope"),
-            ", expected three even numbers that add up to attention_head_dim (", d.head_dim, ")");
+    require(axes.size() == 3 && even && sum == d.head_dim, ErrorCode::corrupt, json.label(),
+        ": field 'axes_dims_rope' is ", json.scalar_text("axes_dims_rope"),
+        ", expected three even numbers that add up to attention_head_dim (", d.head_dim, ")");
     for (size_t i = 0; i < 3; ++i) d.axes_dims[i] = axes[i];
     return d;
 }
@@ -66,11 +71,14 @@ FluxDims read_transformer_config(const std::string& dir) {
 VaeConfig read_vae_config(const std::string& dir) {
     const JsonObject json = open(dir, "config.json", "AutoencoderKL");
     json.expect("act_fn", "silu");
-    for (const auto& [field, type] : {std::pair{"down_block_types", "DownEncoderBlock2D"}, std::pair{"up_block_types", "UpDecoderBlock2D"}})
+    for (const auto& [field, type] :
+        {std::pair{"down_block_types", "DownEncoderBlock2D"}, std::pair{"up_block_types", "UpDecoderBlock2D"}})
         for (const std::string& t : json.strings(field))
-            require(t == type, ErrorCode::unsupported, json.label(), ": field ", in_quotes(field), " holds ", in_quotes(t), "; this engine supports ", type, " only");
+            require(t == type, ErrorCode::unsupported, json.label(), ": field ", in_quotes(field), " holds ",
+                in_quotes(t), "; this engine supports ", type, " only");
     for (const char* field : {"latents_mean", "latents_std"})
-        require(!json.has(field), ErrorCode::unsupported, json.label(), ": field ", in_quotes(field), " is set; FLUX's autoencoder has none");
+        require(!json.has(field), ErrorCode::unsupported, json.label(), ": field ", in_quotes(field),
+            " is set; FLUX's autoencoder has none");
     VaeConfig c;
     c.in_channels = json.integer("in_channels", 1);
     c.out_channels = json.integer("out_channels", 1);
@@ -79,11 +87,14 @@ VaeConfig read_vae_config(const std::string& dir) {
     c.norm_num_groups = json.integer("norm_num_groups", 1, 32);
     c.block_out_channels = json.integers("block_out_channels");
     const size_t blocks = c.block_out_channels.size();
-    require(blocks >= 1 && blocks <= 16 && json.strings("down_block_types").size() == blocks && json.strings("up_block_types").size() == blocks, ErrorCode::corrupt,
-            json.label(), ": fields 'block_out_channels', 'down_block_types' and 'up_block_types' have different lengths");
+    require(blocks >= 1 && blocks <= 16 && json.strings("down_block_types").size() == blocks &&
+                json.strings("up_block_types").size() == blocks,
+        ErrorCode::corrupt, json.label(),
+        ": fields 'block_out_channels', 'down_block_types' and 'up_block_types' have different lengths");
     for (int64_t n : c.block_out_channels)
-        require(n > 0 && n % c.norm_num_groups == 0, ErrorCode::corrupt, json.label(), ": field 'block_out_channels' holds ", n,
-                ", which is not a multiple of norm_num_groups (", c.norm_num_groups, ")");
+        require(n > 0 && n % c.norm_num_groups == 0, ErrorCode::corrupt, json.label(),
+            ": field 'block_out_channels' holds ", n, ", which is not a multiple of norm_num_groups (",
+            c.norm_num_groups, ")");
     c.scaling_factor = positive(json, "scaling_factor");
     c.shift_factor = finite(json, "shift_factor", 0.0);
     c.mid_attention = json.boolean("mid_block_add_attention", true);
@@ -105,18 +116,19 @@ ClipConfig read_clip_config(const std::string& dir) {
     c.eos_token_id = json.integer("eos_token_id", 0, 2);
     c.layer_norm_eps = positive(json, "layer_norm_eps", 1e-5);
     c.hidden_act = json.string("hidden_act", "quick_gelu");
-    require(c.hidden_act == "quick_gelu" || c.hidden_act == "gelu", ErrorCode::unsupported, json.label(), ": field 'hidden_act' is ", in_quotes(c.hidden_act),
-            "; this engine supports quick_gelu and gelu");
-    require(c.hidden_size % c.num_heads == 0, ErrorCode::corrupt, json.label(), ": field 'hidden_size' (", c.hidden_size, ") is not a multiple of num_attention_heads (",
-            c.num_heads, ")");
+    require(c.hidden_act == "quick_gelu" || c.hidden_act == "gelu", ErrorCode::unsupported, json.label(),
+        ": field 'hidden_act' is ", in_quotes(c.hidden_act), "; this engine supports quick_gelu and gelu");
+    require(c.hidden_size % c.num_heads == 0, ErrorCode::corrupt, json.label(), ": field 'hidden_size' (",
+        c.hidden_size, ") is not a multiple of num_attention_heads (", c.num_heads, ")");
     return c;
 }
 
 T5Config read_t5_config(const std::string& dir) {
     const JsonObject json = JsonObject::read((std::filesystem::path(dir) / "config.json").string());
     json.expect("model_type", "t5");
-    require(json.string("feed_forward_proj") == "gated-gelu", ErrorCode::unsupported, json.label(), ": field 'feed_forward_proj' is ", in_quotes(json.string("feed_forward_proj")),
-            "; this engine supports gated-gelu (T5 v1.1) only");
+    require(json.string("feed_forward_proj") == "gated-gelu", ErrorCode::unsupported, json.label(),
+        ": field 'feed_forward_proj' is ", in_quotes(json.string("feed_forward_proj")),
+        "; this engine supports gated-gelu (T5 v1.1) only");
     T5Config c;
     c.d_model = json.integer("d_model", 1);
     c.d_kv = json.integer("d_kv", 1);
@@ -127,16 +139,20 @@ T5Config read_t5_config(const std::string& dir) {
     c.buckets = json.integer("relative_attention_num_buckets", 4, 32);
     c.max_distance = json.integer("relative_attention_max_distance", 2, 128);
     c.layer_norm_eps = positive(json, "layer_norm_epsilon", 1e-6);
-    require(c.buckets % 4 == 0 && c.max_distance > c.buckets / 4, ErrorCode::corrupt, json.label(), ": fields 'relative_attention_num_buckets' (", c.buckets,
-            ") and 'relative_attention_max_distance' (", c.max_distance, ") do not go together");
+    require(c.buckets % 4 == 0 && c.max_distance > c.buckets / 4, ErrorCode::corrupt, json.label(),
+        ": fields 'relative_attention_num_buckets' (", c.buckets, ") and 'relative_attention_max_distance' (",
+        c.max_distance, ") do not go together");
     return c;
 }
 
 SchedulerConfig read_scheduler_config(const std::string& dir) {
     const JsonObject json = open(dir, "scheduler_config.json", "FlowMatchEulerDiscreteScheduler");
-    for (const char* field : {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "stochastic_sampling"}) json.expect(field, false);
+    for (const char* field :
+        {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "stochastic_sampling"})
+        json.expect(field, false);
     json.expect("time_shift_type", "exponential");
-    require(!json.has("shift_terminal"), ErrorCode::unsupported, json.label(), ": field 'shift_terminal' is set; this engine supports null only");
+    require(!json.has("shift_terminal"), ErrorCode::unsupported, json.label(),
+        ": field 'shift_terminal' is set; this engine supports null only");
     SchedulerConfig c;
     c.num_train_timesteps = json.integer("num_train_timesteps", 1, 1000);
     c.base_image_seq_len = json.integer("base_image_seq_len", 1, 256);

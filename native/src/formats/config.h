@@ -1,5 +1,5 @@
-// The settings of each component, from its config file as diffusers and transformers write it. Only what changes the arithmetic is
-// kept; a value this engine does not implement is refused by file, field and value, never ignored.
+// The settings of each component, from its config file as diffusers and transformers write it. Only what changes the
+// arithmetic is kept; a value this engine does not implement is refused by file, field and value, never ignored.
 #pragma once
 #include "atelier/engine.h"
 #include <string>
@@ -15,13 +15,15 @@ struct VaeConfig {
 };
 
 struct ClipConfig {
-    int64_t hidden_size = 0, intermediate_size = 0, num_layers = 0, num_heads = 0, max_positions = 0, vocab_size = 0, eos_token_id = 2;
+    int64_t hidden_size = 0, intermediate_size = 0, num_layers = 0, num_heads = 0, max_positions = 0, vocab_size = 0,
+            eos_token_id = 2;
     float layer_norm_eps = 1e-5f;
     std::string hidden_act; // quick_gelu or gelu
 };
 
 struct T5Config {
-    int64_t d_model = 0, d_kv = 0, d_ff = 0, num_layers = 0, num_heads = 0, vocab_size = 0, buckets = 32, max_distance = 128;
+    int64_t d_model = 0, d_kv = 0, d_ff = 0, num_layers = 0, num_heads = 0, vocab_size = 0, buckets = 32,
+            max_distance = 128;
     float layer_norm_eps = 1e-6f;
 };
 

@@ -10,8 +10,10 @@ namespace {
 using nlohmann::json;
 constexpr size_t kMaxBytes = 64u << 20; // an index of a very large model has a few MB
 
-[[noreturn]] void wrong(const std::string& label, const std::string& field, const json* value, const std::string& expected) {
-    fail(ErrorCode::corrupt, label, ": field ", in_quotes(field), value ? " is " + brief(value->dump(), 80) : " is missing", ", expected ", expected);
+[[noreturn]] void wrong(
+    const std::string& label, const std::string& field, const json* value, const std::string& expected) {
+    fail(ErrorCode::corrupt, label, ": field ", in_quotes(field),
+        value ? " is " + brief(value->dump(), 80) : " is missing", ", expected ", expected);
 }
 
 } // namespace
@@ -28,7 +30,8 @@ const JsonObject::Value& JsonObject::value() const { return *value_; }
 
 JsonObject JsonObject::read(const std::string& path) {
     const auto file = MappedFile::open(path);
-    require(file->bytes().size() <= kMaxBytes, ErrorCode::corrupt, path, ": ", file->bytes().size(), " bytes is too large for a JSON settings file");
+    require(file->bytes().size() <= kMaxBytes, ErrorCode::corrupt, path, ": ", file->bytes().size(),
+        " bytes is too large for a JSON settings file");
     return parse(std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()), path);
 }
 
@@ -55,7 +58,8 @@ std::vector<std::string> JsonObject::keys() const {
 int64_t JsonObject::integer(const std::string& field, int64_t min, std::optional<int64_t> fallback) const {
     const json* v = value().find(field);
     if (!v && fallback) return *fallback;
-    if (!v || !v->is_number_integer() || (v->is_number_unsigned() && v->get<uint64_t>() > INT32_MAX) || v->get<int64_t>() < min)
+    if (!v || !v->is_number_integer() || (v->is_number_unsigned() && v->get<uint64_t>() > INT32_MAX) ||
+        v->get<int64_t>() < min)
         wrong(label_, field, v, "a whole number of at least " + std::to_string(min));
     return v->get<int64_t>();
 }
@@ -81,13 +85,15 @@ std::string JsonObject::string(const std::string& field, std::optional<std::stri
     return v->get<std::string>();
 }
 
-std::vector<int64_t> JsonObject::integers(const std::string& field, std::optional<std::vector<int64_t>> fallback) const {
+std::vector<int64_t> JsonObject::integers(
+    const std::string& field, std::optional<std::vector<int64_t>> fallback) const {
     const json* v = value().find(field);
     if (!v && fallback) return *fallback;
     if (!v || !v->is_array()) wrong(label_, field, v, "a list of whole numbers");
     std::vector<int64_t> out;
     for (const json& item : *v) {
-        if (!item.is_number_integer() || (item.is_number_unsigned() && item.get<uint64_t>() > INT32_MAX)) wrong(label_, field, v, "a list of whole numbers");
+        if (!item.is_number_integer() || (item.is_number_unsigned() && item.get<uint64_t>() > INT32_MAX))
+            wrong(label_, field, v, "a list of whole numbers");
         out.push_back(item.get<int64_t>());
     }
     return out;
@@ -120,12 +126,13 @@ std::string JsonObject::scalar_text(const std::string& field) const {
 
 void JsonObject::expect(const std::string& field, const char* expected) const {
     const std::string found = string(field, expected);
-    require(found == expected, ErrorCode::unsupported, label_, ": field ", in_quotes(field), " is ", in_quotes(found), "; this engine supports ", in_quotes(expected), " only");
+    require(found == expected, ErrorCode::unsupported, label_, ": field ", in_quotes(field), " is ", in_quotes(found),
+        "; this engine supports ", in_quotes(expected), " only");
 }
 
 void JsonObject::expect(const std::string& field, bool expected) const {
-    require(boolean(field, expected) == expected, ErrorCode::unsupported, label_, ": field ", in_quotes(field), " is ", expected ? "false" : "true",
-            "; this engine supports ", expected ? "true" : "false", " only");
+    require(boolean(field, expected) == expected, ErrorCode::unsupported, label_, ": field ", in_quotes(field), " is ",
+        expected ? "false" : "true", "; this engine supports ", expected ? "true" : "false", " only");
 }
 
 } // namespace atelier

@@ -1,4 +1,5 @@
-// A JSON object read with expectations: every getter's error names the file, the field, what it holds and what was expected.
+// A JSON object read with expectations: every getter's error names the file, the field, what it holds and what was
+// expected.
 #pragma once
 #include <cstdint>
 #include <memory>

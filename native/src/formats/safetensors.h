@@ -1,5 +1,5 @@
-// safetensors files: an 8-byte header size, a JSON header, then the tensors' bytes without gaps. Reading maps the file and trusts
-// nothing in it; writing is atomic. Format: github.com/huggingface/safetensors.
+// safetensors files: an 8-byte header size, a JSON header, then the tensors' bytes without gaps. Reading maps the file
+// and trusts nothing in it; writing is atomic. Format: github.com/huggingface/safetensors.
 #pragma once
 #include "base/mapped_file.h"
 #include "tensor/dtype.h"
@@ -25,7 +25,8 @@ struct TensorView {
 // A parsed file. Tensors point into the mapping (or the caller's memory) and live as long as it does.
 class SafetensorsFile {
 public:
-    // Throws not_found for a file that cannot be opened, corrupt or unsupported with file and tensor for any other fault.
+    // Throws not_found for a file that cannot be opened, corrupt or unsupported with file and tensor for any other
+    // fault.
     static SafetensorsFile open(const std::string& path);
     // `label` stands for the file's name in errors; `bytes` must outlive the object.
     static SafetensorsFile parse(std::span<const std::byte> bytes, const std::string& label);
@@ -47,8 +48,8 @@ private:
     std::map<std::string, std::string> metadata_;
 };
 
-// Collects tensors by reference (their bytes must outlive the writer) and writes them widest type first, then by name, as the
-// reference library does, so that every tensor is aligned to its type.
+// Collects tensors by reference (their bytes must outlive the writer) and writes them widest type first, then by name,
+// as the reference library does, so that every tensor is aligned to its type.
 class SafetensorsWriter {
 public:
     void set_metadata(const std::string& key, const std::string& value) { metadata_[key] = value; }

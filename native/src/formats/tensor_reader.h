@@ -1,5 +1,5 @@
-// Loads a model's weights in one description: the same function runs twice, first to list every tensor it will want, so that all
-// missing, unexpected and misshapen ones are reported together, then to read them.
+// Loads a model's weights in one description: the same function runs twice, first to list every tensor it will want, so
+// that all missing, unexpected and misshapen ones are reported together, then to read them.
 #pragma once
 #include "formats/weight_source.h"
 

@@ -5,7 +5,8 @@ namespace atelier {
 std::string brief(std::string_view text, size_t limit) {
     std::string out;
     for (char c : text.substr(0, limit)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-    while (text.size() > limit && !out.empty() && (out.back() & 0xc0) == 0x80) out.pop_back(); // no half UTF-8 sequence at the cut
+    while (text.size() > limit && !out.empty() && (out.back() & 0xc0) == 0x80)
+        out.pop_back(); // no half UTF-8 sequence at the cut
     return text.size() > limit ? out + "…" : out;
 }
 

@@ -7,7 +7,8 @@
 namespace atelier {
 
 std::string brief(std::string_view text, size_t limit = 160);
-std::string in_quotes(std::string_view name); // 'name'; not "quoted", which argument-dependent lookup would take for std::quoted
+std::string in_quotes(
+    std::string_view name); // 'name'; not "quoted", which argument-dependent lookup would take for std::quoted
 std::string quoted_list(const std::vector<std::string>& names, size_t limit = 8); // 'a', 'b' and 12 more
 
 } // namespace atelier

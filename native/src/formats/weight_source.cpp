@@ -30,7 +30,8 @@ const char kQuantState[] = ".quant_state.bitsandbytes__";
 
 // Names bitsandbytes stores beside a quantised `<name>`.
 bool is_quant_companion(const std::string& name, std::string& base) {
-    for (const char* suffix : {".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4"})
+    for (const char* suffix : {".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map",
+             ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4"})
         if (name.ends_with(suffix)) {
             base = name.substr(0, name.size() - std::strlen(suffix));
             return true;
@@ -43,8 +44,9 @@ std::vector<std::string> shards_of(const std::string& index_path, std::unordered
     std::set<std::string> shards;
     for (const std::string& name : map_object.keys()) {
         const std::string file = map_object.string(name);
-        require(!file.empty() && file == fs::path(file).filename().string() && file.ends_with(".safetensors"), ErrorCode::corrupt, index_path, ": tensor ",
-                in_quotes(name), " is said to lie in ", in_quotes(file), ", which is not a safetensors file of the same folder");
+        require(!file.empty() && file == fs::path(file).filename().string() && file.ends_with(".safetensors"),
+            ErrorCode::corrupt, index_path, ": tensor ", in_quotes(name), " is said to lie in ", in_quotes(file),
+            ", which is not a safetensors file of the same folder");
         map.emplace(name, file);
         shards.insert(file);
     }
@@ -56,9 +58,12 @@ std::vector<std::string> shards_of(const std::string& index_path, std::unordered
     std::error_code ignored;
     require(fs::is_directory(dir, ignored), ErrorCode::not_found, dir, ": no such folder");
     for (const auto& entry : fs::directory_iterator(dir, ignored))
-        if (entry.path().extension() == ".bin" || entry.path().extension() == ".pt" || entry.path().extension() == ".gguf")
-            fail(ErrorCode::unsupported, entry.path().string(), ": only safetensors weights are read; convert it, or get the checkpoint's safetensors files");
-    fail(ErrorCode::not_found, dir, ": no weights: expected diffusion_pytorch_model.safetensors or model.safetensors, or either with .index.json");
+        if (entry.path().extension() == ".bin" || entry.path().extension() == ".pt" ||
+            entry.path().extension() == ".gguf")
+            fail(ErrorCode::unsupported, entry.path().string(),
+                ": only safetensors weights are read; convert it, or get the checkpoint's safetensors files");
+    fail(ErrorCode::not_found, dir,
+        ": no weights: expected diffusion_pytorch_model.safetensors or model.safetensors, or either with .index.json");
 }
 
 void to_float(DType dtype, const std::byte* from, std::span<float> out) {
@@ -105,24 +110,29 @@ WeightSource WeightSource::open(const std::string& dir) {
     source.contents_ = std::make_shared<Contents>();
     for (const char* variant : kVariants)
         for (const char* stem : kStems) {
-            // transformers writes model.safetensors.index.fp16.json, diffusers diffusion_pytorch_model.safetensors.index.fp16.json or ….fp16.safetensors.index.json
-            for (const std::string& index : {std::string(stem) + ".safetensors.index" + variant + ".json", std::string(stem) + variant + ".safetensors.index.json"}) {
+            // transformers writes model.safetensors.index.fp16.json, diffusers
+            // diffusion_pytorch_model.safetensors.index.fp16.json or ….fp16.safetensors.index.json
+            for (const std::string& index : {std::string(stem) + ".safetensors.index" + variant + ".json",
+                     std::string(stem) + variant + ".safetensors.index.json"}) {
                 const std::string path = (fs::path(dir) / index).string();
                 if (!fs::exists(path)) continue;
                 std::unordered_map<std::string, std::string> map;
                 for (const std::string& shard : shards_of(path, map)) {
                     const std::string shard_path = (fs::path(dir) / shard).string();
-                    atelier::require(fs::exists(shard_path), ErrorCode::not_found, shard_path, ": this shard is named in ", index, " but is not there; the download is incomplete");
+                    atelier::require(fs::exists(shard_path), ErrorCode::not_found, shard_path,
+                        ": this shard is named in ", index, " but is not there; the download is incomplete");
                     source.contents_->files.push_back(SafetensorsFile::open(shard_path));
                     for (const auto& [name, tensor] : source.contents_->files.back().tensors()) {
                         const auto mapped = map.find(name);
-                        atelier::require(mapped != map.end() && mapped->second == shard, ErrorCode::corrupt, shard_path, ": tensor ", in_quotes(name),
-                                         mapped == map.end() ? " is not named in " : " belongs to another shard by ", index);
+                        atelier::require(mapped != map.end() && mapped->second == shard, ErrorCode::corrupt, shard_path,
+                            ": tensor ", in_quotes(name),
+                            mapped == map.end() ? " is not named in " : " belongs to another shard by ", index);
                         source.contents_->file_of[name] = source.contents_->files.size() - 1;
                     }
                 }
                 for (const auto& [name, shard] : map)
-                    atelier::require(source.find(name), ErrorCode::corrupt, (fs::path(dir) / shard).string(), ": tensor ", in_quotes(name), " is promised by ", index, " but missing");
+                    atelier::require(source.find(name), ErrorCode::corrupt, (fs::path(dir) / shard).string(),
+                        ": tensor ", in_quotes(name), " is promised by ", index, " but missing");
                 return source;
             }
             const std::string path = (fs::path(dir) / (std::string(stem) + variant + ".safetensors")).string();
@@ -170,15 +180,15 @@ void WeightSource::check(const std::vector<TensorSpec>& expected, const std::vec
     for (const TensorSpec& spec : expected) {
         known.insert(spec.name);
         const TensorView* t = find(spec.name);
-        if (!t)
-            missing.push_back(spec.name);
+        if (!t) missing.push_back(spec.name);
         else if (!prequantized(spec.name) && t->shape != spec.shape)
             misshapen.push_back(spec.name + " " + shape_text(t->shape) + " instead of " + shape_text(spec.shape));
     }
     for (const SafetensorsFile& file : contents_->files)
         for (const auto& [name, tensor] : file.tensors()) {
             std::string base;
-            if (!known.count(name) && !(is_quant_companion(name, base) && known.count(base))) unexpected.push_back(name);
+            if (!known.count(name) && !(is_quant_companion(name, base) && known.count(base)))
+                unexpected.push_back(name);
         }
     if (missing.empty() && unexpected.empty() && misshapen.empty()) return;
     std::string text = label_ + ": the weights do not match the config.json beside them:";
@@ -192,8 +202,10 @@ void WeightSource::check(const std::vector<TensorSpec>& expected, const std::vec
 const TensorView& WeightSource::require(const std::string& name, const Shape& shape) const {
     const SafetensorsFile& file = file_of(name);
     const TensorView& t = file.require(name);
-    atelier::require(t.shape == shape, ErrorCode::corrupt, file.path(), ": tensor ", in_quotes(name), " has shape ", shape_text(t.shape), ", expected ", shape_text(shape));
-    atelier::require(is_float(t.dtype), ErrorCode::unsupported, file.path(), ": tensor ", in_quotes(name), " is ", dtype_name(t.dtype), ", expected F32, F16 or BF16");
+    atelier::require(t.shape == shape, ErrorCode::corrupt, file.path(), ": tensor ", in_quotes(name), " has shape ",
+        shape_text(t.shape), ", expected ", shape_text(shape));
+    atelier::require(is_float(t.dtype), ErrorCode::unsupported, file.path(), ": tensor ", in_quotes(name), " is ",
+        dtype_name(t.dtype), ", expected F32, F16 or BF16");
     return t;
 }
 
@@ -202,8 +214,8 @@ void WeightSource::check_finite(const TensorView& t) const {
     const int64_t at = t.dtype == DType::f32    ? first_not_finite<uint32_t>(t.bytes.data(), n, 0x7f800000u)
                        : t.dtype == DType::bf16 ? first_not_finite<uint16_t>(t.bytes.data(), n, 0x7f80)
                                                 : first_not_finite<uint16_t>(t.bytes.data(), n, 0x7c00);
-    atelier::require(at < 0, ErrorCode::corrupt, file_of(t.name).path(), ": tensor ", in_quotes(t.name), " holds NaN or infinity at element ", at,
-                     "; the weights are damaged");
+    atelier::require(at < 0, ErrorCode::corrupt, file_of(t.name).path(), ": tensor ", in_quotes(t.name),
+        " holds NaN or infinity at element ", at, "; the weights are damaged");
 }
 
 std::vector<float> WeightSource::read_f32(const std::string& name, const Shape& shape) const {
@@ -216,15 +228,21 @@ std::vector<float> WeightSource::read_f32(const std::string& name, const Shape& 
 
 void WeightSource::read_f32(const std::string& name, const Shape& shape, std::span<float> out) const {
     size_t done = 0;
-    for_pieces(name, shape, int64_t{1} << 20, [&](std::span<const float> piece) {
-        atelier::require(done + piece.size() <= out.size(), ErrorCode::internal, "room for ", out.size(), " elements of ", name);
-        std::copy(piece.begin(), piece.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
-        done += piece.size();
-    }, false);
-    atelier::require(done == out.size(), ErrorCode::internal, "room for ", out.size(), " elements of ", name, ", which has ", done);
+    for_pieces(
+        name, shape, int64_t{1} << 20,
+        [&](std::span<const float> piece) {
+            atelier::require(
+                done + piece.size() <= out.size(), ErrorCode::internal, "room for ", out.size(), " elements of ", name);
+            std::copy(piece.begin(), piece.end(), out.begin() + static_cast<std::ptrdiff_t>(done));
+            done += piece.size();
+        },
+        false);
+    atelier::require(
+        done == out.size(), ErrorCode::internal, "room for ", out.size(), " elements of ", name, ", which has ", done);
 }
 
-void WeightSource::for_pieces(const std::string& name, const Shape& shape, int64_t piece, const std::function<void(std::span<const float>)>& take, bool release) const {
+void WeightSource::for_pieces(const std::string& name, const Shape& shape, int64_t piece,
+    const std::function<void(std::span<const float>)>& take, bool release) const {
     if (prequantized(name)) {
         atelier::require(shape.size() == 2, ErrorCode::internal, name, " read with shape ", shape_text(shape));
         const Nf4Data data = nf4(name, shape[0], shape[1]);
@@ -272,12 +290,16 @@ Weight WeightSource::dense(const std::string& name, const Shape& shape) const {
     Weight w;
     w.rows = shape[0];
     w.cols = std::accumulate(shape.begin() + 1, shape.end(), int64_t{1}, std::multiplies<>());
-    w.format = t.dtype == DType::f32 ? WeightFormat::f32 : t.dtype == DType::bf16 ? WeightFormat::bf16 : WeightFormat::f16;
+    w.format = t.dtype == DType::f32    ? WeightFormat::f32
+               : t.dtype == DType::bf16 ? WeightFormat::bf16
+                                        : WeightFormat::f16;
     w.dense = aligned(t);
     return w;
 }
 
-bool WeightSource::prequantized(const std::string& name) const { return find(name + kQuantState + "nf4") != nullptr || find(name + kQuantState + "fp4") != nullptr; }
+bool WeightSource::prequantized(const std::string& name) const {
+    return find(name + kQuantState + "nf4") != nullptr || find(name + kQuantState + "fp4") != nullptr;
+}
 
 bool WeightSource::any_prequantized() const {
     for (const auto& [name, file] : contents_->file_of)
@@ -285,45 +307,57 @@ bool WeightSource::any_prequantized() const {
     return false;
 }
 
-const TensorView& WeightSource::companion(const std::string& name, const std::string& suffix, DType dtype, int64_t count) const {
+const TensorView& WeightSource::companion(
+    const std::string& name, const std::string& suffix, DType dtype, int64_t count) const {
     const std::string full = name + suffix;
     const SafetensorsFile& file = file_of(full);
     const TensorView& t = file.require(full);
-    atelier::require(t.dtype == dtype && t.count() == count, ErrorCode::corrupt, file.path(), ": tensor ", in_quotes(full), " is ", dtype_name(t.dtype), " ",
-                     shape_text(t.shape), ", expected ", count, " of ", dtype_name(dtype));
+    atelier::require(t.dtype == dtype && t.count() == count, ErrorCode::corrupt, file.path(), ": tensor ",
+        in_quotes(full), " is ", dtype_name(t.dtype), " ", shape_text(t.shape), ", expected ", count, " of ",
+        dtype_name(dtype));
     if (dtype == DType::f32) check_finite(t);
     return t;
 }
 
 Nf4Data WeightSource::nf4(const std::string& name, int64_t rows, int64_t cols) const {
     const std::string state_name = name + kQuantState + "nf4";
-    atelier::require(!find(name + kQuantState + "fp4"), ErrorCode::unsupported, label_, ": tensor ", in_quotes(name), " is quantised to FP4; NF4 is what this engine reads");
+    atelier::require(!find(name + kQuantState + "fp4"), ErrorCode::unsupported, label_, ": tensor ", in_quotes(name),
+        " is quantised to FP4; NF4 is what this engine reads");
     const SafetensorsFile& file = file_of(state_name);
     const TensorView& raw = file.require(state_name);
-    const JsonObject state = JsonObject::parse(std::string(reinterpret_cast<const char*>(raw.bytes.data()), raw.bytes.size()), file.path() + ": " + in_quotes(state_name));
-    atelier::require(state.string("quant_type") == "nf4", ErrorCode::unsupported, file.path(), ": ", in_quotes(state_name), ": quant_type ", in_quotes(state.string("quant_type")), ", expected nf4");
-    atelier::require(state.integer("blocksize", 1) == Nf4Data::kBlock, ErrorCode::unsupported, file.path(), ": ", in_quotes(state_name), ": blocksize ", state.integer("blocksize", 1), ", expected 64");
+    const JsonObject state =
+        JsonObject::parse(std::string(reinterpret_cast<const char*>(raw.bytes.data()), raw.bytes.size()),
+            file.path() + ": " + in_quotes(state_name));
+    atelier::require(state.string("quant_type") == "nf4", ErrorCode::unsupported, file.path(), ": ",
+        in_quotes(state_name), ": quant_type ", in_quotes(state.string("quant_type")), ", expected nf4");
+    atelier::require(state.integer("blocksize", 1) == Nf4Data::kBlock, ErrorCode::unsupported, file.path(), ": ",
+        in_quotes(state_name), ": blocksize ", state.integer("blocksize", 1), ", expected 64");
     const Shape shape = state.integers("shape");
-    atelier::require(shape == Shape{rows, cols}, ErrorCode::corrupt, file.path(), ": tensor ", in_quotes(name), " is quantised with shape ", shape_text(shape), ", expected ", shape_text({rows, cols}));
+    atelier::require(shape == Shape{rows, cols}, ErrorCode::corrupt, file.path(), ": tensor ", in_quotes(name),
+        " is quantised with shape ", shape_text(shape), ", expected ", shape_text({rows, cols}));
 
     const int64_t count = rows * cols, blocks = (count + Nf4Data::kBlock - 1) / Nf4Data::kBlock;
-    const auto floats = [&](const char* suffix, int64_t n) { return reinterpret_cast<const float*>(aligned(companion(name, suffix, DType::f32, n))); };
+    const auto floats = [&](const char* suffix, int64_t n) {
+        return reinterpret_cast<const float*>(aligned(companion(name, suffix, DType::f32, n)));
+    };
     Nf4Data data;
     data.packed = reinterpret_cast<const uint8_t*>(companion(name, "", DType::u8, (count + 1) / 2).bytes.data());
     const float* code = floats(".quant_map", 16);
     for (int i = 0; i < 16; ++i)
-        atelier::require(std::abs(code[i] - kNf4Code[i]) < 1e-6f, ErrorCode::unsupported, file.path(), ": tensor ", in_quotes(name + ".quant_map"), " is not the NF4 code book");
+        atelier::require(std::abs(code[i] - kNf4Code[i]) < 1e-6f, ErrorCode::unsupported, file.path(), ": tensor ",
+            in_quotes(name + ".quant_map"), " is not the NF4 code book");
     if (!state.has("nested_blocksize")) {
         data.absmax = floats(".absmax", blocks);
         return nf4_rows(data, cols);
     }
-    atelier::require(state.integer("nested_blocksize", 1) == Nf4Data::kNestedBlock, ErrorCode::unsupported, file.path(), ": ", in_quotes(state_name), ": nested_blocksize ",
-                     state.integer("nested_blocksize", 1), ", expected 256");
+    atelier::require(state.integer("nested_blocksize", 1) == Nf4Data::kNestedBlock, ErrorCode::unsupported, file.path(),
+        ": ", in_quotes(state_name), ": nested_blocksize ", state.integer("nested_blocksize", 1), ", expected 256");
     data.absmax8 = reinterpret_cast<const uint8_t*>(companion(name, ".absmax", DType::u8, blocks).bytes.data());
     data.nested_absmax = floats(".nested_absmax", (blocks + Nf4Data::kNestedBlock - 1) / Nf4Data::kNestedBlock);
     data.nested_code = floats(".nested_quant_map", 256);
     data.nested_offset = static_cast<float>(state.number("nested_offset"));
-    atelier::require(std::isfinite(data.nested_offset), ErrorCode::corrupt, file.path(), ": ", in_quotes(state_name), ": nested_offset is not finite");
+    atelier::require(std::isfinite(data.nested_offset), ErrorCode::corrupt, file.path(), ": ", in_quotes(state_name),
+        ": nested_offset is not finite");
     return nf4_rows(data, cols);
 }
 

@@ -1,4 +1,5 @@
-// The memory a program runs in: bytes of a backend's memory, reserved once. On the host, pages appear as they are touched.
+// The memory a program runs in: bytes of a backend's memory, reserved once. On the host, pages appear as they are
+// touched.
 #pragma once
 #include "memory/memory.h"
 #include <cstddef>
@@ -26,7 +27,8 @@ private:
 // The same of the host's memory: page-locked where that means something.
 class HostArena {
 public:
-    HostArena(Memory& memory, uint64_t bytes) : memory_(memory), data_(static_cast<std::byte*>(memory.reserve_host(bytes))) {}
+    HostArena(Memory& memory, uint64_t bytes)
+        : memory_(memory), data_(static_cast<std::byte*>(memory.reserve_host(bytes))) {}
     HostArena(const HostArena&) = delete;
     HostArena& operator=(const HostArena&) = delete;
     ~HostArena() { memory_.release_host(data_); }

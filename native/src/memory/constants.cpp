@@ -21,7 +21,8 @@ void for_each_part(const Weight& w, F&& f) {
     if (w.nf4.absmax) return f(w.nf4.absmax, blocks * sizeof(float));
     f(w.nf4.absmax8, blocks);
     f(w.nf4.nested_absmax, pieces(blocks, Nf4Data::kNestedBlock) * sizeof(float));
-    if (w.nf4.nested_code && w.nf4.nested_code != ConstantPack::shared_code().data()) f(w.nf4.nested_code, ConstantPack::shared_code().size_bytes());
+    if (w.nf4.nested_code && w.nf4.nested_code != ConstantPack::shared_code().data())
+        f(w.nf4.nested_code, ConstantPack::shared_code().size_bytes());
 }
 
 } // namespace
@@ -40,7 +41,9 @@ bool ConstantPack::add(const void* host, uint64_t bytes, bool nf4) {
     if (!host || !bytes) return false;
     const auto [it, fresh] = ranges_.try_emplace(static_cast<const std::byte*>(host), Range{bytes, bytes_, nf4});
     if (fresh) bytes_ += packed_bytes(bytes);
-    else require(it->second.bytes == bytes, ErrorCode::internal, "one constant of two sizes: ", it->second.bytes, " and ", bytes, " bytes");
+    else
+        require(it->second.bytes == bytes, ErrorCode::internal, "one constant of two sizes: ", it->second.bytes,
+            " and ", bytes, " bytes");
     return fresh;
 }
 
@@ -53,7 +56,8 @@ void ConstantPack::add(const Weight& w) {
 
 uint64_t ConstantPack::widened_bytes() const {
     uint64_t sum = 0;
-    for_each_widened([&](const std::byte*, uint64_t bytes, uint64_t) { sum += packed_bytes(bytes); }, [&](const Weight& w, uint64_t) { sum += atelier::widened_bytes(w); });
+    for_each_widened([&](const std::byte*, uint64_t bytes, uint64_t) { sum += packed_bytes(bytes); },
+        [&](const Weight& w, uint64_t) { sum += atelier::widened_bytes(w); });
     return sum;
 }
 
@@ -77,7 +81,8 @@ void Constants::add(const Weight& w) {
 void Constants::place() {
     if (!own_.bytes() || data_) return;
     data_ = static_cast<std::byte*>(memory_.reserve(own_.bytes()));
-    own_.for_each([&](const std::byte* host, uint64_t bytes, uint64_t offset) { memory_.upload(data_ + offset, host, bytes); });
+    own_.for_each(
+        [&](const std::byte* host, uint64_t bytes, uint64_t offset) { memory_.upload(data_ + offset, host, bytes); });
     put(own_, data_);
 }
 
@@ -89,9 +94,14 @@ void Constants::put(const ConstantPack& pack, const std::byte* device) {
 }
 
 void Constants::put_widened(const ConstantPack& pack, const std::byte* device) {
-    const auto once = [](bool fresh) { require(fresh, ErrorCode::internal, "a constant is in two places of the device"); };
-    pack.for_each_widened([&](const std::byte* host, uint64_t bytes, uint64_t offset) { once(ranges_.try_emplace(host, Range{bytes, device + offset}).second); },
-                          [&](const Weight& w, uint64_t offset) { once(widened_.try_emplace(w.nf4.packed, device + offset).second); });
+    const auto once = [](bool fresh) {
+        require(fresh, ErrorCode::internal, "a constant is in two places of the device");
+    };
+    pack.for_each_widened(
+        [&](const std::byte* host, uint64_t bytes, uint64_t offset) {
+            once(ranges_.try_emplace(host, Range{bytes, device + offset}).second);
+        },
+        [&](const Weight& w, uint64_t offset) { once(widened_.try_emplace(w.nf4.packed, device + offset).second); });
 }
 
 const std::byte* Constants::find_widened(const uint8_t* packed) const {
@@ -115,7 +125,8 @@ const std::byte* Constants::find(const std::byte* host) const {
 const void* Constants::at(const void* host) const {
     if (!host || memory_.on_host()) return host;
     const std::byte* found = find(static_cast<const std::byte*>(host));
-    require(found != nullptr, ErrorCode::internal, "an op reads a constant that was never placed in the device's memory");
+    require(
+        found != nullptr, ErrorCode::internal, "an op reads a constant that was never placed in the device's memory");
     return found;
 }
 

@@ -1,5 +1,5 @@
-// Values that never change while programs read them: weights, biases, tables. They are made and kept on the host; ops read them where their
-// backend's memory is. On the host that is the same place and nothing is copied.
+// Values that never change while programs read them: weights, biases, tables. They are made and kept on the host; ops
+// read them where their backend's memory is. On the host that is the same place and nothing is copied.
 #pragma once
 #include "memory/memory.h"
 #include "tensor/view.h"
@@ -12,9 +12,13 @@ namespace atelier {
 
 // Bytes that a weight takes in a ConstantPack, from its sizes and format alone.
 uint64_t packed_bytes(const Weight& weight);
-constexpr uint64_t packed_bytes(uint64_t bytes) { return (bytes + 63) / 64 * 64; } // of each range: vector loads of any width
+constexpr uint64_t packed_bytes(uint64_t bytes) {
+    return (bytes + 63) / 64 * 64;
+} // of each range: vector loads of any width
 // The same of an NF4 weight that is kept as dense bf16.
-constexpr uint64_t widened_bytes(const Weight& weight) { return packed_bytes(2 * static_cast<uint64_t>(weight.rows * weight.cols)); }
+constexpr uint64_t widened_bytes(const Weight& weight) {
+    return packed_bytes(2 * static_cast<uint64_t>(weight.rows * weight.cols));
+}
 
 // Ranges of host memory and where each lies in one contiguous copy of them.
 class ConstantPack {
@@ -22,7 +26,8 @@ public:
     // Host bytes that outlive this and do not change. Null and empty ones are ignored, a second mention too.
     void add(const void* host, uint64_t bytes);
     void add(const std::vector<float>& values) { add(values.data(), values.size() * sizeof(float)); }
-    // Without the code table that all double-quantised weights of the engine share: shared_code() is added once by whoever packs them.
+    // Without the code table that all double-quantised weights of the engine share: shared_code() is added once by
+    // whoever packs them.
     void add(const Weight& weight);
     static std::span<const float> shared_code();
 
@@ -33,7 +38,8 @@ public:
         for (const auto& [host, range] : ranges_) f(host, range.bytes, range.offset);
     }
 
-    // Another copy of the same, with each NF4 weight as dense bf16: stays(host, bytes, offset) for all else, then dense(weight, offset).
+    // Another copy of the same, with each NF4 weight as dense bf16: stays(host, bytes, offset) for all else, then
+    // dense(weight, offset).
     uint64_t widened_bytes() const;
     template <class F, class G>
     void for_each_widened(F&& stays, G&& dense) const {
@@ -65,7 +71,8 @@ private:
 class Constants {
 public:
     // below: searched in order for what is not here (a model's weights, below one program's tables); all outlive this.
-    explicit Constants(Memory& memory, std::vector<const Constants*> below = {}) : memory_(memory), below_(std::move(below)) {}
+    explicit Constants(Memory& memory, std::vector<const Constants*> below = {})
+        : memory_(memory), below_(std::move(below)) {}
     ~Constants();
     Constants(const Constants&) = delete;
     Constants& operator=(const Constants&) = delete;

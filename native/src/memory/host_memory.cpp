@@ -1,4 +1,5 @@
-// The host's memory as a backend's. A transfer is a copy that is done at once: on the CPU there is nothing to hide it behind.
+// The host's memory as a backend's. A transfer is a copy that is done at once: on the CPU there is nothing to hide it
+// behind.
 #include "base/error.h"
 #include "memory/memory.h"
 #include <cstdlib>
@@ -11,10 +12,14 @@ namespace {
 class HostMemory final : public Memory {
 public:
     bool on_host() const override { return true; }
-    uint64_t free_bytes() const override { return static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
+    uint64_t free_bytes() const override {
+        return static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    }
     void* reserve(uint64_t bytes) override {
-        void* data = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment + (bytes ? 0 : kAlignment));
-        require(data != nullptr, ErrorCode::resource_exhausted, bytes, " bytes of working memory cannot be reserved; ", free_bytes(), " are free");
+        void* data = std::aligned_alloc(
+            kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment + (bytes ? 0 : kAlignment));
+        require(data != nullptr, ErrorCode::resource_exhausted, bytes, " bytes of working memory cannot be reserved; ",
+            free_bytes(), " are free");
         return data;
     }
     void release(void* data) noexcept override { std::free(data); }

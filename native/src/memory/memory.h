@@ -1,5 +1,5 @@
-// The memory a backend's Views point into: the host's own on the CPU, the card's on CUDA. Whoever fills inputs or reads outputs goes through
-// here, so that no code above knows which it is.
+// The memory a backend's Views point into: the host's own on the CPU, the card's on CUDA. Whoever fills inputs or reads
+// outputs goes through here, so that no code above knows which it is.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -26,9 +26,10 @@ public:
     virtual void upload(void* to, const void* from_host, uint64_t bytes) = 0;
     virtual void download(void* to_host, const void* from, uint64_t bytes) = 0;
 
-    // Transfers beside the ops, each direction on a stream of its own: fetch() brings what lives on the host, park() takes there what makes room.
-    // Both begin as soon as the ops issued before are done, and return at once. What is issued after await(slot), ops and transfers, sees what
-    // the transfers of `slot` brought and may overwrite what they read: who fetches what was parked awaits the park first.
+    // Transfers beside the ops, each direction on a stream of its own: fetch() brings what lives on the host, park()
+    // takes there what makes room. Both begin as soon as the ops issued before are done, and return at once. What is
+    // issued after await(slot), ops and transfers, sees what the transfers of `slot` brought and may overwrite what
+    // they read: who fetches what was parked awaits the park first.
     static constexpr int kSlots = 8;
     virtual void fetch(int slot, void* to, const void* from_host, uint64_t bytes) = 0;
     virtual void park(int slot, void* to_host, const void* from, uint64_t bytes) = 0;

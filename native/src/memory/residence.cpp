@@ -13,13 +13,15 @@ std::vector<bool> fetching(size_t count, const std::vector<size_t>& candidates, 
     return resident;
 }
 
-std::vector<bool> resident_within(uint64_t available, const std::vector<uint64_t>& unit_bytes, size_t rare, const char* what) {
+std::vector<bool> resident_within(
+    uint64_t available, const std::vector<uint64_t>& unit_bytes, size_t rare, const char* what) {
     std::vector<size_t> first(rare), rest(unit_bytes.size() - rare);
     std::iota(first.begin(), first.end(), size_t{0});
     std::iota(rest.begin(), rest.end(), rare);
     uint64_t least = ~uint64_t{0};
     for (size_t fetched = 0; fetched <= unit_bytes.size(); ++fetched) {
-        std::vector<bool> resident = fetched <= rare ? fetching(fetched, first, unit_bytes.size()) : fetching(fetched - rare, rest, unit_bytes.size());
+        std::vector<bool> resident = fetched <= rare ? fetching(fetched, first, unit_bytes.size())
+                                                     : fetching(fetched - rare, rest, unit_bytes.size());
         if (fetched > rare) std::fill_n(resident.begin(), rare, false);
         uint64_t sum = 0, slots[2] = {}; // of the rare ones, of the others
         for (size_t i = 0; i < unit_bytes.size(); ++i) {
@@ -30,8 +32,9 @@ std::vector<bool> resident_within(uint64_t available, const std::vector<uint64_t
         if (sum <= available) return resident;
         least = std::min(least, sum);
     }
-    fail(ErrorCode::resource_exhausted, what, " need at least ", least, " bytes of the device's memory beside what runs on them, and ", available,
-         " are left: end what else uses the device, or choose a smaller size");
+    fail(ErrorCode::resource_exhausted, what, " need at least ", least,
+        " bytes of the device's memory beside what runs on them, and ", available,
+        " are left: end what else uses the device, or choose a smaller size");
 }
 
 } // namespace atelier

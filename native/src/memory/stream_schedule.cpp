@@ -4,7 +4,8 @@
 
 namespace atelier {
 
-std::vector<std::vector<size_t>> schedule_fetches(std::span<const size_t> uses, const std::function<int(size_t)>& slot_of) {
+std::vector<std::vector<size_t>> schedule_fetches(
+    std::span<const size_t> uses, const std::function<int(size_t)>& slot_of) {
     struct Slot {
         size_t unit = 0;
         size_t free = 0; // first point at which what it holds is no longer needed

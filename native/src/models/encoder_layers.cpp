@@ -32,32 +32,36 @@ void pack(ConstantPack& into, const NormLayer& layer) {
 }
 
 void emit_dense(Program& program, const DenseLayer& layer, const Sym& x, const Sym& y, Activation activation) {
-    program.emit("linear", {x, y}, [=, w = layer.weight, bias = pointer(layer.bias)](Ops& ops, const Program::Resolver& at) {
-        LinearArgs args;
-        args.x = at(x);
-        args.w = at(w);
-        args.bias = at(bias);
-        args.activation = activation;
-        args.y = at(y);
-        ops.linear(args);
-    });
+    program.emit(
+        "linear", {x, y}, [=, w = layer.weight, bias = pointer(layer.bias)](Ops& ops, const Program::Resolver& at) {
+            LinearArgs args;
+            args.x = at(x);
+            args.w = at(w);
+            args.bias = at(bias);
+            args.activation = activation;
+            args.y = at(y);
+            ops.linear(args);
+        });
 }
 
 void emit_layer_norm(Program& program, const NormLayer& layer, float eps, const Sym& x, const Sym& y) {
-    program.emit("layer_norm", {x, y}, [=, w = pointer(layer.weight), b = pointer(layer.bias)](Ops& ops, const Program::Resolver& at) {
-        ops.layer_norm(at(x), at(w), at(b), eps, at(y));
-    });
+    program.emit("layer_norm", {x, y},
+        [=, w = pointer(layer.weight), b = pointer(layer.bias)](
+            Ops& ops, const Program::Resolver& at) { ops.layer_norm(at(x), at(w), at(b), eps, at(y)); });
 }
 
 void emit_rms_norm(Program& program, const NormLayer& layer, float eps, const Sym& x, const Sym& y) {
-    program.emit("rms_norm", {x, y}, [=, w = pointer(layer.weight)](Ops& ops, const Program::Resolver& at) { ops.rms_norm(at(x), at(w), eps, at(y)); });
+    program.emit("rms_norm", {x, y}, [=, w = pointer(layer.weight)](Ops& ops, const Program::Resolver& at) {
+        ops.rms_norm(at(x), at(w), eps, at(y));
+    });
 }
 
 void emit_add(Program& program, const Sym& x, const Sym& y, const Sym& out) {
     program.emit("add", {x, y, out}, [=](Ops& ops, const Program::Resolver& at) { ops.add(at(x), at(y), at(out)); });
 }
 
-void emit_attention(Program& program, int64_t heads, float scale, bool causal, const float* bias, const Sym& q, const Sym& k, const Sym& v, const Sym& o) {
+void emit_attention(Program& program, int64_t heads, float scale, bool causal, const float* bias, const Sym& q,
+    const Sym& k, const Sym& v, const Sym& o) {
     program.emit("attention", {q, k, v, o}, [=](Ops& ops, const Program::Resolver& at) {
         AttentionArgs args;
         args.q = at(q);
@@ -74,7 +78,8 @@ void emit_attention(Program& program, int64_t heads, float scale, bool causal, c
 }
 
 void emit_embedding(Program& program, const Weight& table, const Sym& ids, const Sym& y) {
-    program.emit("embedding", {ids, y}, [=](Ops& ops, const Program::Resolver& at) { ops.embedding(at(ids), at(table), at(y)); });
+    program.emit("embedding", {ids, y},
+        [=](Ops& ops, const Program::Resolver& at) { ops.embedding(at(ids), at(table), at(y)); });
 }
 
 } // namespace atelier

@@ -1,5 +1,5 @@
-// What the text encoders and the autoencoder have in common: linears and norms with their weights, and their ops in a program.
-// Layers must outlive the program.
+// What the text encoders and the autoencoder have in common: linears and norms with their weights, and their ops in a
+// program. Layers must outlive the program.
 #pragma once
 #include "formats/tensor_reader.h"
 #include "memory/placed_units.h"
@@ -29,7 +29,8 @@ void emit_layer_norm(Program&, const NormLayer&, float eps, const Sym& x, const 
 void emit_rms_norm(Program&, const NormLayer&, float eps, const Sym& x, const Sym& y);
 void emit_add(Program&, const Sym& x, const Sym& y, const Sym& out); // out may be x or y
 // o = softmax(q kᵀ · scale + bias) v per head; `bias`: (heads, S, S) that outlives the program, or null
-void emit_attention(Program&, int64_t heads, float scale, bool causal, const float* bias, const Sym& q, const Sym& k, const Sym& v, const Sym& o);
+void emit_attention(Program&, int64_t heads, float scale, bool causal, const float* bias, const Sym& q, const Sym& k,
+    const Sym& v, const Sym& o);
 void emit_embedding(Program&, const Weight& table, const Sym& ids, const Sym& y);
 
 } // namespace atelier

@@ -5,9 +5,11 @@
 namespace atelier {
 namespace {
 
-// tflops: dense bf16 with fp32 sums. terabytes: of device memory a second. host: gigabytes a second over PCIe, as large copies reach it. The
-// shares are estimates: what good kernels reach of a chip's figures in products, attention forward and backward, memory.
-DeviceProfile card(const char* name, double tflops, double terabytes, double host, double products, double attention, double attention_bwd, double memory) {
+// tflops: dense bf16 with fp32 sums. terabytes: of device memory a second. host: gigabytes a second over PCIe, as large
+// copies reach it. The shares are estimates: what good kernels reach of a chip's figures in products, attention forward
+// and backward, memory.
+DeviceProfile card(const char* name, double tflops, double terabytes, double host, double products, double attention,
+    double attention_bwd, double memory) {
     DeviceProfile p;
     p.name = name;
     p.matrix = tflops * 1e9 * products;
@@ -46,7 +48,8 @@ const DeviceProfile& card_profile(const std::string& name) {
 DeviceProfile profile_of_card(const std::string& name) {
     std::string plain;
     for (const char c : name)
-        if (std::isalnum(static_cast<unsigned char>(c))) plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        if (std::isalnum(static_cast<unsigned char>(c)))
+            plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     for (const DeviceProfile& p : card_profiles())
         if (plain.find(p.name) != std::string::npos) return p;
     return card_profile(plain.find("h200") != std::string::npos ? "h100" : "3090");

@@ -7,7 +7,8 @@
 namespace atelier {
 namespace {
 
-// Behind those of the two kinds of weights. One in each direction is enough: an item is awaited before the next one begins.
+// Behind those of the two kinds of weights. One in each direction is enough: an item is awaited before the next one
+// begins.
 constexpr int kOut = 2 * kStreamSlots, kBack = kOut + 1;
 static_assert(kBack < Memory::kSlots);
 
@@ -18,7 +19,8 @@ uint64_t bytes_of(const Sym& s) { return static_cast<uint64_t>(s.rows * s.cols) 
 size_t Parking::emit_point(bool await_back, const std::vector<Sym>& touches) {
     const size_t index = points_.size();
     points_.push_back({program_.op_count(), false, await_back, {}});
-    program_.emit("transfers", touches, [this, index](Ops& ops, const Program::Resolver& at) { run(points_[index], ops, at); });
+    program_.emit(
+        "transfers", touches, [this, index](Ops& ops, const Program::Resolver& at) { run(points_[index], ops, at); });
     return index;
 }
 
@@ -28,7 +30,8 @@ void Parking::run(const Point& point, Ops& ops, const Program::Resolver& at) con
     for (const size_t i : point.fetches) {
         const Item& item = items_[i];
         for (size_t k = 0; k < item.to.size(); ++k)
-            if (item.to[k]) ops.memory().fetch(kBack, at(item.to[k]).data, host_ + item.offsets[k], bytes_of(item.to[k]));
+            if (item.to[k])
+                ops.memory().fetch(kBack, at(item.to[k]).data, host_ + item.offsets[k], bytes_of(item.to[k]));
     }
 }
 
@@ -50,13 +53,15 @@ size_t Parking::leave(const std::vector<Sym>& matrices) {
         items_[before].home = points_.size();
     }
     items_.push_back(std::move(item));
-    program_.emit("park", touches, [this, index = leaving_, wait = before != kNone](Ops& ops, const Program::Resolver& at) {
-        require(host_ != nullptr, ErrorCode::internal, "tensors are parked before there is host memory for them");
-        const Item& item = items_[index];
-        if (wait) ops.memory().await(kOut);
-        for (size_t k = 0; k < item.from.size(); ++k)
-            if (item.from[k]) ops.memory().park(kOut, host_ + item.offsets[k], at(item.from[k]).data, bytes_of(item.from[k]));
-    });
+    program_.emit(
+        "park", touches, [this, index = leaving_, wait = before != kNone](Ops& ops, const Program::Resolver& at) {
+            require(host_ != nullptr, ErrorCode::internal, "tensors are parked before there is host memory for them");
+            const Item& item = items_[index];
+            if (wait) ops.memory().await(kOut);
+            for (size_t k = 0; k < item.from.size(); ++k)
+                if (item.from[k])
+                    ops.memory().park(kOut, host_ + item.offsets[k], at(item.from[k]).data, bytes_of(item.from[k]));
+        });
     return leaving_;
 }
 
@@ -76,7 +81,8 @@ std::vector<Sym> Parking::back(size_t index) {
     require(item.to.empty(), ErrorCode::internal, "item ", index, " of what is parked comes back twice");
     if (points_.size() == item.home) step();
     const size_t ahead = last_back_ != kNone ? last_back_ : points_.size() - std::min<size_t>(points_.size(), 2);
-    for (const Sym& s : item.from) item.to.push_back(s ? program_.temp(s.rows, s.cols, "brought back", s.dtype) : Sym{});
+    for (const Sym& s : item.from)
+        item.to.push_back(s ? program_.temp(s.rows, s.cols, "brought back", s.dtype) : Sym{});
     Point& begin = points_[std::max(ahead, item.home)];
     begin.fetches.push_back(index);
     program_.touch_at(begin.op, item.to);

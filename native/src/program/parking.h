@@ -1,5 +1,6 @@
-// Kept tensors that spend the time until they are read again in host memory. Recorded with a program's ops as what leaves and what comes back; when
-// the transfers run follows from the order: beside the steps in between, with at most two items on their way in each direction.
+// Kept tensors that spend the time until they are read again in host memory. Recorded with a program's ops as what
+// leaves and what comes back; when the transfers run follows from the order: beside the steps in between, with at most
+// two items on their way in each direction.
 #pragma once
 #include "memory/memory.h"
 #include "program/program.h"
@@ -15,11 +16,11 @@ public:
 
     // Before each piece of work that is long enough to hide a transfer, a block's forward or backward say.
     void step();
-    // After the ops that write them: these matrices leave, and their memory is free when the next item leaves, or for the last after one step
-    // more. Each is contiguous, null ones are left out. Every item comes back once.
+    // After the ops that write them: these matrices leave, and their memory is free when the next item leaves, or for
+    // the last after one step more. Each is contiguous, null ones are left out. Every item comes back once.
     size_t leave(const std::vector<Sym>& matrices);
-    // Before the ops that read them: the same matrices in other memory, taken from when the item before was needed, or for the first from one
-    // step ahead. Null ones stay null.
+    // Before the ops that read them: the same matrices in other memory, taken from when the item before was needed, or
+    // for the first from one step ahead. Null ones stay null.
     std::vector<Sym> back(size_t item);
 
     uint64_t host_bytes() const { return host_bytes_; } // of page-locked memory; fixed when recording
@@ -28,15 +29,15 @@ public:
 
 private:
     struct Item {
-        std::vector<Sym> from, to;       // before and after
-        std::vector<uint64_t> offsets;   // in host memory
-        size_t home = 0;                 // the first point at which it has left
+        std::vector<Sym> from, to; // before and after
+        std::vector<uint64_t> offsets; // in host memory
+        size_t home = 0; // the first point at which it has left
     };
     // An op that waits and begins transfers; some of it is decided only later.
     struct Point {
         size_t op = 0;
         bool await_out = false, await_back = false;
-        std::vector<size_t> fetches;     // items
+        std::vector<size_t> fetches; // items
     };
     static constexpr size_t kNone = ~size_t{0};
 
@@ -48,7 +49,7 @@ private:
     std::vector<Item> items_;
     std::vector<Point> points_;
     size_t leaving_ = kNone, leaving_since_ = 0; // item whose leaving nobody has waited for; the point after it
-    size_t last_back_ = kNone;                   // point at which the last item came back
+    size_t last_back_ = kNone; // point at which the last item came back
     uint64_t host_bytes_ = 0;
     std::byte* host_ = nullptr;
 };

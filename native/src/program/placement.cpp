@@ -50,7 +50,9 @@ Placement place(const std::vector<Interval>& intervals) {
         const uint64_t offset = best != ~0ull ? best : cursor;
         out.offsets[index] = offset;
         out.total_bytes = std::max(out.total_bytes, offset + want.bytes);
-        placed.insert(std::upper_bound(placed.begin(), placed.end(), offset, [&](uint64_t value, size_t i) { return value < out.offsets[i]; }), index);
+        placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
+                          [&](uint64_t value, size_t i) { return value < out.offsets[i]; }),
+            index);
     }
     return out;
 }

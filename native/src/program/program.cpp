@@ -6,7 +6,8 @@
 namespace atelier {
 
 Sym Sym::row_range(int64_t begin, int64_t count) const {
-    require(begin >= 0 && count >= 0 && begin + count <= rows, ErrorCode::internal, "rows ", begin, "+", count, " of ", rows);
+    require(begin >= 0 && count >= 0 && begin + count <= rows, ErrorCode::internal, "rows ", begin, "+", count, " of ",
+        rows);
     Sym s = *this;
     s.offset += begin * ld;
     s.rows = count;
@@ -14,7 +15,8 @@ Sym Sym::row_range(int64_t begin, int64_t count) const {
 }
 
 Sym Sym::col_range(int64_t begin, int64_t count) const {
-    require(begin >= 0 && count >= 0 && begin + count <= cols, ErrorCode::internal, "columns ", begin, "+", count, " of ", cols);
+    require(begin >= 0 && count >= 0 && begin + count <= cols, ErrorCode::internal, "columns ", begin, "+", count,
+        " of ", cols);
     Sym s = *this;
     s.offset += begin;
     s.cols = count;
@@ -22,8 +24,8 @@ Sym Sym::col_range(int64_t begin, int64_t count) const {
 }
 
 Sym Sym::reshape(int64_t new_rows, int64_t new_cols) const {
-    require(ld == cols && new_rows * new_cols == rows * cols, ErrorCode::internal, "reshape ", rows, "x", cols, " (ld ", ld, ") to ",
-            new_rows, "x", new_cols);
+    require(ld == cols && new_rows * new_cols == rows * cols, ErrorCode::internal, "reshape ", rows, "x", cols, " (ld ",
+        ld, ") to ", new_rows, "x", new_cols);
     Sym s = *this;
     s.rows = new_rows;
     s.cols = s.ld = new_cols;
@@ -38,9 +40,13 @@ Sym Program::add(int64_t rows, int64_t cols, const char* name, DType dtype, bool
     return Sym{static_cast<BufferId>(buffers_.size() - 1), 0, rows, cols, cols, dtype};
 }
 
-Sym Program::temp(int64_t rows, int64_t cols, const char* name, DType dtype) { return add(rows, cols, name, dtype, false); }
+Sym Program::temp(int64_t rows, int64_t cols, const char* name, DType dtype) {
+    return add(rows, cols, name, dtype, false);
+}
 
-Sym Program::persistent(int64_t rows, int64_t cols, const char* name, DType dtype) { return add(rows, cols, name, dtype, true); }
+Sym Program::persistent(int64_t rows, int64_t cols, const char* name, DType dtype) {
+    return add(rows, cols, name, dtype, true);
+}
 
 Sym Program::external(int64_t rows, int64_t cols, const char* name, DType dtype) {
     const Sym s = add(rows, cols, name, dtype, true);
@@ -61,7 +67,9 @@ void Program::touch(const Sym& s, int64_t op) {
     b.last = std::max(b.last, op);
 }
 
-void Program::emit(const char* name, std::initializer_list<Sym> touches, Run run) { emit(name, std::vector<Sym>(touches), std::move(run)); }
+void Program::emit(const char* name, std::initializer_list<Sym> touches, Run run) {
+    emit(name, std::vector<Sym>(touches), std::move(run));
+}
 
 void Program::emit(const char* name, const std::vector<Sym>& touches, Run run) {
     require(!planned_, ErrorCode::internal, "op ", name, " added to a planned program");
@@ -70,7 +78,8 @@ void Program::emit(const char* name, const std::vector<Sym>& touches, Run run) {
 }
 
 void Program::touch_at(size_t op, const std::vector<Sym>& touches) {
-    require(!planned_ && op < ops_.size(), ErrorCode::internal, "op ", op, " of ", ops_.size(), " touches more than it was emitted with");
+    require(!planned_ && op < ops_.size(), ErrorCode::internal, "op ", op, " of ", ops_.size(),
+        " touches more than it was emitted with");
     for (const Sym& s : touches) touch(s, static_cast<int64_t>(op));
 }
 
@@ -80,14 +89,11 @@ const ProgramPlan& Program::plan() {
     intervals.reserve(buffers_.size());
     const int64_t end = static_cast<int64_t>(ops_.size());
     for (const Buffer& b : buffers_) {
-        if (b.external)
-            intervals.push_back({0, 0, 0});
-        else if (b.persistent)
-            intervals.push_back({b.bytes, -1, end});
+        if (b.external) intervals.push_back({0, 0, 0});
+        else if (b.persistent) intervals.push_back({b.bytes, -1, end});
         else if (b.first < 0) // never used: takes no room
             intervals.push_back({0, 0, 0});
-        else
-            intervals.push_back({b.bytes, b.first, b.last});
+        else intervals.push_back({b.bytes, b.first, b.last});
     }
     Placement placed = place(intervals);
     plan_ = {placed.total_bytes, placed.lower_bound_bytes, std::move(placed.offsets)};
@@ -104,13 +110,20 @@ View Program::Resolver::operator()(const Sym& s) const {
         return View{static_cast<std::byte*>(b.bound) + begin, s.rows, s.cols, s.ld, s.dtype};
     }
     const uint64_t at = program_.plan_.offsets[s.buffer] + begin;
-    if (s.rows > 0) high_water_ = std::max(high_water_, at + static_cast<uint64_t>((s.rows - 1) * s.ld + s.cols) * size);
+    if (s.rows > 0)
+        high_water_ = std::max(high_water_, at + static_cast<uint64_t>((s.rows - 1) * s.ld + s.cols) * size);
     return View{arena_ + at, s.rows, s.cols, s.ld, s.dtype};
 }
 
-Weight Program::Resolver::operator()(const Weight& constant) const { return program_.constants_ ? program_.constants_->at(constant) : constant; }
-const float* Program::Resolver::operator()(const float* constant) const { return program_.constants_ ? program_.constants_->at(constant) : constant; }
-View Program::Resolver::operator()(const View& constant) const { return program_.constants_ ? program_.constants_->at(constant) : constant; }
+Weight Program::Resolver::operator()(const Weight& constant) const {
+    return program_.constants_ ? program_.constants_->at(constant) : constant;
+}
+const float* Program::Resolver::operator()(const float* constant) const {
+    return program_.constants_ ? program_.constants_->at(constant) : constant;
+}
+View Program::Resolver::operator()(const View& constant) const {
+    return program_.constants_ ? program_.constants_->at(constant) : constant;
+}
 
 uint64_t Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
     require(planned_, ErrorCode::internal, "program run before it was planned");

@@ -1,9 +1,11 @@
-// A program is the flat list of ops of one piece of work (a micro-step, a denoising step, a VAE decode), recorded once, planned, run often.
+// A program is the flat list of ops of one piece of work (a micro-step, a denoising step, a VAE decode), recorded once,
+// planned, run often.
 //
-// Model code emits ops on symbolic matrices (Sym). Nothing is computed while recording. plan() gives each buffer the interval
-// between its first and last op and places the intervals in one arena, so the peak is known to the byte before anything runs.
-// run() walks the list with resolved pointers and allocates nothing. Backward is emitted by hand like forward: a tensor saved
-// for backward is simply one that a later op reads, and recompute is emitting the forward ops once more.
+// Model code emits ops on symbolic matrices (Sym). Nothing is computed while recording. plan() gives each buffer the
+// interval between its first and last op and places the intervals in one arena, so the peak is known to the byte before
+// anything runs. run() walks the list with resolved pointers and allocates nothing. Backward is emitted by hand like
+// forward: a tensor saved for backward is simply one that a later op reads, and recompute is emitting the forward ops
+// once more.
 #pragma once
 #include "base/progress.h"
 #include "tensor/view.h"
@@ -34,9 +36,9 @@ struct Sym {
 };
 
 struct ProgramPlan {
-    uint64_t arena_bytes = 0;          // what run() needs, exactly
-    uint64_t lower_bound_bytes = 0;    // largest sum of live buffers at any op: no placement can beat it
-    std::vector<uint64_t> offsets;     // by BufferId
+    uint64_t arena_bytes = 0; // what run() needs, exactly
+    uint64_t lower_bound_bytes = 0; // largest sum of live buffers at any op: no placement can beat it
+    std::vector<uint64_t> offsets; // by BufferId
 };
 
 class Program {
@@ -51,7 +53,8 @@ public:
     Sym external(int64_t rows, int64_t cols, const char* name, DType dtype = DType::f32);
     void bind(const Sym& external, void* data); // contiguous; called again before a run() that is to use other memory
 
-    // Where ops find the weights, biases and tables that they were recorded with; must outlive run(). Without it they lie where they are.
+    // Where ops find the weights, biases and tables that they were recorded with; must outlive run(). Without it they
+    // lie where they are.
     void read_from(const Constants& constants) { constants_ = &constants; }
 
     class Resolver {
@@ -61,7 +64,9 @@ public:
         Weight operator()(const Weight& constant) const;
         const float* operator()(const float* constant) const;
         View operator()(const View& constant) const;
-        uint64_t high_water() const { return high_water_; } // end of the furthest matrix handed out so far, bytes from the arena's start
+        uint64_t high_water() const {
+            return high_water_;
+        } // end of the furthest matrix handed out so far, bytes from the arena's start
 
     private:
         const Program& program_;
@@ -73,14 +78,15 @@ public:
     // `touches`: every matrix the op reads or writes, scratch included; null ones are ignored.
     void emit(const char* name, std::initializer_list<Sym> touches, Run run);
     void emit(const char* name, const std::vector<Sym>& touches, Run run);
-    // An op that was emitted before touches these too: for transfers that begin earlier than what they are for is recorded.
+    // An op that was emitted before touches these too: for transfers that begin earlier than what they are for is
+    // recorded.
     void touch_at(size_t op, const std::vector<Sym>& touches);
 
     // Computed at the first call after recording; recording further ops makes it stale and is refused.
     const ProgramPlan& plan();
 
-    // `arena` holds plan().arena_bytes, aligned to kAlignment. Cancellation is checked between ops. Returns the high water: the bytes of
-    // the arena that ops were in fact given, to be held against the plan.
+    // `arena` holds plan().arena_bytes, aligned to kAlignment. Cancellation is checked between ops. Returns the high
+    // water: the bytes of the arena that ops were in fact given, to be held against the plan.
     uint64_t run(Ops& ops, std::byte* arena, const Progress& progress = {}) const;
     Resolver resolver(std::byte* arena) const { return Resolver(*this, arena); }
 

@@ -5,7 +5,8 @@
 namespace atelier {
 
 void UnitStream::start() {
-    require(uses_.empty() && !started_, ErrorCode::internal, "a program's first fetches are recorded after its first use");
+    require(
+        uses_.empty() && !started_, ErrorCode::internal, "a program's first fetches are recorded after its first use");
     started_ = true;
     emit_fetches();
 }

@@ -1,5 +1,5 @@
-// Fetching the weights that are not resident while a recorded program runs: says, as ops are recorded, which unit they read. Where the units
-// are is known later, so that one program runs with every residence.
+// Fetching the weights that are not resident while a recorded program runs: says, as ops are recorded, which unit they
+// read. Where the units are is known later, so that one program runs with every residence.
 #pragma once
 #include "memory/placed_units.h"
 #include "program/program.h"

@@ -6,12 +6,14 @@
 namespace atelier {
 namespace {
 
-// PyTorch's linspace(0.1, 1, count) in float32: counted from the nearer end, each product rounded together with its sum.
+// PyTorch's linspace(0.1, 1, count) in float32: counted from the nearer end, each product rounded together with its
+// sum.
 std::vector<float> boundaries(int count) {
     std::vector<float> x(static_cast<size_t>(count));
     const float start = 0.1f, end = 1.0f, step = (end - start) / static_cast<float>(count - 1);
     for (int i = 0; i < count; ++i)
-        x[static_cast<size_t>(i)] = i < count / 2 ? std::fma(step, static_cast<float>(i), start) : std::fma(-step, static_cast<float>(count - 1 - i), end);
+        x[static_cast<size_t>(i)] = i < count / 2 ? std::fma(step, static_cast<float>(i), start)
+                                                  : std::fma(-step, static_cast<float>(count - 1 - i), end);
     return x;
 }
 

@@ -7,9 +7,10 @@
 
 namespace atelier {
 
-const float kNf4Code[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f,
-                            -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
-                            0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+const float kNf4Code[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
+    -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f,
+    0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
+    0.7229568362236023f, 1.0f};
 
 namespace {
 
@@ -25,12 +26,13 @@ uint8_t nearest(float x) {
     return static_cast<uint8_t>(code);
 }
 
-// A block's elements over its absmax, in -1..1. bitsandbytes multiplies whole blocks by the reciprocal and divides the last, partial one:
-// the two round differently.
+// A block's elements over its absmax, in -1..1. bitsandbytes multiplies whole blocks by the reciprocal and divides the
+// last, partial one: the two round differently.
 struct Normalise {
     float high, inverse;
     bool whole;
-    Normalise(float absmax, bool whole_block) : high(std::max(absmax, 1e-38f)), inverse(1.0f / high), whole(whole_block) {}
+    Normalise(float absmax, bool whole_block)
+        : high(std::max(absmax, 1e-38f)), inverse(1.0f / high), whole(whole_block) {}
     float operator()(float x) const { return std::clamp(whole ? x * inverse : x / high, -1.0f, 1.0f); }
 };
 
@@ -60,7 +62,8 @@ Nf4Builder::Nf4Builder(int64_t count, bool double_quant) : double_quant_(double_
 }
 
 void Nf4Builder::append(std::span<const float> values) {
-    require(done_ % Nf4Data::kBlock == 0 && done_ + static_cast<int64_t>(values.size()) <= out_.count, ErrorCode::internal, "NF4 piece at ", done_);
+    require(done_ % Nf4Data::kBlock == 0 && done_ + static_cast<int64_t>(values.size()) <= out_.count,
+        ErrorCode::internal, "NF4 piece at ", done_);
     for (size_t begin = 0; begin < values.size(); begin += Nf4Data::kBlock) {
         const auto block = values.subspan(begin, std::min<size_t>(Nf4Data::kBlock, values.size() - begin));
         float high = 0;
@@ -89,7 +92,8 @@ Nf4Storage Nf4Builder::finish() {
     for (size_t begin = 0; begin < blocks; begin += Nf4Data::kNestedBlock) {
         const size_t end = std::min(blocks, begin + Nf4Data::kNestedBlock);
         for (size_t i = begin; i < end; ++i) out_.absmax[i] -= out_.nested_offset;
-        out_.nested_absmax.push_back(quantize_block(signed_dynamic_map(), &out_.absmax[begin], static_cast<int64_t>(end - begin), &out_.absmax8[begin]));
+        out_.nested_absmax.push_back(quantize_block(
+            signed_dynamic_map(), &out_.absmax[begin], static_cast<int64_t>(end - begin), &out_.absmax8[begin]));
     }
     out_.absmax.clear();
     out_.absmax.shrink_to_fit();

@@ -13,10 +13,12 @@ float scale_of(const Adapter::Module& m, float weight) { return weight * m.alpha
 
 } // namespace
 
-AdaptedLayers::AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory)
+AdaptedLayers::AdaptedLayers(
+    const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory)
     : layers_(weights.layers()), constants_(std::make_unique<Constants>(memory)) {
     for (const AdapterUse& use : adapters)
-        require(use.adapter != nullptr && std::isfinite(use.weight), ErrorCode::invalid_argument, "an adapter's weight is ", use.weight, "; expected a finite number");
+        require(use.adapter != nullptr && std::isfinite(use.weight), ErrorCode::invalid_argument,
+            "an adapter's weight is ", use.weight, "; expected a finite number");
     for_each_linear(layers_, [&](const std::string& path, Linear& linear, int64_t, int64_t) {
         Uses uses;
         for (const AdapterUse& use : adapters) {
@@ -24,10 +26,8 @@ AdaptedLayers::AdaptedLayers(const FluxWeights& weights, const std::vector<Adapt
             if (it != use.adapter->modules.end() && use.weight != 0) uses.emplace_back(&it->second, use.weight);
         }
         if (uses.empty()) return;
-        if (fused)
-            fuse(weights, path, linear, uses);
-        else
-            add_branch(memory, linear, uses);
+        if (fused) fuse(weights, path, linear, uses);
+        else add_branch(memory, linear, uses);
     });
     constants_->place();
 }
@@ -44,13 +44,15 @@ void AdaptedLayers::add_branch(Memory& memory, Linear& linear, const Uses& uses)
         a.insert(a.end(), m->a.begin(), m->a.end());
         const float scale = scale_of(*m, weight);
         for (int64_t row = 0; row < out; ++row)
-            for (int64_t r = 0; r < m->rank; ++r) b[static_cast<size_t>(row * rank + column + r)] = scale * m->b[static_cast<size_t>(row * m->rank + r)];
+            for (int64_t r = 0; r < m->rank; ++r)
+                b[static_cast<size_t>(row * rank + column + r)] = scale * m->b[static_cast<size_t>(row * m->rank + r)];
         column += m->rank;
     }
     bytes_ += (a.size() + b.size()) * sizeof(float);
     linear.lora = {};
     const auto placed = [&](const std::vector<float>& values, int64_t rows, int64_t cols) {
-        const View view{branches_.emplace_back(memory, values.size() * sizeof(float)).data(), rows, cols, cols, DType::f32};
+        const View view{
+            branches_.emplace_back(memory, values.size() * sizeof(float)).data(), rows, cols, cols, DType::f32};
         write_view(memory, view, values.data());
         return view;
     };

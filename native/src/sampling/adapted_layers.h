@@ -1,4 +1,5 @@
-// The transformer's layers with adapters on them: as low-rank branches beside the base, or merged into copies of the linears they touch.
+// The transformer's layers with adapters on them: as low-rank branches beside the base, or merged into copies of the
+// linears they touch.
 #pragma once
 #include "memory/arena.h"
 #include "memory/constants.h"
@@ -10,8 +11,8 @@ namespace atelier {
 
 class AdaptedLayers {
 public:
-    // Beside: several adapters on one linear become one branch of their joint rank. Fused: W + Σ weight · alpha/rank · B · A, from the source's
-    // values where they are at hand, kept like the base (NF4 again where the base is).
+    // Beside: several adapters on one linear become one branch of their joint rank. Fused: W + Σ weight · alpha/rank ·
+    // B · A, from the source's values where they are at hand, kept like the base (NF4 again where the base is).
     AdaptedLayers(const FluxWeights& weights, const std::vector<AdapterUse>& adapters, bool fused, Memory& memory);
 
     const FluxLayers& layers() const { return layers_; }
@@ -20,7 +21,8 @@ public:
 
 private:
     void add_branch(Memory& memory, Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);
-    void fuse(const FluxWeights& weights, const std::string& path, Linear& linear, const std::vector<std::pair<const Adapter::Module*, float>>& uses);
+    void fuse(const FluxWeights& weights, const std::string& path, Linear& linear,
+        const std::vector<std::pair<const Adapter::Module*, float>>& uses);
 
     FluxLayers layers_;
     std::unique_ptr<Constants> constants_;

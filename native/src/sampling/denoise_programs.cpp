@@ -5,8 +5,10 @@
 namespace atelier {
 DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, DType activations)
     : dims_(layers.dims), shape_(shape), steps_(steps), table_cols_(ModulationLayout(layers.dims).cols()),
-      table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) / Program::kAlignment * Program::kAlignment),
-      tables_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w), inputs_(conditioning_.list, layers.dims, steps) {
+      table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) /
+                   Program::kAlignment * Program::kAlignment),
+      tables_(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w),
+      inputs_(conditioning_.list, layers.dims, steps) {
     Program& first = conditioning_.list;
     all_rows_ = first.external(steps, table_cols_, "modulation of all steps");
     emit_alive(first, "inputs", inputs_.all());
@@ -25,9 +27,10 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
     network_->begin(latents_, prompt_, row_);
     FluxNetwork* const networks[] = {network_.get()};
     const Sym velocity = emit_forward(second, step_.stream, layers, networks, {}).front();
-    second.emit("euler_step", {latents_, velocity}, [x = latents_, velocity, sigmas = &sigmas_](Ops& ops, const Program::Resolver& at) {
-        ops.euler_step(at(x), at(velocity), sigmas->now, sigmas->next, at(x));
-    });
+    second.emit("euler_step", {latents_, velocity},
+        [x = latents_, velocity, sigmas = &sigmas_](Ops& ops, const Program::Resolver& at) {
+            ops.euler_step(at(x), at(velocity), sigmas->now, sigmas->next, at(x));
+        });
     step_.program = second.plan();
 }
 
@@ -41,12 +44,14 @@ void DenoisePrograms::connect(Memory& memory, const PlacedUnits& weights, const 
     }
 }
 
-uint64_t DenoisePrograms::run(Ops& ops, std::byte* memory, const Input& input, std::span<float> latents, const Progress& progress) {
+uint64_t DenoisePrograms::run(
+    Ops& ops, std::byte* memory, const Input& input, std::span<float> latents, const Progress& progress) {
     float* table = reinterpret_cast<float*>(memory);
     std::byte* arena = memory + table_bytes_;
     conditioning_.list.bind(all_rows_, table);
     const Program::Resolver first = conditioning_.list.resolver(arena);
-    for (int64_t i = 0; i < steps_; ++i) inputs_.fill(ops.memory(), first, i, input.sigmas[static_cast<size_t>(i)], input.guidance, input.pooled);
+    for (int64_t i = 0; i < steps_; ++i)
+        inputs_.fill(ops.memory(), first, i, input.sigmas[static_cast<size_t>(i)], input.guidance, input.pooled);
     uint64_t high_water = conditioning_.list.run(ops, arena, progress);
 
     const Program::Resolver second = step_.list.resolver(arena);

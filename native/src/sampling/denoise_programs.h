@@ -1,5 +1,5 @@
-// A picture as two recorded programs: the conditioning of all steps at once (modulation depends on sigma, guidance and pooled text alone), then
-// one denoising step, run once a sigma.
+// A picture as two recorded programs: the conditioning of all steps at once (modulation depends on sigma, guidance and
+// pooled text alone), then one denoising step, run once a sigma.
 #pragma once
 #include "memory/placed_units.h"
 #include "models/flux/inputs.h"
@@ -12,7 +12,8 @@ class DenoisePrograms {
 public:
     // `layers` and the weights they point to must outlive the object.
     DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, DType activations);
-    // Where the ops find the weights: `own` first, which holds what is not the base's. Before run(), and again when they have moved.
+    // Where the ops find the weights: `own` first, which holds what is not the base's. Before run(), and again when
+    // they have moved.
     void connect(Memory& memory, const PlacedUnits& weights, const Constants& own);
 
     struct Input {
@@ -20,10 +21,13 @@ public:
         std::span<const float> sigmas; // steps + 1
         float guidance = 1;
     };
-    // latents: (I, C) packed start noise, replaced by the result. memory: bytes(), aligned to Program::kAlignment. Returns the high water.
+    // latents: (I, C) packed start noise, replaced by the result. memory: bytes(), aligned to Program::kAlignment.
+    // Returns the high water.
     uint64_t run(Ops& ops, std::byte* memory, const Input& input, std::span<float> latents, const Progress& progress);
 
-    uint64_t bytes() const { return table_bytes_ + std::max(conditioning_.program.arena_bytes, step_.program.arena_bytes); }
+    uint64_t bytes() const {
+        return table_bytes_ + std::max(conditioning_.program.arena_bytes, step_.program.arena_bytes);
+    }
     uint64_t host_bytes() const { return FluxTables::bytes(dims_, shape_.tokens()); }
     const FluxShape& shape() const { return shape_; }
     int64_t steps() const { return steps_; }
@@ -48,7 +52,7 @@ private:
     ConditioningInputs inputs_;
     std::unique_ptr<Constants> constants_;
     std::unique_ptr<FluxNetwork> network_;
-    Sym all_rows_, row_;      // the modulation table as the two programs see it
+    Sym all_rows_, row_; // the modulation table as the two programs see it
     Sym latents_, prompt_;
 };
 

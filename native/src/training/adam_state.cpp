@@ -17,7 +17,8 @@ AdamKind adam_kind(OptimizerKind optimizer, int64_t count) {
         case OptimizerKind::adamw8bit_all: return AdamKind::bnb8;
         case OptimizerKind::adamw8bit: return count >= kSmallest8bit ? AdamKind::bnb8 : AdamKind::bnb32;
     }
-    fail(ErrorCode::invalid_argument, "optimizer ", static_cast<int>(optimizer), " is unknown; there are ", list_of_names<OptimizerKind>());
+    fail(ErrorCode::invalid_argument, "optimizer ", static_cast<int>(optimizer), " is unknown; there are ",
+        list_of_names<OptimizerKind>());
 }
 
 uint64_t AdamState::bytes(AdamKind kind, int64_t count) {

@@ -1,5 +1,6 @@
-// The optimizer's memory of one tensor, in the caller's bytes, and the update that reads it. Which of three arithmetics applies follows from
-// the optimizer's name and the tensor's size, as in bitsandbytes: 8-bit states only from 4096 elements on.
+// The optimizer's memory of one tensor, in the caller's bytes, and the update that reads it. Which of three arithmetics
+// applies follows from the optimizer's name and the tensor's size, as in bitsandbytes: 8-bit states only from 4096
+// elements on.
 #pragma once
 #include "atelier/train_options.h"
 #include "ops/ops.h"

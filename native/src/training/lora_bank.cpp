@@ -16,8 +16,10 @@ uint64_t padded(int64_t count) { return (static_cast<uint64_t>(count) * sizeof(f
 LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const TrainOptions& o) {
     require(o.rank > 0, ErrorCode::invalid_argument, "rank ", o.rank, ": expected at least 1");
     const float alpha = o.alpha_or_default();
-    require(alpha > 0 && std::isfinite(alpha), ErrorCode::invalid_argument, "alpha ", alpha, ": expected a positive number");
-    require(!o.targets.empty(), ErrorCode::invalid_argument, "targets: no module named, nothing to train; the reference trains to_k, to_q, to_v, to_out.0");
+    require(alpha > 0 && std::isfinite(alpha), ErrorCode::invalid_argument, "alpha ", alpha,
+        ": expected a positive number");
+    require(!o.targets.empty(), ErrorCode::invalid_argument,
+        "targets: no module named, nothing to train; the reference trains to_k, to_q, to_v, to_out.0");
     Sizes s;
     std::set<std::string> unused(o.targets.begin(), o.targets.end());
     for_each_linear(layers, [&](const std::string& path, const Linear&, int64_t in, int64_t out) {
@@ -30,11 +32,14 @@ LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const TrainOptions& o)
         if (!chosen) return;
         s.modules.push_back({path, in, out});
         s.weight_bytes += padded(o.rank * in) + padded(out * o.rank);
-        s.bytes += AdamState::bytes(adam_kind(o.optimizer, o.rank * in), o.rank * in) + AdamState::bytes(adam_kind(o.optimizer, out * o.rank), out * o.rank);
+        s.bytes += AdamState::bytes(adam_kind(o.optimizer, o.rank * in), o.rank * in) +
+                   AdamState::bytes(adam_kind(o.optimizer, out * o.rank), out * o.rank);
     });
-    // peft leaves an unmatched target unsaid as long as another matches; a person who mistypes one of four should hear of it.
+    // peft leaves an unmatched target unsaid as long as another matches; a person who mistypes one of four should hear
+    // of it.
     require(unused.empty(), ErrorCode::invalid_argument, "target \"", unused.empty() ? "" : *unused.begin(),
-            "\" names no linear of this transformer; give a module's path, such as transformer_blocks.0.attn.to_q, or its last parts, such as to_q");
+        "\" names no linear of this transformer; give a module's path, such as transformer_blocks.0.attn.to_q, or its "
+        "last parts, such as to_q");
     s.bytes += 2 * s.weight_bytes;
     return s;
 }
@@ -45,21 +50,26 @@ void LoraBank::bind_without_values(FluxLayers& layers, const TrainOptions& optio
     for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t in, int64_t out) {
         if (next == modules.size() || path != modules[next].path) return;
         ++next;
-        const View a{nullptr, options.rank, in, in, DType::f32}, b{nullptr, out, options.rank, options.rank, DType::f32};
+        const View a{nullptr, options.rank, in, in, DType::f32},
+            b{nullptr, out, options.rank, options.rank, DType::f32};
         linear.lora = {a, b, a, b, options.alpha_or_default() / static_cast<float>(options.rank)};
     });
 }
 
-LoraBank::LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options) : LoraBank(memory, sizes(layers, options), options) {}
+LoraBank::LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options)
+    : LoraBank(memory, sizes(layers, options), options) {}
 
-LoraBank::LoraBank(Memory& memory, const Sizes& s, const TrainOptions& o) : rank_(o.rank), alpha_(o.alpha_or_default()), weight_bytes_(s.weight_bytes), bytes_(s.bytes), memory_(memory, s.bytes) {
+LoraBank::LoraBank(Memory& memory, const Sizes& s, const TrainOptions& o)
+    : rank_(o.rank), alpha_(o.alpha_or_default()), weight_bytes_(s.weight_bytes), bytes_(s.bytes),
+      memory_(memory, s.bytes) {
     write_zeros(memory, memory_.data(), bytes_);
     const int64_t floats = static_cast<int64_t>(weight_bytes_ / sizeof(float));
     grads_ = {memory_.data() + weight_bytes_, 1, floats, floats, DType::f32};
     std::byte *weight = memory_.data(), *state = memory_.data() + 2 * weight_bytes_;
     const auto factor = [&](int64_t rows, int64_t cols) {
         const AdamKind kind = adam_kind(o.optimizer, rows * cols);
-        const Factor f{{weight, rows, cols, cols, DType::f32}, {weight + weight_bytes_, rows, cols, cols, DType::f32}, AdamState(kind, rows * cols, state)};
+        const Factor f{{weight, rows, cols, cols, DType::f32}, {weight + weight_bytes_, rows, cols, cols, DType::f32},
+            AdamState(kind, rows * cols, state)};
         weight += padded(rows * cols);
         state += AdamState::bytes(kind, rows * cols);
         return f;
@@ -105,23 +115,27 @@ Adapter LoraBank::adapter() const {
     Adapter adapter;
     for (size_t i = 0; i < paths_.size(); ++i) {
         const View &a = modules_[i].a.value, &b = modules_[i].b.value;
-        adapter.modules[paths_[i]] = {rank_, a.cols, b.rows, alpha_, values_of(memory_.memory(), a), values_of(memory_.memory(), b)};
+        adapter.modules[paths_[i]] = {
+            rank_, a.cols, b.rows, alpha_, values_of(memory_.memory(), a), values_of(memory_.memory(), b)};
     }
     return adapter;
 }
 
 void LoraBank::set_adapter(const Adapter& adapter) {
     for (const auto& [path, module] : adapter.modules)
-        require(std::find(paths_.begin(), paths_.end(), path) != paths_.end(), ErrorCode::invalid_argument, "adapter: module \"", path,
-                "\" is not among the trained ones; choose targets that name it");
+        require(std::find(paths_.begin(), paths_.end(), path) != paths_.end(), ErrorCode::invalid_argument,
+            "adapter: module \"", path, "\" is not among the trained ones; choose targets that name it");
     for (size_t i = 0; i < paths_.size(); ++i) {
         const auto it = adapter.modules.find(paths_[i]);
-        require(it != adapter.modules.end(), ErrorCode::invalid_argument, "adapter: has no module \"", paths_[i], "\", which is trained");
+        require(it != adapter.modules.end(), ErrorCode::invalid_argument, "adapter: has no module \"", paths_[i],
+            "\", which is trained");
         const Adapter::Module& m = it->second;
         const View &a = modules_[i].a.value, &b = modules_[i].b.value;
-        require(m.rank == rank_ && m.in == a.cols && m.out == b.rows, ErrorCode::invalid_argument, "adapter: module \"", paths_[i], "\" is of rank ", m.rank, ", ", m.in,
-                " to ", m.out, "; trained is rank ", rank_, ", ", a.cols, " to ", b.rows);
-        require(m.alpha == alpha_, ErrorCode::invalid_argument, "adapter: module \"", paths_[i], "\" has alpha ", m.alpha, ", the options say ", alpha_);
+        require(m.rank == rank_ && m.in == a.cols && m.out == b.rows, ErrorCode::invalid_argument, "adapter: module \"",
+            paths_[i], "\" is of rank ", m.rank, ", ", m.in, " to ", m.out, "; trained is rank ", rank_, ", ", a.cols,
+            " to ", b.rows);
+        require(m.alpha == alpha_, ErrorCode::invalid_argument, "adapter: module \"", paths_[i], "\" has alpha ",
+            m.alpha, ", the options say ", alpha_);
     }
     for (size_t i = 0; i < paths_.size(); ++i) {
         const Adapter::Module& m = adapter.modules.at(paths_[i]);
@@ -138,7 +152,8 @@ LoraBank::State LoraBank::state() const {
 }
 
 void LoraBank::set_state(const State& s) {
-    require(s.weights.size() == weight_bytes_ && s.optimizer_states.size() == bytes_ - 2 * weight_bytes_, ErrorCode::internal, "a state of another bank");
+    require(s.weights.size() == weight_bytes_ && s.optimizer_states.size() == bytes_ - 2 * weight_bytes_,
+        ErrorCode::internal, "a state of another bank");
     memory_.memory().upload(memory_.data(), s.weights.data(), s.weights.size());
     memory_.memory().upload(memory_.data() + 2 * weight_bytes_, s.optimizer_states.data(), s.optimizer_states.size());
 }

@@ -1,4 +1,5 @@
-// The trained adapter: low-rank weights, their gradients and the optimizer's states in one block of memory, reserved once.
+// The trained adapter: low-rank weights, their gradients and the optimizer's states in one block of memory, reserved
+// once.
 #pragma once
 #include "memory/arena.h"
 #include "models/flux/layers.h"
@@ -8,12 +9,14 @@ namespace atelier {
 
 class LoraBank {
 public:
-    // Chooses the linears by target name. invalid_argument for a rank or target that cannot be, naming it. A starts at N(0, 1/rank²)
-    // (peft's "gaussian"), B at zero.
+    // Chooses the linears by target name. invalid_argument for a rank or target that cannot be, naming it. A starts at
+    // N(0, 1/rank²) (peft's "gaussian"), B at zero.
     LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options);
 
     // What a bank would take, and branches of its sizes without values: for plans, which reserve nothing.
-    static uint64_t bytes_of(const FluxLayers& layers, const TrainOptions& options) { return sizes(layers, options).bytes; }
+    static uint64_t bytes_of(const FluxLayers& layers, const TrainOptions& options) {
+        return sizes(layers, options).bytes;
+    }
     static void bind_without_values(FluxLayers& layers, const TrainOptions& options);
 
     // Points the low-rank branches of the chosen linears here. The bank must outlive whatever uses `layers`.

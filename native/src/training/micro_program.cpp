@@ -9,14 +9,16 @@ NetworkOptions network_options(const MicroProgramOptions& options, Parking& park
     network.training = true;
     network.keep = options.keep;
     network.parked = options.parked;
-    if (std::find(options.parked.begin(), options.parked.end(), true) != options.parked.end()) network.parking = &parking;
+    if (std::find(options.parked.begin(), options.parked.end(), true) != options.parked.end())
+        network.parking = &parking;
     network.activations = options.activations;
     return network;
 }
 
 } // namespace
 
-MicroProgram::Sample::Sample(Program& program, const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const NetworkOptions& options)
+MicroProgram::Sample::Sample(Program& program, const FluxLayers& layers, const FluxShape& shape,
+    const FluxTables& tables, const NetworkOptions& options)
     : network(program, layers, shape, tables, options), conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");
@@ -28,19 +30,24 @@ MicroProgram::Sample::Sample(Program& program, const FluxLayers& layers, const F
     emit_alive(program, "inputs", {latents, noise, prompt, sigma, weight});
 }
 
-MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, const FluxTables& tables, const MicroProgramOptions& options)
+MicroProgram::MicroProgram(
+    const FluxLayers& layers, const FluxShape& s, const FluxTables& tables, const MicroProgramOptions& options)
     : shape(s), stream(program), parking(program) {
-    for (int64_t i = 0; i < options.together; ++i) samples.emplace_back(program, layers, shape, tables, network_options(options, parking));
+    for (int64_t i = 0; i < options.together; ++i)
+        samples.emplace_back(program, layers, shape, tables, network_options(options, parking));
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
 
     stream.start();
     std::vector<FluxNetwork*> networks;
     std::vector<ConditioningTape> conditioning;
     for (Sample& sample : samples) {
-        const Sym table = program.temp(1, ModulationLayout(layers.dims).cols(), "modulation"), noisy = program.temp(I, C, "noisy latents");
-        conditioning.push_back(emit_embedding(program, layers, sample.conditioning.time, sample.conditioning.guidance, sample.conditioning.pooled, table));
+        const Sym table = program.temp(1, ModulationLayout(layers.dims).cols(), "modulation"),
+                  noisy = program.temp(I, C, "noisy latents");
+        conditioning.push_back(emit_embedding(program, layers, sample.conditioning.time, sample.conditioning.guidance,
+            sample.conditioning.pooled, table));
         program.emit("flow_noise", {sample.latents, sample.noise, sample.sigma, noisy},
-                     [x = sample.latents, n = sample.noise, s = sample.sigma, noisy](Ops& ops, const Program::Resolver& at) { ops.flow_noise(at(x), at(n), at(s), at(noisy)); });
+            [x = sample.latents, n = sample.noise, s = sample.sigma, noisy](
+                Ops& ops, const Program::Resolver& at) { ops.flow_noise(at(x), at(n), at(s), at(noisy)); });
         sample.network.begin(noisy, sample.prompt, table);
         networks.push_back(&sample.network);
     }
@@ -53,10 +60,12 @@ MicroProgram::MicroProgram(const FluxLayers& layers, const FluxShape& s, const F
         sample.prediction = predictions[i];
         sample.loss = program.temp(1, 1, "loss");
         const Sym dprediction = dpredictions.emplace_back(program.temp(I, C, "dprediction"));
-        program.emit("flow_loss", {sample.prediction, sample.latents, sample.noise, sample.weight, sample.loss, dprediction},
-                     [p = sample.prediction, x = sample.latents, n = sample.noise, w = sample.weight, l = sample.loss, dprediction, share](Ops& ops, const Program::Resolver& at) {
-                         ops.flow_loss(at(p), at(x), at(n), at(w), share, at(l), at(dprediction));
-                     });
+        program.emit("flow_loss",
+            {sample.prediction, sample.latents, sample.noise, sample.weight, sample.loss, dprediction},
+            [p = sample.prediction, x = sample.latents, n = sample.noise, w = sample.weight, l = sample.loss,
+                dprediction, share](Ops& ops, const Program::Resolver& at) {
+                ops.flow_loss(at(p), at(x), at(n), at(w), share, at(l), at(dprediction));
+            });
         dtables.push_back(sample.network.dtable());
     }
     emit_backward(stream, layers, networks, dpredictions);

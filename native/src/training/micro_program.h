@@ -1,5 +1,5 @@
-// Micro-steps of one picture shape as a recorded program: noise each sample's latents, predict, measure, and carry the gradient back to the
-// low-rank branches. Several samples pass the blocks together, each as if it were alone.
+// Micro-steps of one picture shape as a recorded program: noise each sample's latents, predict, measure, and carry the
+// gradient back to the low-rank branches. Several samples pass the blocks together, each as if it were alone.
 #pragma once
 #include "memory/placed_units.h"
 #include "models/flux/inputs.h"
@@ -26,15 +26,18 @@ struct MicroProgramOptions {
 };
 
 struct MicroProgram {
-    // `layers`: with the trained branches bound; they, the weights and `tables`, of this shape, must outlive the program.
-    MicroProgram(const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const MicroProgramOptions& options);
+    // `layers`: with the trained branches bound; they, the weights and `tables`, of this shape, must outlive the
+    // program.
+    MicroProgram(
+        const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const MicroProgramOptions& options);
 
-    // Where the ops find the weights and, in `constants`, these and the tables; parked: parking.host_bytes() of Memory::reserve_host. Before the
-    // first run.
+    // Where the ops find the weights and, in `constants`, these and the tables; parked: parking.host_bytes() of
+    // Memory::reserve_host. Before the first run.
     void connect(const PlacedUnits& weights, const Constants& constants, std::byte* parked);
 
     struct Sample {
-        Sample(Program& program, const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const NetworkOptions& options);
+        Sample(Program& program, const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables,
+            const NetworkOptions& options);
         FluxNetwork network;
         ConditioningInputs conditioning;
         Sym latents, noise;   // (I, C) packed

@@ -13,14 +13,14 @@ constexpr double kPolynomialEnd = 1e-7; // diffusers' lr_end
 } // namespace
 
 void LrSchedule::validate() const {
-    require(name_of(kind) != nullptr, ErrorCode::invalid_argument, "learning-rate schedule ", static_cast<int>(kind), " is unknown; there are ",
-            list_of_names<LrScheduleKind>());
-    require(warmup >= 0 && total > 0, ErrorCode::invalid_argument, "a learning-rate schedule of ", total, " steps with ", warmup,
-            " of warm-up; expected at least one step and no negative warm-up");
-    require(cycles > 0 && power > 0 && std::isfinite(cycles) && std::isfinite(power), ErrorCode::invalid_argument, "a learning-rate schedule of ", cycles,
-            " cycles and power ", power, "; both must be positive");
-    require(kind != LrScheduleKind::polynomial || lr > kPolynomialEnd, ErrorCode::invalid_argument, "a polynomial schedule ends at a rate of ", kPolynomialEnd,
-            ": the learning rate ", lr, " must lie above it");
+    require(name_of(kind) != nullptr, ErrorCode::invalid_argument, "learning-rate schedule ", static_cast<int>(kind),
+        " is unknown; there are ", list_of_names<LrScheduleKind>());
+    require(warmup >= 0 && total > 0, ErrorCode::invalid_argument, "a learning-rate schedule of ", total,
+        " steps with ", warmup, " of warm-up; expected at least one step and no negative warm-up");
+    require(cycles > 0 && power > 0 && std::isfinite(cycles) && std::isfinite(power), ErrorCode::invalid_argument,
+        "a learning-rate schedule of ", cycles, " cycles and power ", power, "; both must be positive");
+    require(kind != LrScheduleKind::polynomial || lr > kPolynomialEnd, ErrorCode::invalid_argument,
+        "a polynomial schedule ends at a rate of ", kPolynomialEnd, ": the learning rate ", lr, " must lie above it");
 }
 
 double LrSchedule::factor(int64_t step) const {
@@ -32,7 +32,8 @@ double LrSchedule::factor(int64_t step) const {
     const double progress = (at - warm) / std::max(1.0, end - warm);
     if (kind == linear) return std::max(0.0, (end - at) / std::max(1.0, end - warm));
     if (kind == cosine) return std::max(0.0, 0.5 * (1 + std::cos(kPi * progress)));
-    if (kind == cosine_with_restarts) return progress >= 1 ? 0 : std::max(0.0, 0.5 * (1 + std::cos(kPi * std::fmod(cycles * progress, 1.0))));
+    if (kind == cosine_with_restarts)
+        return progress >= 1 ? 0 : std::max(0.0, 0.5 * (1 + std::cos(kPi * std::fmod(cycles * progress, 1.0))));
     // polynomial
     if (step > total) return kPolynomialEnd / lr;
     return ((lr - kPolynomialEnd) * std::pow(1 - (at - warm) / (end - warm), power) + kPolynomialEnd) / lr;

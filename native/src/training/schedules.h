@@ -1,4 +1,5 @@
-// Learning-rate schedules, timestep densities and loss weights of diffusers' training scripts (optimization.py, training_utils.py).
+// Learning-rate schedules, timestep densities and loss weights of diffusers' training scripts (optimization.py,
+// training_utils.py).
 #pragma once
 #include "atelier/engine.h"
 #include "base/philox.h"
@@ -16,10 +17,12 @@ struct LrSchedule {
     double factor(int64_t step) const; // of optimizer step `step`, counted from 0
 };
 
-// The sigma of each timestep index, highest first: (1000 - i) / 1000, and shifted where the scheduler does not shift by size itself.
+// The sigma of each timestep index, highest first: (1000 - i) / 1000, and shifted where the scheduler does not shift by
+// size itself.
 std::vector<float> training_sigmas(int64_t num_train_timesteps, bool dynamic_shifting, float shift);
 
-// A timestep index drawn by the weighting's density: uniform but for logit_normal and mode. Stable Diffusion 3 paper, section 3.1.
+// A timestep index drawn by the weighting's density: uniform but for logit_normal and mode. Stable Diffusion 3 paper,
+// section 3.1.
 int64_t draw_timestep(const TrainOptions& options, const PhiloxStream& stream);
 
 } // namespace atelier

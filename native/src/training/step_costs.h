@@ -1,4 +1,5 @@
-// What the planner needs to know of a micro-step, block by block: bytes of weights and of what is kept, and milliseconds by a device's rates.
+// What the planner needs to know of a micro-step, block by block: bytes of weights and of what is kept, and
+// milliseconds by a device's rates.
 #pragma once
 #include "models/flux/network.h"
 #include "planning/device_profile.h"
@@ -16,7 +17,8 @@ struct StepCosts {
 // `layers`: with the trained branches bound.
 StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile);
 
-// The choice for programs of all `shapes`, with times of the largest; fixed_bytes: all that is neither weights nor arena.
+// The choice for programs of all `shapes`, with times of the largest; fixed_bytes: all that is neither weights nor
+// arena.
 struct StepPlanRequest {
     const FluxLayers& layers;
     std::vector<FluxShape> shapes;
@@ -25,15 +27,16 @@ struct StepPlanRequest {
     const DeviceProfile& profile;
     uint64_t host_bytes = 0; // PlannerTask's
 };
-// With `together` samples passing the blocks at once; task.fixed_bytes has the weights of neither blocks nor modulation too.
+// With `together` samples passing the blocks at once; task.fixed_bytes has the weights of neither blocks nor modulation
+// too.
 PlannerTask planner_task(const StepPlanRequest& request, int64_t together = 1);
 
 struct StepPlan {
     PlannedMemory memory; // time: of one micro-step, a share of the pass
     int64_t together = 1;
 };
-// The fastest within the budget. Samples pass the blocks together where fetching would otherwise be what a step waits for. resource_exhausted,
-// naming the smallest budget that works.
+// The fastest within the budget. Samples pass the blocks together where fetching would otherwise be what a step waits
+// for. resource_exhausted, naming the smallest budget that works.
 StepPlan plan_step(const StepPlanRequest& request);
 
 } // namespace atelier

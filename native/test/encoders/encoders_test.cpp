@@ -35,7 +35,8 @@ TEST_CASE("autoencoder: posterior and picture") {
     for (const auto& [name, tensor] : golden.file().tensors()) {
         if (!name.starts_with("image_")) continue;
         const std::string which = name.substr(6);
-        const Golden image = golden["image_" + which], mean = golden["mean_" + which], decoded = golden["decoded_" + which];
+        const Golden image = golden["image_" + which], mean = golden["mean_" + which],
+                     decoded = golden["decoded_" + which];
         const Vae::Posterior p = vae->encode(image.data, image.shape[2], image.shape[3]);
         CHECK(p.mean.shape == Shape(mean.shape.begin() + 1, mean.shape.end()));
         CHECK(report("vae mean " + which, p.mean.data, mean.data) < kTolerance);
@@ -55,7 +56,8 @@ TEST_CASE("autoencoder: a sampler's packed latents unpack as in FluxPipeline") {
     std::vector<float> pixels(image.data.size());
     for (int64_t c = 0; c < 3; ++c)
         for (int64_t p = 0; p < height * width; ++p)
-            pixels[static_cast<size_t>(p * 3 + c)] = std::clamp(picture.data[static_cast<size_t>(c * height * width + p)] / 2 + 0.5f, 0.0f, 1.0f);
+            pixels[static_cast<size_t>(p * 3 + c)] =
+                std::clamp(picture.data[static_cast<size_t>(c * height * width + p)] / 2 + 0.5f, 0.0f, 1.0f);
     CHECK(report("vae decode packed", pixels, image.data) < kTolerance);
 }
 
@@ -68,7 +70,8 @@ TEST_CASE("CLIP text encoder: pooled and last hidden state of every prompt") {
     for (int64_t i = 0; i < pooled.shape[0]; ++i) {
         const ClipText::Output out = clip->encode(ids[static_cast<size_t>(i)]);
         CHECK(report("clip pooled " + std::to_string(i), out.pooled.data, pooled.row(i)) < kTolerance);
-        if (i < hidden.shape[0]) CHECK(report("clip hidden " + std::to_string(i), out.last_hidden_state.data, hidden.row(i)) < kTolerance);
+        if (i < hidden.shape[0])
+            CHECK(report("clip hidden " + std::to_string(i), out.last_hidden_state.data, hidden.row(i)) < kTolerance);
     }
 }
 
@@ -80,5 +83,6 @@ TEST_CASE("T5 encoder: embeddings of every prompt, padding attended to") {
     REQUIRE(static_cast<int64_t>(ids.size()) == embeds.shape[0]);
     const std::vector<Tensor> got = t5->encode(ids);
     REQUIRE(got.size() == ids.size());
-    for (int64_t i = 0; i < embeds.shape[0]; ++i) CHECK(report("t5 embeds " + std::to_string(i), got[static_cast<size_t>(i)].data, embeds.row(i)) < kTolerance);
+    for (int64_t i = 0; i < embeds.shape[0]; ++i)
+        CHECK(report("t5 embeds " + std::to_string(i), got[static_cast<size_t>(i)].data, embeds.row(i)) < kTolerance);
 }

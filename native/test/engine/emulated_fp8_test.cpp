@@ -1,6 +1,6 @@
-// What products of fp8 do to a whole model's training, beside those of bf16: the gradient of one step and the losses of several, on the emulator
-// and on a card that has fp8.
-// The small checkpoint's weights are NF4, so that every linear of its blocks whose tokens are enough takes fp8, forward and backward.
+// What products of fp8 do to a whole model's training, beside those of bf16: the gradient of one step and the losses of
+// several, on the emulator and on a card that has fp8. The small checkpoint's weights are NF4, so that every linear of
+// its blocks whose tokens are enough takes fp8, forward and backward.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "engine/emulated_device.h"
@@ -40,7 +40,8 @@ Training trained(const std::shared_ptr<Device>& device) {
     for (int step = 0; step < kSteps; ++step) {
         result.losses.push_back(trainer.micro_step(sample).loss);
         if (step == 1)
-            for (const auto& [name, tensor] : trainer.gradients()) result.gradients.insert(result.gradients.end(), tensor.data.begin(), tensor.data.end());
+            for (const auto& [name, tensor] : trainer.gradients())
+                result.gradients.insert(result.gradients.end(), tensor.data.begin(), tensor.data.end());
         trainer.optimizer_step();
     }
     return result;
@@ -50,16 +51,21 @@ Training trained(const std::shared_ptr<Device>& device) {
 
 TEST_CASE("training with fp8 products: the gradient's direction and the losses of ten steps, beside bf16's") {
     Training bf16, fp8;
-    SUBCASE("emulated") { bf16 = trained(emulated_card({false, DType::bf16, false})), fp8 = trained(emulated_card({false, DType::bf16, true})); }
+    SUBCASE("emulated") {
+        bf16 = trained(emulated_card({false, DType::bf16, false})),
+        fp8 = trained(emulated_card({false, DType::bf16, true}));
+    }
     SUBCASE("on the card") {
         if (!card_has_fp8()) return;
         bf16 = trained(Device::cuda()), fp8 = trained(Device::cuda(0, true));
     }
     const double direction = cosine(fp8.gradients, bf16.gradients);
     std::printf("  gradient's cosine %.5f\n  loss    bf16      fp8\n", direction);
-    for (int i = 0; i < kSteps; ++i) std::printf("  %4d %8.5f %8.5f\n", i, bf16.losses[static_cast<size_t>(i)], fp8.losses[static_cast<size_t>(i)]);
+    for (int i = 0; i < kSteps; ++i)
+        std::printf("  %4d %8.5f %8.5f\n", i, bf16.losses[static_cast<size_t>(i)], fp8.losses[static_cast<size_t>(i)]);
     CHECK(direction >= 0.99);
     CHECK(direction < 0.999999); // it was fp8
     CHECK(fp8.losses.back() < 0.85 * fp8.losses.front());
-    for (size_t i = 0; i < bf16.losses.size(); ++i) CHECK(std::fabs(fp8.losses[i] - bf16.losses[i]) < 0.01 * bf16.losses[i]);
+    for (size_t i = 0; i < bf16.losses.size(); ++i)
+        CHECK(std::fabs(fp8.losses[i] - bf16.losses[i]) < 0.01 * bf16.losses[i]);
 }

@@ -1,6 +1,6 @@
-// Whole models on the CUDA backend, run through the emulator and on a card where there is one, against the CPU backend. The emulator's device
-// memory cannot be touched by the host outside copies, so that whoever reads or writes it directly dies here. Tolerances are bf16's: eight bits of
-// each factor of a product.
+// Whole models on the CUDA backend, run through the emulator and on a card where there is one, against the CPU backend.
+// The emulator's device memory cannot be touched by the host outside copies, so that whoever reads or writes it
+// directly dies here. Tolerances are bf16's: eight bits of each factor of a product.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "engine/emulated_device.h"
@@ -55,7 +55,8 @@ TEST_CASE("a forward pass, block by block") {
     for (const BaseQuant quant : {BaseQuant::none, BaseQuant::nf4_double}) {
         const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
             const auto model = FluxTransformer::load(device, component("transformer"), quant);
-            const auto latents = drawn(kRows * kColumns * model->dims().in_channels, 1), prompt = drawn(kText * model->dims().joint_dim, 2), pooled = drawn(model->dims().pooled_dim, 3);
+            const auto latents = drawn(kRows * kColumns * model->dims().in_channels, 1),
+                       prompt = drawn(kText * model->dims().joint_dim, 2), pooled = drawn(model->dims().pooled_dim, 3);
             return model->forward({latents, kRows, kColumns, 0.7f, 3.5f, prompt, pooled, true});
         });
         REQUIRE(got.size() == expected.size());
@@ -94,14 +95,17 @@ TEST_CASE("training steps: losses, gradients, states that resume") {
         again.load_state(trainer.save_state());
         step(trainer);
         step(again);
-        for (const auto& [path, m] : trainer.adapter().modules) outcome.adapter.insert(outcome.adapter.end(), m.b.begin(), m.b.end());
-        for (const auto& [path, m] : again.adapter().modules) outcome.resumed.insert(outcome.resumed.end(), m.b.begin(), m.b.end());
+        for (const auto& [path, m] : trainer.adapter().modules)
+            outcome.adapter.insert(outcome.adapter.end(), m.b.begin(), m.b.end());
+        for (const auto& [path, m] : again.adapter().modules)
+            outcome.resumed.insert(outcome.resumed.end(), m.b.begin(), m.b.end());
         CHECK(trainer.arena_high_water() == trainer.memory_plan().arena_bytes);
         return outcome;
     });
     CHECK(relative_error(got.losses, expected.losses) < 5e-3);
     CHECK(cosine(got.gradients, expected.gradients) > 0.999);
-    CHECK(cosine(got.adapter, expected.adapter) > 0.98); // Adam's first steps take a gradient's sign, which small ones change
+    CHECK(cosine(got.adapter, expected.adapter) >
+          0.98); // Adam's first steps take a gradient's sign, which small ones change
     CHECK(got.resumed == got.adapter);
 }
 
@@ -110,7 +114,8 @@ TEST_CASE("pictures' latents, with an adapter beside the weights and fused") {
         const auto model = FluxTransformer::load(device, component("transformer"), BaseQuant::nf4);
         Adapter adapter;
         for (const LinearModule& m : model->modules())
-            if (m.path.ends_with("attn.to_q")) adapter.modules[m.path] = {2, m.in, m.out, 2, drawn(2 * m.in, 50, 0.1f), drawn(2 * m.out, 51, 0.1f)};
+            if (m.path.ends_with("attn.to_q"))
+                adapter.modules[m.path] = {2, m.in, m.out, 2, drawn(2 * m.in, 50, 0.1f), drawn(2 * m.out, 51, 0.1f)};
         const auto prompt = drawn(kText * model->dims().joint_dim, 2), pooled = drawn(model->dims().pooled_dim, 3);
         Sampler::Request request;
         request.height = 16 * kRows;
@@ -120,7 +125,8 @@ TEST_CASE("pictures' latents, with an adapter beside the weights and fused") {
         request.prompt_embeds = prompt;
         request.pooled = pooled;
         std::vector<std::vector<float>> all;
-        for (const bool fused : {false, true}) all.push_back(Sampler(model, {{&adapter, 0.8f}}, fused).generate(request).data);
+        for (const bool fused : {false, true})
+            all.push_back(Sampler(model, {{&adapter, 0.8f}}, fused).generate(request).data);
         return all;
     });
     for (size_t i = 0; i < expected.size(); ++i) CHECK(relative_error(got[i], expected[i]) < kBf16);
@@ -129,14 +135,17 @@ TEST_CASE("pictures' latents, with an adapter beside the weights and fused") {
 TEST_CASE("the encoders") {
     const std::vector<int32_t> ids = {3, 17, 5, 9, 1};
     SUBCASE("CLIP") {
-        const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) { return ClipText::load(device, component("text_encoder"))->encode(ids); });
+        const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
+            return ClipText::load(device, component("text_encoder"))->encode(ids);
+        });
         CHECK(relative_error(got.last_hidden_state.data, expected.last_hidden_state.data) < kBf16);
         CHECK(relative_error(got.pooled.data, expected.pooled.data) < kBf16);
     }
     SUBCASE("T5") {
         const std::vector<std::vector<int32_t>> captions = {ids};
-        const auto [expected, got] =
-            both([&](const std::shared_ptr<Device>& device) { return T5Text::load(device, component("text_encoder_2"))->encode(captions)[0].data; });
+        const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
+            return T5Text::load(device, component("text_encoder_2"))->encode(captions)[0].data;
+        });
         CHECK(relative_error(got, expected) < kBf16);
     }
 }
@@ -146,7 +155,8 @@ TEST_CASE("the autoencoder, both ways") {
     const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
         const auto vae = Vae::load(device, component("vae"));
         const Vae::Posterior p = vae->encode(drawn(3 * side * side, 6, 0.5f), side, side);
-        return std::pair(p.mean.data, vae->decode(drawn(static_cast<int64_t>(p.mean.data.size()), 7), p.mean.shape[1], p.mean.shape[2]).data);
+        return std::pair(p.mean.data,
+            vae->decode(drawn(static_cast<int64_t>(p.mean.data.size()), 7), p.mean.shape[1], p.mean.shape[2]).data);
     });
     CHECK(relative_error(got.first, expected.first) < kBf16);
     CHECK(relative_error(got.second, expected.second) < kBf16);
@@ -167,9 +177,12 @@ TEST_CASE("a single pre-quantised linear") {
     const GoldenFile golden("bnb_linear4bit.safetensors");
     std::string prefix;
     for (const auto& [name, tensor] : golden.file().tensors())
-        if (name.ends_with(".weight.absmax")) prefix = name.substr(0, name.size() - std::string(".weight.absmax").size());
+        if (name.ends_with(".weight.absmax"))
+            prefix = name.substr(0, name.size() - std::string(".weight.absmax").size());
     REQUIRE(!prefix.empty());
     const Golden x = golden["x"];
-    const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) { return prequantized_linear(*device, file, prefix, {x.shape, x.data}).data; });
+    const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
+        return prequantized_linear(*device, file, prefix, {x.shape, x.data}).data;
+    });
     CHECK(relative_error(got, expected) < kBf16);
 }

@@ -1,6 +1,6 @@
-// Weights that are fetched and kept tensors that are parked while programs run: whatever the budget, the same bits as with everything on the device,
-// in exactly the memory that was planned. On the emulated card, whose copies happen as late as the waits allow or as early as the fetches do: between the two lies
-// whatever a real one does.
+// Weights that are fetched and kept tensors that are parked while programs run: whatever the budget, the same bits as
+// with everything on the device, in exactly the memory that was planned. On the emulated card, whose copies happen as
+// late as the waits allow or as early as the fetches do: between the two lies whatever a real one does.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "engine/emulated_device.h"
@@ -61,7 +61,8 @@ uint64_t smallest_budget(const FluxTransformer& model, const TrainOptions& o) {
     return 0;
 }
 
-// The small encoder with its two layers over and over, in a folder of its own: two layers would both stay in the two slots.
+// The small encoder with its two layers over and over, in a folder of its own: two layers would both stay in the two
+// slots.
 class DeepT5 {
 public:
     static constexpr int64_t kLayers = 5;
@@ -82,12 +83,14 @@ public:
             const int64_t layer = name[block.size()] - '0';
             const std::string rest = name.substr(block.size() + 1);
             for (int64_t to = layer; to < kLayers; to += 2)
-                if (to == layer || rest.find("relative_attention_bias") == std::string::npos) writer.add(block + std::to_string(to) + rest, tensor.dtype, tensor.shape, tensor.bytes);
+                if (to == layer || rest.find("relative_attention_bias") == std::string::npos)
+                    writer.add(block + std::to_string(to) + rest, tensor.dtype, tensor.shape, tensor.bytes);
         }
         writer.write(dir + "/model.safetensors");
     }
     ~DeepT5() { std::filesystem::remove_all(dir); }
-    const std::string dir = (std::filesystem::temp_directory_path() / ("atelier-t5-" + std::to_string(getpid()))).string();
+    const std::string dir =
+        (std::filesystem::temp_directory_path() / ("atelier-t5-" + std::to_string(getpid()))).string();
 };
 
 struct Copying {
@@ -100,9 +103,9 @@ struct Copying {
 TEST_CASE("training: every budget computes the bits of an unlimited one, in the memory that was planned") {
     // Embedders trained: backward reads the modulation's weights once more, after the blocks'.
     using Targets = std::vector<std::string>;
-    for (const auto& [targets, bus] : {std::pair{Targets{"to_q", "to_v", "to_out.0"}, 1e6},
-                                       {{"to_q", "to_v", "ff.net.2", "proj_out"}, 1e8},
-                                       {{"to_q", "time_text_embed.text_embedder.linear_1"}, 1e8}}) {
+    for (const auto& [targets, bus] :
+        {std::pair{Targets{"to_q", "to_v", "to_out.0"}, 1e6}, {{"to_q", "to_v", "ff.net.2", "proj_out"}, 1e8},
+            {{"to_q", "time_text_embed.text_embedder.linear_1"}, 1e8}}) {
         const auto device = card(bus); // a slow one, on which little is parked, and a fast one
         const auto model = load(device);
         const uint64_t least = smallest_budget(*model, options(0, targets));
@@ -171,7 +174,8 @@ TEST_CASE("training: what is reserved on the card is what the plan says") {
         const uint64_t before = memory.free_bytes();
         Trainer trainer(model, options(budget), {kShape});
         const MemoryPlan plan = trainer.memory_plan();
-        const uint64_t reserved = before - memory.free_bytes(), planned = plan.arena_bytes + plan.weight_bytes + plan.state_bytes;
+        const uint64_t reserved = before - memory.free_bytes(),
+                       planned = plan.arena_bytes + plan.weight_bytes + plan.state_bytes;
         CHECK(reserved <= planned + 4 * 512); // the emulator rounds each of the four reservations up, and keeps a gap
         CHECK(reserved + 20'000 >= planned); // latents and noise, which the host keeps
     }
@@ -186,9 +190,11 @@ TEST_CASE("what the planner counts for weights is what their packs take") {
             MemoryChoice choice = choice_without_budget(5, true);
             for (size_t i = 0; i < 5; ++i) choice.resident[i] = mask >> i & 1;
             choice.modulation_resident = mask >> 5;
-            CHECK(device_weight_bytes(task, choice) + task.fixed_bytes == PlacedUnits::device_bytes(model->impl->packs, unit_residence(model->dims(), choice)));
+            CHECK(device_weight_bytes(task, choice) + task.fixed_bytes ==
+                  PlacedUnits::device_bytes(model->impl->packs, unit_residence(model->dims(), choice)));
         }
-        CHECK(model->weight_bytes() == PlacedUnits::device_bytes(model->impl->packs, std::vector(model->impl->packs.units.size(), Residence::resident)));
+        CHECK(model->weight_bytes() == PlacedUnits::device_bytes(model->impl->packs,
+                                           std::vector(model->impl->packs.units.size(), Residence::resident)));
     }
 }
 
@@ -207,7 +213,8 @@ TEST_CASE("pictures: a small budget draws the same, and two samplers share what 
     const auto draw = [&](const std::shared_ptr<FluxTransformer>& model, uint64_t budget, bool fused) {
         Adapter adapter;
         for (const LinearModule& m : model->modules())
-            if (m.path.ends_with("attn.to_q")) adapter.modules[m.path] = {2, m.in, m.out, 2, drawn(2 * m.in, 50, 0.1f), drawn(2 * m.out, 51, 0.1f)};
+            if (m.path.ends_with("attn.to_q"))
+                adapter.modules[m.path] = {2, m.in, m.out, 2, drawn(2 * m.in, 50, 0.1f), drawn(2 * m.out, 51, 0.1f)};
         const auto text = drawn(kText * model->dims().joint_dim, 2), vector = drawn(model->dims().pooled_dim, 3);
         request.prompt_embeds = text;
         request.pooled = vector;
@@ -225,12 +232,14 @@ TEST_CASE("pictures: a small budget draws the same, and two samplers share what 
         for (const emulated::Copies copies : {emulated::Copies::late, emulated::Copies::early}) {
             const Copying guard(copies);
             for (const uint64_t part : {0, 5, 9}) {
-                const auto [got, plan] = draw(load(device), whole.total_bytes() - (whole.weight_bytes - least) * (10 - part) / 10, fused);
+                const auto [got, plan] =
+                    draw(load(device), whole.total_bytes() - (whole.weight_bytes - least) * (10 - part) / 10, fused);
                 CHECK(got == expected);
                 CHECK(plan.weight_bytes < whole.weight_bytes);
             }
         }
-        CHECK_THROWS_WITH_AS(draw(load(device), whole.total_bytes() - (whole.weight_bytes - least) - 1, fused), doctest::Contains("the transformer's weights need at least"), Error);
+        CHECK_THROWS_WITH_AS(draw(load(device), whole.total_bytes() - (whole.weight_bytes - least) - 1, fused),
+            doctest::Contains("the transformer's weights need at least"), Error);
     }
     const auto model = load(device);
     draw(model, 0, false);
@@ -245,7 +254,8 @@ TEST_CASE("pictures: a budget leaves room to decode beside the weights that stay
     const auto vae = Vae::load(device, fixtures_dir() + "/model/vae");
     const uint64_t empty = memory.free_bytes();
     const auto model = load(device);
-    const std::vector<float> text = drawn(kText * model->dims().joint_dim, 2), vector = drawn(model->dims().pooled_dim, 3);
+    const std::vector<float> text = drawn(kText * model->dims().joint_dim, 2),
+                             vector = drawn(model->dims().pooled_dim, 3);
     Sampler::Request request;
     request.height = 16 * kRows;
     request.width = 16 * kColumns;
@@ -277,7 +287,8 @@ TEST_CASE("T5: layers that are fetched give the same embeds, once for captions t
     const DeepT5 deep;
     const std::string& dir = deep.dir;
     using Captions = std::vector<std::vector<int32_t>>;
-    const Captions captions = {{3, 17, 5, 9, 1}, {8, 2, 2, 11, 1}, {6, 5, 4, 3, 1}}, longer = {{3, 17, 5, 9, 4, 4, 8, 1}};
+    const Captions captions = {{3, 17, 5, 9, 1}, {8, 2, 2, 11, 1}, {6, 5, 4, 3, 1}},
+                   longer = {{3, 17, 5, 9, 4, 4, 8, 1}};
     const auto values = [](const std::vector<Tensor>& tensors) {
         std::vector<std::vector<float>> all;
         for (const Tensor& t : tensors) all.push_back(t.data);
@@ -285,7 +296,8 @@ TEST_CASE("T5: layers that are fetched give the same embeds, once for captions t
     };
     const auto whole = T5Text::load(device, dir);
     const auto expected = values(whole->encode(captions)), expected_longer = values(whole->encode(longer));
-    for (size_t i = 0; i < captions.size(); ++i) CHECK(values(whole->encode(Captions{captions[i]})).front() == expected[i]);
+    for (size_t i = 0; i < captions.size(); ++i)
+        CHECK(values(whole->encode(Captions{captions[i]})).front() == expected[i]);
 
     const auto least = [&](const Captions& of) { // of the layers, beside what runs
         try {
@@ -297,7 +309,8 @@ TEST_CASE("T5: layers that are fetched give the same embeds, once for captions t
         FAIL("encoded within one byte");
         return 0ull;
     };
-    const uint64_t slots = least(captions), layers = slots / 2 * static_cast<uint64_t>(DeepT5::kLayers), reserved = device->impl->ops->workspace_bytes();
+    const uint64_t slots = least(captions), layers = slots / 2 * static_cast<uint64_t>(DeepT5::kLayers),
+                   reserved = device->impl->ops->workspace_bytes();
     const auto works = [&](uint64_t budget) {
         try {
             T5Text::load(device, dir, {}, budget)->encode(Captions{captions[0]});
@@ -306,7 +319,8 @@ TEST_CASE("T5: layers that are fetched give the same embeds, once for captions t
             return false;
         }
     };
-    uint64_t smallest = reserved + slots; // that one caption passes within; beside two slots lie the token table and what runs
+    uint64_t smallest =
+        reserved + slots; // that one caption passes within; beside two slots lie the token table and what runs
     while (!works(smallest)) smallest += 512;
 
     const auto fetched = [&](T5Text& t5, const Captions& of) {
@@ -318,7 +332,8 @@ TEST_CASE("T5: layers that are fetched give the same embeds, once for captions t
         const Copying guard(copies);
         for (const bool roomy : {false, true}) {
             CAPTURE(roomy);
-            const auto small = T5Text::load(device, dir, {}, smallest + (roomy ? 10'000 : 0)); // a caption of 5 tokens takes 1408 bytes
+            const auto small = T5Text::load(
+                device, dir, {}, smallest + (roomy ? 10'000 : 0)); // a caption of 5 tokens takes 1408 bytes
             CHECK(values(small->encode(captions)) == expected);
             const uint64_t one = fetched(*small, {captions[0]}), three = fetched(*small, captions);
             CHECK(one > layers - slots); // what is in the slots is not fetched again
@@ -329,7 +344,8 @@ TEST_CASE("T5: layers that are fetched give the same embeds, once for captions t
         const auto small = T5Text::load(device, dir, {}, smallest + 10'000);
         small->encode(captions);
         CHECK(values(small->encode(longer)) == expected_longer);
-        CHECK(values(small->encode(Captions{captions[0], longer[0], captions[1]})) == std::vector{expected[0], expected_longer[0], expected[1]});
+        CHECK(values(small->encode(Captions{captions[0], longer[0], captions[1]})) ==
+              std::vector{expected[0], expected_longer[0], expected[1]});
     }
 }
 
@@ -343,7 +359,7 @@ TEST_CASE("T5: a cancelled batch ends between ops, progress counts captions") {
                                 done.push_back(at);
                                 cancelled = at == 2;
                             },
-                            &cancelled};
+        &cancelled};
     CHECK_THROWS_WITH_AS(t5->encode(captions, progress), doctest::Contains("cancelled"), Error);
     CHECK(done == std::vector<double>{1, 2});
 }
@@ -353,7 +369,8 @@ TEST_CASE("fetches bring what the program reads, and no more") {
     const auto model = load(device);
     Trainer trainer(model, options(smallest_budget(*model, options(0))), {kShape});
     const PlacedUnits& placed = *model->impl->place(unit_residence(model->dims(), {{}, std::vector(5, false), false}));
-    CHECK(std::count(placed.residence().begin(), placed.residence().end(), Residence::fetched) == static_cast<long>(placed.residence().size()));
+    CHECK(std::count(placed.residence().begin(), placed.residence().end(), Residence::fetched) ==
+          static_cast<long>(placed.residence().size()));
     const uint64_t before = emulated::copied_to_device();
     train(trainer, model->dims());
     uint64_t modulation = 0, blocks = 0, most = 0;
@@ -363,6 +380,7 @@ TEST_CASE("fetches bring what the program reads, and no more") {
         most = std::max(most, bytes);
     }
     const uint64_t fetched = emulated::copied_to_device() - before, forward = modulation + blocks, inputs = 200'000;
-    CHECK(fetched > 4 * (forward + blocks - 2 * most)); // four micro-steps; backward begins with the two blocks that are there
+    CHECK(fetched >
+          4 * (forward + blocks - 2 * most)); // four micro-steps; backward begins with the two blocks that are there
     CHECK(fetched < 4 * (forward + blocks) + inputs);
 }

@@ -53,7 +53,8 @@ TEST_CASE("forward: velocity at several sigmas and every block's output") {
 TEST_CASE("forward: two rows of another size") {
     const auto model = FluxTransformer::load(Device::cpu(2), transformer_dir(), BaseQuant::none);
     const GoldenFile file("transformer.safetensors"), text("text.safetensors");
-    const Golden latents = file["latents_small"], expected = file["out_small_batch2_0.7"], prompt = text["t5_embeds"], pooled = text["clip_pooled"];
+    const Golden latents = file["latents_small"], expected = file["out_small_batch2_0.7"], prompt = text["t5_embeds"],
+                 pooled = text["clip_pooled"];
     const float sigmas[] = {0.7f, 0.2f};
     for (int64_t row = 0; row < latents.shape[0]; ++row) {
         const auto tokens = packed(latents.row(row), latents.shape[1], latents.shape[2], latents.shape[3]);
@@ -65,7 +66,8 @@ TEST_CASE("forward: two rows of another size") {
         in.guidance = 3.5f;
         in.prompt_embeds = prompt.row(row);
         in.pooled = pooled.row(row);
-        CHECK(report("out_small row " + std::to_string(row), model->forward(in).at("out").data, expected.row(row)) < kTolerance);
+        CHECK(report("out_small row " + std::to_string(row), model->forward(in).at("out").data, expected.row(row)) <
+              kTolerance);
     }
 }
 
@@ -74,5 +76,6 @@ TEST_CASE("forward: every linear through NF4") {
     const Reference reference;
     for (const auto& [name, tensor] : reference.file.file().tensors())
         if (name.starts_with("out_nf4_"))
-            CHECK(report(name, reference.run(*model, std::stof(name.substr(8))).at("out").data, reference.file[name].data) < kTolerance);
+            CHECK(report(name, reference.run(*model, std::stof(name.substr(8))).at("out").data,
+                      reference.file[name].data) < kTolerance);
 }

@@ -1,4 +1,5 @@
-// Adapter files: diffusers', peft's and kohya's names, read, written and read again; and files that are not what they say.
+// Adapter files: diffusers', peft's and kohya's names, read, written and read again; and files that are not what they
+// say.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/half.h"
 #include "formats/adapter_file.h"
@@ -26,7 +27,9 @@ std::vector<float> delta(const Adapter::Module& m) {
     for (int64_t o = 0; o < m.out; ++o)
         for (int64_t i = 0; i < m.in; ++i) {
             double sum = 0;
-            for (int64_t r = 0; r < m.rank; ++r) sum += static_cast<double>(m.b[static_cast<size_t>(o * m.rank + r)]) * m.a[static_cast<size_t>(r * m.in + i)];
+            for (int64_t r = 0; r < m.rank; ++r)
+                sum += static_cast<double>(m.b[static_cast<size_t>(o * m.rank + r)]) *
+                       m.a[static_cast<size_t>(r * m.in + i)];
             d[static_cast<size_t>(o * m.in + i)] = static_cast<float>(sum * m.alpha / static_cast<double>(m.rank));
         }
     return d;
@@ -48,11 +51,14 @@ constexpr int64_t D = 12, MLP = 30; // widths that nothing divides by chance
 // Every kind of module of FLUX, scale 0.5.
 Adapter whole_adapter(std::mt19937& random) {
     Adapter a;
-    for (const char* path : {"transformer_blocks.0.attn.to_q", "transformer_blocks.0.attn.to_k", "transformer_blocks.0.attn.to_v", "transformer_blocks.0.attn.to_out.0",
-                             "transformer_blocks.11.attn.add_q_proj", "transformer_blocks.11.attn.add_k_proj", "transformer_blocks.11.attn.add_v_proj",
-                             "transformer_blocks.11.attn.to_add_out", "single_transformer_blocks.2.attn.to_q", "single_transformer_blocks.2.attn.to_k",
-                             "single_transformer_blocks.2.attn.to_v", "x_embedder", "context_embedder", "time_text_embed.timestep_embedder.linear_1",
-                             "time_text_embed.guidance_embedder.linear_2", "time_text_embed.text_embedder.linear_1", "proj_out"})
+    for (const char* path :
+        {"transformer_blocks.0.attn.to_q", "transformer_blocks.0.attn.to_k", "transformer_blocks.0.attn.to_v",
+            "transformer_blocks.0.attn.to_out.0", "transformer_blocks.11.attn.add_q_proj",
+            "transformer_blocks.11.attn.add_k_proj", "transformer_blocks.11.attn.add_v_proj",
+            "transformer_blocks.11.attn.to_add_out", "single_transformer_blocks.2.attn.to_q",
+            "single_transformer_blocks.2.attn.to_k", "single_transformer_blocks.2.attn.to_v", "x_embedder",
+            "context_embedder", "time_text_embed.timestep_embedder.linear_1",
+            "time_text_embed.guidance_embedder.linear_2", "time_text_embed.text_embedder.linear_1", "proj_out"})
         a.modules[path] = module(4, D, D, 2, random);
     a.modules["single_transformer_blocks.2.proj_mlp"] = module(4, D, MLP, 2, random);
     a.modules["single_transformer_blocks.2.proj_out"] = module(4, D + MLP, D, 2, random);
@@ -64,7 +70,8 @@ Adapter whole_adapter(std::mt19937& random) {
     return a;
 }
 
-void write(const std::string& path, const std::vector<std::pair<std::string, Matrix>>& tensors, const std::string& metadata = "") {
+void write(const std::string& path, const std::vector<std::pair<std::string, Matrix>>& tensors,
+    const std::string& metadata = "") {
     SafetensorsWriter writer;
     for (const auto& [name, m] : tensors) writer.add(name, {m.rows, m.cols}, m.values);
     if (!metadata.empty()) writer.set_metadata("lora_adapter_metadata", metadata);
@@ -87,7 +94,8 @@ TEST_CASE("diffusers' own file: rank, alpha, weights, written again it has the s
         CHECK(std::equal(t.bytes.begin(), t.bytes.end(), copy.bytes.begin()));
     }
     CHECK(after.metadata().at("format") == "pt");
-    const auto old_settings = nlohmann::json::parse(before.metadata().at("lora_adapter_metadata")), settings = nlohmann::json::parse(after.metadata().at("lora_adapter_metadata"));
+    const auto old_settings = nlohmann::json::parse(before.metadata().at("lora_adapter_metadata")),
+               settings = nlohmann::json::parse(after.metadata().at("lora_adapter_metadata"));
     for (const auto& [key, value] : settings.items()) {
         INFO(key);
         REQUIRE(old_settings.contains(key));
@@ -153,7 +161,8 @@ TEST_CASE("kohya file: parts that are missing stay missing, untrained ones stay,
     for (const auto& [path, m] : a.modules) CHECK(relative_error(delta(b.modules.at(path)), delta(m)) < 1e-6);
 }
 
-TEST_CASE("kohya file of another trainer: one low rank for a fused linear splits by rows, three blocks without the MLP split by blocks") {
+TEST_CASE("kohya file of another trainer: one low rank for a fused linear splits by rows, three blocks without the MLP "
+          "split by blocks") {
     std::mt19937 random(4);
     TempDir dir;
     const Matrix down(5, D, random), up(3 * D, 5, random);
@@ -161,10 +170,10 @@ TEST_CASE("kohya file of another trainer: one low rank for a fused linear splits
     for (int64_t i = 0; i < 3 * D; ++i)
         for (int64_t r = 0; r < 2; ++r) up3.at(i, i / D * 2 + r) = static_cast<float>(i + r + 1);
     write(dir / "k.safetensors", {{"lora_unet_double_blocks_3_img_attn_qkv.lora_down.weight", down},
-                                  {"lora_unet_double_blocks_3_img_attn_qkv.lora_up.weight", up},
-                                  {"lora_unet_double_blocks_3_img_attn_qkv.alpha", Matrix(1, 1, 10.0f)},
-                                  {"diffusion_model.single_blocks.1.linear1.lora_A.weight", down3},
-                                  {"diffusion_model.single_blocks.1.linear1.lora_B.weight", up3}});
+                                     {"lora_unet_double_blocks_3_img_attn_qkv.lora_up.weight", up},
+                                     {"lora_unet_double_blocks_3_img_attn_qkv.alpha", Matrix(1, 1, 10.0f)},
+                                     {"diffusion_model.single_blocks.1.linear1.lora_A.weight", down3},
+                                     {"diffusion_model.single_blocks.1.linear1.lora_B.weight", up3}});
     const Adapter a = Adapter::load(dir / "k.safetensors");
     CHECK(a.modules.size() == 6);
     const Adapter::Module& k = a.modules.at("transformer_blocks.3.attn.to_k");
@@ -184,16 +193,20 @@ TEST_CASE("peft file: prefix, adapter_config.json beside it, rank-stabilised sca
     TempDir dir;
     const std::vector<uint16_t> a{float_to_bf16(1), float_to_bf16(2)}, b{float_to_f16(3), float_to_f16(4)};
     SafetensorsWriter writer;
-    writer.add("base_model.model.transformer_blocks.0.attn.to_q.lora_A.weight", DType::bf16, {1, 2}, std::as_bytes(std::span(a)));
-    writer.add("base_model.model.transformer_blocks.0.attn.to_q.lora_B.weight", DType::f16, {2, 1}, std::as_bytes(std::span(b)));
+    writer.add("base_model.model.transformer_blocks.0.attn.to_q.lora_A.weight", DType::bf16, {1, 2},
+        std::as_bytes(std::span(a)));
+    writer.add("base_model.model.transformer_blocks.0.attn.to_q.lora_B.weight", DType::f16, {2, 1},
+        std::as_bytes(std::span(b)));
     writer.write(dir / "adapter_model.safetensors");
     CHECK(Adapter::load(dir / "adapter_model.safetensors").modules.at("transformer_blocks.0.attn.to_q").alpha == 1);
-    write_file(dir / "adapter_config.json", R"({"r": 1, "lora_alpha": 3, "alpha_pattern": {"to_q": 5}, "use_rslora": true})");
+    write_file(
+        dir / "adapter_config.json", R"({"r": 1, "lora_alpha": 3, "alpha_pattern": {"to_q": 5}, "use_rslora": true})");
     const Adapter adapter = Adapter::load(dir / "adapter_model.safetensors");
     CHECK(adapter.modules.at("transformer_blocks.0.attn.to_q").alpha == 5);
     CHECK(adapter.modules.at("transformer_blocks.0.attn.to_q").b == std::vector<float>{3, 4});
     write_file(dir / "adapter_config.json", R"({"r": 1, "lora_alpha": 3, "use_dora": true})");
-    check_error(ErrorCode::unsupported, {"DoRA", "adapter_config.json"}, [&] { Adapter::load(dir / "adapter_model.safetensors"); });
+    check_error(ErrorCode::unsupported, {"DoRA", "adapter_config.json"},
+        [&] { Adapter::load(dir / "adapter_model.safetensors"); });
 }
 
 TEST_CASE("files that are no FLUX adapter, or a damaged one, are refused by name") {
@@ -201,24 +214,38 @@ TEST_CASE("files that are no FLUX adapter, or a damaged one, are refused by name
     TempDir dir;
     const Matrix a(4, D, random), b(D, 4, random);
     const std::string path = dir / "x.safetensors", q = "transformer.transformer_blocks.0.attn.to_q";
-    const auto refuse = [&](ErrorCode code, const std::vector<std::string>& parts, const std::vector<std::pair<std::string, Matrix>>& tensors, const std::string& metadata = "") {
+    const auto refuse = [&](ErrorCode code, const std::vector<std::string>& parts,
+                            const std::vector<std::pair<std::string, Matrix>>& tensors,
+                            const std::string& metadata = "") {
         write(path, tensors, metadata);
         check_error(code, parts, [&] { Adapter::load(path); });
     };
     refuse(ErrorCode::corrupt, {"no LoRA weights", "x.safetensors"}, {});
     refuse(ErrorCode::corrupt, {"lora_A.weight", "no partner"}, {{q + ".lora_A.weight", a}});
     refuse(ErrorCode::corrupt, {"lora_B.weight", "no partner"}, {{q + ".lora_B.weight", b}});
-    refuse(ErrorCode::corrupt, {"differ in rank", "[4, 12]", "[12, 3]"}, {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", Matrix(D, 3, random)}});
-    refuse(ErrorCode::corrupt, {"NaN or infinity", "lora_A"}, {{q + ".lora_A.weight", Matrix(4, D, NAN)}, {q + ".lora_B.weight", b}});
+    refuse(ErrorCode::corrupt, {"differ in rank", "[4, 12]", "[12, 3]"},
+        {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", Matrix(D, 3, random)}});
+    refuse(ErrorCode::corrupt, {"NaN or infinity", "lora_A"},
+        {{q + ".lora_A.weight", Matrix(4, D, NAN)}, {q + ".lora_B.weight", b}});
     refuse(ErrorCode::unsupported, {"'weights.of.a.model'"}, {{"weights.of.a.model", a}});
-    refuse(ErrorCode::unsupported, {"text encoders", "text_encoder.x.lora_A.weight"}, {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}, {"text_encoder.x.lora_A.weight", a}});
-    refuse(ErrorCode::unsupported, {"DoRA", "magnitude"}, {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}, {q + ".lora_magnitude_vector", b}});
-    refuse(ErrorCode::unsupported, {"'lora_unet_down_blocks_0"}, {{"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight", a}});
-    refuse(ErrorCode::corrupt, {"no partner", "lora_up"}, {{"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight", a}});
-    refuse(ErrorCode::corrupt, {"query, key and value"}, {{"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", a}, {"lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight", Matrix(D + 1, 4, random)}});
-    refuse(ErrorCode::corrupt, {"query, key, value and MLP"}, {{"lora_unet_single_blocks_0_linear1.lora_down.weight", a}, {"lora_unet_single_blocks_0_linear1.lora_up.weight", b}});
-    refuse(ErrorCode::corrupt, {"lora_adapter_metadata", "not JSON"}, {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}}, "{oops");
-    refuse(ErrorCode::corrupt, {"lora_alpha", "\"big\""}, {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}}, R"({"transformer.lora_alpha": "big"})");
+    refuse(ErrorCode::unsupported, {"text encoders", "text_encoder.x.lora_A.weight"},
+        {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}, {"text_encoder.x.lora_A.weight", a}});
+    refuse(ErrorCode::unsupported, {"DoRA", "magnitude"},
+        {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}, {q + ".lora_magnitude_vector", b}});
+    refuse(ErrorCode::unsupported, {"'lora_unet_down_blocks_0"},
+        {{"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight", a}});
+    refuse(ErrorCode::corrupt, {"no partner", "lora_up"},
+        {{"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight", a}});
+    refuse(ErrorCode::corrupt, {"query, key and value"},
+        {{"lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", a},
+            {"lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight", Matrix(D + 1, 4, random)}});
+    refuse(ErrorCode::corrupt, {"query, key, value and MLP"},
+        {{"lora_unet_single_blocks_0_linear1.lora_down.weight", a},
+            {"lora_unet_single_blocks_0_linear1.lora_up.weight", b}});
+    refuse(ErrorCode::corrupt, {"lora_adapter_metadata", "not JSON"},
+        {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}}, "{oops");
+    refuse(ErrorCode::corrupt, {"lora_alpha", "\"big\""}, {{q + ".lora_A.weight", a}, {q + ".lora_B.weight", b}},
+        R"({"transformer.lora_alpha": "big"})");
     Adapter empty;
     check_error(ErrorCode::corrupt, {"no LoRA weights"}, [&] { empty.save_diffusers(path); });
     Adapter odd;

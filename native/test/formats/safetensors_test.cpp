@@ -1,4 +1,5 @@
-// safetensors: what is written is read back, and a file that lies in any way is refused with the file's and the tensor's name.
+// safetensors: what is written is read back, and a file that lies in any way is refused with the file's and the
+// tensor's name.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "formats/safetensors.h"
 #include "formats/support.h"
@@ -9,7 +10,9 @@ using namespace atelier::test;
 
 namespace {
 
-SafetensorsFile parse(const std::string& bytes) { return SafetensorsFile::parse(std::as_bytes(std::span(bytes)), "some/file"); }
+SafetensorsFile parse(const std::string& bytes) {
+    return SafetensorsFile::parse(std::as_bytes(std::span(bytes)), "some/file");
+}
 
 void refuse(ErrorCode code, const std::vector<std::string>& parts, const std::string& header, const std::string& data) {
     std::vector<std::string> all = parts;
@@ -18,9 +21,12 @@ void refuse(ErrorCode code, const std::vector<std::string>& parts, const std::st
     check_error(code, all, [&] { parse(bytes); });
 }
 
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
+std::string entry(
+    const std::string& name, const std::string& dtype, const std::string& shape, const std::string& offsets) {
     std::string text = "\"";
-    for (const std::string& part : {name, std::string("\":{\"dtype\":\""), dtype, std::string("\",\"shape\":"), shape, std::string(",\"data_offsets\":"), offsets, std::string("}")}) text += part;
+    for (const std::string& part : {name, std::string("\":{\"dtype\":\""), dtype, std::string("\",\"shape\":"), shape,
+             std::string(",\"data_offsets\":"), offsets, std::string("}")})
+        text += part;
     return text;
 }
 
@@ -56,7 +62,8 @@ TEST_CASE("a written file reads back: tensors, metadata, alignment") {
     CHECK(file.require("empty").bytes.empty());
     CHECK(static_cast<int>(file.require("a.codes").bytes[2]) == 9);
     check_error(ErrorCode::not_found, {"x.safetensors", "'nothing'"}, [&] { file.require("nothing"); });
-    check_error(ErrorCode::corrupt, {"x.safetensors", "'z'", "[2, 3]", "[3, 2]"}, [&] { file.require("z", DType::f32, {3, 2}); });
+    check_error(ErrorCode::corrupt, {"x.safetensors", "'z'", "[2, 3]", "[3, 2]"},
+        [&] { file.require("z", DType::f32, {3, 2}); });
 }
 
 TEST_CASE("writing is atomic: a folder that is not there leaves nothing, an old file is replaced whole") {
@@ -77,9 +84,12 @@ TEST_CASE("a lying size or header is refused") {
     const std::string header = "{" + entry("w", "F32", "[2]", "[0,8]") + "}", data(8, '\0');
     CHECK(parse(safetensors_bytes(header, data)).require("w").count() == 2);
     check_error(ErrorCode::corrupt, {"some/file", "too short"}, [&] { parse("abc"); });
-    check_error(ErrorCode::corrupt, {"some/file", "claims a header"}, [&] { parse(safetensors_bytes(header, data, 1'000'000)); });
-    check_error(ErrorCode::corrupt, {"some/file", "claims a header"}, [&] { parse(safetensors_bytes(header, data, ~uint64_t{0})); });
-    check_error(ErrorCode::corrupt, {"some/file", "not JSON"}, [&] { parse(safetensors_bytes(header, data, header.size() - 3)); });
+    check_error(ErrorCode::corrupt, {"some/file", "claims a header"},
+        [&] { parse(safetensors_bytes(header, data, 1'000'000)); });
+    check_error(ErrorCode::corrupt, {"some/file", "claims a header"},
+        [&] { parse(safetensors_bytes(header, data, ~uint64_t{0})); });
+    check_error(ErrorCode::corrupt, {"some/file", "not JSON"},
+        [&] { parse(safetensors_bytes(header, data, header.size() - 3)); });
     const std::string whole = safetensors_bytes(header, data);
     for (size_t cut = 0; cut < whole.size(); ++cut) {
         CAPTURE(cut);
@@ -99,25 +109,32 @@ TEST_CASE("a lying tensor is refused by name") {
     refuse(ErrorCode::corrupt, {"'w'", "byte 24 of 16"}, "{" + entry("w", "F32", "[6]", "[0,24]") + "}", data);
     refuse(ErrorCode::corrupt, {"'w'", "before its start"}, "{" + entry("w", "F32", "[1]", "[8,4]") + "}", data);
     refuse(ErrorCode::corrupt, {"'w'", "does not fit"}, "{" + entry("w", "F32", "[3]", "[0,16]") + "}", data);
-    refuse(ErrorCode::corrupt, {"'w'", "does not fit"}, "{" + entry("w", "F32", "[4294967296,4294967296,4]", "[0,16]") + "}", data);
+    refuse(ErrorCode::corrupt, {"'w'", "does not fit"},
+        "{" + entry("w", "F32", "[4294967296,4294967296,4]", "[0,16]") + "}", data);
     refuse(ErrorCode::corrupt, {"'w'", "shape"}, "{" + entry("w", "F32", "[-4]", "[0,16]") + "}", data);
     refuse(ErrorCode::corrupt, {"'w'", "shape"}, "{" + entry("w", "F32", "[4.5]", "[0,16]") + "}", data);
     refuse(ErrorCode::corrupt, {"'w'", "shape"}, "{" + entry("w", "F32", "\"4\"", "[0,16]") + "}", data);
-    refuse(ErrorCode::corrupt, {"'w'", "data_offsets"}, "{" + entry("w", "F32", "[4]", "[0,18446744073709551615]") + "}", data);
+    refuse(ErrorCode::corrupt, {"'w'", "data_offsets"},
+        "{" + entry("w", "F32", "[4]", "[0,18446744073709551615]") + "}", data);
     refuse(ErrorCode::corrupt, {"'w'", "data_offsets"}, "{" + entry("w", "F32", "[4]", "[0,8,16]") + "}", data);
     refuse(ErrorCode::corrupt, {"'w'", "dtype"}, "{\"w\":{\"shape\":[4],\"data_offsets\":[0,16]}}", data);
     refuse(ErrorCode::unsupported, {"'w'", "'F33'"}, "{" + entry("w", "F33", "[4]", "[0,16]") + "}", data);
-    refuse(ErrorCode::corrupt, {"'b'", "overlaps"}, "{" + entry("a", "F32", "[3]", "[0,12]") + "," + entry("b", "F32", "[2]", "[8,16]") + "}", data);
-    refuse(ErrorCode::corrupt, {"'b'", "overlaps"}, "{" + entry("a", "F32", "[4]", "[0,16]") + "," + entry("b", "F32", "[4]", "[0,16]") + "}", data);
-    refuse(ErrorCode::corrupt, {"'b'", "4 unused bytes"}, "{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("b", "F32", "[2]", "[8,16]") + "}", data);
+    refuse(ErrorCode::corrupt, {"'b'", "overlaps"},
+        "{" + entry("a", "F32", "[3]", "[0,12]") + "," + entry("b", "F32", "[2]", "[8,16]") + "}", data);
+    refuse(ErrorCode::corrupt, {"'b'", "overlaps"},
+        "{" + entry("a", "F32", "[4]", "[0,16]") + "," + entry("b", "F32", "[4]", "[0,16]") + "}", data);
+    refuse(ErrorCode::corrupt, {"'b'", "4 unused bytes"},
+        "{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("b", "F32", "[2]", "[8,16]") + "}", data);
     refuse(ErrorCode::corrupt, {"4 bytes after"}, "{" + entry("a", "F32", "[3]", "[0,12]") + "}", data);
     refuse(ErrorCode::corrupt, {"4 bytes after"}, "{}", "abcd");
-    refuse(ErrorCode::corrupt, {"'nnnn", "…'"}, "{" + entry(std::string(10'000, 'n'), "F32", "[6]", "[0,24]") + "}", data);
+    refuse(
+        ErrorCode::corrupt, {"'nnnn", "…'"}, "{" + entry(std::string(10'000, 'n'), "F32", "[6]", "[0,24]") + "}", data);
 }
 
 TEST_CASE("a file that is not there or not a file is refused") {
     TempDir dir;
-    check_error(ErrorCode::not_found, {"nothing.safetensors"}, [&] { SafetensorsFile::open(dir / "nothing.safetensors"); });
+    check_error(
+        ErrorCode::not_found, {"nothing.safetensors"}, [&] { SafetensorsFile::open(dir / "nothing.safetensors"); });
     check_error(ErrorCode::invalid_argument, {"not a regular file"}, [&] { SafetensorsFile::open(dir.path()); });
     write_file(dir / "empty.safetensors", "");
     check_error(ErrorCode::corrupt, {"empty.safetensors"}, [&] { SafetensorsFile::open(dir / "empty.safetensors"); });

@@ -40,7 +40,9 @@ inline std::string safetensors_bytes(const std::string& header, const std::strin
     for (int i = 0; i < 8; ++i) out += static_cast<char>(claimed_size >> (8 * i) & 0xff);
     return out + header + data;
 }
-inline std::string safetensors_bytes(const std::string& header, const std::string& data) { return safetensors_bytes(header, data, header.size()); }
+inline std::string safetensors_bytes(const std::string& header, const std::string& data) {
+    return safetensors_bytes(header, data, header.size());
+}
 
 // Runs f, which must throw Error with this code and a text that contains every one of `parts`.
 template <class F>

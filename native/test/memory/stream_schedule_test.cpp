@@ -12,9 +12,10 @@ using namespace atelier;
 
 namespace {
 
-// Uses in order, each followed by the fetches of its point; whether every use finds its unit, when copies are done as early as possible, and how
-// many there were.
-size_t replay(const std::vector<size_t>& uses, const std::vector<std::vector<size_t>>& points, const std::function<int(size_t)>& slot_of) {
+// Uses in order, each followed by the fetches of its point; whether every use finds its unit, when copies are done as
+// early as possible, and how many there were.
+size_t replay(const std::vector<size_t>& uses, const std::vector<std::vector<size_t>>& points,
+    const std::function<int(size_t)>& slot_of) {
     REQUIRE(points.size() == uses.size() + 1);
     std::map<int, size_t> slots;
     size_t fetched = 0;
@@ -49,7 +50,8 @@ TEST_CASE("there and back: what forward ended with is not fetched again, and eac
         const std::vector<size_t> uses = there_and_back(units);
         const auto points = schedule_fetches(uses, alternating);
         CHECK(replay(uses, points, alternating) == (units < 3 ? units : 2 * units - 2));
-        // A unit is on its way while the one before it is used: the fetch for use k is issued after use k - 2 at the latest.
+        // A unit is on its way while the one before it is used: the fetch for use k is issued after use k - 2 at the
+        // latest.
         for (size_t k = 2; k < units; ++k) CHECK(points[k - 1] == std::vector{k});
         for (size_t k = units + 2; k < uses.size(); ++k) CHECK(points[k - 1] == std::vector{uses[k]});
     }
@@ -84,7 +86,8 @@ TEST_CASE("as many units resident as fit, the rare ones given up first") {
         return std::count(resident.begin(), resident.end(), false);
     };
     CHECK(fetched(420) == 0);
-    CHECK(fetched(419) == 5); // two slots of ten are no less than the two rare ones, two of a hundred no less than two others
+    CHECK(fetched(419) ==
+          5); // two slots of ten are no less than the two rare ones, two of a hundred no less than two others
     CHECK(fetched(320) == 5);
     CHECK(fetched(319) == 6);
     CHECK(fetched(220) == 6);

@@ -28,7 +28,8 @@ inline std::vector<std::unique_ptr<Ops>> backends(Workspaces workspaces = Worksp
         }
     for (const DType activations : {DType::f32, DType::bf16})
         for (const bool cramped : {false, true})
-            if (!cramped || workspaces == Workspaces::cramped_too) all.push_back(host_facing(make_emulated_cuda_ops({cramped, activations})));
+            if (!cramped || workspaces == Workspaces::cramped_too)
+                all.push_back(host_facing(make_emulated_cuda_ops({cramped, activations})));
     if (!cuda_devices().empty()) all.push_back(host_facing(make_cuda_ops(0)));
     return all;
 }
@@ -40,16 +41,18 @@ inline bool card_has_fp8() {
 }
 
 // A matrix of activations as the backend keeps it, so that references start from the numbers that it starts from.
-inline Matrix kept(Ops& ops, const Matrix& m) {
-    return ops.activations() == DType::bf16 ? HalfMatrix(m).wide() : m;
-}
+inline Matrix kept(Ops& ops, const Matrix& m) { return ops.activations() == DType::bf16 ? HalfMatrix(m).wide() : m; }
 
-// What a backend may be off by because it keeps a result in its own type, beside `fp32` for its arithmetic: bf16 has eight significant bits, so
-// rounding to nearest moves a value by at most 2^-8 of itself, and each result is rounded once.
+// What a backend may be off by because it keeps a result in its own type, beside `fp32` for its arithmetic: bf16 has
+// eight significant bits, so rounding to nearest moves a value by at most 2^-8 of itself, and each result is rounded
+// once.
 inline double tolerance(Ops& ops, double fp32) { return ops.activations() == DType::bf16 ? fp32 + 1.0 / 256 : fp32; }
 
-// What a matrix product of the backend makes of an operand: a card's are bf16. References round where it rounds, so that one tolerance holds.
-inline double operand(Ops& ops, float value) { return ops.memory().on_host() ? value : bf16_to_float(float_to_bf16(value)); }
+// What a matrix product of the backend makes of an operand: a card's are bf16. References round where it rounds, so
+// that one tolerance holds.
+inline double operand(Ops& ops, float value) {
+    return ops.memory().on_host() ? value : bf16_to_float(float_to_bf16(value));
+}
 
 // What an internal error says that the call ends in; empty if it ends in none. Other errors go on.
 template <class F>

@@ -33,9 +33,10 @@ TEST_CASE("a card opens, or the error says why not and what to do") {
         CHECK(e.code() == ErrorCode::unsupported);
         const std::string text = e.what();
         CAPTURE(text);
-        const bool no_card = contains(text, "-DATELIER_CUDA=ON") || contains(text, "no NVIDIA driver was found") || contains(text, "too old for this build") ||
-                             contains(text, "no card that can be used");
-        const bool cannot_use = contains(text, "ATELIER_CUBLASLT") || contains(text, "compute capability") || contains(text, "CMAKE_CUDA_ARCHITECTURES");
+        const bool no_card = contains(text, "-DATELIER_CUDA=ON") || contains(text, "no NVIDIA driver was found") ||
+                             contains(text, "too old for this build") || contains(text, "no card that can be used");
+        const bool cannot_use = contains(text, "ATELIER_CUBLASLT") || contains(text, "compute capability") ||
+                                contains(text, "CMAKE_CUDA_ARCHITECTURES");
         CHECK(names.empty() ? no_card : cannot_use);
         return;
     }
@@ -52,16 +53,18 @@ TEST_CASE("a card that does not exist is refused") {
 
 TEST_CASE("a device by name") {
     CHECK(Device::open("cpu", 1, "portable")->description() == Device::cpu(1, "portable")->description());
-    for (const char* wrong : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda0", "CPU",
-                              "cpu,fp8", "auto,fp8", ",fp8", "cuda:,fp8", "cuda,fp16", "cuda,fp8,fp8", "cuda,"}) {
+    for (const char* wrong : {"", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda0", "CPU", "cpu,fp8", "auto,fp8",
+             ",fp8", "cuda:,fp8", "cuda,fp16", "cuda,fp8,fp8", "cuda,"}) {
         CAPTURE(wrong);
-        CHECK(contains(refusal(ErrorCode::invalid_argument, [&] { Device::open(wrong); }), "expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it"));
+        CHECK(contains(refusal(ErrorCode::invalid_argument, [&] { Device::open(wrong); }),
+            "expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it"));
     }
 }
 
 TEST_CASE("fp8 is a card's that has it, one that has not says so and is not opened without it") {
     if (cuda_device_names().empty()) {
-        CHECK(refusal(ErrorCode::unsupported, [] { Device::open("cuda,fp8"); }) == refusal(ErrorCode::unsupported, [] { Device::open("cuda"); }));
+        CHECK(refusal(ErrorCode::unsupported, [] { Device::open("cuda,fp8"); }) ==
+              refusal(ErrorCode::unsupported, [] { Device::open("cuda"); }));
         return;
     }
     try {
@@ -70,8 +73,8 @@ TEST_CASE("fp8 is a card's that has it, one that has not says so and is not open
         CHECK(e.code() == ErrorCode::unsupported);
         const std::string text = e.what();
         CAPTURE(text);
-        CHECK((contains(text, "open it as cuda:0, without ,fp8") || contains(text, "ATELIER_CUBLASLT") || contains(text, "CMAKE_CUDA_ARCHITECTURES") ||
-               contains(text, "8.0 or newer")));
+        CHECK((contains(text, "open it as cuda:0, without ,fp8") || contains(text, "ATELIER_CUBLASLT") ||
+               contains(text, "CMAKE_CUDA_ARCHITECTURES") || contains(text, "8.0 or newer")));
     }
 }
 

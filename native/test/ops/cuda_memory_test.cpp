@@ -1,4 +1,5 @@
-// The card's memory, emulated: what the host may not touch, what runs short, and transfers that arrive when somebody waits for them.
+// The card's memory, emulated: what the host may not touch, what runs short, and transfers that arrive when somebody
+// waits for them.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS // a child is meant to crash
 #include <doctest/doctest.h>
@@ -50,7 +51,10 @@ TEST_CASE("what is uploaded comes back, and the host cannot touch it in between"
     CHECK(reinterpret_cast<uintptr_t>(data) % Memory::kAlignment == 0);
     memory.upload(data, values.data(), kBytes);
     CHECK(downloaded(memory, data) == values);
-    CHECK(signal_of([&] { const volatile float read = data[3]; (void)read; }) == SIGSEGV);
+    CHECK(signal_of([&] {
+        const volatile float read = data[3];
+        (void)read;
+    }) == SIGSEGV);
     CHECK(signal_of([&] { data[3] = 1; }) == SIGSEGV);
     ops->fill({data, 1, kCount, kCount}, 2);
     CHECK(downloaded(memory, data) == std::vector<float>(kCount, 2));
@@ -78,7 +82,8 @@ TEST_CASE("a kernel that is given an address of the host's is refused: a card co
     CHECK_THROWS(ops->fill(view(values.data()), 1));
     CHECK_THROWS(ops->copy(view(values.data()), view(data)));
     CHECK_THROWS(ops->rms_norm(view(data), values.data(), 1e-6f, view(data)));
-    CHECK_THROWS(ops->linear({view(data), {WeightFormat::f32, 1, kCount, values.data(), {}}, nullptr, Activation::none, {}, {}, 1, view(data), {}}));
+    CHECK_THROWS(ops->linear({view(data), {WeightFormat::f32, 1, kCount, values.data(), {}}, nullptr, Activation::none,
+        {}, {}, 1, view(data), {}}));
     CHECK(downloaded(memory, data) == std::vector<float>(kCount, 1));
     memory.release(data);
 }

@@ -23,9 +23,14 @@ public:
         gpu::check_product(p);
         const bool fp8 = p.type == DType::f8_e4m3;
         const void *matrices[] = {p.a, p.b, p.c}, *scales[] = {p.a_scale, p.b_scale};
-        for (const void* data : matrices) require(emulated::on_device(data), ErrorCode::internal, "product: a matrix that is not in the card's memory");
-        for (const void* data : scales) require(!fp8 || emulated::on_device(data), ErrorCode::internal, "product: a scale that is not in the card's memory");
-        fp8 ? multiply_typed(p, *p.a_scale * *p.b_scale, static_cast<const uint8_t*>(p.a), static_cast<const uint8_t*>(p.b), [](uint8_t code) { return kE4m3[code]; })
+        for (const void* data : matrices)
+            require(
+                emulated::on_device(data), ErrorCode::internal, "product: a matrix that is not in the card's memory");
+        for (const void* data : scales)
+            require(!fp8 || emulated::on_device(data), ErrorCode::internal,
+                "product: a scale that is not in the card's memory");
+        fp8 ? multiply_typed(p, *p.a_scale * *p.b_scale, static_cast<const uint8_t*>(p.a),
+                  static_cast<const uint8_t*>(p.b), [](uint8_t code) { return kE4m3[code]; })
             : multiply_typed(p, 1, static_cast<const uint16_t*>(p.a), static_cast<const uint16_t*>(p.b), bf16_to_float);
     }
 
@@ -57,12 +62,12 @@ std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& kind) {
     sizes.weight_elements = kind.cramped ? 64 * 416 : 1 << 20;
     sizes.rows_elements = kind.cramped ? 40 * 640 : 1 << 20;
     sizes.library_bytes = 0;
-    const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) + (kind.fp8 ? ", fp8" : "") + (kind.cramped ? ", cramped" : "");
-    return gpu::make_backend(name, 0, sizes, kind.activations, kind.fp8, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
+    const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) +
+                             (kind.fp8 ? ", fp8" : "") + (kind.cramped ? ", cramped" : "");
+    return gpu::make_backend(
+        name, 0, sizes, kind.activations, kind.fp8, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
 }
 
-uint64_t card_workspace_bytes() {
-    return gpu::workspace_bytes({});
-}
+uint64_t card_workspace_bytes() { return gpu::workspace_bytes({}); }
 
 } // namespace atelier::test

@@ -1,4 +1,5 @@
-// The CUDA backend on the CPU, through the emulator: every op, with its own memory that only kernels and copies may touch. Slow; for small models.
+// The CUDA backend on the CPU, through the emulator: every op, with its own memory that only kernels and copies may
+// touch. Slow; for small models.
 #pragma once
 #include "ops/ops.h"
 #include <memory>

@@ -18,7 +18,9 @@ struct Visits {
         REQUIRE(i < static_cast<int64_t>(count.size()));
         ++count[static_cast<size_t>(i)];
     }
-    bool once() const { return std::all_of(count.begin(), count.end(), [](int n) { return n == 1; }); }
+    bool once() const {
+        return std::all_of(count.begin(), count.end(), [](int n) { return n == 1; });
+    }
 };
 
 } // namespace
@@ -41,7 +43,8 @@ TEST_CASE("warps: every task by exactly one warp") {
         Visits seen(tasks);
         for (int64_t block = 0; block < warp_blocks(tasks, 256); ++block)
             for (int thread = 0; thread < 256; thread += 32) {
-                for (int lane = 1; lane < 32; ++lane) REQUIRE(warp_task(block, thread + lane, 256) == warp_task(block, thread, 256));
+                for (int lane = 1; lane < 32; ++lane)
+                    REQUIRE(warp_task(block, thread + lane, 256) == warp_task(block, thread, 256));
                 if (warp_task(block, thread, 256) < tasks) seen.at(warp_task(block, thread, 256));
             }
         CHECK(seen.once());
@@ -54,11 +57,14 @@ TEST_CASE("NF4 turned: every element into the tile once and out of it once") {
             Visits in(rows * cols), out(rows * cols);
             for (int64_t block = 0; block < turned_blocks(rows, cols); ++block)
                 for (int thread = 0; thread < 256; ++thread) {
-                    const Cell from = turned_tile(block, rows), own = tile_cell(0, thread, kTurnedCols, static_cast<int>(kNf4PerThread), 256);
-                    for (int64_t i = 0; from.row + own.row < rows && i < kNf4PerThread; ++i) in.at((from.row + own.row) * cols + from.col + own.col + i);
+                    const Cell from = turned_tile(block, rows),
+                               own = tile_cell(0, thread, kTurnedCols, static_cast<int>(kNf4PerThread), 256);
+                    for (int64_t i = 0; from.row + own.row < rows && i < kNf4PerThread; ++i)
+                        in.at((from.row + own.row) * cols + from.col + own.col + i);
                     for (int step = 0; step < 2; ++step) {
                         const Cell at = tile_cell(step, thread, kTurnedRows, 16, 256);
-                        for (int64_t i = 0; from.row + at.col < rows && i < 16; ++i) out.at((from.col + at.row) * rows + from.row + at.col + i);
+                        for (int64_t i = 0; from.row + at.col < rows && i < 16; ++i)
+                            out.at((from.col + at.row) * rows + from.row + at.col + i);
                     }
                 }
             CHECK(in.once());
@@ -71,7 +77,8 @@ TEST_CASE("NF4: every run of 32 elements once") {
         Visits seen(count);
         for (int64_t block = 0; block < pieces(count, 256 * kNf4PerThread); ++block)
             for (int thread = 0; thread < 256; ++thread)
-                for (int64_t i = 0, first = nf4_first(block, thread, 256); first < count && i < kNf4PerThread; ++i) seen.at(first + i);
+                for (int64_t i = 0, first = nf4_first(block, thread, 256); first < count && i < kNf4PerThread; ++i)
+                    seen.at(first + i);
         CHECK(seen.once());
     }
 }
@@ -88,7 +95,8 @@ TEST_CASE("sums over rows: every (row, rank, column) once, and runs that leave n
                         if (t.col >= cols) continue;
                         const Run run = run_of(t.chunk, chunks, rows);
                         for (int64_t i = run.begin; i < run.end; ++i)
-                            for (int64_t r = t.rank; r < std::min(ranks, t.rank + kOuterRanks); ++r) seen.at((i * ranks + r) * cols + t.col);
+                            for (int64_t r = t.rank; r < std::min(ranks, t.rank + kOuterRanks); ++r)
+                                seen.at((i * ranks + r) * cols + t.col);
                     }
                 CHECK(seen.once());
             }
@@ -129,7 +137,8 @@ TEST_CASE("tensor-core fragments hold every element once, and two results are th
         for (int i = 0; i < 4; ++i) c.at(mma_c(lane, i).row * 8 + mma_c(lane, i).col);
         rows.at(ldmatrix_row(lane).row * 2 + ldmatrix_row(lane).col / 8);
         for (int reg = 0; reg < 4; ++reg)
-            for (int half = 0; half < 2; ++half) { // register reg of A: result reg / 2, its values 2·(reg & 1) and the next
+            for (int half = 0; half < 2;
+                ++half) { // register reg of A: result reg / 2, its values 2·(reg & 1) and the next
                 const Cell operand = mma_a(lane, reg, half), result = mma_c(lane, 2 * (reg & 1) + half);
                 CHECK(operand.row == result.row);
                 CHECK(operand.col == result.col + reg / 2 * 8);

@@ -1,4 +1,5 @@
-// Products, LoRA branches and attention against plain double-precision loops, for every backend, format and awkward size.
+// Products, LoRA branches and attention against plain double-precision loops, for every backend, format and awkward
+// size.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
@@ -43,12 +44,16 @@ StoredWeight store(Matrix& w, WeightFormat format, bool double_quant = false) {
     return s;
 }
 
-// Tensor cores narrow the probabilities and their gradients on the way, which no rounded input repeats: each term of a sum is off by at most
-// 2^-8 of itself. In o, a mean of many values, such errors cancel in part; a gradient can rest on few terms. Measured: 0.16 and 0.77 of 2^-8.
+// Tensor cores narrow the probabilities and their gradients on the way, which no rounded input repeats: each term of a
+// sum is off by at most 2^-8 of itself. In o, a mean of many values, such errors cancel in part; a gradient can rest on
+// few terms. Measured: 0.16 and 0.77 of 2^-8.
 constexpr double kFlash = 1.0 / 512, kFlashGradient = 1.0 / 256;
 
-struct Shape { int64_t M, N, K, rank; };
-const Shape kShapes[] = {{1, 7, 5, 2}, {3, 64, 96, 4}, {5, 33, 300, 1}, {13, 50, 70, 4}, {64, 200, 513, 8}, {97, 400, 64, 3}, {200, 24, 31, 16}};
+struct Shape {
+    int64_t M, N, K, rank;
+};
+const Shape kShapes[] = {{1, 7, 5, 2}, {3, 64, 96, 4}, {5, 33, 300, 1}, {13, 50, 70, 4}, {64, 200, 513, 8},
+    {97, 400, 64, 3}, {200, 24, 31, 16}};
 
 } // namespace
 
@@ -56,14 +61,15 @@ TEST_CASE("linear and its input gradient equal plain sums in every weight format
     std::mt19937 random(1);
     for (const auto& ops : backends())
         for (const Shape& s : kShapes)
-            for (const WeightFormat format : {WeightFormat::f32, WeightFormat::f16, WeightFormat::bf16, WeightFormat::nf4}) {
+            for (const WeightFormat format :
+                {WeightFormat::f32, WeightFormat::f16, WeightFormat::bf16, WeightFormat::nf4}) {
                 CAPTURE(ops->name());
                 CAPTURE(s.M);
                 CAPTURE(s.N);
                 CAPTURE(s.K);
                 CAPTURE(static_cast<int>(format));
-                Matrix x = kept(*ops, {s.M, s.K, random}), w(s.N, s.K, random), bias(1, s.N, random), a(s.rank, s.K, random), b(s.N, s.rank, random), y(s.M, s.N),
-                       pre(s.M, s.N), xa(s.M, s.rank);
+                Matrix x = kept(*ops, {s.M, s.K, random}), w(s.N, s.K, random), bias(1, s.N, random),
+                       a(s.rank, s.K, random), b(s.N, s.rank, random), y(s.M, s.N), pre(s.M, s.N), xa(s.M, s.rank);
                 const StoredWeight stored = store(w, format, s.N % 2 == 0);
                 ops->lora_down(x.view(), a.view(), xa.view());
                 LinearArgs t;
@@ -81,7 +87,9 @@ TEST_CASE("linear and its input gradient equal plain sums in every weight format
                 for (int64_t i = 0; i < s.M; ++i)
                     for (int64_t n = 0; n < s.N; ++n) {
                         double sum = bias.values[static_cast<size_t>(n)];
-                        for (int64_t k = 0; k < s.K; ++k) sum += operand(*ops, x.at(i, k)) * operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
+                        for (int64_t k = 0; k < s.K; ++k)
+                            sum += operand(*ops, x.at(i, k)) *
+                                   operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
                         for (int64_t r = 0; r < s.rank; ++r) {
                             double down = 0;
                             for (int64_t k = 0; k < s.K; ++k) down += static_cast<double>(x.at(i, k)) * a.at(r, k);
@@ -101,7 +109,8 @@ TEST_CASE("linear and its input gradient equal plain sums in every weight format
                     CHECK(alone.values == y.values);
                 }
 
-                Matrix dy = kept(*ops, {s.M, s.N, random}), dx(s.M, s.K, 1.0f), dxa(s.M, s.rank), da(s.rank, s.K, 0.5f), db(s.N, s.rank, 0.25f);
+                Matrix dy = kept(*ops, {s.M, s.N, random}), dx(s.M, s.K, 1.0f), dxa(s.M, s.rank), da(s.rank, s.K, 0.5f),
+                       db(s.N, s.rank, 0.25f);
                 LoraGradArgs g;
                 g.x = x.view();
                 g.xa = xa.view();
@@ -120,24 +129,31 @@ TEST_CASE("linear and its input gradient equal plain sums in every weight format
                 d.dx = dx.view();
                 d.accumulate = true;
                 ops->linear_dx(d);
-                std::vector<double> expected_dx(static_cast<size_t>(s.M * s.K), 1.0), expected_da(static_cast<size_t>(s.rank * s.K), 0.5),
+                std::vector<double> expected_dx(static_cast<size_t>(s.M * s.K), 1.0),
+                    expected_da(static_cast<size_t>(s.rank * s.K), 0.5),
                     expected_db(static_cast<size_t>(s.N * s.rank), 0.25);
                 for (int64_t i = 0; i < s.M; ++i) {
                     std::vector<double> down(static_cast<size_t>(s.rank)), back(static_cast<size_t>(s.rank));
                     for (int64_t r = 0; r < s.rank; ++r) {
-                        for (int64_t k = 0; k < s.K; ++k) down[static_cast<size_t>(r)] += static_cast<double>(x.at(i, k)) * a.at(r, k);
-                        for (int64_t n = 0; n < s.N; ++n) back[static_cast<size_t>(r)] += 0.7 * dy.at(i, n) * b.at(n, r);
+                        for (int64_t k = 0; k < s.K; ++k)
+                            down[static_cast<size_t>(r)] += static_cast<double>(x.at(i, k)) * a.at(r, k);
+                        for (int64_t n = 0; n < s.N; ++n)
+                            back[static_cast<size_t>(r)] += 0.7 * dy.at(i, n) * b.at(n, r);
                     }
                     for (int64_t k = 0; k < s.K; ++k) {
                         double& sum = expected_dx[static_cast<size_t>(i * s.K + k)];
-                        for (int64_t n = 0; n < s.N; ++n) sum += operand(*ops, dy.at(i, n)) * operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
+                        for (int64_t n = 0; n < s.N; ++n)
+                            sum += operand(*ops, dy.at(i, n)) *
+                                   operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
                         for (int64_t r = 0; r < s.rank; ++r) {
                             sum += back[static_cast<size_t>(r)] * a.at(r, k);
                             expected_da[static_cast<size_t>(r * s.K + k)] += back[static_cast<size_t>(r)] * x.at(i, k);
                         }
                     }
                     for (int64_t n = 0; n < s.N; ++n)
-                        for (int64_t r = 0; r < s.rank; ++r) expected_db[static_cast<size_t>(n * s.rank + r)] += 0.7 * dy.at(i, n) * down[static_cast<size_t>(r)];
+                        for (int64_t r = 0; r < s.rank; ++r)
+                            expected_db[static_cast<size_t>(n * s.rank + r)] +=
+                                0.7 * dy.at(i, n) * down[static_cast<size_t>(r)];
                 }
                 CHECK(relative_error(dx.values, expected_dx) < tolerance(*ops, 3e-6));
                 CHECK(relative_error(da.values, expected_da) < 3e-6);
@@ -148,7 +164,8 @@ TEST_CASE("linear and its input gradient equal plain sums in every weight format
 TEST_CASE("linears read one type and write another, with and without something to add to the product") {
     std::mt19937 random(4);
     for (const bool cramped : {false, true})
-        for (const Shape& s : {Shape{13, 50, 70, 4}, Shape{97, 400, 64, 3}, Shape{70, 200, 512, 4}}) // bf16 rows of 64 and 512 are read where they lie
+        for (const Shape& s : {Shape{13, 50, 70, 4}, Shape{97, 400, 64, 3},
+                 Shape{70, 200, 512, 4}}) // bf16 rows of 64 and 512 are read where they lie
             for (const bool half_in : {false, true})
                 for (const bool half_out : {false, true})
                     for (const bool adds : {false, true}) {
@@ -158,8 +175,10 @@ TEST_CASE("linears read one type and write another, with and without something t
                         CAPTURE(half_out);
                         CAPTURE(adds);
                         const auto ops = host_facing(make_emulated_cuda_ops({cramped}));
-                        Matrix x = HalfMatrix(Matrix(s.M, s.K, random)).wide(), dy = HalfMatrix(Matrix(s.M, s.N, random)).wide(), w(s.N, s.K, random), bias(1, s.N, random),
-                               a(s.rank, s.K, random), dxa(s.M, s.rank, random), y(s.M, s.N), dx(s.M, s.K, 1.0f);
+                        Matrix x = HalfMatrix(Matrix(s.M, s.K, random)).wide(),
+                               dy = HalfMatrix(Matrix(s.M, s.N, random)).wide(), w(s.N, s.K, random),
+                               bias(1, s.N, random), a(s.rank, s.K, random), dxa(s.M, s.rank, random), y(s.M, s.N),
+                               dx(s.M, s.K, 1.0f);
                         HalfMatrix half_x(x), half_dy(dy), half_y(y), half_dx(dx);
                         const StoredWeight stored = store(w, s.K % 64 == 0 ? WeightFormat::nf4 : WeightFormat::bf16);
                         LinearArgs t;
@@ -179,13 +198,16 @@ TEST_CASE("linears read one type and write another, with and without something t
                         for (int64_t i = 0; i < s.M; ++i) {
                             for (int64_t n = 0; n < s.N; ++n) {
                                 double sum = adds ? bias.values[static_cast<size_t>(n)] : 0;
-                                for (int64_t k = 0; k < s.K; ++k) sum += x.at(i, k) * operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
+                                for (int64_t k = 0; k < s.K; ++k)
+                                    sum += x.at(i, k) * operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
                                 expected.push_back(sum);
                             }
                             for (int64_t k = 0; k < s.K; ++k) {
                                 double sum = 1;
-                                for (int64_t n = 0; n < s.N; ++n) sum += dy.at(i, n) * operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
-                                for (int64_t r = 0; adds && r < s.rank; ++r) sum += static_cast<double>(dxa.at(i, r)) * a.at(r, k);
+                                for (int64_t n = 0; n < s.N; ++n)
+                                    sum += dy.at(i, n) * operand(*ops, stored.wide[static_cast<size_t>(n * s.K + k)]);
+                                for (int64_t r = 0; adds && r < s.rank; ++r)
+                                    sum += static_cast<double>(dxa.at(i, r)) * a.at(r, k);
                                 expected_dx.push_back(sum);
                             }
                         }
@@ -213,7 +235,8 @@ Matrix as_e4m3(const Weight& w, float largest) {
     for (int64_t i = 0; i < w.rows * w.cols; ++i) {
         const uint8_t byte = w.nf4.packed[i / 2];
         const float factor = w.nf4.block_scale(w.nf4.block_of(i)) * (1 / scale);
-        m.values[static_cast<size_t>(i)] = e4m3_to_float(float_to_e4m3(kNf4Code[i % 2 ? byte & 15 : byte >> 4] * factor)) * scale;
+        m.values[static_cast<size_t>(i)] =
+            e4m3_to_float(float_to_e4m3(kNf4Code[i % 2 ? byte & 15 : byte >> 4] * factor)) * scale;
     }
     return m;
 }
@@ -226,7 +249,8 @@ double cosine(const std::vector<float>& a, const std::vector<double>& b) {
 
 } // namespace
 
-TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, whatever the size of the pieces, and stay near the unrounded") {
+TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, whatever the size of the pieces, and "
+          "stay near the unrounded") {
     std::mt19937 random(6);
     for (const Shape& s : {Shape{97, 416, 192, 4}, Shape{16, 48, 64, 2}})
         for (const DType activations : {DType::f32, DType::bf16})
@@ -235,7 +259,8 @@ TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, w
                 CAPTURE(static_cast<int>(activations));
                 CAPTURE(adds);
                 // Both sides of e4m3's range: gradients are small numbers, far below 2^-9.
-                Matrix x = HalfMatrix(Matrix(s.M, s.K, random, 3)).wide(), dy = HalfMatrix(Matrix(s.M, s.N, random, 1e-6f)).wide(), w(s.N, s.K, random, 0.02f),
+                Matrix x = HalfMatrix(Matrix(s.M, s.K, random, 3)).wide(),
+                       dy = HalfMatrix(Matrix(s.M, s.N, random, 1e-6f)).wide(), w(s.N, s.K, random, 0.02f),
                        bias(1, s.N, random), a(s.rank, s.K, random, 0.02f), dxa(s.M, s.rank, random, 1e-6f);
                 const StoredWeight stored = store(w, WeightFormat::nf4, adds);
                 Matrix wide(s.N, s.K);
@@ -267,10 +292,14 @@ TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, w
                 }
                 std::vector<Matrix> results;
                 std::vector<std::unique_ptr<Ops>> all;
-                for (const bool cramped : {false, true}) all.push_back(host_facing(make_emulated_cuda_ops({cramped, activations, true})));
+                for (const bool cramped : {false, true})
+                    all.push_back(host_facing(make_emulated_cuda_ops({cramped, activations, true})));
                 if (activations == DType::bf16 && card_has_fp8()) all.push_back(host_facing(make_cuda_ops(0, true)));
                 for (const auto& ops : all) {
-                    const double sums = ops == all[0] || ops == all[1] ? 3e-6 : 1e-3; // a card's tensor cores keep fewer bits of a sum of fp8 than fp32 has
+                    const double sums =
+                        ops == all[0] || ops == all[1]
+                            ? 3e-6
+                            : 1e-3; // a card's tensor cores keep fewer bits of a sum of fp8 than fp32 has
                     Matrix y(s.M, s.N), dx(s.M, s.K, 1e-6f);
                     LinearArgs t;
                     t.x = x.view(), t.w = stored.weight, t.y = y.view();
@@ -295,11 +324,18 @@ TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, w
 
 TEST_CASE("fp8: other weights, few rows and sizes that do not fit are products of bf16, as without it") {
     std::mt19937 random(7);
-    const auto fp8 = host_facing(make_emulated_cuda_ops({false, DType::f32, true})), bf16 = host_facing(make_emulated_cuda_ops());
-    struct Case { Shape shape; WeightFormat format; int64_t ld; bool same; };
+    const auto fp8 = host_facing(make_emulated_cuda_ops({false, DType::f32, true})),
+               bf16 = host_facing(make_emulated_cuda_ops());
+    struct Case {
+        Shape shape;
+        WeightFormat format;
+        int64_t ld;
+        bool same;
+    };
     constexpr WeightFormat nf4 = WeightFormat::nf4;
-    for (const Case& c : {Case{{15, 48, 64, 1}, nf4, 48, true}, {{16, 48, 64, 1}, WeightFormat::bf16, 48, true}, {{16, 48, 96, 1}, nf4, 48, true},
-                          {{16, 40, 64, 1}, nf4, 40, true}, {{16, 48, 64, 1}, nf4, 50, true}, {{16, 48, 64, 1}, nf4, 48, false}}) {
+    for (const Case& c : {Case{{15, 48, 64, 1}, nf4, 48, true}, {{16, 48, 64, 1}, WeightFormat::bf16, 48, true},
+             {{16, 48, 96, 1}, nf4, 48, true}, {{16, 40, 64, 1}, nf4, 40, true}, {{16, 48, 64, 1}, nf4, 50, true},
+             {{16, 48, 64, 1}, nf4, 48, false}}) {
         Matrix x(c.shape.M, c.shape.K, random), w(c.shape.N, c.shape.K, random), y(c.shape.M, c.ld), y2 = y;
         const StoredWeight stored = store(w, c.format);
         LinearArgs t;
@@ -349,21 +385,28 @@ TEST_CASE("a product does not depend on the number of threads") {
 
 TEST_CASE("attention and its gradients equal softmax in double precision") {
     std::mt19937 random(3);
-    struct Case { int64_t heads, dim, queries, keys; bool causal, bias; };
+    struct Case {
+        int64_t heads, dim, queries, keys;
+        bool causal, bias;
+    };
     for (const auto& ops : backends(Workspaces::usual)) // attention takes none
-        for (const Case& c : {Case{2, 32, 30, 30, false, false}, Case{3, 20, 300, 270, false, false}, Case{2, 8, 77, 77, true, false}, Case{4, 16, 140, 140, false, true},
-                              Case{1, 128, 200, 200, false, false}, Case{1, 256, 33, 33, false, false}}) {
+        for (const Case& c : {Case{2, 32, 30, 30, false, false}, Case{3, 20, 300, 270, false, false},
+                 Case{2, 8, 77, 77, true, false}, Case{4, 16, 140, 140, false, true},
+                 Case{1, 128, 200, 200, false, false}, Case{1, 256, 33, 33, false, false}}) {
             CAPTURE(ops->name());
             CAPTURE(c.dim);
             CAPTURE(c.queries);
             const int64_t width = c.heads * c.dim;
             const bool flash = c.dim == 128 && !ops->memory().on_host(); // the one that the tensor cores take
-            const auto drawn = [&](int64_t rows) { // tensor cores take bf16 operands, so that only what they narrow on the way is left to tell apart
+            const auto drawn = [&](int64_t rows) { // tensor cores take bf16 operands, so that only what they narrow on
+                                                   // the way is left to tell apart
                 const Matrix m(rows, width, random);
                 return flash ? HalfMatrix(m).wide() : kept(*ops, m);
             };
-            Matrix q = drawn(c.queries), k = drawn(c.keys), v = drawn(c.keys), dout = drawn(c.queries), o(c.queries, width), lse(c.heads, c.queries);
-            Matrix bias(c.heads * c.queries, c.keys, random), dq(c.queries, width), dk(c.keys, width), dv(c.keys, width), delta(c.heads, c.queries);
+            Matrix q = drawn(c.queries), k = drawn(c.keys), v = drawn(c.keys), dout = drawn(c.queries),
+                   o(c.queries, width), lse(c.heads, c.queries);
+            Matrix bias(c.heads * c.queries, c.keys, random), dq(c.queries, width), dk(c.keys, width),
+                dv(c.keys, width), delta(c.heads, c.queries);
             const float scale = 1.0f / std::sqrt(static_cast<float>(c.dim));
             AttentionArgs t;
             t.q = q.view();
@@ -385,7 +428,8 @@ TEST_CASE("attention and its gradients equal softmax in double precision") {
                     for (int64_t j = 0; j < c.keys; ++j) {
                         if (c.causal && j > i) continue;
                         double s = 0;
-                        for (int64_t d = 0; d < c.dim; ++d) s += static_cast<double>(q.at(i, h * c.dim + d)) * k.at(j, h * c.dim + d);
+                        for (int64_t d = 0; d < c.dim; ++d)
+                            s += static_cast<double>(q.at(i, h * c.dim + d)) * k.at(j, h * c.dim + d);
                         s = s * scale + (c.bias ? bias.at(h * c.queries + i, j) : 0);
                         sum += p[static_cast<size_t>(j)] = std::exp(s);
                     }
@@ -394,12 +438,17 @@ TEST_CASE("attention and its gradients equal softmax in double precision") {
                     for (int64_t j = 0; j < c.keys; ++j) {
                         p[static_cast<size_t>(j)] /= sum;
                         for (int64_t d = 0; d < c.dim; ++d) {
-                            out[static_cast<size_t>(i * width + h * c.dim + d)] += p[static_cast<size_t>(j)] * v.at(j, h * c.dim + d);
-                            dp[static_cast<size_t>(j)] += static_cast<double>(dout.at(i, h * c.dim + d)) * v.at(j, h * c.dim + d);
-                            edv[static_cast<size_t>(j * width + h * c.dim + d)] += p[static_cast<size_t>(j)] * dout.at(i, h * c.dim + d);
+                            out[static_cast<size_t>(i * width + h * c.dim + d)] +=
+                                p[static_cast<size_t>(j)] * v.at(j, h * c.dim + d);
+                            dp[static_cast<size_t>(j)] +=
+                                static_cast<double>(dout.at(i, h * c.dim + d)) * v.at(j, h * c.dim + d);
+                            edv[static_cast<size_t>(j * width + h * c.dim + d)] +=
+                                p[static_cast<size_t>(j)] * dout.at(i, h * c.dim + d);
                         }
                     }
-                    for (int64_t d = 0; d < c.dim; ++d) mean += static_cast<double>(dout.at(i, h * c.dim + d)) * o.at(i, h * c.dim + d); // of o as it was kept
+                    for (int64_t d = 0; d < c.dim; ++d)
+                        mean += static_cast<double>(dout.at(i, h * c.dim + d)) *
+                                o.at(i, h * c.dim + d); // of o as it was kept
                     for (int64_t j = 0; j < c.keys; ++j) {
                         const double ds = p[static_cast<size_t>(j)] * (dp[static_cast<size_t>(j)] - mean) * scale;
                         for (int64_t d = 0; d < c.dim; ++d) {

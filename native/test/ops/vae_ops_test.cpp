@@ -11,16 +11,22 @@ using namespace atelier::test;
 
 TEST_CASE("convolution with padding, stride and residual, of a picture as it is or of twice its size") {
     std::mt19937 random(21);
-    struct Case { int64_t h, w, cin, cout, kernel, stride, before, after; bool residual, upsampled; };
+    struct Case {
+        int64_t h, w, cin, cout, kernel, stride, before, after;
+        bool residual, upsampled;
+    };
     for (const auto& ops : backends())
-        for (const Case& c : {Case{5, 7, 3, 16, 3, 1, 1, 1, false, false}, Case{8, 6, 16, 40, 3, 2, 0, 1, false, false}, Case{9, 4, 33, 3, 1, 1, 0, 0, true, false},
-                              Case{12, 20, 64, 32, 3, 1, 1, 1, true, false}, Case{4, 5, 96, 48, 3, 1, 1, 1, false, false}, Case{10, 6, 24, 16, 3, 1, 1, 1, false, true}})
+        for (const Case& c : {Case{5, 7, 3, 16, 3, 1, 1, 1, false, false}, Case{8, 6, 16, 40, 3, 2, 0, 1, false, false},
+                 Case{9, 4, 33, 3, 1, 1, 0, 0, true, false}, Case{12, 20, 64, 32, 3, 1, 1, 1, true, false},
+                 Case{4, 5, 96, 48, 3, 1, 1, 1, false, false}, Case{10, 6, 24, 16, 3, 1, 1, 1, false, true}})
             for (const WeightFormat format : {WeightFormat::f32, WeightFormat::bf16}) {
                 CAPTURE(ops->name());
                 CAPTURE(c.cin);
-                const int64_t oh = (c.h + c.before + c.after - c.kernel) / c.stride + 1, ow = (c.w + c.before + c.after - c.kernel) / c.stride + 1;
+                const int64_t oh = (c.h + c.before + c.after - c.kernel) / c.stride + 1,
+                              ow = (c.w + c.before + c.after - c.kernel) / c.stride + 1;
                 const int64_t scale = c.upsampled ? 2 : 1;
-                Matrix x = kept(*ops, Matrix(c.h * c.w / scale / scale, c.cin, random)), residual = kept(*ops, Matrix(oh * ow, c.cout, random));
+                Matrix x = kept(*ops, Matrix(c.h * c.w / scale / scale, c.cin, random)),
+                       residual = kept(*ops, Matrix(oh * ow, c.cout, random));
                 Matrix exact(c.cout, c.kernel * c.kernel * c.cin, random), bias(1, c.cout, random);
                 HalfMatrix half(exact);
                 Matrix weight = format == WeightFormat::bf16 ? half.wide() : exact;
@@ -30,7 +36,9 @@ TEST_CASE("convolution with padding, stride and residual, of a picture as it is 
                 t.height = c.h;
                 t.width = c.w;
                 t.upsampled = c.upsampled;
-                t.weight = {format, weight.rows, weight.cols, format == WeightFormat::bf16 ? static_cast<const void*>(half.bits.data()) : exact.values.data(), {}};
+                t.weight = {format, weight.rows, weight.cols,
+                    format == WeightFormat::bf16 ? static_cast<const void*>(half.bits.data()) : exact.values.data(),
+                    {}};
                 t.bias = bias.values.data();
                 t.kernel = c.kernel;
                 t.stride = c.stride;
@@ -43,14 +51,17 @@ TEST_CASE("convolution with padding, stride and residual, of a picture as it is 
                 for (int64_t oy = 0; oy < oh; ++oy)
                     for (int64_t ox = 0; ox < ow; ++ox)
                         for (int64_t n = 0; n < c.cout; ++n) {
-                            double sum = bias.values[static_cast<size_t>(n)] + (c.residual ? residual.at(oy * ow + ox, n) : 0);
+                            double sum =
+                                bias.values[static_cast<size_t>(n)] + (c.residual ? residual.at(oy * ow + ox, n) : 0);
                             for (int64_t ky = 0; ky < c.kernel; ++ky)
                                 for (int64_t kx = 0; kx < c.kernel; ++kx) {
-                                    const int64_t iy = oy * c.stride + ky - c.before, ix = ox * c.stride + kx - c.before;
+                                    const int64_t iy = oy * c.stride + ky - c.before,
+                                                  ix = ox * c.stride + kx - c.before;
                                     if (iy < 0 || iy >= c.h || ix < 0 || ix >= c.w) continue;
                                     const int64_t pixel = iy / scale * (c.w / scale) + ix / scale;
                                     const int64_t tap = (ky * c.kernel + kx) * c.cin;
-                                    for (int64_t k = 0; k < c.cin; ++k) sum += operand(*ops, x.at(pixel, k)) * operand(*ops, weight.at(n, tap + k));
+                                    for (int64_t k = 0; k < c.cin; ++k)
+                                        sum += operand(*ops, x.at(pixel, k)) * operand(*ops, weight.at(n, tap + k));
                                 }
                             expected.push_back(sum);
                         }
@@ -77,7 +88,8 @@ TEST_CASE("a convolution reads pictures of fp32 and writes bf16, and the other w
     t.bias = static_cast<const float*>(on_card(bias.values.data(), bias.values.size() * 4));
     const View wide{on_card(half.wide().values.data(), x.values.size() * 4), h * w, cin, cin};
     const View narrow{on_card(half.bits.data(), x.values.size() * 2), h * w, cin, cin, DType::bf16};
-    const View wide_y{memory.reserve(h * w * cout * 4), h * w, cout, cout}, narrow_y{memory.reserve(h * w * cout * 2), h * w, cout, cout, DType::bf16};
+    const View wide_y{memory.reserve(h * w * cout * 4), h * w, cout, cout},
+        narrow_y{memory.reserve(h * w * cout * 2), h * w, cout, cout, DType::bf16};
     const auto result = [&](const View& from, const View& to) {
         t.x = from;
         t.y = to;
@@ -105,7 +117,8 @@ TEST_CASE("group norm over pixels, with a large mean") {
             Matrix x(150, channels, random), weight(1, channels, random), bias(1, channels, random), y(150, channels);
             for (float& v : x.values) v += 20;
             x = kept(*ops, x);
-            ops->group_norm(x.view(), weight.values.data(), bias.values.data(), groups, 1e-6f, Activation::none, y.view());
+            ops->group_norm(
+                x.view(), weight.values.data(), bias.values.data(), groups, 1e-6f, Activation::none, y.view());
             std::vector<double> expected(y.values.size());
             for (int64_t g = 0; g < groups; ++g) {
                 double mean = 0, var = 0;
@@ -116,7 +129,9 @@ TEST_CASE("group norm over pixels, with a large mean") {
                     for (int64_t c = g * width; c < (g + 1) * width; ++c) var += std::pow(x.at(p, c) - mean, 2) / n;
                 for (int64_t p = 0; p < 150; ++p)
                     for (int64_t c = g * width; c < (g + 1) * width; ++c)
-                        expected[static_cast<size_t>(p * channels + c)] = (x.at(p, c) - mean) / std::sqrt(var + 1e-6) * weight.values[static_cast<size_t>(c)] + bias.values[static_cast<size_t>(c)];
+                        expected[static_cast<size_t>(p * channels + c)] =
+                            (x.at(p, c) - mean) / std::sqrt(var + 1e-6) * weight.values[static_cast<size_t>(c)] +
+                            bias.values[static_cast<size_t>(c)];
             }
             CHECK(relative_error(y.values, expected) < tolerance(*ops, 5e-6));
         }

@@ -13,10 +13,13 @@ namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-// Two kinds of blocks whose arena is what they keep and a working set that is larger where tapes are made again, and by two tapes where they are parked.
+// Two kinds of blocks whose arena is what they keep and a working set that is larger where tapes are made again, and by
+// two tapes where they are parked.
 PlannerTask small_task(unsigned seed, double host_copy, uint64_t host_bytes = 0) {
     std::mt19937 random(seed);
-    const auto between = [&](int low, int high) { return static_cast<double>(low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1))); };
+    const auto between = [&](int low, int high) {
+        return static_cast<double>(low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1)));
+    };
     PlannerTask task;
     task.fixed_bytes = 5 * kMiB;
     task.modulation_bytes = 20 * kMiB;
@@ -57,19 +60,22 @@ uint64_t fetched_bytes(const PlannerTask& task, const MemoryChoice& choice) {
 
 // Of every choice there is, but for parking what is hardly gone when it is wanted back: its bytes and its time.
 std::vector<std::pair<uint64_t, double>> every_choice(const PlannerTask& task) {
-    const size_t n = task.blocks.size(), keeps = static_cast<size_t>(std::pow(3, n)), places = task.host_copy > 0 ? size_t{2} << n : 1,
+    const size_t n = task.blocks.size(), keeps = static_cast<size_t>(std::pow(3, n)),
+                 places = task.host_copy > 0 ? size_t{2} << n : 1,
                  parkings = task.host_copy > 0 && task.host_bytes ? size_t{1} << (n - 1) : 1;
     std::vector<std::pair<uint64_t, double>> every;
     for (size_t k = 0; k < keeps * parkings; ++k) {
         MemoryChoice choice{std::vector<BlockKeep>(n), std::vector<bool>(n, true), true, std::vector<bool>(n)};
-        for (size_t i = 0, rest = k / parkings; i < n; ++i, rest /= 3) choice.keep[i] = static_cast<BlockKeep>(rest % 3);
+        for (size_t i = 0, rest = k / parkings; i < n; ++i, rest /= 3)
+            choice.keep[i] = static_cast<BlockKeep>(rest % 3);
         for (size_t i = 0; i < n; ++i) choice.parked[i] = k % parkings >> i & 1;
         const ProgramBytes program = task.program_bytes(choice);
         for (size_t p = 0; p < places; ++p) {
             for (size_t i = 0; i < n; ++i) choice.resident[i] = !(p >> i & 1);
             choice.modulation_resident = !(p >> n & 1);
             if (program.parked && program.parked + fetched_bytes(task, choice) > task.host_bytes) continue;
-            every.emplace_back(task.fixed_bytes + program.arena + device_weight_bytes(task, choice), step_time(task, choice).total_ms());
+            every.emplace_back(task.fixed_bytes + program.arena + device_weight_bytes(task, choice),
+                step_time(task, choice).total_ms());
         }
     }
     return every;
@@ -92,7 +98,8 @@ TEST_CASE("planner: within its budget, and close to the best of all choices") {
     int planned = 0, parking = 0;
     for (unsigned seed = 0; seed < 12; ++seed)
         // Nothing streamed; slower than computing; faster; and with memory to park in.
-        for (const auto& [host_copy, host] : {std::pair{0.0, 0}, {0.5e6, 0}, {3e6, 0}, {3e6, 40}, {3e6, 200}, {9e6, 200}}) {
+        for (const auto& [host_copy, host] :
+            {std::pair{0.0, 0}, {0.5e6, 0}, {3e6, 0}, {3e6, 40}, {3e6, 200}, {9e6, 200}}) {
             PlannerTask task = small_task(seed, host_copy, static_cast<uint64_t>(host) * kMiB);
             const auto every = every_choice(task);
             for (uint64_t budget = 50; budget <= 180; budget += 13) {
@@ -117,7 +124,8 @@ TEST_CASE("planner: within its budget, and close to the best of all choices") {
                 worst[host > 0] = std::max(worst[host > 0], plan.time.total_ms() / best);
             }
         }
-    MESSAGE("worst of ", planned, " plans: ", worst[0], " times the best choice's time, where blocks can be parked ", worst[1], "; ", parking, " of them park");
+    MESSAGE("worst of ", planned, " plans: ", worst[0], " times the best choice's time, where blocks can be parked ",
+        worst[1], "; ", parking, " of them park");
     CHECK(planned > 400);
     CHECK(parking > 40);
     CHECK(worst[0] < 1.05); // greed can miss one block's upgrade, which of five blocks is much
@@ -173,7 +181,8 @@ TEST_CASE("planner: a transfer that hides behind the blocks costs nothing, one t
     CHECK(step_time(task, streamed).total_ms() == doctest::Approx(2 * static_cast<double>(weights) / 1e3));
 }
 
-TEST_CASE("planner: what is parked takes the host's memory and both directions of the bus, which hide behind the blocks") {
+TEST_CASE(
+    "planner: what is parked takes the host's memory and both directions of the bus, which hide behind the blocks") {
     PlannerTask task = small_task(2, 1e9, 1 << 30);
     const size_t n = task.blocks.size();
     const MemoryChoice kept{std::vector(n, BlockKeep::all), std::vector(n, true), true, {}};
@@ -186,12 +195,14 @@ TEST_CASE("planner: what is parked takes the host's memory and both directions o
     for (const size_t i : {0, 2, 3}) bytes += static_cast<double>(task.blocks[i].kept_bytes[2]);
     CHECK(step_time(task, parked).park_ms == doctest::Approx(bytes / 1e3));
     CHECK(step_time(task, parked).total_ms() == doctest::Approx(2 * bytes / 1e3));
-    // With a budget for half of what blocks keep, it is parked where the bus is fast, and only as far as the host has memory.
+    // With a budget for half of what blocks keep, it is parked where the bus is fast, and only as far as the host has
+    // memory.
     for (const double host_copy : {1e3, 1e8})
         for (const uint64_t host : {0, 10, 1000}) {
             task = small_task(2, host_copy, host * kMiB);
             MemoryChoice lean = choice_without_budget(n, true);
-            task.budget_bytes = task.fixed_bytes + task.program_bytes(lean).arena + device_weight_bytes(task, lean) + 20 * kMiB;
+            task.budget_bytes =
+                task.fixed_bytes + task.program_bytes(lean).arena + device_weight_bytes(task, lean) + 20 * kMiB;
             CHECK(parks(plan_memory(task).choice) == (host_copy > 1e3 && host == 1000));
         }
 }

@@ -1,4 +1,5 @@
-// Parking by itself: matrices that wait in host memory, on the emulated card, whose copies happen as late as the waits allow or as early as they are issued.
+// Parking by itself: matrices that wait in host memory, on the emulated card, whose copies happen as late as the waits
+// allow or as early as they are issued.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/error.h"
 #include "memory/arena.h"
@@ -17,7 +18,8 @@ constexpr int64_t kRows = 16, kCols = 16;
 constexpr uint64_t kBytes = kRows * kCols * sizeof(float);
 constexpr float kInput = 0.5f;
 
-// Steps that each make a matrix and overwrite another, then one by one from the last to the first, or in the same order, what adds them up and an input.
+// Steps that each make a matrix and overwrite another, then one by one from the last to the first, or in the same
+// order, what adds them up and an input.
 struct Sums {
     Sums(int steps, const std::vector<bool>& parked, bool same_order) : parking(program) {
         const auto fill = [&](const Sym& s, float value) {
@@ -37,16 +39,21 @@ struct Sums {
         for (size_t k = 0; k < items.size(); ++k) {
             const size_t i = same_order ? k : items.size() - 1 - k;
             parking.step();
-            program.emit("perhaps end here", {}, [this, k](Ops&, const Program::Resolver&) { require(k != ends_at, ErrorCode::internal, "ended half-way"); });
+            program.emit("perhaps end here", {}, [this, k](Ops&, const Program::Resolver&) {
+                require(k != ends_at, ErrorCode::internal, "ended half-way");
+            });
             if (parked[i]) made[i] = parking.back(items[i]).front();
             fill(program.temp(kRows, kCols, "scratch"), -1000);
-            const Sym x = made[i], weight = program.temp(kRows, kCols, "weight"), term = program.temp(kRows, kCols, "term");
+            const Sym x = made[i], weight = program.temp(kRows, kCols, "weight"),
+                      term = program.temp(kRows, kCols, "term");
             fill(weight, static_cast<float>(k + 1));
             program.emit("add", {x, weight, term, sum}, [=, s = sum](Ops& ops, const Program::Resolver& at) {
                 ops.mul(at(x), at(weight), at(term));
                 ops.add(at(term), at(s), at(s));
             });
-            if (k == 0) program.emit("add input", {first, sum}, [f = first, s = sum](Ops& ops, const Program::Resolver& at) { ops.add(at(f), at(s), at(s)); });
+            if (k == 0)
+                program.emit("add input", {first, sum},
+                    [f = first, s = sum](Ops& ops, const Program::Resolver& at) { ops.add(at(f), at(s), at(s)); });
         }
         program.plan();
     }
@@ -60,7 +67,8 @@ struct Sums {
     Program program;
     Parking parking;
     size_t ends_at = ~size_t{0};
-    Sym sum = program.persistent(kRows, kCols, "sum"), first = program.temp(kRows, kCols, "input"); // first: what is added first, read before its memory is used again
+    Sym sum = program.persistent(kRows, kCols, "sum"),
+        first = program.temp(kRows, kCols, "input"); // first: what is added first, read before its memory is used again
 };
 
 } // namespace
@@ -78,7 +86,8 @@ TEST_CASE("parking: what comes back is what left, in every order and pattern, an
                     expected += static_cast<float>((i + 1) * (same_order ? i + 1 : 7 - i));
                 }
                 Sums sums(7, parked, same_order);
-                CHECK(sums.parking.host_bytes() == static_cast<uint64_t>(std::count(parked.begin(), parked.end(), true)) * kBytes);
+                CHECK(sums.parking.host_bytes() ==
+                      static_cast<uint64_t>(std::count(parked.begin(), parked.end(), true)) * kBytes);
                 const Arena arena(ops->memory(), sums.program.plan().arena_bytes);
                 const HostArena host(ops->memory(), sums.parking.host_bytes());
                 sums.parking.connect(host.data());
@@ -86,7 +95,8 @@ TEST_CASE("parking: what comes back is what left, in every order and pattern, an
             }
     }
     emulated::set_copies(emulated::Copies::late);
-    CHECK(Sums(30, std::vector(30, true), false).program.plan().arena_bytes <= 7 * kBytes); // the sum, two that leave or come back, what a step has
+    CHECK(Sums(30, std::vector(30, true), false).program.plan().arena_bytes <=
+          7 * kBytes); // the sum, two that leave or come back, what a step has
     CHECK(Sums(30, std::vector(30, false), false).program.plan().arena_bytes > 30 * kBytes);
 }
 

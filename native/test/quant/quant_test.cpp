@@ -14,7 +14,8 @@ TEST_CASE("dynamic maps are sorted, hold 0 and 1, and give a value back within a
         CHECK(std::is_sorted(map->values.begin(), map->values.end()));
         CHECK(map->values.back() == 1.0f);
         CHECK(std::count(map->values.begin(), map->values.end(), 0.0f) == 1);
-        for (float value : map->values) CHECK(std::fabs(map->values[dynamic_code(*map, value)] - value) <= 2.0f / 65535);
+        for (float value : map->values)
+            CHECK(std::fabs(map->values[dynamic_code(*map, value)] - value) <= 2.0f / 65535);
         CHECK(map->values[dynamic_code(*map, 2.0f)] == 1.0f);
     }
 }
@@ -33,7 +34,8 @@ TEST_CASE("NF4 by pieces equals NF4 at once, and a value is never further than h
     CHECK(whole.absmax == pieces.absmax);
     std::vector<float> back(1050);
     nf4_dequantize_range(whole.data(), 0, back);
-    for (size_t i = 0; i < back.size(); ++i) CHECK(std::fabs(back[i] - x.values[i]) <= 0.152f * whole.absmax[i / 64]); // the widest gap is -1 … -0.696
+    for (size_t i = 0; i < back.size(); ++i)
+        CHECK(std::fabs(back[i] - x.values[i]) <= 0.152f * whole.absmax[i / 64]); // the widest gap is -1 … -0.696
 }
 
 TEST_CASE("rows that are not whole blocks take scales from their own start, as bitsandbytes' CPU kernel does") {
@@ -73,12 +75,15 @@ TEST_CASE("halves round to nearest even and come back") {
 }
 
 TEST_CASE("e4m3: every code and back, ties to even, neighbours of ties, saturation") {
-    const auto magnitude = [](int code) { return code < 8 ? code * 0x1p-9 : std::ldexp(1 + code % 8 / 8.0, code / 8 - 7); };
+    const auto magnitude = [](int code) {
+        return code < 8 ? code * 0x1p-9 : std::ldexp(1 + code % 8 / 8.0, code / 8 - 7);
+    };
     for (int code = 0; code < 0x7f; ++code)
         for (const int sign : {0, 0x80}) {
             CAPTURE(code);
             const float exact = static_cast<float>(sign ? -magnitude(code) : magnitude(code));
-            CHECK(std::bit_cast<uint32_t>(e4m3_to_float(static_cast<uint8_t>(code | sign))) == std::bit_cast<uint32_t>(exact)); // also of which zero
+            CHECK(std::bit_cast<uint32_t>(e4m3_to_float(static_cast<uint8_t>(code | sign))) ==
+                  std::bit_cast<uint32_t>(exact)); // also of which zero
             CHECK(float_to_e4m3(exact) == (code | sign));
             if (code == 0x7e) continue;
             const float half = static_cast<float>((magnitude(code) + magnitude(code + 1)) / 2);

@@ -17,8 +17,12 @@ struct Pipeline {
     Golden latents = file["latents"], prompt = file["prompt_embeds"], pooled = file["pooled"];
     nlohmann::json scheduler = fixture_json("model/scheduler/scheduler_config.json");
 
-    std::shared_ptr<FluxTransformer> load(BaseQuant quant) const { return FluxTransformer::load(Device::cpu(2), fixtures_dir() + "/model/transformer", quant); }
-    Adapter adapter(const std::string& name) const { return Adapter::load(fixtures_dir() + "/" + name + "/pytorch_lora_weights.safetensors"); }
+    std::shared_ptr<FluxTransformer> load(BaseQuant quant) const {
+        return FluxTransformer::load(Device::cpu(2), fixtures_dir() + "/model/transformer", quant);
+    }
+    Adapter adapter(const std::string& name) const {
+        return Adapter::load(fixtures_dir() + "/" + name + "/pytorch_lora_weights.safetensors");
+    }
 
     Sampler::Request request() const {
         Sampler::Request r;
@@ -34,7 +38,9 @@ struct Pipeline {
         return r;
     }
 
-    double error(const std::string& name, Sampler&& sampler) const { return report(name, sampler.generate(request()).data, file[name + "_latents"].data); }
+    double error(const std::string& name, Sampler&& sampler) const {
+        return report(name, sampler.generate(request()).data, file[name + "_latents"].data);
+    }
 };
 
 } // namespace
@@ -56,7 +62,8 @@ TEST_CASE("adapters: weight zero is the base, fused is beside") {
     const auto model = p.load(BaseQuant::none);
     const Tensor base = Sampler(model, {}).generate(p.request());
     CHECK(Sampler(model, {{&a, 0.0f}}).generate(p.request()).data == base.data);
-    const Tensor beside = Sampler(model, {{&a, 1.0f}}).generate(p.request()), fused = Sampler(model, {{&a, 1.0f}}, true).generate(p.request());
+    const Tensor beside = Sampler(model, {{&a, 1.0f}}).generate(p.request()),
+                 fused = Sampler(model, {{&a, 1.0f}}, true).generate(p.request());
     CHECK(relative_error(fused.data, beside.data) < 1e-4);
     CHECK(relative_error(base.data, beside.data) > 1e-3); // or there would be nothing to compare
 }
@@ -102,7 +109,8 @@ TEST_CASE("misuse: sizes, inputs, adapters of another model, cancellation") {
     refused("multiples of 16", [](Sampler::Request& r) { r.width += 8; });
     refused("steps", [](Sampler::Request& r) { r.steps = 0; });
     refused("latents has", [](Sampler::Request& r) { r.height += 16; });
-    refused("prompt_embeds has", [](Sampler::Request& r) { r.prompt_embeds = r.prompt_embeds.first(r.prompt_embeds.size() - 1); });
+    refused("prompt_embeds has",
+        [](Sampler::Request& r) { r.prompt_embeds = r.prompt_embeds.first(r.prompt_embeds.size() - 1); });
     refused("pooled has", [](Sampler::Request& r) { r.pooled = r.pooled.first(1); });
     refused("guidance", [](Sampler::Request& r) { r.guidance = NAN; });
 

@@ -1,5 +1,5 @@
-// Training within a memory budget: what is planned is what is reserved, whatever is chosen computes the same bits, and FLUX.1-dev's plans on
-// cards keep to the arithmetic of a paper model.
+// Training within a memory budget: what is planned is what is reserved, whatever is chosen computes the same bits, and
+// FLUX.1-dev's plans on cards keep to the arithmetic of a paper model.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/machine_memory.h"
 #include "training/support.h"
@@ -44,7 +44,9 @@ struct Tiny {
     }
 };
 
-int64_t blocks(const MemoryPlan& plan) { return plan.choice.keep_input + plan.choice.keep_attention + plan.choice.keep_all; }
+int64_t blocks(const MemoryPlan& plan) {
+    return plan.choice.keep_input + plan.choice.keep_attention + plan.choice.keep_all;
+}
 
 CardRun flux_dev(uint64_t budget, bool large = false) {
     CardRun run;
@@ -61,7 +63,8 @@ TEST_CASE("budget: planned is reserved and used, and every budget trains the sam
     const Tiny tiny;
     TrainOptions keep = tiny.options, again = tiny.options;
     keep.recompute = false;
-    const MemoryPlan most = Trainer::plan(*tiny.model, keep, {tiny.shape}), least = Trainer::plan(*tiny.model, again, {tiny.shape});
+    const MemoryPlan most = Trainer::plan(*tiny.model, keep, {tiny.shape}),
+                     least = Trainer::plan(*tiny.model, again, {tiny.shape});
     REQUIRE(least.total_bytes() < most.total_bytes());
     std::vector<double> losses;
     Trainer unlimited(tiny.model, keep, {tiny.shape});
@@ -70,7 +73,8 @@ TEST_CASE("budget: planned is reserved and used, and every budget trains the sam
     std::vector<uint64_t> arenas;
     for (int part = 0; part <= 6; ++part) {
         TrainOptions o = tiny.options;
-        o.memory_budget = least.total_bytes() + (most.total_bytes() - least.total_bytes()) * static_cast<uint64_t>(part) / 6;
+        o.memory_budget =
+            least.total_bytes() + (most.total_bytes() - least.total_bytes()) * static_cast<uint64_t>(part) / 6;
         const MemoryPlan plan = Trainer::plan(*tiny.model, o, {tiny.shape});
         CHECK(plan.total_bytes() <= o.memory_budget);
         CHECK(blocks(plan) == 5);
@@ -86,7 +90,8 @@ TEST_CASE("budget: planned is reserved and used, and every budget trains the sam
     CHECK(arenas.front() == least.arena_bytes);
     CHECK(arenas.back() == most.arena_bytes);
     CHECK(std::is_sorted(arenas.begin(), arenas.end()));
-    CHECK(std::adjacent_find(arenas.begin(), arenas.end(), [](uint64_t a, uint64_t b) { return b > a; }) != arenas.end());
+    CHECK(
+        std::adjacent_find(arenas.begin(), arenas.end(), [](uint64_t a, uint64_t b) { return b > a; }) != arenas.end());
 }
 
 TEST_CASE("budget: it holds for the largest of several shapes") {
@@ -131,11 +136,14 @@ TEST_CASE("card: FLUX.1-dev without a card or weights, in well under two seconds
         CHECK(blocks(plan) == 57);
         CHECK(plan.time.total_ms <= before);
         before = plan.time.total_ms;
-        MESSAGE(gib, " GiB: ", plan.time.total_ms, " ms, ", static_cast<double>(plan.total_bytes()) / 1e9, " GB; keep input ", plan.choice.keep_input, ", attention ",
-                plan.choice.keep_attention, ", all ", plan.choice.keep_all, "; parked ", plan.choice.parked, "; resident ", plan.choice.resident,
-                std::string(plan.choice.modulation_resident ? ", modulation too" : ""), "; ", plan.choice.together, " together");
+        MESSAGE(gib, " GiB: ", plan.time.total_ms, " ms, ", static_cast<double>(plan.total_bytes()) / 1e9,
+            " GB; keep input ", plan.choice.keep_input, ", attention ", plan.choice.keep_attention, ", all ",
+            plan.choice.keep_all, "; parked ", plan.choice.parked, "; resident ", plan.choice.resident,
+            std::string(plan.choice.modulation_resident ? ", modulation too" : ""), "; ", plan.choice.together,
+            " together");
     }
-    CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() < 12); // six plans, on a busy machine
+    CHECK(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() <
+          12); // six plans, on a busy machine
     const MemoryPlan rich = plan_on_card(flux_dev(24 * kGiB));
     CHECK(rich.choice.keep_all == 57);
     CHECK(rich.choice.resident == 57);
@@ -147,8 +155,11 @@ TEST_CASE("card: the figures of the paper model, part by part") {
     CardRun run = flux_dev(0);
     run.options.recompute = false;
     const MemoryPlan plan = plan_on_card(run);
-    CHECK(static_cast<double>(plan.weight_bytes) == doctest::Approx((8.607e9 + 3.228e9 + 0.06e9) * 0.516).epsilon(0.01));
-    CHECK(static_cast<double>(plan.state_bytes) == doctest::Approx(4.67e6 * 4 * 2 + 4.67e6 * 2).epsilon(0.1)); // weights and gradients in fp32, two 8-bit moments
+    CHECK(
+        static_cast<double>(plan.weight_bytes) == doctest::Approx((8.607e9 + 3.228e9 + 0.06e9) * 0.516).epsilon(0.01));
+    CHECK(
+        static_cast<double>(plan.state_bytes) ==
+        doctest::Approx(4.67e6 * 4 * 2 + 4.67e6 * 2).epsilon(0.1)); // weights and gradients in fp32, two 8-bit moments
     // Everything kept at 10 and 9 matrices of tokens x 3072 a block, in bf16, and a working set of tens of them
     const double u = 1613.0 * 3072 * 2;
     CHECK(static_cast<double>(plan.arena_bytes) > (19 * 10 + 38 * 9) * u);
@@ -165,7 +176,9 @@ TEST_CASE("card: streaming decides the time where the bus is slow") {
     run.host_bytes = 0; // nothing is parked, and weights are fetched all the same
     const MemoryPlan fast = plan_on_card(run);
     CHECK(fast.choice.resident < 57);
-    CHECK(fast.time.total_ms == doctest::Approx(fast.time.forward_ms + fast.time.backward_ms).epsilon(0.01)); // fetching hides behind computing
+    CHECK(
+        fast.time.total_ms ==
+        doctest::Approx(fast.time.forward_ms + fast.time.backward_ms).epsilon(0.01)); // fetching hides behind computing
     CHECK(fast.time.forward_fetch_ms > 100);
     CHECK(fast.choice.parked == 0);
     run.card = "h100";
@@ -185,7 +198,8 @@ TEST_CASE("card: streaming decides the time where the bus is slow") {
     CHECK_THROWS_WITH_AS(plan_on_card(run), doctest::Contains("the least that this run can be planned into"), Error);
 }
 
-TEST_CASE("card: kept tensors that wait in host memory make a small card nearly as fast as a large one, and never slower than without") {
+TEST_CASE("card: kept tensors that wait in host memory make a small card nearly as fast as a large one, and never "
+          "slower than without") {
     const double unlimited = plan_on_card(flux_dev(24 * kGiB)).time.total_ms;
     for (const double gib : {1.75, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0}) {
         CardRun run = flux_dev(static_cast<uint64_t>(gib * static_cast<double>(kGiB)));
@@ -205,14 +219,17 @@ TEST_CASE("card: kept tensors that wait in host memory make a small card nearly 
         }
         if (gib == 12) CHECK(parking.choice.parked == 0); // there is room for all
         const MemoryPlan::Choice& c = parking.choice;
-        MESSAGE(gib, " GiB: ", parking.time.total_ms, " ms, ", static_cast<double>(parking.total_bytes()) / 1e9, " GB; keep input ", c.keep_input, ", attention ",
-                c.keep_attention, ", all ", c.keep_all, "; parked ", c.parked, " in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB; resident ", c.resident, "; ",
-                parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms, " ms of fetching in backward; without ", without.time.total_ms);
+        MESSAGE(gib, " GiB: ", parking.time.total_ms, " ms, ", static_cast<double>(parking.total_bytes()) / 1e9,
+            " GB; keep input ", c.keep_input, ", attention ", c.keep_attention, ", all ", c.keep_all, "; parked ",
+            c.parked, " in ", static_cast<double>(parking.parked_bytes) / 1e9, " GB; resident ", c.resident, "; ",
+            parking.time.park_ms, " ms there, ", parking.time.backward_fetch_ms,
+            " ms of fetching in backward; without ", without.time.total_ms);
     }
 }
 
 TEST_CASE("host memory: a container's limit counts, not the machine it runs on") {
-    const std::filesystem::path dir = std::filesystem::temp_directory_path() / ("atelier-groups-" + std::to_string(getpid()));
+    const std::filesystem::path dir =
+        std::filesystem::temp_directory_path() / ("atelier-groups-" + std::to_string(getpid()));
     std::filesystem::create_directories(dir / "memory");
     const uint64_t machine = machine_memory((dir / "none").string());
     CHECK(machine > kGiB / 4);

@@ -1,5 +1,5 @@
-// What a block keeps for backward, and how many samples pass the blocks together, changes the memory and never a bit: every uniform choice and random
-// mixtures against keeping all, groups against samples one by one.
+// What a block keeps for backward, and how many samples pass the blocks together, changes the memory and never a bit:
+// every uniform choice and random mixtures against keeping all, groups against samples one by one.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "engine/flux_transformer.h"
 #include "training/lora_bank.h"
@@ -15,12 +15,14 @@ namespace {
 
 const std::vector<std::vector<std::string>> kTargets = {
     {"to_q", "to_k", "to_v", "to_out.0"},
-    {"to_q", "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2"}, // the MLP's low-rank branches need x and x · Aᵀ on both sides of GELU
+    {"to_q", "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj",
+        "ff_context.net.2"}, // the MLP's low-rank branches need x and x · Aᵀ on both sides of GELU
     {"proj_mlp", "proj_out"},
     {"ff.net.2", "proj_out"},
-    {"norm1.linear", "norm.linear", "attn.add_q_proj"},                                  // gates with gradients: branches are read in backward
-    {"transformer_blocks.1.ff.net.0.proj", "single_transformer_blocks.1.proj_mlp"},     // nothing below them: backward stops half-way through a block
-    {"single_transformer_blocks.2.proj_out"},                                           // the last block's last linear alone
+    {"norm1.linear", "norm.linear", "attn.add_q_proj"}, // gates with gradients: branches are read in backward
+    {"transformer_blocks.1.ff.net.0.proj",
+        "single_transformer_blocks.1.proj_mlp"}, // nothing below them: backward stops half-way through a block
+    {"single_transformer_blocks.2.proj_out"}, // the last block's last linear alone
 };
 
 constexpr int kSamples = 4;
@@ -33,20 +35,23 @@ struct Outcome {
 
 class Fixture {
 public:
-    Fixture(BaseQuant quant, const std::vector<std::string>& targets) : device(Device::cpu(2)), model(FluxTransformer::load(device, transformer_dir(), quant)) {
+    Fixture(BaseQuant quant, const std::vector<std::string>& targets)
+        : device(Device::cpu(2)), model(FluxTransformer::load(device, transformer_dir(), quant)) {
         options.rank = 3;
         options.targets = targets;
         bank = std::make_unique<LoraBank>(model->impl->memory(), model->impl->weights.layers(), options);
         Adapter adapter = bank->adapter(); // B is zero: give it values, or A has no gradient
         for (auto& [path, m] : adapter.modules)
-            for (size_t i = 0; i < m.b.size(); ++i) m.b[i] = 0.02f * static_cast<float>(static_cast<int>(i * 7919 % 13) - 6);
+            for (size_t i = 0; i < m.b.size(); ++i)
+                m.b[i] = 0.02f * static_cast<float>(static_cast<int>(i * 7919 % 13) - 6);
         bank->set_adapter(adapter);
     }
 
     size_t blocks() const { return static_cast<size_t>(model->dims().num_layers + model->dims().num_single_layers); }
 
     // `count` samples, `together` at a time.
-    Outcome run(const std::vector<BlockKeep>& keep, int count = 1, int together = 1, const std::vector<bool>& parked = {}) const {
+    Outcome run(const std::vector<BlockKeep>& keep, int count = 1, int together = 1,
+        const std::vector<bool>& parked = {}) const {
         FluxLayers layers = model->impl->weights.layers();
         bank->bind(layers);
         Memory& memory = model->impl->memory();
@@ -67,7 +72,8 @@ public:
         bank->clear_gradients(ops);
         Outcome outcome{{}, {}, micro.program.plan().arena_bytes};
         for (int pass = 0; pass < count / together; ++pass) {
-            std::fill_n(arena.data(), micro.program.plan().arena_bytes, std::byte{0xff}); // NaN: whoever reads what was not made is found out
+            std::fill_n(arena.data(), micro.program.plan().arena_bytes,
+                std::byte{0xff}); // NaN: whoever reads what was not made is found out
             for (const MicroProgram::Sample& sample : micro.samples) {
                 for (const Sym& input : {sample.latents, sample.noise, sample.prompt}) {
                     const View view = at(input);
@@ -82,7 +88,8 @@ public:
             CHECK(micro.program.run(ops, arena.data()) == micro.program.plan().arena_bytes);
             for (const MicroProgram::Sample& sample : micro.samples) outcome.losses.push_back(*at(sample.loss).f32());
         }
-        for (const auto& [name, gradient] : bank->gradients()) outcome.gradients.insert(outcome.gradients.end(), gradient.data.begin(), gradient.data.end());
+        for (const auto& [name, gradient] : bank->gradients())
+            outcome.gradients.insert(outcome.gradients.end(), gradient.data.begin(), gradient.data.end());
         return outcome;
     }
 
@@ -123,14 +130,17 @@ TEST_CASE("keep: every choice gives the same loss and gradients, bit for bit") {
 TEST_CASE("keep: each level takes more memory than the one before") {
     const Fixture fixture(BaseQuant::nf4, kTargets.front());
     uint64_t arenas[3];
-    for (const BlockKeep keep : {BlockKeep::input, BlockKeep::attention, BlockKeep::all}) arenas[static_cast<size_t>(keep)] = fixture.run(std::vector(fixture.blocks(), keep)).arena;
+    for (const BlockKeep keep : {BlockKeep::input, BlockKeep::attention, BlockKeep::all})
+        arenas[static_cast<size_t>(keep)] = fixture.run(std::vector(fixture.blocks(), keep)).arena;
     CHECK(arenas[0] < arenas[1]);
     CHECK(arenas[1] < arenas[2]);
 }
 
-TEST_CASE("together: samples that pass the blocks at once have the losses and gradients of samples one by one, bit for bit") {
+TEST_CASE(
+    "together: samples that pass the blocks at once have the losses and gradients of samples one by one, bit for bit") {
     std::vector<std::vector<std::string>> targets = kTargets;
-    targets.push_back({"time_text_embed.text_embedder.linear_1", "norm1.linear", "x_embedder", "proj_out"}); // gradients that go below the blocks
+    targets.push_back({"time_text_embed.text_embedder.linear_1", "norm1.linear", "x_embedder",
+        "proj_out"}); // gradients that go below the blocks
     for (const auto& t : targets) {
         CAPTURE(t.front());
         const Fixture fixture(BaseQuant::nf4, t);

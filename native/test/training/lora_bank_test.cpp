@@ -41,16 +41,17 @@ TEST_CASE("targets: a name matches whole paths and their ends, as peft's") {
     };
     const FluxDims dims = model->dims();
     CHECK(chosen({"transformer_blocks.0.attn.to_q"}) == std::vector<std::string>{"transformer_blocks.0.attn.to_q"});
-    CHECK(chosen({"proj_out"}).size() == static_cast<size_t>(dims.num_single_layers + 1)); // of every single block, and the model's last
+    CHECK(chosen({"proj_out"}).size() ==
+          static_cast<size_t>(dims.num_single_layers + 1)); // of every single block, and the model's last
     CHECK(chosen({"to_q"}).size() == static_cast<size_t>(dims.num_layers + dims.num_single_layers));
     CHECK(chosen({"to_out.0"}).size() == static_cast<size_t>(dims.num_layers));
 }
 
 TEST_CASE("optimizers: twenty updates of each, and the states they leave") {
     const GoldenFile file("optim.safetensors");
-    for (const auto& [prefix, kind] : {std::pair{std::string("adamw8bit_large"), OptimizerKind::adamw8bit},
-                                      {std::string("adamw8bit_small"), OptimizerKind::adamw8bit},
-                                      {std::string("adamw"), OptimizerKind::adamw}}) {
+    for (const auto& [prefix, kind] :
+        {std::pair{std::string("adamw8bit_large"), OptimizerKind::adamw8bit},
+            {std::string("adamw8bit_small"), OptimizerKind::adamw8bit}, {std::string("adamw"), OptimizerKind::adamw}}) {
         const Golden start = file[prefix + "_p0"], grads = file[prefix + "_grads"];
         std::vector<float> param = start.data;
         Optimizer optimizer(kind, start.shape[0], 1e-2, 0.9, 0.999, 1e-8, 1e-4);
@@ -61,12 +62,15 @@ TEST_CASE("optimizers: twenty updates of each, and the states they leave") {
         }
         std::printf("  %-48s relative error %.2e\n", (prefix + " updates").c_str(), worst);
         CHECK(worst < 1e-5);
-        for (const auto& [name, state] : optimizer.states()) CHECK(report(prefix + " " + name, state.data, file[prefix + "_state_" + name].data) < 1e-4);
+        for (const auto& [name, state] : optimizer.states())
+            CHECK(report(prefix + " " + name, state.data, file[prefix + "_state_" + name].data) < 1e-4);
         for (const auto& [name, codes] : optimizer.codes()) {
             const TensorView& expected = file.file().require(prefix + "_state_" + name);
             REQUIRE(expected.bytes.size() == codes.size());
             int64_t apart = 0;
-            for (size_t i = 0; i < codes.size(); ++i) apart += std::abs(static_cast<int>(codes[i]) - static_cast<int>(expected.bytes[i])) > 1; // one: equally near within rounding
+            for (size_t i = 0; i < codes.size(); ++i)
+                apart += std::abs(static_cast<int>(codes[i]) - static_cast<int>(expected.bytes[i])) >
+                         1; // one: equally near within rounding
             CHECK_MESSAGE(apart == 0, prefix, " ", name);
         }
     }

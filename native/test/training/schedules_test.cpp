@@ -53,7 +53,8 @@ TEST_CASE("draw_timestep: the density each weighting asks for") {
         const int n = 20000;
         double sum = 0, squares = 0;
         for (int i = 0; i < n; ++i) {
-            const double t = static_cast<double>(draw_timestep(o, PhiloxStream(7, RandomUse::timestep, static_cast<uint64_t>(i), 3)));
+            const double t = static_cast<double>(
+                draw_timestep(o, PhiloxStream(7, RandomUse::timestep, static_cast<uint64_t>(i), 3)));
             REQUIRE(t >= 0);
             REQUIRE(t < 1000);
             sum += t;
@@ -62,7 +63,8 @@ TEST_CASE("draw_timestep: the density each weighting asks for") {
         const double mean = sum / n;
         return std::pair{mean, std::sqrt(squares / n - mean * mean)};
     };
-    // Uniform on 0..999: mean 499.5, spread 288.7. Sigmoid of N(0, 1): mean 0.5, spread 0.2083 (numerical integral). 20,000 draws give 0.7 %.
+    // Uniform on 0..999: mean 499.5, spread 288.7. Sigmoid of N(0, 1): mean 0.5, spread 0.2083 (numerical integral).
+    // 20,000 draws give 0.7 %.
     for (const Weighting uniform : {Weighting::none, Weighting::sigma_sqrt, Weighting::cosmap}) {
         CHECK(mean_and_spread(uniform).first == doctest::Approx(499.5).epsilon(0.02));
         CHECK(mean_and_spread(uniform).second == doctest::Approx(288.7).epsilon(0.02));

@@ -43,11 +43,12 @@ TEST_CASE("identity: a state of 0.1.0 says of these options what they say today"
     o.guidance = 3.3f;
     o.weight_decay = 0.02;
     o.max_grad_norm = 0.3f;
-    CHECK(training_identity(o, {"proj_out", "x_embedder"}) ==
-          "rank=3 alpha=2.5 optimizer=adamw lr=0.001 betas=0.90000000000000002,0.999 eps=1e-08 weight_decay=0.02 "
-          "max_grad_norm=0.30000001192092896 accumulation=2 schedule=cosine,2,8,1,1 "
-          "weighting=logit_normal,0.10000000149011612,0.89999997615814209,1.2899999618530273 guidance=3.2999999523162842 "
-          "seed=7 modules=proj_out x_embedder ");
+    CHECK(
+        training_identity(o, {"proj_out", "x_embedder"}) ==
+        "rank=3 alpha=2.5 optimizer=adamw lr=0.001 betas=0.90000000000000002,0.999 eps=1e-08 weight_decay=0.02 "
+        "max_grad_norm=0.30000001192092896 accumulation=2 schedule=cosine,2,8,1,1 "
+        "weighting=logit_normal,0.10000000149011612,0.89999997615814209,1.2899999618530273 guidance=3.2999999523162842 "
+        "seed=7 modules=proj_out x_embedder ");
     TrainOptions mode;
     mode.rank = 16;
     mode.alpha = 7.7f;
@@ -72,10 +73,11 @@ TEST_CASE("identity: a state of 0.1.0 says of these options what they say today"
     restarts.adam_epsilon = 1e-6;
     restarts.total_steps = 8;
     restarts.weighting = Weighting::sigma_sqrt;
-    CHECK(training_identity(restarts, {}) ==
-          "rank=8 alpha=8 optimizer=adamw8bit lr=0.002 betas=0.80000000000000004,0.94999999999999996 "
-          "eps=9.9999999999999995e-07 weight_decay=0.0001 max_grad_norm=1 accumulation=1 "
-          "schedule=cosine_with_restarts,0,8,3,1 weighting=sigma_sqrt,0,1,1.2899999618530273 guidance=1 seed=0 modules=");
+    CHECK(
+        training_identity(restarts, {}) ==
+        "rank=8 alpha=8 optimizer=adamw8bit lr=0.002 betas=0.80000000000000004,0.94999999999999996 "
+        "eps=9.9999999999999995e-07 weight_decay=0.0001 max_grad_norm=1 accumulation=1 "
+        "schedule=cosine_with_restarts,0,8,3,1 weighting=sigma_sqrt,0,1,1.2899999618530273 guidance=1 seed=0 modules=");
 }
 
 TEST_CASE("identity: another value of any number is another run") {
@@ -125,7 +127,8 @@ TEST_CASE("limits: each number is refused beyond them, by its name, and taken wi
     CHECK_THROWS_WITH_AS(check_train_options(o), doctest::Contains("alpha nan"), Error);
     o.alpha.reset();
     o.weighting = static_cast<Weighting>(99);
-    CHECK_THROWS_WITH_AS(check_train_options(o), doctest::Contains("none, sigma_sqrt, logit_normal, mode, cosmap"), Error);
+    CHECK_THROWS_WITH_AS(
+        check_train_options(o), doctest::Contains("none, sigma_sqrt, logit_normal, mode, cosmap"), Error);
 }
 
 TEST_CASE("names: an enum's name leads back to its value, and another to none") {

@@ -1,5 +1,5 @@
-// The trainer against the numbers of diffusers, peft and bitsandbytes, and its promises: planned memory is used memory, a resumed run is the
-// same run, recompute changes no bit.
+// The trainer against the numbers of diffusers, peft and bitsandbytes, and its promises: planned memory is used memory,
+// a resumed run is the same run, recompute changes no bit.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "training/support.h"
 #include <atomic>
@@ -11,16 +11,19 @@ using namespace atelier::test;
 namespace {
 
 constexpr double kGradientTolerance = 1e-4; // float32 against float32 in another order of summation
-constexpr double kRunTolerance = 1e-3;      // the same, after twenty optimizer steps
+constexpr double kRunTolerance = 1e-3; // the same, after twenty optimizer steps
 
-std::shared_ptr<FluxTransformer> load(BaseQuant quant, int threads = 2) { return FluxTransformer::load(Device::cpu(threads), transformer_dir(), quant); }
+std::shared_ptr<FluxTransformer> load(BaseQuant quant, int threads = 2) {
+    return FluxTransformer::load(Device::cpu(threads), transformer_dir(), quant);
+}
 
 // A whole run of training.safetensors, sample by sample.
 struct Run {
     GoldenFile file{"training.safetensors"};
     nlohmann::json config = fixture_json("manifest.json")["config"];
-    Golden mean = file["mean"], logvar = file["logvar"], eps = file["eps"], noise = file["noise"], order = file["order"], timestep = file["timestep_index"],
-           prompt = file["prompt_embeds"], pooled = file["pooled"];
+    Golden mean = file["mean"], logvar = file["logvar"], eps = file["eps"], noise = file["noise"],
+           order = file["order"], timestep = file["timestep_index"], prompt = file["prompt_embeds"],
+           pooled = file["pooled"];
     Trainer::Shape shape{mean.shape[2] / 2, mean.shape[3] / 2, prompt.shape[1]};
 
     TrainOptions options(const std::string& optimizer) const {
@@ -83,9 +86,11 @@ double flat_error(const std::string& what, const Adapter& got, const Adapter& ex
 
 TEST_CASE("gradients: every A and B, base in float32 and in NF4") {
     const GoldenFile file("lora_grads.safetensors");
-    const Golden latents = file["latents"], noise = file["noise"], prompt = file["prompt_embeds"], pooled = file["pooled"];
+    const Golden latents = file["latents"], noise = file["noise"], prompt = file["prompt_embeds"],
+                 pooled = file["pooled"];
     const std::vector<float> zeros(latents.data.size(), 0.0f), surely(latents.data.size(), -30.0f);
-    for (const auto& [name, quant] : {std::pair{std::string("fp32"), BaseQuant::none}, std::pair{std::string("nf4"), BaseQuant::nf4}}) {
+    for (const auto& [name, quant] :
+        {std::pair{std::string("fp32"), BaseQuant::none}, std::pair{std::string("nf4"), BaseQuant::nf4}}) {
         TrainOptions o = golden_options();
         o.vae_shift = 0; // the golden's latents are the model's own
         o.vae_scaling = 1;
@@ -106,10 +111,13 @@ TEST_CASE("gradients: every A and B, base in float32 and in NF4") {
             s.timestep_index = 390; // sigma 0.61
             const auto result = trainer.micro_step(s);
             CHECK(result.sigma == doctest::Approx(0.61f));
-            CHECK(report(name + " loss", std::vector<float>{static_cast<float>(result.loss)}, file[name + "_loss"].data) < kGradientTolerance);
-            CHECK(report(name + " prediction", trainer.last_prediction().data, file[name + "_pred"].data) < kGradientTolerance);
+            CHECK(report(name + " loss", std::vector<float>{static_cast<float>(result.loss)},
+                      file[name + "_loss"].data) < kGradientTolerance);
+            CHECK(report(name + " prediction", trainer.last_prediction().data, file[name + "_pred"].data) <
+                  kGradientTolerance);
             for (const auto& [key, gradient] : trainer.gradients())
-                CHECK(report(name + " " + key, gradient.data, file[name + "_grad." + key + ".default.weight"].data) < kGradientTolerance);
+                CHECK(report(name + " " + key, gradient.data, file[name + "_grad." + key + ".default.weight"].data) <
+                      kGradientTolerance);
         }
     }
 }
@@ -123,18 +131,21 @@ TEST_CASE("run: losses, gradient norms and end weights of three optimizers") {
         std::vector<float> losses, norms;
         for (int64_t micro = 0; micro < run.micros(); ++micro) {
             losses.push_back(static_cast<float>(trainer.micro_step(run.sample(micro)).loss));
-            if ((micro + 1) % o.accumulation == 0) norms.push_back(static_cast<float>(trainer.optimizer_step().grad_norm));
+            if ((micro + 1) % o.accumulation == 0)
+                norms.push_back(static_cast<float>(trainer.optimizer_step().grad_norm));
         }
         CHECK(report(optimizer + " losses", losses, run.file[optimizer + "_loss"].data) < kRunTolerance);
         CHECK(report(optimizer + " gradient norms", norms, run.file[optimizer + "_grad_norm"].data) < kRunTolerance);
-        // With 8-bit states a difference in the last digit of a gradient can tip a code, which moves single elements of small
-        // tensors by up to a code's width: the losses, which stay within the tolerance, are the check of this case. (The parity suite measures
-        // how far each folder's run lets its weights drift.)
+        // With 8-bit states a difference in the last digit of a gradient can tip a code, which moves single elements of
+        // small tensors by up to a code's width: the losses, which stay within the tolerance, are the check of this
+        // case. (The parity suite measures how far each folder's run lets its weights drift.)
         const Adapter trained = trainer.adapter();
         bool eight_bits = optimizer == "adamw8bit_all";
-        for (const auto& [path, m] : trained.modules) eight_bits = eight_bits || (optimizer == "adamw8bit" && std::max(m.a.size(), m.b.size()) >= 4096);
+        for (const auto& [path, m] : trained.modules)
+            eight_bits = eight_bits || (optimizer == "adamw8bit" && std::max(m.a.size(), m.b.size()) >= 4096);
         const double tolerance = eight_bits ? 5e-2 : kRunTolerance;
-        CHECK(flat_error(optimizer + " end weights", trained, adapter_of(run.file, optimizer + "_end.", o)) < tolerance);
+        CHECK(
+            flat_error(optimizer + " end weights", trained, adapter_of(run.file, optimizer + "_end.", o)) < tolerance);
     }
 }
 
@@ -151,7 +162,8 @@ TEST_CASE("plan: what is planned is what a run uses, and a run over several shap
         CHECK(trainer.memory_plan().arena_bytes == planned.arena_bytes);
         CHECK(trainer.memory_plan().total_bytes() == planned.total_bytes());
         Trainer::Sample s = drawn_sample(run, 0);
-        std::vector<float> mean(s.mean.begin(), s.mean.begin() + 64 * small.grid_h * small.grid_w), logvar(mean.size(), -1.0f);
+        std::vector<float> mean(s.mean.begin(), s.mean.begin() + 64 * small.grid_h * small.grid_w),
+            logvar(mean.size(), -1.0f);
         s.mean = mean;
         s.logvar = logvar;
         s.shape = small;
@@ -193,7 +205,8 @@ TEST_CASE("every kind of linear can be trained, and recompute changes no bit of 
         Trainer trainer(model, o, {run.shape});
         Adapter adapter = trainer.adapter(); // B is zero: give it values, or A has no gradient
         for (auto& [path, m] : adapter.modules)
-            for (size_t i = 0; i < m.b.size(); ++i) m.b[i] = 0.02f * static_cast<float>(static_cast<int>(i * 7919 % 13) - 6);
+            for (size_t i = 0; i < m.b.size(); ++i)
+                m.b[i] = 0.02f * static_cast<float>(static_cast<int>(i * 7919 % 13) - 6);
         trainer.set_adapter(adapter);
         trainer.micro_step(run.sample(0));
         gradients[recompute] = trainer.gradients();
@@ -295,10 +308,13 @@ TEST_CASE("misuse: each wrong moment and option has its own error") {
     refused("alpha", [](TrainOptions& o) { o.alpha = NAN; });
     refused("names no linear", [](TrainOptions& o) { o.targets = {"to_q", "to_w"}; });
     refused("no module named", [](TrainOptions& o) { o.targets.clear(); });
-    refused("there are adamw8bit, adamw, adamw8bit_all", [](TrainOptions& o) { o.optimizer = static_cast<OptimizerKind>(9); });
-    refused("learning_rate -1: expected a number above 0 and at most 10", [](TrainOptions& o) { o.learning_rate = -1; });
+    refused("there are adamw8bit, adamw, adamw8bit_all",
+        [](TrainOptions& o) { o.optimizer = static_cast<OptimizerKind>(9); });
+    refused(
+        "learning_rate -1: expected a number above 0 and at most 10", [](TrainOptions& o) { o.learning_rate = -1; });
     refused("adam_beta1 1: expected a number of at least 0 and below 1", [](TrainOptions& o) { o.adam_beta1 = 1; });
-    refused("total_steps 1000001: expected a number of at least 1 and at most 1000000", [](TrainOptions& o) { o.total_steps = 1'000'001; });
+    refused("total_steps 1000001: expected a number of at least 1 and at most 1000000",
+        [](TrainOptions& o) { o.total_steps = 1'000'001; });
     refused("lr_schedule", [](TrainOptions& o) { o.lr_schedule = LrScheduleKind{}; });
     refused("weighting", [](TrainOptions& o) { o.weighting = Weighting{}; });
     refused("max_grad_norm", [](TrainOptions& o) { o.max_grad_norm = 0; });

@@ -7,7 +7,8 @@ namespace atelier::clip {
 TextModel::TextModel(const ClipConfig& c, const WeightSource& source) : config(c), source_(source) {
     // transformers 4 writes the whole model under text_model., transformers 5 without
     const std::string prefix = source.find("text_model.final_layer_norm.weight") ? "text_model." : "";
-    TensorReader::load(source_, {prefix + "embeddings.position_ids", "text_projection.weight"}, [&](TensorReader& reader) { read(reader, prefix); });
+    TensorReader::load(source_, {prefix + "embeddings.position_ids", "text_projection.weight"},
+        [&](TensorReader& reader) { read(reader, prefix); });
 }
 
 void TextModel::read(TensorReader& reader, const std::string& prefix) {
@@ -46,8 +47,9 @@ Sym TextModel::encode(Program& program, const Sym& ids) const {
     const int64_t rows = ids.rows, d = config.hidden_size;
     const float scale = 1.0f / std::sqrt(static_cast<float>(d / config.num_heads));
     const Activation activation = config.hidden_act == "quick_gelu" ? Activation::quick_gelu : Activation::gelu_erf;
-    const Sym x = program.temp(rows, d, "x"), normed = program.temp(rows, d, "normed"), q = program.temp(rows, d, "q"), k = program.temp(rows, d, "k"),
-              v = program.temp(rows, d, "v"), mixed = program.temp(rows, d, "mixed"), wide = program.temp(rows, config.intermediate_size, "wide");
+    const Sym x = program.temp(rows, d, "x"), normed = program.temp(rows, d, "normed"), q = program.temp(rows, d, "q"),
+              k = program.temp(rows, d, "k"), v = program.temp(rows, d, "v"), mixed = program.temp(rows, d, "mixed"),
+              wide = program.temp(rows, config.intermediate_size, "wide");
     emit_embedding(program, tokens, ids, x);
     program.emit("add positions", {x}, [=, table = positions.data()](Ops& ops, const Program::Resolver& at) {
         ops.add(at(x), at(View{const_cast<float*>(table), rows, d, d}), at(x)); // only read
@@ -71,8 +73,11 @@ Sym TextModel::encode(Program& program, const Sym& ids) const {
 }
 
 int64_t TextModel::pooled_row(std::span<const int32_t> ids) const {
-    // Published configs say eos_token_id 2, which is not the end-of-text token; transformers then takes the largest id, the first of them.
-    const auto at = config.eos_token_id == 2 ? std::max_element(ids.begin(), ids.end()) : std::find(ids.begin(), ids.end(), static_cast<int32_t>(config.eos_token_id));
+    // Published configs say eos_token_id 2, which is not the end-of-text token; transformers then takes the largest id,
+    // the first of them.
+    const auto at = config.eos_token_id == 2
+                        ? std::max_element(ids.begin(), ids.end())
+                        : std::find(ids.begin(), ids.end(), static_cast<int32_t>(config.eos_token_id));
     return at == ids.end() ? 0 : at - ids.begin();
 }
 

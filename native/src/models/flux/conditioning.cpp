@@ -5,7 +5,8 @@ namespace atelier {
 namespace {
 
 void emit_activation(Program& program, const Sym& x, const Sym& y) {
-    program.emit("silu", {x, y}, [=](Ops& ops, const Program::Resolver& at) { ops.activation(at(x), Activation::silu, at(y)); });
+    program.emit(
+        "silu", {x, y}, [=](Ops& ops, const Program::Resolver& at) { ops.activation(at(x), Activation::silu, at(y)); });
 }
 
 void emit_add(Program& program, const Sym& x, const Sym& y, const Sym& out) {
@@ -42,7 +43,8 @@ bool embedders_trained(const FluxLayers& layers) {
     return trained(layers.time) || trained(layers.text) || (layers.dims.guidance && trained(layers.guidance));
 }
 
-ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
+ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, const Sym& time, const Sym& guidance,
+    const Sym& pooled, const Sym& table) {
     ConditioningTape tape;
     tape.table = table;
     const int64_t rows = time.rows, d = layers.width();
@@ -60,24 +62,28 @@ ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, cons
     return tape;
 }
 
-void emit_modulation(Program& program, UnitStream& stream, const FluxLayers& layers, std::span<ConditioningTape> samples, size_t end) {
+void emit_modulation(
+    Program& program, UnitStream& stream, const FluxLayers& layers, std::span<ConditioningTape> samples, size_t end) {
     size_t index = 0;
     for_each_modulation(layers, [&](const Linear& linear, int64_t column, int64_t width) {
         const size_t i = index++;
         if (i < samples.front().xa.size() || i >= end) return;
         stream.use(modulation_unit(layers.dims, i), [&] {
-            for (ConditioningTape& tape : samples) tape.xa.push_back(emit_linear(program, linear, tape.activated, tape.table.col_range(column, width)));
+            for (ConditioningTape& tape : samples)
+                tape.xa.push_back(emit_linear(program, linear, tape.activated, tape.table.col_range(column, width)));
         });
     });
 }
 
-ConditioningTape emit_conditioning(Program& program, UnitStream& stream, const FluxLayers& layers, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table) {
+ConditioningTape emit_conditioning(Program& program, UnitStream& stream, const FluxLayers& layers, const Sym& time,
+    const Sym& guidance, const Sym& pooled, const Sym& table) {
     ConditioningTape tape = emit_embedding(program, layers, time, guidance, pooled, table);
     emit_modulation(program, stream, layers, {&tape, 1}, modulation_units(layers.dims) + 1);
     return tape;
 }
 
-void emit_conditioning_bwd(Program& program, UnitStream& stream, const FluxLayers& layers, std::span<const ConditioningTape> samples, std::span<const Sym> dtables) {
+void emit_conditioning_bwd(Program& program, UnitStream& stream, const FluxLayers& layers,
+    std::span<const ConditioningTape> samples, std::span<const Sym> dtables) {
     const bool below = embedders_trained(layers);
     std::vector<Sym> d(samples.size());
     if (below)
@@ -88,17 +94,20 @@ void emit_conditioning_bwd(Program& program, UnitStream& stream, const FluxLayer
         const size_t i = index++;
         const auto emit = [&] {
             for (size_t s = 0; s < samples.size(); ++s)
-                emit_linear_bwd(program, linear, samples[s].activated, samples[s].xa[i], dtables[s].col_range(column, width), d[s], accumulate);
+                emit_linear_bwd(program, linear, samples[s].activated, samples[s].xa[i],
+                    dtables[s].col_range(column, width), d[s], accumulate);
         };
-        below ? stream.use(modulation_unit(layers.dims, i), emit) : emit(); // gradients of low-rank branches alone read no weight
+        below ? stream.use(modulation_unit(layers.dims, i), emit)
+              : emit(); // gradients of low-rank branches alone read no weight
         accumulate = true;
     });
     if (!below) return;
     for (size_t s = 0; s < samples.size(); ++s) {
         const ConditioningTape& tape = samples[s];
-        program.emit("silu_bwd", {d[s], tape.embedding}, [d = d[s], x = tape.embedding](Ops& ops, const Program::Resolver& at) {
-            ops.activation_bwd(at(d), at(x), Activation::silu, at(d));
-        });
+        program.emit(
+            "silu_bwd", {d[s], tape.embedding}, [d = d[s], x = tape.embedding](Ops& ops, const Program::Resolver& at) {
+                ops.activation_bwd(at(d), at(x), Activation::silu, at(d));
+            });
         emit_mlp_bwd(program, layers.time, tape.time, d[s]);
         if (layers.dims.guidance) emit_mlp_bwd(program, layers.guidance, tape.guidance, d[s]);
         emit_mlp_bwd(program, layers.text, tape.text, d[s]);

@@ -10,26 +10,29 @@ Sym emit_lora_down(Program& program, const Linear& linear, const Sym& x) {
     return xa;
 }
 
-Sym emit_linear(Program& program, const Linear& linear, const Sym& x, const Sym& y, Activation activation, const Sym& pre) {
+Sym emit_linear(
+    Program& program, const Linear& linear, const Sym& x, const Sym& y, Activation activation, const Sym& pre) {
     const LoraSlot lora = linear.lora;
     const Sym xa = emit_lora_down(program, linear, x);
-    program.emit("linear", {x, y, pre, xa}, [=, w = linear.w, bias = linear.bias](Ops& ops, const Program::Resolver& at) {
-        LinearArgs args;
-        args.x = at(x);
-        args.w = at(w);
-        args.bias = at(bias);
-        args.activation = activation;
-        args.lora_xa = at(xa);
-        args.lora_b = lora.b;
-        args.lora_scale = lora.scale;
-        args.y = at(y);
-        args.pre = at(pre);
-        ops.linear(args);
-    });
+    program.emit(
+        "linear", {x, y, pre, xa}, [=, w = linear.w, bias = linear.bias](Ops& ops, const Program::Resolver& at) {
+            LinearArgs args;
+            args.x = at(x);
+            args.w = at(w);
+            args.bias = at(bias);
+            args.activation = activation;
+            args.lora_xa = at(xa);
+            args.lora_b = lora.b;
+            args.lora_scale = lora.scale;
+            args.y = at(y);
+            args.pre = at(pre);
+            ops.linear(args);
+        });
     return xa;
 }
 
-void emit_linear_bwd(Program& program, const Linear& linear, const Sym& x, const Sym& xa, const Sym& dy, const Sym& dx, bool accumulate) {
+void emit_linear_bwd(Program& program, const Linear& linear, const Sym& x, const Sym& xa, const Sym& dy, const Sym& dx,
+    bool accumulate) {
     const LoraSlot lora = linear.lora;
     Sym dxa;
     if (linear.trained()) {

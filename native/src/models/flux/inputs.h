@@ -13,7 +13,8 @@ struct ConditioningInputs {
     Sym time, guidance, pooled;
     ConditioningInputs(Program& program, const FluxDims& dims, int64_t rows);
     std::vector<Sym> all() const { return {time, guidance, pooled}; }
-    void fill(Memory& memory, const Program::Resolver& at, int64_t row, float sigma, float guidance_scale, std::span<const float> pooled_text) const;
+    void fill(Memory& memory, const Program::Resolver& at, int64_t row, float sigma, float guidance_scale,
+        std::span<const float> pooled_text) const;
 };
 
 // An op that does nothing but use its matrices: inputs are alive from it, outputs until it.

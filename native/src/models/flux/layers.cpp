@@ -13,13 +13,16 @@ void validate_dims(const FluxDims& d) {
     positive(d.head_dim, 256, "attention_head_dim"); // the attention kernels' largest head
     positive(d.joint_dim, 1 << 20, "joint_attention_dim");
     positive(d.pooled_dim, 1 << 20, "pooled_projection_dim");
-    require(d.num_layers >= 0 && d.num_layers <= 1024, ErrorCode::invalid_argument, "num_layers is ", d.num_layers, "; expected 0 to 1024");
-    require(d.num_single_layers >= 0 && d.num_single_layers <= 1024, ErrorCode::invalid_argument, "num_single_layers is ", d.num_single_layers,
-            "; expected 0 to 1024");
+    require(d.num_layers >= 0 && d.num_layers <= 1024, ErrorCode::invalid_argument, "num_layers is ", d.num_layers,
+        "; expected 0 to 1024");
+    require(d.num_single_layers >= 0 && d.num_single_layers <= 1024, ErrorCode::invalid_argument,
+        "num_single_layers is ", d.num_single_layers, "; expected 0 to 1024");
     for (int64_t axis : d.axes_dims)
-        require(axis > 0 && axis % 2 == 0, ErrorCode::invalid_argument, "axes_dims_rope holds ", axis, "; each axis needs an even number of channels");
-    require(d.axes_dims[0] + d.axes_dims[1] + d.axes_dims[2] == d.head_dim, ErrorCode::invalid_argument, "axes_dims_rope ", d.axes_dims[0], ", ", d.axes_dims[1],
-            ", ", d.axes_dims[2], " must add up to attention_head_dim ", d.head_dim);
+        require(axis > 0 && axis % 2 == 0, ErrorCode::invalid_argument, "axes_dims_rope holds ", axis,
+            "; each axis needs an even number of channels");
+    require(d.axes_dims[0] + d.axes_dims[1] + d.axes_dims[2] == d.head_dim, ErrorCode::invalid_argument,
+        "axes_dims_rope ", d.axes_dims[0], ", ", d.axes_dims[1], ", ", d.axes_dims[2],
+        " must add up to attention_head_dim ", d.head_dim);
 }
 
 FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant) {

@@ -1,5 +1,6 @@
-// FluxTransformer2DModel as a list of layers, by diffusers' module names. Nothing here owns memory: weights belong to FluxWeights,
-// low-rank branches to whoever trains or applies them. A copy of FluxLayers is cheap, so each trainer and sampler binds its own.
+// FluxTransformer2DModel as a list of layers, by diffusers' module names. Nothing here owns memory: weights belong to
+// FluxWeights, low-rank branches to whoever trains or applies them. A copy of FluxLayers is cheap, so each trainer and
+// sampler binds its own.
 #pragma once
 #include "atelier/engine.h"
 #include "memory/constants.h"
@@ -26,11 +27,17 @@ struct Linear {
 };
 
 // Of the weight and its bias, as they are packed for a device.
-inline uint64_t bias_bytes(const Linear& linear) { return packed_bytes(static_cast<uint64_t>(linear.w.rows) * sizeof(float)); }
+inline uint64_t bias_bytes(const Linear& linear) {
+    return packed_bytes(static_cast<uint64_t>(linear.w.rows) * sizeof(float));
+}
 inline uint64_t linear_bytes(const Linear& linear) { return packed_bytes(linear.w) + bias_bytes(linear); }
-inline uint64_t widened_linear_bytes(const Linear& linear) { return bias_bytes(linear) + (linear.w.format == WeightFormat::nf4 ? widened_bytes(linear.w) : packed_bytes(linear.w)); }
+inline uint64_t widened_linear_bytes(const Linear& linear) {
+    return bias_bytes(linear) +
+           (linear.w.format == WeightFormat::nf4 ? widened_bytes(linear.w) : packed_bytes(linear.w));
+}
 
-// One stream of a double block. `norm` is the modulation linear: shift, scale, gate for attention, then the same for the MLP.
+// One stream of a double block. `norm` is the modulation linear: shift, scale, gate for attention, then the same for
+// the MLP.
 struct DoubleSide {
     Linear norm, q, k, v, out, up, down;
     const float *norm_q = nullptr, *norm_k = nullptr; // head_dim
@@ -66,7 +73,8 @@ struct FluxLayers {
 inline constexpr int64_t kSinusoids = 256; // channels of the timestep and guidance embedding
 inline constexpr int64_t kMlpRatio = 4;
 
-// f(path, linear, in, out) for every nn.Linear in the order of the model's definition. Layers: FluxLayers, const or not.
+// f(path, linear, in, out) for every nn.Linear in the order of the model's definition. Layers: FluxLayers, const or
+// not.
 template <class Layers, class F>
 void for_each_linear(Layers& layers, F&& f) {
     const int64_t d = layers.width(), hidden = kMlpRatio * d;
@@ -128,9 +136,9 @@ void for_each_head_norm(Layers& layers, F&& f) {
     }
 }
 
-// Layers that have sizes and formats but no values: what a plan needs of a checkpoint. `none` counts as bf16, as FLUX.1 is published.
+// Layers that have sizes and formats but no values: what a plan needs of a checkpoint. `none` counts as bf16, as FLUX.1
+// is published.
 FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant);
-
 
 // Throws invalid_argument, naming the dimension, for sizes that no checkpoint can have.
 void validate_dims(const FluxDims& dims);

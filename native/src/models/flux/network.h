@@ -1,10 +1,11 @@
 // The transformer's forward and backward as ops of a program.
 //
-// Text tokens come first: one joint buffer (T + I, d) carries both streams, so that what the reference concatenates is here a slice.
-// Backward computes what the low-rank branches need and nothing else: a tape keeps, per block, its input, q, k, v before the norm,
-// the attention's output and log-sum-exp, the middle residual and the MLP before its activation; norms, rotations and activations are
-// redone from these. How much of its tape a block keeps is its BlockKeep; the rest is made by emitting those ops of its forward once more,
-// just before its backward, so that every choice computes the same bits.
+// Text tokens come first: one joint buffer (T + I, d) carries both streams, so that what the reference concatenates is
+// here a slice. Backward computes what the low-rank branches need and nothing else: a tape keeps, per block, its input,
+// q, k, v before the norm, the attention's output and log-sum-exp, the middle residual and the MLP before its
+// activation; norms, rotations and activations are redone from these. How much of its tape a block keeps is its
+// BlockKeep; the rest is made by emitting those ops of its forward once more, just before its backward, so that every
+// choice computes the same bits.
 #pragma once
 #include "models/flux/emit.h"
 #include "models/flux/tables.h"
@@ -22,10 +23,11 @@ struct FluxShape {
     int64_t tokens() const { return text_tokens + image_tokens(); }
 };
 
-// Columns of the modulation table: per double block the image's six rows of d values and the text's six, per single block three, then
-// norm_out's two.
+// Columns of the modulation table: per double block the image's six rows of d values and the text's six, per single
+// block three, then norm_out's two.
 struct ModulationLayout {
-    explicit ModulationLayout(const FluxDims& dims) : d(dims.heads * dims.head_dim), doubles(dims.num_layers), singles(dims.num_single_layers) {}
+    explicit ModulationLayout(const FluxDims& dims)
+        : d(dims.heads * dims.head_dim), doubles(dims.num_layers), singles(dims.num_single_layers) {}
     int64_t d, doubles, singles;
     int64_t double_at(int64_t block, bool text) const { return (12 * block + (text ? 6 : 0)) * d; }
     int64_t single_at(int64_t block) const { return (12 * doubles + 3 * block) * d; }
@@ -33,25 +35,32 @@ struct ModulationLayout {
     int64_t cols() const { return out_at() + 2 * d; }
 };
 
-// -- conditioning: timestep, guidance and pooled text to the modulation table -----------------------------------------------------
+// -- conditioning: timestep, guidance and pooled text to the modulation table
+// -----------------------------------------------------
 
 struct ConditioningTape {
     struct Mlp {
         Sym input, hidden, pre, xa_first, xa_second; // hidden: after SiLU
     };
     Mlp time, guidance, text;
-    Sym embedding, activated;  // the sum of the three; after SiLU, the input of every modulation linear
-    Sym table;                 // (rows, ModulationLayout::cols)
-    std::vector<Sym> xa;       // of the modulation linears, in for_each_modulation's order
+    Sym embedding, activated; // the sum of the three; after SiLU, the input of every modulation linear
+    Sym table; // (rows, ModulationLayout::cols)
+    std::vector<Sym> xa; // of the modulation linears, in for_each_modulation's order
 };
 
-// Rows are independent: one for a training step, one per denoising step for a picture. guidance is null without guidance embedding.
-ConditioningTape emit_embedding(Program&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table);
-// The next modulation linears' columns of the tables, in for_each_modulation's order, up to `end` of them in all; for several samples linear by linear.
+// Rows are independent: one for a training step, one per denoising step for a picture. guidance is null without
+// guidance embedding.
+ConditioningTape emit_embedding(
+    Program&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table);
+// The next modulation linears' columns of the tables, in for_each_modulation's order, up to `end` of them in all; for
+// several samples linear by linear.
 void emit_modulation(Program&, UnitStream&, const FluxLayers&, std::span<ConditioningTape> samples, size_t end);
-ConditioningTape emit_conditioning(Program&, UnitStream&, const FluxLayers&, const Sym& time, const Sym& guidance, const Sym& pooled, const Sym& table); // both, whole
-// dtables: one a sample, gradients of the tables (1, cols); only columns of trained linears are read, or all when an embedder is trained.
-void emit_conditioning_bwd(Program&, UnitStream&, const FluxLayers&, std::span<const ConditioningTape> samples, std::span<const Sym> dtables);
+ConditioningTape emit_conditioning(Program&, UnitStream&, const FluxLayers&, const Sym& time, const Sym& guidance,
+    const Sym& pooled, const Sym& table); // both, whole
+// dtables: one a sample, gradients of the tables (1, cols); only columns of trained linears are read, or all when an
+// embedder is trained.
+void emit_conditioning_bwd(
+    Program&, UnitStream&, const FluxLayers&, std::span<const ConditioningTape> samples, std::span<const Sym> dtables);
 
 // f(linear, column, width) for every modulation linear.
 template <class F>
@@ -70,12 +79,13 @@ bool embedders_trained(const FluxLayers&); // a linear of the time, guidance or 
 // The first block, doubles before singles, whose backward is needed; their number when none is.
 int64_t lowest_trained_block(const FluxLayers&);
 
-// -- blocks ------------------------------------------------------------------------------------------------------------------------
+// -- blocks
+// ------------------------------------------------------------------------------------------------------------------------
 
 // What a block's backward reads. xa: x · Aᵀ of its adapted linears. branch*: only when gates need gradients.
 struct SideTape {
     Sym xa_q, xa_k, xa_v, xa_out, xa_up, xa_down;
-    Sym pre;                       // MLP before its activation; null with BlockKeep::attention, and backward makes it
+    Sym pre; // MLP before its activation; null with BlockKeep::attention, and backward makes it
     Sym attention_branch, mlp_branch;
 };
 struct DoubleTape {
@@ -90,10 +100,11 @@ struct SingleTape {
 struct NetworkOptions {
     bool training = false;
     std::vector<BlockKeep> keep; // one a block, doubles before singles; read only when training
-    Parking* parking = nullptr;  // null: nothing is parked; must outlive the program
-    std::vector<bool> parked;    // as keep: what the block keeps beyond its input goes there
+    Parking* parking = nullptr; // null: nothing is parked; must outlive the program
+    std::vector<bool> parked; // as keep: what the block keeps beyond its input goes there
     bool capture = false; // every block's output stays readable after the run
-    DType activations = DType::f32; // Ops::activations: of matrices of tokens x features inside the network, and their gradients
+    DType activations =
+        DType::f32; // Ops::activations: of matrices of tokens x features inside the network, and their gradients
 };
 
 // One sample's way through the blocks, in the parts that several samples take in turn (models/flux/pass.h).
@@ -120,7 +131,8 @@ public:
     const std::vector<Sym>& captured() const { return captured_; } // per block the joint output (T + I, d)
 
 private:
-    // What emitting a block's forward is for: its output, its output and the tape that the block keeps, or the tape alone.
+    // What emitting a block's forward is for: its output, its output and the tape that the block keeps, or the tape
+    // alone.
     enum class Emit { output, output_and_tape, tape };
 
     // One stream of the joint buffer.
@@ -135,7 +147,8 @@ private:
     DoubleTape double_forward(int64_t block, const Sym& in, const Sym& out, Emit);
     void double_backward(int64_t block, const DoubleTape&, const Sym& dout);
     void mlp_backward(const Side&, const SideTape&, const DoubleTape&, const Sym& dout, const Sym& dattention);
-    void qkv_backward(const Side&, const SideTape&, const DoubleTape&, const Sym& dq, const Sym& dk, const Sym& dv, const Sym& dout);
+    void qkv_backward(
+        const Side&, const SideTape&, const DoubleTape&, const Sym& dq, const Sym& dk, const Sym& dv, const Sym& dout);
     SingleTape single_forward(int64_t block, const Sym& in, const Sym& out, Emit);
     void single_backward(int64_t block, const SingleTape&, const Sym& dout);
     void head_backward(const Sym& dprediction);
@@ -143,25 +156,34 @@ private:
     Sym modulation(int64_t column, int64_t part) const; // row `part` of d values of the linear at `column`
     Sym dmodulation(int64_t column, int64_t part) const;
     void modulate(const Sym& x, int64_t column, int64_t shift, int64_t scale, const Sym& y, const Sym& stats = {});
-    void modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int64_t shift, int64_t scale, const Sym& stats, bool table_gradient, const Sym& dx);
+    void modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int64_t shift, int64_t scale, const Sym& stats,
+        bool table_gradient, const Sym& dx);
     void gated_residual(const Sym& x, const Sym& gate, const Sym& branch, const Sym& r);
     void through_gate(const Sym& dout, const Sym& gate, const Sym& branch, const Sym& dgate, const Sym& dbranch);
     void norm_rope(const Sym& x, const float* weight, int64_t begin, const Sym& y);
     void norm_rope_bwd(const Sym& dx, const Sym& x, const float* weight, int64_t begin);
     void attention(const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse);
-    void attention_bwd(const Sym& dout, const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse, const Sym& dq, const Sym& dk, const Sym& dv);
+    void attention_bwd(const Sym& dout, const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse,
+        const Sym& dq, const Sym& dk, const Sym& dv);
     void gelu(const Sym& x, const Sym& y);
     void gelu_bwd(const Sym& d, const Sym& pre); // in place
     void copy(const Sym& x, const Sym& y);
-    Sym temp(int64_t rows, int64_t cols, const char* name) { return program_.temp(rows, cols, name, options_.activations); }
-    Sym exact(int64_t rows, int64_t cols, const char* name) { return program_.temp(rows, cols, name); } // f32 with every backend
+    Sym temp(int64_t rows, int64_t cols, const char* name) {
+        return program_.temp(rows, cols, name, options_.activations);
+    }
+    Sym exact(int64_t rows, int64_t cols, const char* name) {
+        return program_.temp(rows, cols, name);
+    } // f32 with every backend
     void zero(const Sym& x);
 
     void find_trained();
     bool below_double(const Side&) const; // the gradient of its input is needed
     bool below_single(int64_t block) const;
     BlockKeep keep(int64_t index) const { return options_.keep[static_cast<size_t>(index)]; } // doubles before singles
-    bool parks(int64_t index) const { return options_.parking && options_.parked[static_cast<size_t>(index)] && keep(index) != BlockKeep::input && index >= lowest_; }
+    bool parks(int64_t index) const {
+        return options_.parking && options_.parked[static_cast<size_t>(index)] && keep(index) != BlockKeep::input &&
+               index >= lowest_;
+    }
     void step() { // between blocks
         if (options_.parking) options_.parking->step();
     }
@@ -178,18 +200,18 @@ private:
     const int64_t d_, hidden_;
     const ModulationLayout at_;
     std::vector<bool> table_gradient_; // by row of d values of the table
-    int64_t lowest_ = 0;               // lowest_trained_block
+    int64_t lowest_ = 0; // lowest_trained_block
     bool below_img_ = false, below_txt_ = false;
 
     Sym table_, dtable_, latents_, prompt_;
     Sym xa_latents_, xa_prompt_, xa_head_;
-    Sym hidden_state_;            // the last block's output so far
-    Sym dhidden_;                 // backward: its gradient, in place from block to block
-    Sym head_input_;              // proj_out's input
-    std::vector<Sym> inputs_;     // of every block: all that BlockKeep::input keeps
+    Sym hidden_state_; // the last block's output so far
+    Sym dhidden_; // backward: its gradient, in place from block to block
+    Sym head_input_; // proj_out's input
+    std::vector<Sym> inputs_; // of every block: all that BlockKeep::input keeps
     std::vector<DoubleTape> double_tapes_;
     std::vector<SingleTape> single_tapes_;
-    std::vector<size_t> parked_;  // by block: the item of options_.parking
+    std::vector<size_t> parked_; // by block: the item of options_.parking
     std::vector<Sym> captured_;
 };
 

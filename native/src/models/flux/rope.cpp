@@ -11,12 +11,14 @@ RopeTable::RopeTable(const FluxDims& dims, int64_t text_tokens, int64_t grid_h, 
     std::vector<int> axis_of;
     for (int axis = 0; axis < 3; ++axis)
         for (int64_t i = 0; i < dims.axes_dims[axis]; i += 2) {
-            frequency.push_back(1.0 / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(dims.axes_dims[axis])));
+            frequency.push_back(
+                1.0 / std::pow(10000.0, static_cast<double>(i) / static_cast<double>(dims.axes_dims[axis])));
             axis_of.push_back(axis);
         }
     for (int64_t t = 0; t < tokens; ++t) {
         const int64_t image = t - text_tokens;
-        const double position[3] = {0, image < 0 ? 0.0 : static_cast<double>(image / grid_w), image < 0 ? 0.0 : static_cast<double>(image % grid_w)};
+        const double position[3] = {0, image < 0 ? 0.0 : static_cast<double>(image / grid_w),
+            image < 0 ? 0.0 : static_cast<double>(image % grid_w)};
         for (size_t pair = 0; pair < frequency.size(); ++pair) {
             const double angle = position[axis_of[pair]] * frequency[pair];
             const size_t at = static_cast<size_t>(t * dim_) + 2 * pair;

@@ -6,14 +6,16 @@
 
 namespace atelier {
 
-// cos and sin, each (text_tokens + grid_h * grid_w, head_dim), every value twice for its pair of channels. Frequencies are
-// 10000^(-2i/axis) in double, as diffusers computes them.
+// cos and sin, each (text_tokens + grid_h * grid_w, head_dim), every value twice for its pair of channels. Frequencies
+// are 10000^(-2i/axis) in double, as diffusers computes them.
 class RopeTable {
 public:
     RopeTable(const FluxDims& dims, int64_t text_tokens, int64_t grid_h, int64_t grid_w);
     View cos() const { return view(cos_); }
     View sin() const { return view(sin_); }
-    static uint64_t bytes(const FluxDims& dims, int64_t tokens) { return static_cast<uint64_t>(2 * tokens * dims.head_dim) * sizeof(float); }
+    static uint64_t bytes(const FluxDims& dims, int64_t tokens) {
+        return static_cast<uint64_t>(2 * tokens * dims.head_dim) * sizeof(float);
+    }
 
 private:
     View view(const std::vector<float>& table) const {

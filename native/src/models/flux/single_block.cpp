@@ -55,7 +55,8 @@ void FluxNetwork::single_backward(int64_t block, const SingleTape& kept, const S
     const SingleBlock& l = layers_.singles[static_cast<size_t>(block)];
     const int64_t S = shape_.tokens(), column = at_.single_at(block);
     const bool table_gradient = static_cast<bool>(dmodulation(column, 0)), below = below_single(block);
-    const bool attention_wanted = l.q.trained() || l.k.trained() || l.v.trained() || table_gradient || below, mlp_wanted = attention_wanted || l.mlp.trained();
+    const bool attention_wanted = l.q.trained() || l.k.trained() || l.v.trained() || table_gradient || below,
+               mlp_wanted = attention_wanted || l.mlp.trained();
     SingleTape tape = kept;
     Sym normed, stats;
     const auto normalise = [&] {

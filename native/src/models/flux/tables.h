@@ -1,4 +1,5 @@
-// What programs over the transformer read beside its weights, for one shape: rotary tables, and a modulation that changes nothing.
+// What programs over the transformer read beside its weights, for one shape: rotary tables, and a modulation that
+// changes nothing.
 #pragma once
 #include "memory/constants.h"
 #include "models/flux/rope.h"
@@ -13,11 +14,13 @@ struct FluxTables {
     std::vector<float> zeros; // (d)
 
     void add_to(Constants& constants) const {
-        for (const View& table : {rope.cos(), rope.sin()}) constants.add(table.data, static_cast<uint64_t>(table.size()) * sizeof(float));
+        for (const View& table : {rope.cos(), rope.sin()})
+            constants.add(table.data, static_cast<uint64_t>(table.size()) * sizeof(float));
         constants.add(zeros);
     }
     static uint64_t bytes(const FluxDims& dims, int64_t tokens) {
-        return RopeTable::bytes(dims, tokens) + packed_bytes(static_cast<uint64_t>(dims.heads * dims.head_dim) * sizeof(float));
+        return RopeTable::bytes(dims, tokens) +
+               packed_bytes(static_cast<uint64_t>(dims.heads * dims.head_dim) * sizeof(float));
     }
 };
 

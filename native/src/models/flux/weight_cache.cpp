@@ -51,7 +51,9 @@ std::string weight_cache_file(const std::string& cache_dir, const WeightSource& 
     Fingerprint print;
     print.add(kVersion);
     for (const SafetensorsFile& file : source.files()) add_file(print, file);
-    return (fs::path(cache_dir) / ("transformer-" + print.text() + (quant == BaseQuant::nf4_double ? "-nf4-double" : "-nf4") + ".safetensors")).string();
+    return (fs::path(cache_dir) / ("transformer-" + print.text() +
+                                      (quant == BaseQuant::nf4_double ? "-nf4-double" : "-nf4") + ".safetensors"))
+        .string();
 }
 
 std::optional<SafetensorsFile> open_weight_cache(const std::string& file) {
@@ -64,11 +66,15 @@ std::optional<SafetensorsFile> open_weight_cache(const std::string& file) {
     }
 }
 
-std::optional<Nf4Data> cached_weight(const SafetensorsFile& cache, const std::string& path, int64_t count, BaseQuant quant) {
-    const int64_t blocks = (count + Nf4Data::kBlock - 1) / Nf4Data::kBlock, nested = (blocks + Nf4Data::kNestedBlock - 1) / Nf4Data::kNestedBlock;
+std::optional<Nf4Data> cached_weight(
+    const SafetensorsFile& cache, const std::string& path, int64_t count, BaseQuant quant) {
+    const int64_t blocks = (count + Nf4Data::kBlock - 1) / Nf4Data::kBlock,
+                  nested = (blocks + Nf4Data::kNestedBlock - 1) / Nf4Data::kNestedBlock;
     const auto bytes = [&](const char* suffix, DType dtype, int64_t length) -> const std::byte* {
         const TensorView* t = cache.find(path + suffix);
-        if (!t || t->dtype != dtype || t->count() != length || reinterpret_cast<uintptr_t>(t->bytes.data()) % dtype_size(dtype) != 0) return nullptr;
+        if (!t || t->dtype != dtype || t->count() != length ||
+            reinterpret_cast<uintptr_t>(t->bytes.data()) % dtype_size(dtype) != 0)
+            return nullptr;
         return t->bytes.data();
     };
     Nf4Data data;
@@ -102,7 +108,8 @@ void WeightCacheWriter::add(const std::string& path, const Nf4Storage& w) {
 void WeightCacheWriter::write(const std::string& file) {
     std::error_code error;
     fs::create_directories(fs::path(file).parent_path(), error);
-    require(!error, ErrorCode::invalid_argument, fs::path(file).parent_path().string(), ": the cache folder cannot be made: ", error.message());
+    require(!error, ErrorCode::invalid_argument, fs::path(file).parent_path().string(),
+        ": the cache folder cannot be made: ", error.message());
     writer_.write(file);
 }
 

@@ -1,5 +1,5 @@
-// A quantised copy of a checkpoint's linears on disk, named by the checkpoint's fingerprint and mapped at the next load: seconds instead
-// of minutes. A copy that is damaged or of another make counts as absent.
+// A quantised copy of a checkpoint's linears on disk, named by the checkpoint's fingerprint and mapped at the next
+// load: seconds instead of minutes. A copy that is damaged or of another make counts as absent.
 #pragma once
 #include "atelier/engine.h"
 #include "formats/weight_source.h"
@@ -14,7 +14,8 @@ namespace atelier {
 std::string weight_cache_file(const std::string& cache_dir, const WeightSource& source, BaseQuant quant);
 
 std::optional<SafetensorsFile> open_weight_cache(const std::string& file);
-std::optional<Nf4Data> cached_weight(const SafetensorsFile& cache, const std::string& path, int64_t count, BaseQuant quant);
+std::optional<Nf4Data> cached_weight(
+    const SafetensorsFile& cache, const std::string& path, int64_t count, BaseQuant quant);
 
 class WeightCacheWriter {
 public:

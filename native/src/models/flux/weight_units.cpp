@@ -20,20 +20,27 @@ UnitPacks weight_units(const FluxLayers& layers) {
     for (const SingleBlock& b : layers.singles) unit({&b.norm});
     packs.rare = packs.units.size();
     for (const DoubleBlock& b : layers.doubles)
-        unit({&b.img.q, &b.img.k, &b.img.v, &b.img.out, &b.img.up, &b.img.down, &b.txt.q, &b.txt.k, &b.txt.v, &b.txt.out, &b.txt.up, &b.txt.down});
+        unit({&b.img.q, &b.img.k, &b.img.v, &b.img.out, &b.img.up, &b.img.down, &b.txt.q, &b.txt.k, &b.txt.v,
+            &b.txt.out, &b.txt.up, &b.txt.down});
     for (const SingleBlock& b : layers.singles) unit({&b.q, &b.k, &b.v, &b.mlp, &b.out});
 
-    add(packs.always, {&layers.time.first, &layers.time.second, &layers.text.first, &layers.text.second, &layers.context_embedder, &layers.x_embedder, &layers.norm_out, &layers.proj_out});
+    add(packs.always, {&layers.time.first, &layers.time.second, &layers.text.first, &layers.text.second,
+                          &layers.context_embedder, &layers.x_embedder, &layers.norm_out, &layers.proj_out});
     if (layers.dims.guidance) add(packs.always, {&layers.guidance.first, &layers.guidance.second});
-    for_each_head_norm(layers, [&](const std::string&, const float* norm) { packs.always.add(norm, static_cast<uint64_t>(layers.dims.head_dim) * sizeof(float)); });
+    for_each_head_norm(layers, [&](const std::string&, const float* norm) {
+        packs.always.add(norm, static_cast<uint64_t>(layers.dims.head_dim) * sizeof(float));
+    });
     packs.always.add(ConstantPack::shared_code().data(), ConstantPack::shared_code().size_bytes());
     return packs;
 }
 
 std::vector<Residence> unit_residence(const FluxDims& dims, const MemoryChoice& choice) {
-    std::vector<Residence> units(modulation_units(dims), choice.modulation_resident ? Residence::resident : Residence::fetched);
+    std::vector<Residence> units(
+        modulation_units(dims), choice.modulation_resident ? Residence::resident : Residence::fetched);
     for (size_t i = 0; i < choice.resident.size(); ++i)
-        units.push_back(choice.widens(i) ? Residence::widened : choice.resident[i] ? Residence::resident : Residence::fetched);
+        units.push_back(choice.widens(i)     ? Residence::widened
+                        : choice.resident[i] ? Residence::resident
+                                             : Residence::fetched);
     return units;
 }
 

@@ -1,5 +1,6 @@
-// The transformer's weights in the units that a memory plan decides about: each modulation linear of a block, which only forward reads, then
-// each block's other linears. Embedders, norm_out, proj_out and the head norms always stay on the device.
+// The transformer's weights in the units that a memory plan decides about: each modulation linear of a block, which
+// only forward reads, then each block's other linears. Embedders, norm_out, proj_out and the head norms always stay on
+// the device.
 #pragma once
 #include "memory/placed_units.h"
 #include "models/flux/layers.h"
@@ -11,12 +12,20 @@ namespace atelier {
 
 UnitPacks weight_units(const FluxLayers& layers);
 
-inline size_t modulation_units(const FluxDims& dims) { return static_cast<size_t>(2 * dims.num_layers + dims.num_single_layers); }
+inline size_t modulation_units(const FluxDims& dims) {
+    return static_cast<size_t>(2 * dims.num_layers + dims.num_single_layers);
+}
 // index: in for_each_modulation's order, whose last is norm_out.
-inline size_t modulation_unit(const FluxDims& dims, size_t index) { return index < modulation_units(dims) ? index : UnitStream::kAlways; }
+inline size_t modulation_unit(const FluxDims& dims, size_t index) {
+    return index < modulation_units(dims) ? index : UnitStream::kAlways;
+}
 // How many modulation linears the blocks up to this one have together. block: doubles before singles, here and below
-inline size_t modulation_end(const FluxDims& dims, int64_t block) { return static_cast<size_t>(std::min(2 * (block + 1), dims.num_layers + block + 1)); }
-inline size_t block_unit(const FluxDims& dims, int64_t block) { return modulation_units(dims) + static_cast<size_t>(block); }
+inline size_t modulation_end(const FluxDims& dims, int64_t block) {
+    return static_cast<size_t>(std::min(2 * (block + 1), dims.num_layers + block + 1));
+}
+inline size_t block_unit(const FluxDims& dims, int64_t block) {
+    return modulation_units(dims) + static_cast<size_t>(block);
+}
 
 // By unit.
 std::vector<Residence> unit_residence(const FluxDims& dims, const MemoryChoice& choice);

@@ -23,11 +23,14 @@ struct LinearJob {
 
 std::vector<LinearJob> linear_jobs(FluxLayers& layers) {
     std::vector<LinearJob> jobs;
-    for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t in, int64_t out) { jobs.push_back({path, &linear, in, out}); });
+    for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t in, int64_t out) {
+        jobs.push_back({path, &linear, in, out});
+    });
     return jobs;
 }
 
-// Runs work(index) on every job; the first exception stops the rest and is thrown here. Reports from the calling thread alone.
+// Runs work(index) on every job; the first exception stops the rest and is thrown here. Reports from the calling thread
+// alone.
 template <class F>
 void for_jobs(const std::vector<LinearJob>& jobs, int threads, const Progress& progress, const char* stage, F&& work) {
     double total = 0;
@@ -64,7 +67,8 @@ void point_at(Linear& linear, int64_t in, int64_t out, const Nf4Data& data) {
 
 } // namespace
 
-FluxWeights FluxWeights::load(const std::string& dir, BaseQuant quant, const std::string& cache_dir, int threads, const Progress& progress) {
+FluxWeights FluxWeights::load(
+    const std::string& dir, BaseQuant quant, const std::string& cache_dir, int threads, const Progress& progress) {
     FluxWeights weights(read_transformer_config(dir));
     validate_dims(weights.layers_.dims);
     weights.quant_ = quant;
@@ -74,7 +78,8 @@ FluxWeights FluxWeights::load(const std::string& dir, BaseQuant quant, const std
         expected.push_back({path + ".weight", {out, in}});
         expected.push_back({path + ".bias", {out}});
     });
-    for_each_head_norm(weights.layers_, [&](const std::string& name, const float*&) { expected.push_back({name, {weights.layers_.dims.head_dim}}); });
+    for_each_head_norm(weights.layers_,
+        [&](const std::string& name, const float*&) { expected.push_back({name, {weights.layers_.dims.head_dim}}); });
     source.check(expected);
     weights.source_ = source;
     weights.read_small(source);
@@ -86,12 +91,14 @@ FluxWeights FluxWeights::load(const std::string& dir, BaseQuant quant, const std
             progress(static_cast<double>(i + 1), static_cast<double>(jobs.size()), "reading weights");
         }
     } else {
-        const std::string cache = cache_dir.empty() || source.any_prequantized() ? "" : weight_cache_file(cache_dir, source, quant);
+        const std::string cache =
+            cache_dir.empty() || source.any_prequantized() ? "" : weight_cache_file(cache_dir, source, quant);
         if (cache.empty() || !weights.read_cache(cache)) {
             weights.quantize_from(source, threads, progress);
             if (!cache.empty()) {
                 weights.write_cache(cache);
-                if (weights.read_cache(cache)) weights.quantized_.clear(); // mapped pages can be dropped, the heap's cannot
+                if (weights.read_cache(cache))
+                    weights.quantized_.clear(); // mapped pages can be dropped, the heap's cannot
             }
         }
     }
@@ -104,8 +111,11 @@ void FluxWeights::read_small(const WeightSource& source) {
         values_.push_back(source.read_f32(name, {count}));
         return values_.back().data();
     };
-    for_each_linear(layers_, [&](const std::string& path, Linear& linear, int64_t, int64_t out) { linear.bias = keep(path + ".bias", out); });
-    for_each_head_norm(layers_, [&](const std::string& name, const float*& norm) { norm = keep(name, layers_.dims.head_dim); });
+    for_each_linear(layers_, [&](const std::string& path, Linear& linear, int64_t, int64_t out) {
+        linear.bias = keep(path + ".bias", out);
+    });
+    for_each_head_norm(
+        layers_, [&](const std::string& name, const float*& norm) { norm = keep(name, layers_.dims.head_dim); });
 }
 
 void FluxWeights::quantize_from(const WeightSource& source, int threads, const Progress& progress) {
@@ -145,11 +155,13 @@ bool FluxWeights::read_cache(const std::string& file) {
 void FluxWeights::write_cache(const std::string& file) const {
     WeightCacheWriter writer;
     size_t i = 0;
-    for_each_linear(layers_, [&](const std::string& path, const Linear&, int64_t, int64_t) { writer.add(path, quantized_[i++]); });
+    for_each_linear(
+        layers_, [&](const std::string& path, const Linear&, int64_t, int64_t) { writer.add(path, quantized_[i++]); });
     writer.write(file);
 }
 
-FluxWeights FluxWeights::random(const FluxDims& dims, BaseQuant quant, uint64_t seed, int threads, const Progress& progress) {
+FluxWeights FluxWeights::random(
+    const FluxDims& dims, BaseQuant quant, uint64_t seed, int threads, const Progress& progress) {
     validate_dims(dims);
     FluxWeights weights(dims);
     weights.quant_ = quant;
@@ -183,20 +195,26 @@ FluxWeights FluxWeights::random(const FluxDims& dims, BaseQuant quant, uint64_t 
         weights.quantized_[i] = builder.finish();
         point_at(*job.linear, job.in, job.out, weights.quantized_[i].data());
     });
-    for_each_head_norm(weights.layers_, [&](const std::string&, const float*& norm) { norm = weights.values_.emplace_back(static_cast<size_t>(dims.head_dim), 1.0f).data(); });
+    for_each_head_norm(weights.layers_, [&](const std::string&, const float*& norm) {
+        norm = weights.values_.emplace_back(static_cast<size_t>(dims.head_dim), 1.0f).data();
+    });
     weights.count_bytes();
     return weights;
 }
 
 void FluxWeights::count_bytes() {
     bytes_ = 0;
-    for_each_linear(layers_, [&](const std::string&, const Linear& linear, int64_t, int64_t) { bytes_ += linear_bytes(linear); });
-    for_each_head_norm(layers_, [&](const std::string&, const float*) { bytes_ += packed_bytes(static_cast<uint64_t>(layers_.dims.head_dim) * sizeof(float)); });
+    for_each_linear(
+        layers_, [&](const std::string&, const Linear& linear, int64_t, int64_t) { bytes_ += linear_bytes(linear); });
+    for_each_head_norm(layers_, [&](const std::string&, const float*) {
+        bytes_ += packed_bytes(static_cast<uint64_t>(layers_.dims.head_dim) * sizeof(float));
+    });
     bytes_ += packed_bytes(ConstantPack::shared_code().size_bytes());
 }
 
 std::vector<float> FluxWeights::original(const std::string& path, const Linear& linear) const {
-    if (source_ && !source_->prequantized(path + ".weight")) return source_->read_f32(path + ".weight", {linear.w.rows, linear.w.cols});
+    if (source_ && !source_->prequantized(path + ".weight"))
+        return source_->read_f32(path + ".weight", {linear.w.rows, linear.w.cols});
     return widened(linear.w);
 }
 

@@ -8,8 +8,10 @@ int64_t relative_bucket(int64_t offset, int64_t buckets, int64_t max_distance) {
     const int64_t side = offset > 0 ? half : 0;
     if (distance < exact) return side + distance;
     // float32 as in transformers, so that a boundary falls where it falls there
-    const float position = std::log(static_cast<float>(distance) / static_cast<float>(exact)) /
-                           static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(exact))) * static_cast<float>(half - exact);
+    const float position =
+        std::log(static_cast<float>(distance) / static_cast<float>(exact)) /
+        static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(exact))) *
+        static_cast<float>(half - exact);
     return side + std::min(exact + static_cast<int64_t>(position), half - 1);
 }
 
@@ -33,7 +35,9 @@ void Encoder::read(TensorReader& reader, const std::string& tokens_name) {
         layer.k = read_dense(reader, attention + "k", inner, d, false);
         layer.v = read_dense(reader, attention + "v", inner, d, false);
         layer.out = read_dense(reader, attention + "o", d, inner, false);
-        if (i == 0) relative_bias = reader.values(attention + "relative_attention_bias.weight", {config.buckets, config.num_heads});
+        if (i == 0)
+            relative_bias =
+                reader.values(attention + "relative_attention_bias.weight", {config.buckets, config.num_heads});
         layer.norm2 = read_norm(reader, path + "1.layer_norm", d, false);
         layer.gate = read_dense(reader, mlp + "wi_0", config.d_ff, d, false);
         layer.up = read_dense(reader, mlp + "wi_1", config.d_ff, d, false);
@@ -45,12 +49,15 @@ void Encoder::read(TensorReader& reader, const std::string& tokens_name) {
 std::vector<float> Encoder::position_bias(int64_t tokens_count) const {
     const int64_t n = tokens_count, heads = config.num_heads;
     std::vector<int64_t> bucket(static_cast<size_t>(2 * n)); // by offset + n - 1
-    for (int64_t offset = 1 - n; offset < n; ++offset) bucket[static_cast<size_t>(offset + n - 1)] = relative_bucket(offset, config.buckets, config.max_distance);
+    for (int64_t offset = 1 - n; offset < n; ++offset)
+        bucket[static_cast<size_t>(offset + n - 1)] = relative_bucket(offset, config.buckets, config.max_distance);
     std::vector<float> bias(static_cast<size_t>(heads * n * n));
     float* out = bias.data();
     for (int64_t h = 0; h < heads; ++h)
         for (int64_t query = 0; query < n; ++query)
-            for (int64_t key = 0; key < n; ++key) *out++ = relative_bias[static_cast<size_t>(bucket[static_cast<size_t>(key - query + n - 1)] * heads + h)];
+            for (int64_t key = 0; key < n; ++key)
+                *out++ =
+                    relative_bias[static_cast<size_t>(bucket[static_cast<size_t>(key - query + n - 1)] * heads + h)];
     return bias;
 }
 
@@ -66,7 +73,8 @@ UnitPacks Encoder::packs() const {
     return packs;
 }
 
-std::vector<Sym> Encoder::encode(Program& program, UnitStream& stream, const std::vector<Sym>& ids, const float* bias) const {
+std::vector<Sym> Encoder::encode(
+    Program& program, UnitStream& stream, const std::vector<Sym>& ids, const float* bias) const {
     std::vector<Sym> states;
     for (const Sym& caption : ids) states.push_back(program.persistent(caption.rows, config.d_model, "embeds"));
     stream.start();
@@ -82,7 +90,8 @@ std::vector<Sym> Encoder::encode(Program& program, UnitStream& stream, const std
 void Encoder::emit_layer(Program& program, const Layer& layer, const Sym& x, const float* bias) const {
     const auto matrix = [&](int64_t cols, const char* name) { return program.temp(x.rows, cols, name); };
     const int64_t inner = config.num_heads * config.d_kv;
-    const Sym normed = matrix(config.d_model, "normed"), q = matrix(inner, "q"), k = matrix(inner, "k"), v = matrix(inner, "v"), mixed = matrix(inner, "mixed");
+    const Sym normed = matrix(config.d_model, "normed"), q = matrix(inner, "q"), k = matrix(inner, "k"),
+              v = matrix(inner, "v"), mixed = matrix(inner, "mixed");
     emit_rms_norm(program, layer.norm1, config.layer_norm_eps, x, normed);
     emit_dense(program, layer.q, normed, q);
     emit_dense(program, layer.k, normed, k);
@@ -94,7 +103,8 @@ void Encoder::emit_layer(Program& program, const Layer& layer, const Sym& x, con
     const Sym gate = matrix(config.d_ff, "gate"), up = matrix(config.d_ff, "up");
     emit_dense(program, layer.gate, normed, gate, Activation::gelu_tanh);
     emit_dense(program, layer.up, normed, up);
-    program.emit("mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
+    program.emit(
+        "mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
     emit_dense(program, layer.down, gate, normed);
     emit_add(program, x, normed, x);
 }

@@ -43,7 +43,8 @@ void Autoencoder::read(TensorReader& reader) {
 UnitPacks Autoencoder::packs() const {
     UnitPacks packs;
     ConstantPack& all = packs.always;
-    for (const Conv* conv : {&encoder_in, &encoder_out, &decoder_in, &decoder_out, &quant, &post_quant}) vae::pack(all, *conv);
+    for (const Conv* conv : {&encoder_in, &encoder_out, &decoder_in, &decoder_out, &quant, &post_quant})
+        vae::pack(all, *conv);
     for (const NormLayer* norm : {&encoder_norm, &decoder_norm}) atelier::pack(all, *norm);
     for (const Middle* middle : {&encoder_middle, &decoder_middle}) vae::pack(all, *middle);
     for (const DownBlock& block : down) {

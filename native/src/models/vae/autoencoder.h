@@ -1,4 +1,5 @@
-// AutoencoderKL as FLUX uses it (diffusers models/autoencoders/autoencoder_kl.py): pictures to the moments of a latent posterior, latents to pictures.
+// AutoencoderKL as FLUX uses it (diffusers models/autoencoders/autoencoder_kl.py): pictures to the moments of a latent
+// posterior, latents to pictures.
 #pragma once
 #include "formats/config.h"
 #include "models/vae/layers.h"
@@ -15,7 +16,8 @@ struct UpBlock {
     Conv upsample; // out == 0 in the last block
 };
 
-// What is given and what comes out is f32, what lies between of the type `activations`. Norms work in place where their input is not needed again.
+// What is given and what comes out is f32, what lies between of the type `activations`. Norms work in place where their
+// input is not needed again.
 struct Autoencoder {
     Autoencoder(const VaeConfig& config, const WeightSource& source);
 

@@ -24,7 +24,8 @@ Conv read_conv(TensorReader& reader, const std::string& path, int64_t out, int64
     if (const Weight w = reader.kernel(path + ".weight", {out, in, kernel, kernel}); w.dense) {
         c.format = w.format;
         c.values.resize(static_cast<size_t>(weight_bytes(w)));
-        w.format == WeightFormat::f32 ? channels_last<float>(w, in, kernel * kernel, c.values.data()) : channels_last<uint16_t>(w, in, kernel * kernel, c.values.data());
+        w.format == WeightFormat::f32 ? channels_last<float>(w, in, kernel * kernel, c.values.data())
+                                      : channels_last<uint16_t>(w, in, kernel * kernel, c.values.data());
     }
     c.bias = reader.values(path + ".bias", {out});
     return c;
@@ -73,47 +74,57 @@ void pack(ConstantPack& into, const Middle& m) {
     pack(into, m.second);
     if (!m.has_attention) return;
     atelier::pack(into, m.attention.norm);
-    for (const DenseLayer* dense : {&m.attention.q, &m.attention.k, &m.attention.v, &m.attention.out}) atelier::pack(into, *dense);
+    for (const DenseLayer* dense : {&m.attention.q, &m.attention.k, &m.attention.v, &m.attention.out})
+        atelier::pack(into, *dense);
 }
 
 Picture Emitter::emit(const Conv& c, const Picture& x, const Steps& steps, const Sym& residual, DType type) {
-    const int64_t scale = steps.upsampled ? 2 : 1, height = scale * x.height, width = scale * x.width, pads = steps.pad_before + steps.pad_after;
+    const int64_t scale = steps.upsampled ? 2 : 1, height = scale * x.height, width = scale * x.width,
+                  pads = steps.pad_before + steps.pad_after;
     Picture y;
     y.height = (height + pads - c.kernel) / steps.stride + 1;
     y.width = (width + pads - c.kernel) / steps.stride + 1;
     y.pixels = program_.temp(y.height * y.width, c.out, "conv", type);
-    program_.emit("conv2d", {x.pixels, residual, y.pixels}, [=, conv = &c, x = x.pixels, y = y.pixels](Ops& ops, const Program::Resolver& at) {
-        Conv2dArgs args;
-        args.x = at(x);
-        args.height = height;
-        args.width = width;
-        args.upsampled = steps.upsampled;
-        args.weight = at(conv->weight());
-        args.bias = at(conv->bias.data());
-        args.kernel = conv->kernel;
-        args.stride = steps.stride;
-        args.pad_top = args.pad_left = steps.pad_before;
-        args.pad_bottom = args.pad_right = steps.pad_after;
-        args.residual = at(residual);
-        args.y = at(y);
-        ops.conv2d(args);
-    });
+    program_.emit("conv2d", {x.pixels, residual, y.pixels},
+        [=, conv = &c, x = x.pixels, y = y.pixels](Ops& ops, const Program::Resolver& at) {
+            Conv2dArgs args;
+            args.x = at(x);
+            args.height = height;
+            args.width = width;
+            args.upsampled = steps.upsampled;
+            args.weight = at(conv->weight());
+            args.bias = at(conv->bias.data());
+            args.kernel = conv->kernel;
+            args.stride = steps.stride;
+            args.pad_top = args.pad_left = steps.pad_before;
+            args.pad_bottom = args.pad_right = steps.pad_after;
+            args.residual = at(residual);
+            args.y = at(y);
+            ops.conv2d(args);
+        });
     return y;
 }
 
-Picture Emitter::conv(const Conv& c, const Picture& x, const Sym& residual) { return emit(c, x, {1, c.kernel / 2, c.kernel / 2}, residual, activations_); }
-Picture Emitter::last(const Conv& c, const Picture& x) { return emit(c, x, {1, c.kernel / 2, c.kernel / 2}, {}, DType::f32); }
+Picture Emitter::conv(const Conv& c, const Picture& x, const Sym& residual) {
+    return emit(c, x, {1, c.kernel / 2, c.kernel / 2}, residual, activations_);
+}
+Picture Emitter::last(const Conv& c, const Picture& x) {
+    return emit(c, x, {1, c.kernel / 2, c.kernel / 2}, {}, DType::f32);
+}
 Picture Emitter::downsample(const Conv& c, const Picture& x) { return emit(c, x, {2, 0, 1}, {}, activations_); }
-Picture Emitter::upsample(const Conv& c, const Picture& x) { return emit(c, x, {1, c.kernel / 2, c.kernel / 2, true}, {}, activations_); }
+Picture Emitter::upsample(const Conv& c, const Picture& x) {
+    return emit(c, x, {1, c.kernel / 2, c.kernel / 2, true}, {}, activations_);
+}
 
 void Emitter::norm(const NormLayer& layer, Activation then, const Sym& x, const Sym& y) {
-    program_.emit("group_norm", {x, y}, [=, groups = groups_, w = layer.weight.data(), b = layer.bias.data()](Ops& ops, const Program::Resolver& at) {
-        ops.group_norm(at(x), at(w), at(b), groups, kEps, then, at(y));
-    });
+    program_.emit("group_norm", {x, y},
+        [=, groups = groups_, w = layer.weight.data(), b = layer.bias.data()](
+            Ops& ops, const Program::Resolver& at) { ops.group_norm(at(x), at(w), at(b), groups, kEps, then, at(y)); });
 }
 
 Picture Emitter::resnet(const Resnet& r, const Picture& x) {
-    // With a shortcut x is not needed after it, so the first norm works in place: at full size that saves the widest matrix of all.
+    // With a shortcut x is not needed after it, so the first norm works in place: at full size that saves the widest
+    // matrix of all.
     const Sym residual = r.shortcut.out ? conv(r.shortcut, x).pixels : x.pixels;
     const Sym normed = r.shortcut.out ? x.pixels : program_.temp(x.pixels.rows, x.pixels.cols, "norm1", activations_);
     norm(r.norm1, Activation::silu, x.pixels, normed);
@@ -125,7 +136,8 @@ Picture Emitter::resnet(const Resnet& r, const Picture& x) {
 Picture Emitter::attention(const Attention& a, const Picture& x) {
     const int64_t rows = x.pixels.rows, channels = x.pixels.cols;
     const auto matrix = [&](const char* name) { return program_.temp(rows, channels, name, activations_); };
-    const Sym normed = matrix("normed"), q = matrix("q"), k = matrix("k"), v = matrix("v"), mixed = matrix("mixed"), y = matrix("attended");
+    const Sym normed = matrix("normed"), q = matrix("q"), k = matrix("k"), v = matrix("v"), mixed = matrix("mixed"),
+              y = matrix("attended");
     norm(a.norm, Activation::none, x.pixels, normed);
     emit_dense(program_, a.q, normed, q);
     emit_dense(program_, a.k, normed, k);

@@ -44,15 +44,17 @@ void pack(ConstantPack&, const Conv&);
 void pack(ConstantPack&, const Resnet&);
 void pack(ConstantPack&, const Middle&);
 
-// Emits the layers' ops into one program. Pictures between them are of the type `activations`; what `out` and `last` give is f32.
+// Emits the layers' ops into one program. Pictures between them are of the type `activations`; what `out` and `last`
+// give is f32.
 class Emitter {
 public:
-    Emitter(Program& program, int64_t groups, DType activations) : program_(program), groups_(groups), activations_(activations) {}
+    Emitter(Program& program, int64_t groups, DType activations)
+        : program_(program), groups_(groups), activations_(activations) {}
 
     Picture last(const Conv&, const Picture& x);
     Picture conv(const Conv&, const Picture& x, const Sym& residual = {});
     Picture downsample(const Conv&, const Picture& x); // one row below and one column to the right of zeros, stride 2
-    Picture upsample(const Conv&, const Picture& x);   // nearest neighbour, twice the size, then the convolution
+    Picture upsample(const Conv&, const Picture& x); // nearest neighbour, twice the size, then the convolution
     Picture resnet(const Resnet&, const Picture& x);
     Picture middle(const Middle&, const Picture& x);
     Picture out(const NormLayer&, const Conv&, const Picture& x); // conv(silu(norm(x)))

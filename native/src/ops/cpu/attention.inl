@@ -1,5 +1,6 @@
-// Attention in blocks with a running maximum (FlashAttention, Dao et al. 2022): scores of a block of keys only, never the whole matrix.
-// A task is one head and a piece of its queries (forward) or one head (backward), so results do not depend on the number of threads.
+// Attention in blocks with a running maximum (FlashAttention, Dao et al. 2022): scores of a block of keys only, never
+// the whole matrix. A task is one head and a piece of its queries (forward) or one head (backward), so results do not
+// depend on the number of threads.
 constexpr int64_t BQ = VL >= 16 ? 12 * 14 : 32 * 6; // queries of a forward task
 constexpr int64_t BK = 128;                         // keys of a block
 constexpr int64_t kMaxHeadDim = 512;                // the autoencoder's one head is as wide as its channels
@@ -29,7 +30,8 @@ inline void pack_plain(const float* x, int64_t ld, int64_t depth, int64_t count,
     }
 }
 
-inline void block_product(int64_t M, int64_t N, int64_t K, const float* a, int64_t rs, int64_t cs, const float* panel, float* c, int64_t ldc, bool add) {
+inline void block_product(int64_t M, int64_t N, int64_t K, const float* a, int64_t rs, int64_t cs, const float* panel,
+    float* c, int64_t ldc, bool add) {
     for (int64_t i = 0; i < M; i += MR)
         strip(M - i < MR ? M - i : int64_t{MR}, N, K, a + i * rs, rs, cs, panel, K * NR, NR, c + i * ldc, ldc, add);
 }
@@ -73,7 +75,8 @@ inline void attention_task(const AttentionArgs& t, int64_t head, int64_t q0, int
             }
             for (; j < keys; ++j) sum += s[j] = s[j] == -INFINITY ? 0.0f : std::exp(s[j] - high);
             if (t.causal)
-                for (int64_t n = q0 + i + 1 - k0 > 0 ? q0 + i + 1 - k0 : 0; n < keys; ++n) s[n] = 0; // vexp clamps -inf to a tiny number
+                for (int64_t n = q0 + i + 1 - k0 > 0 ? q0 + i + 1 - k0 : 0; n < keys; ++n)
+                    s[n] = 0; // vexp clamps -inf to a tiny number
             row_sum[i] = row_sum[i] * shrink + sum + hsum(total);
             row_max[i] = high;
             if (k0 > 0 && shrink != 1.0f)
@@ -106,7 +109,8 @@ inline void attention_bwd_task(const AttentionBwdArgs& t, int64_t head, float* w
     // Operands that are read as they lie need whole NR columns; other head sizes go through a packed copy.
     alignas(64) float packed[BK * (kMaxHeadDim < 64 ? kMaxHeadDim : 64)];
     const bool whole = D % NR == 0;
-    const auto product = [&](int64_t M, int64_t K, const float* a, int64_t rs, int64_t cs, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
+    const auto product = [&](int64_t M, int64_t K, const float* a, int64_t rs, int64_t cs, const float* b, int64_t ldb,
+                             float* c, int64_t ldc, bool add) {
         if (whole) {
             for (int64_t i = 0; i < M; i += MR)
                 strip(M - i < MR ? M - i : int64_t{MR}, D, K, a + i * rs, rs, cs, b, NR, ldb, c + i * ldc, ldc, add);
@@ -119,7 +123,8 @@ inline void attention_bwd_task(const AttentionBwdArgs& t, int64_t head, float* w
                 const int64_t depth = K - k < step ? K - k : step;
                 pack_plain(b + k * ldb + n, ldb, depth, width, packed);
                 for (int64_t i = 0; i < M; i += MR)
-                    strip(M - i < MR ? M - i : int64_t{MR}, width, depth, a + i * rs + k * cs, rs, cs, packed, 0, NR, c + i * ldc + n, ldc, add || k > 0);
+                    strip(M - i < MR ? M - i : int64_t{MR}, width, depth, a + i * rs + k * cs, rs, cs, packed, 0, NR,
+                        c + i * ldc + n, ldc, add || k > 0);
             }
         }
     };

@@ -1,8 +1,10 @@
-// 2D convolution, channels last, as a matrix product whose A is gathered: row (oy, ox) is the kernel·kernel·Cin patch under the output
-// pixel. Patches of a strip are gathered just before they are multiplied; the whole im2col matrix never exists.
+// 2D convolution, channels last, as a matrix product whose A is gathered: row (oy, ox) is the kernel·kernel·Cin patch
+// under the output pixel. Patches of a strip are gathered just before they are multiplied; the whole im2col matrix
+// never exists.
 
 // strip (rows, depth) at ld KC: columns [k0, k0 + depth) of the patches of pixels [p0, p0 + rows)
-inline void gather(const Conv2dArgs& t, int64_t out_width, int64_t p0, int64_t rows, int64_t k0, int64_t depth, float* strip) {
+inline void gather(
+    const Conv2dArgs& t, int64_t out_width, int64_t p0, int64_t rows, int64_t k0, int64_t depth, float* strip) {
     const int64_t cin = t.x.cols;
     for (int64_t i = 0; i < rows; ++i) {
         const int64_t oy = (p0 + i) / out_width, ox = (p0 + i) % out_width;
@@ -10,9 +12,11 @@ inline void gather(const Conv2dArgs& t, int64_t out_width, int64_t p0, int64_t r
         for (int64_t k = 0; k < depth;) {
             const int64_t tap = (k0 + k) / cin, c = (k0 + k) % cin;
             const int64_t count = lesser(cin - c, depth - k);
-            const int64_t iy = oy * t.stride + tap / t.kernel - t.pad_top, ix = ox * t.stride + tap % t.kernel - t.pad_left;
+            const int64_t iy = oy * t.stride + tap / t.kernel - t.pad_top,
+                          ix = ox * t.stride + tap % t.kernel - t.pad_left;
             const int64_t pixel = t.upsampled ? iy / 2 * (t.width / 2) + ix / 2 : iy * t.width + ix;
-            if (iy >= 0 && iy < t.height && ix >= 0 && ix < t.width) std::memcpy(to + k, t.x.row(pixel) + c, static_cast<size_t>(count) * 4);
+            if (iy >= 0 && iy < t.height && ix >= 0 && ix < t.width)
+                std::memcpy(to + k, t.x.row(pixel) + c, static_cast<size_t>(count) * 4);
             else std::memset(to + k, 0, static_cast<size_t>(count) * 4);
             k += count;
         }

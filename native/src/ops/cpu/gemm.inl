@@ -1,15 +1,18 @@
-// Matrix products: C (M, N) = sum over segments of A (M, K) · B (K, N), where a segment's B is a weight in any format, widened to f32
-// while it is packed into a panel that stays in the second-level cache. The wide weight never exists in memory. A is read in
-// place (its rows are contiguous along K). Every element of C is summed in the same order whatever the number of threads.
-constexpr int MR = VL >= 16 ? 14 : 6; // rows of a register tile: MR·2 accumulators, 2 of B and 1 broadcast fill the registers
-constexpr int NR = 2 * VL;            // columns of a register tile
-constexpr int64_t KC = 256;           // depth of a panel
-constexpr int64_t NC = 6 * 32;        // columns of a panel: KC·NC floats = 192 KiB
+// Matrix products: C (M, N) = sum over segments of A (M, K) · B (K, N), where a segment's B is a weight in any format,
+// widened to f32 while it is packed into a panel that stays in the second-level cache. The wide weight never exists in
+// memory. A is read in place (its rows are contiguous along K). Every element of C is summed in the same order whatever
+// the number of threads.
+constexpr int MR =
+    VL >= 16 ? 14 : 6; // rows of a register tile: MR·2 accumulators, 2 of B and 1 broadcast fill the registers
+constexpr int NR = 2 * VL; // columns of a register tile
+constexpr int64_t KC = 256; // depth of a panel
+constexpr int64_t NC = 6 * 32; // columns of a panel: KC·NC floats = 192 KiB
 constexpr int64_t kPanelFloats = KC * NC;
 
 // c (R, NR) = or += a (R, K) · b (K, NR); a element (i, k) at a[i*rs + k*cs], b row k at b + k*ldb
 template <int R>
-inline void micro(int64_t K, const float* a, int64_t rs, int64_t cs, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
+inline void micro(
+    int64_t K, const float* a, int64_t rs, int64_t cs, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
     vf acc0[R], acc1[R];
     for (int i = 0; i < R; ++i) acc0[i] = acc1[i] = vf{};
     for (int64_t k = 0; k < K; ++k) {
@@ -31,14 +34,16 @@ inline void micro(int64_t K, const float* a, int64_t rs, int64_t cs, const float
 }
 
 template <int R>
-void micro_rows(int64_t rows, int64_t K, const float* a, int64_t rs, int64_t cs, const float* b, int64_t ldb, float* c, int64_t ldc, bool add) {
+void micro_rows(int64_t rows, int64_t K, const float* a, int64_t rs, int64_t cs, const float* b, int64_t ldb, float* c,
+    int64_t ldc, bool add) {
     if (rows == R) return micro<R>(K, a, rs, cs, b, ldb, c, ldc, add);
     if constexpr (R > 1) micro_rows<R - 1>(rows, K, a, rs, cs, b, ldb, c, ldc, add);
 }
 
-// One strip of at most MR rows against B of any width. `b` has room for whole NR columns in every row (packed, or wide memory).
-inline void strip(int64_t rows, int64_t N, int64_t K, const float* a, int64_t rs, int64_t cs, const float* b, int64_t block_stride,
-                  int64_t ldb, float* c, int64_t ldc, bool add) {
+// One strip of at most MR rows against B of any width. `b` has room for whole NR columns in every row (packed, or wide
+// memory).
+inline void strip(int64_t rows, int64_t N, int64_t K, const float* a, int64_t rs, int64_t cs, const float* b,
+    int64_t block_stride, int64_t ldb, float* c, int64_t ldc, bool add) {
     for (int64_t n = 0; n < N; n += NR, b += block_stride) {
         const int64_t width = N - n < NR ? N - n : NR;
         if (width == NR) {
@@ -59,7 +64,9 @@ inline void strip(int64_t rows, int64_t N, int64_t K, const float* a, int64_t rs
 inline void widen(const Weight& w, int64_t row, int64_t col, int64_t count, float* values) {
     const int64_t at = row * w.cols + col;
     switch (w.format) {
-        case WeightFormat::f32: std::memcpy(values, static_cast<const float*>(w.dense) + at, static_cast<size_t>(count) * 4); return;
+        case WeightFormat::f32:
+            std::memcpy(values, static_cast<const float*>(w.dense) + at, static_cast<size_t>(count) * 4);
+            return;
         case WeightFormat::bf16: {
             const auto* p = static_cast<const uint16_t*>(w.dense) + at;
             for (int64_t i = 0; i < count; ++i) {
@@ -83,14 +90,18 @@ inline void widen(const Weight& w, int64_t row, int64_t col, int64_t count, floa
                 if ((index & 1) && i < end) values[i++] = kNf4Code[*packed++ & 15] * scale;
                 int64_t pairs = (end - i) / 2;
 #if defined(__AVX2__)
-                const __m256 low = _mm256_loadu_ps(kNf4Code), high = _mm256_loadu_ps(kNf4Code + 8), s = _mm256_set1_ps(scale);
+                const __m256 low = _mm256_loadu_ps(kNf4Code), high = _mm256_loadu_ps(kNf4Code + 8),
+                             s = _mm256_set1_ps(scale);
                 const __m256i shifts = _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24);
                 for (; pairs >= 4; pairs -= 4, packed += 4, i += 8) {
                     int32_t word;
                     std::memcpy(&word, packed, 4);
-                    const __m256i code = _mm256_srlv_epi32(_mm256_set1_epi32(word), shifts); // low four bits of each lane
-                    const __m256 sign = _mm256_castsi256_ps(_mm256_slli_epi32(code, 28));    // bit 3 to the blend's sign bit
-                    const __m256 value = _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, code), _mm256_permutevar8x32_ps(high, code), sign);
+                    const __m256i code =
+                        _mm256_srlv_epi32(_mm256_set1_epi32(word), shifts); // low four bits of each lane
+                    const __m256 sign =
+                        _mm256_castsi256_ps(_mm256_slli_epi32(code, 28)); // bit 3 to the blend's sign bit
+                    const __m256 value = _mm256_blendv_ps(
+                        _mm256_permutevar8x32_ps(low, code), _mm256_permutevar8x32_ps(high, code), sign);
                     _mm256_storeu_ps(values + i, _mm256_mul_ps(value, s));
                 }
 #endif
@@ -134,7 +145,7 @@ inline void transpose8(const float* x, int64_t lds, float* y, int64_t ldd) {
         t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
     }
     for (int h = 0; h < 2; ++h) {
-        const __m256 *u = t + 4 * h;
+        const __m256* u = t + 4 * h;
         r[4 * h + 0] = _mm256_shuffle_ps(u[0], u[2], 0x44);
         r[4 * h + 1] = _mm256_shuffle_ps(u[0], u[2], 0xee);
         r[4 * h + 2] = _mm256_shuffle_ps(u[1], u[3], 0x44);
@@ -147,7 +158,8 @@ inline void transpose8(const float* x, int64_t lds, float* y, int64_t ldd) {
 }
 #endif
 
-inline void interleave(const float* rows, int64_t stride, int64_t count, int64_t depth, float* panel) { // (count ≤ NR, depth) -> (depth, NR)
+inline void interleave(const float* rows, int64_t stride, int64_t count, int64_t depth,
+    float* panel) { // (count ≤ NR, depth) -> (depth, NR)
     int64_t j = 0;
 #if defined(__AVX2__)
     for (; j + 8 <= count; j += 8) {
@@ -170,7 +182,8 @@ inline void pack(const Segment& s, int64_t n0, int64_t width, int64_t k0, int64_
         for (int64_t n = 0; n < width; n += NR, panel += depth * NR) {
             const int64_t count = width - n < NR ? width - n : NR;
             if (s.w.format == WeightFormat::f32 && s.scale == 1) {
-                interleave(static_cast<const float*>(s.w.dense) + (n0 + n) * s.w.cols + k0, s.w.cols, count, depth, panel);
+                interleave(
+                    static_cast<const float*>(s.w.dense) + (n0 + n) * s.w.cols + k0, s.w.cols, count, depth, panel);
                 continue;
             }
             for (int64_t j = 0; j < count; ++j) {
@@ -222,7 +235,8 @@ inline void finish(const Epilogue& e, float* c, int64_t ldc, int64_t m0, int64_t
     }
 }
 
-// How a product is shared out: panels of columns; when there are few, rows are cut as well so that all threads have work.
+// How a product is shared out: panels of columns; when there are few, rows are cut as well so that all threads have
+// work.
 struct Sharing {
     int64_t width, panels, cuts;
     Sharing(int threads, int64_t M, int64_t N) {
@@ -237,12 +251,13 @@ struct Sharing {
 };
 
 // workspace: kPanelFloats for each thread, `stride` floats apart
-inline void gemm(ThreadPool& pool, float* workspace, const Segment* segments, int count, int64_t M, int64_t N, float* c, int64_t ldc, bool accumulate,
-                 const Epilogue& epilogue, int64_t stride) {
+inline void gemm(ThreadPool& pool, float* workspace, const Segment* segments, int count, int64_t M, int64_t N, float* c,
+    int64_t ldc, bool accumulate, const Epilogue& epilogue, int64_t stride) {
     const Sharing sharing(pool.threads(), M, N);
     pool.for_each(sharing.tasks(), [&](int64_t task, int thread) {
         float* panel = workspace + thread * stride;
-        const int64_t n0 = task / sharing.cuts * sharing.width, columns = N - n0 < sharing.width ? N - n0 : sharing.width;
+        const int64_t n0 = task / sharing.cuts * sharing.width,
+                      columns = N - n0 < sharing.width ? N - n0 : sharing.width;
         const int64_t cut = task % sharing.cuts;
         const int64_t begin = M * cut / sharing.cuts, end = M * (cut + 1) / sharing.cuts;
         bool add = accumulate;
@@ -255,7 +270,8 @@ inline void gemm(ThreadPool& pool, float* workspace, const Segment* segments, in
                 for (int64_t i = begin; i < end; i += MR) {
                     const int64_t rows = end - i < MR ? end - i : int64_t{MR};
                     float* out = c + i * ldc + n0;
-                    strip(rows, columns, depth, segment.a + i * segment.rs + k0 * segment.cs, segment.rs, segment.cs, panel, depth * NR, NR, out, ldc, add);
+                    strip(rows, columns, depth, segment.a + i * segment.rs + k0 * segment.cs, segment.rs, segment.cs,
+                        panel, depth * NR, NR, out, ldc, add);
                     if (last) finish(epilogue, out, ldc, i, rows, n0, columns);
                 }
                 add = true;
@@ -264,11 +280,12 @@ inline void gemm(ThreadPool& pool, float* workspace, const Segment* segments, in
     });
 }
 
-// The same for a few rows, where packing would cost more than the product: each weight row is widened once and multiplied with every row
-// of A. Transposed segments with contiguous rows of A only.
+// The same for a few rows, where packing would cost more than the product: each weight row is widened once and
+// multiplied with every row of A. Transposed segments with contiguous rows of A only.
 constexpr int64_t kFewRows = 4;
 
-inline void gemv(ThreadPool& pool, const Segment* segments, int count, int64_t M, int64_t N, float* c, int64_t ldc, const Epilogue& epilogue) {
+inline void gemv(ThreadPool& pool, const Segment* segments, int count, int64_t M, int64_t N, float* c, int64_t ldc,
+    const Epilogue& epilogue) {
     pool.for_ranges(N, 16, [&](int64_t begin, int64_t end, int) {
         alignas(64) float row[KC];
         for (int64_t n = begin; n < end; ++n) {

@@ -8,20 +8,24 @@ inline void each(ThreadPool& pool, int64_t count, F&& f) {
     });
 }
 
-inline void adam_torch(ThreadPool& pool, const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) {
+inline void adam_torch(
+    ThreadPool& pool, const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) {
     const AdamStep s = adam_step(a);
-    each(pool, param.size(), [&](int64_t i) { adam_torch_element(s, grad.f32()[i], param.f32()[i], m.f32()[i], v.f32()[i]); });
+    each(pool, param.size(),
+        [&](int64_t i) { adam_torch_element(s, grad.f32()[i], param.f32()[i], m.f32()[i], v.f32()[i]); });
 }
 
-inline void adam_bnb32(ThreadPool& pool, const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) {
+inline void adam_bnb32(
+    ThreadPool& pool, const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) {
     const AdamStep s = adam_step_bnb32(a);
-    each(pool, param.size(), [&](int64_t i) { adam_bnb32_element(s, grad.f32()[i], param.f32()[i], m.f32()[i], v.f32()[i]); });
+    each(pool, param.size(),
+        [&](int64_t i) { adam_bnb32_element(s, grad.f32()[i], param.f32()[i], m.f32()[i], v.f32()[i]); });
 }
 
 constexpr int64_t kStateBlock = 256; // bitsandbytes' block of 8-bit states
 
-inline void adam_bnb8(ThreadPool& pool, const AdamArgs& a, const View& param, const View& grad, const View& m8, const View& v8, const View& m_absmax,
-                      const View& v_absmax) {
+inline void adam_bnb8(ThreadPool& pool, const AdamArgs& a, const View& param, const View& grad, const View& m8,
+    const View& v8, const View& m_absmax, const View& v_absmax) {
     const AdamStep s = adam_step(a);
     const DynamicMap &signed_map = signed_dynamic_map(), &unsigned_map = unsigned_dynamic_map();
     const int64_t count = param.size();

@@ -1,5 +1,6 @@
-// The vector type of the instruction set this file is compiled for. Included once by each of ops_{portable,avx2,avx512}.cpp, inside
-// namespace atelier::ATELIER_ISA; GCC's vector extension makes one source serve all three.
+// The vector type of the instruction set this file is compiled for. Included once by each of
+// ops_{portable,avx2,avx512}.cpp, inside namespace atelier::ATELIER_ISA; GCC's vector extension makes one source serve
+// all three.
 constexpr int VL = ATELIER_LANES;
 inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 typedef float vf __attribute__((vector_size(VL * 4)));
@@ -8,7 +9,8 @@ typedef int32_t vi __attribute__((vector_size(VL * 4)));
 
 inline vf load(const float* p) { return *reinterpret_cast<const vfu*>(p); }
 inline void store(float* p, vf v) { *reinterpret_cast<vfu*>(p) = v; }
-// The first n lanes; the rest read as zero and are not written. Tails go through the same vector arithmetic as the rest of a row.
+// The first n lanes; the rest read as zero and are not written. Tails go through the same vector arithmetic as the rest
+// of a row.
 inline vf load_n(const float* p, int64_t n) {
     if (n >= VL) return load(p);
     vf v{};
@@ -53,12 +55,15 @@ inline vf vexp(vf x) {
     return p * (vf)e;
 }
 
-// The activations by vector, over the same formulas as ops/math/activations.h (which tests hold against double precision).
+// The activations by vector, over the same formulas as ops/math/activations.h (which tests hold against double
+// precision).
 inline vf vtanh(vf x) { // 1 - 2/(exp(2x)+1); near zero the odd series, where the difference would cancel
     const vf e = vexp(x + x);
     const vf big = splat(1.0f) - splat(2.0f) / (e + splat(1.0f));
     const vf x2 = x * x;
-    const vf small = x + x * x2 * (splat(-0.333333333f) + x2 * (splat(0.133333333f) + x2 * (splat(-0.0539682540f) + x2 * splat(0.0218694885f))));
+    const vf small = x + x * x2 *
+                             (splat(-0.333333333f) +
+                                 x2 * (splat(0.133333333f) + x2 * (splat(-0.0539682540f) + x2 * splat(0.0218694885f))));
     return x2 < splat(0.04f) ? small : big;
 }
 
@@ -69,7 +74,8 @@ constexpr float kGeluK = 0.7978845608028654f, kGeluC = 0.044715f;
 inline vf vactivate(Activation kind, vf x) {
     switch (kind) {
         case Activation::none: return x;
-        case Activation::gelu_tanh: return splat(0.5f) * x * (splat(1.0f) + vtanh(splat(kGeluK) * (x + splat(kGeluC) * x * x * x)));
+        case Activation::gelu_tanh:
+            return splat(0.5f) * x * (splat(1.0f) + vtanh(splat(kGeluK) * (x + splat(kGeluC) * x * x * x)));
         case Activation::silu: return x * vsigmoid(x);
         case Activation::quick_gelu: return x * vsigmoid(splat(1.702f) * x);
         case Activation::gelu_erf: {

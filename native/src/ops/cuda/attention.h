@@ -18,7 +18,8 @@ struct TypedAttention {
     const float* bias;
 
     explicit TypedAttention(const AttentionArgs& t)
-        : q(t.q), k(t.k), v(t.v), o(t.o), lse(t.lse), heads(t.heads), dim(t.dim), scale(t.scale), causal(t.causal), bias(t.bias) {}
+        : q(t.q), k(t.k), v(t.v), o(t.o), lse(t.lse), heads(t.heads), dim(t.dim), scale(t.scale), causal(t.causal),
+          bias(t.bias) {}
 };
 template <class T>
 struct TypedAttentionBwd {
@@ -28,7 +29,8 @@ struct TypedAttentionBwd {
     float scale;
 
     explicit TypedAttentionBwd(const AttentionBwdArgs& t)
-        : dout(t.dout), q(t.q), k(t.k), v(t.v), o(t.o), dq(t.dq), dk(t.dk), dv(t.dv), lse(t.lse), delta(t.delta), heads(t.heads), dim(t.dim), scale(t.scale) {}
+        : dout(t.dout), q(t.q), k(t.k), v(t.v), o(t.o), dq(t.dq), dk(t.dk), dv(t.dv), lse(t.lse), delta(t.delta),
+          heads(t.heads), dim(t.dim), scale(t.scale) {}
 };
 
 // The type of all its matrices but the statistics, which are fp32; internal, where they differ.

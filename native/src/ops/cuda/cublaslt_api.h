@@ -1,5 +1,6 @@
-// The part of cuBLASLt's C interface that is called here. Declared, not included: hosts that have nvcc often lack the library's headers, and
-// none need the library itself until a card is opened. cublaslt_api_check.cpp compares it with cublasLt.h where there is one.
+// The part of cuBLASLt's C interface that is called here. Declared, not included: hosts that have nvcc often lack the
+// library's headers, and none need the library itself until a card is opened. cublaslt_api_check.cpp compares it with
+// cublasLt.h where there is one.
 #pragma once
 #include "ops/cuda/device.h"
 #include <cstddef>
@@ -46,24 +47,27 @@ struct Candidate { // cublasLtMatmulHeuristicResult_t
 };
 
 // Matrices are column-major. X(what it is called here, what it is called there, result, parameters)
-#define ATELIER_CUBLASLT_FUNCTIONS(X)                                                                                                                                \
-    X(version, cublasLtGetVersion, size_t, ())                                                                                                                       \
-    X(status_text, cublasLtGetStatusString, const char*, (Status))                                                                                                   \
-    X(create, cublasLtCreate, Status, (Context**))                                                                                                                   \
-    X(destroy, cublasLtDestroy, Status, (Context*))                                                                                                                  \
-    X(operation_create, cublasLtMatmulDescCreate, Status, (Operation**, ComputeType, ElementType scale))                                                             \
-    X(operation_set, cublasLtMatmulDescSetAttribute, Status, (Operation*, OperationField, const void*, size_t bytes))                                                \
-    X(operation_destroy, cublasLtMatmulDescDestroy, Status, (Operation*))                                                                                            \
-    X(layout_create, cublasLtMatrixLayoutCreate, Status, (Layout**, ElementType, uint64_t rows, uint64_t cols, int64_t ld))                                          \
-    X(layout_destroy, cublasLtMatrixLayoutDestroy, Status, (Layout*))                                                                                                \
-    X(preference_create, cublasLtMatmulPreferenceCreate, Status, (Preference**))                                                                                     \
-    X(preference_set, cublasLtMatmulPreferenceSetAttribute, Status, (Preference*, PreferenceField, const void*, size_t bytes))                                       \
-    X(preference_destroy, cublasLtMatmulPreferenceDestroy, Status, (Preference*))                                                                                    \
-    X(candidates, cublasLtMatmulAlgoGetHeuristic, Status,                                                                                                            \
-      (Context*, Operation*, Layout* a, Layout* b, Layout* c, Layout* d, Preference*, int asked, Candidate*, int* given))                                            \
-    X(multiply, cublasLtMatmul, Status,                                                                                                                              \
-      (Context*, Operation*, const void* alpha, const void* a, Layout*, const void* b, Layout*, const void* beta, const void* c, Layout*, void* d, Layout*,          \
-       const Algorithm*, void* workspace, size_t bytes, cudaStream_t))
+#define ATELIER_CUBLASLT_FUNCTIONS(X)                                                                                  \
+    X(version, cublasLtGetVersion, size_t, ())                                                                         \
+    X(status_text, cublasLtGetStatusString, const char*, (Status))                                                     \
+    X(create, cublasLtCreate, Status, (Context**))                                                                     \
+    X(destroy, cublasLtDestroy, Status, (Context*))                                                                    \
+    X(operation_create, cublasLtMatmulDescCreate, Status, (Operation**, ComputeType, ElementType scale))               \
+    X(operation_set, cublasLtMatmulDescSetAttribute, Status, (Operation*, OperationField, const void*, size_t bytes))  \
+    X(operation_destroy, cublasLtMatmulDescDestroy, Status, (Operation*))                                              \
+    X(layout_create, cublasLtMatrixLayoutCreate, Status,                                                               \
+        (Layout**, ElementType, uint64_t rows, uint64_t cols, int64_t ld))                                             \
+    X(layout_destroy, cublasLtMatrixLayoutDestroy, Status, (Layout*))                                                  \
+    X(preference_create, cublasLtMatmulPreferenceCreate, Status, (Preference**))                                       \
+    X(preference_set, cublasLtMatmulPreferenceSetAttribute, Status,                                                    \
+        (Preference*, PreferenceField, const void*, size_t bytes))                                                     \
+    X(preference_destroy, cublasLtMatmulPreferenceDestroy, Status, (Preference*))                                      \
+    X(candidates, cublasLtMatmulAlgoGetHeuristic, Status,                                                              \
+        (Context*, Operation*, Layout * a, Layout * b, Layout * c, Layout * d, Preference*, int asked, Candidate*,     \
+            int* given))                                                                                               \
+    X(multiply, cublasLtMatmul, Status,                                                                                \
+        (Context*, Operation*, const void* alpha, const void* a, Layout*, const void* b, Layout*, const void* beta,    \
+            const void* c, Layout*, void* d, Layout*, const Algorithm*, void* workspace, size_t bytes, cudaStream_t))
 
 struct Library {
 #define X(ours, theirs, result, parameters) result(*ours) parameters = nullptr;
@@ -71,8 +75,9 @@ struct Library {
 #undef X
 };
 
-// The library, loaded when it is first asked for and never unloaded: the file that the environment variable ATELIER_CUBLASLT names, else
-// libcublasLt.so.13, .12 or .so where the dynamic linker looks, else in /usr/local/cuda. unsupported, with what was tried, where there is none.
+// The library, loaded when it is first asked for and never unloaded: the file that the environment variable
+// ATELIER_CUBLASLT names, else libcublasLt.so.13, .12 or .so where the dynamic linker looks, else in /usr/local/cuda.
+// unsupported, with what was tried, where there is none.
 const Library& library();
 
 } // namespace atelier::ATELIER_CUDA_NS::cublaslt

@@ -17,8 +17,9 @@ std::vector<std::string> places() {
 template <class Function>
 void find(void* file, const std::string& place, const char* name, Function& function) {
     void* const symbol = dlsym(file, name);
-    require(symbol, ErrorCode::unsupported, "cuBLASLt: ", place, " has no ", name, ": it is too old or something else; install cuBLAS of CUDA 12 or newer, or name its ",
-            "libcublasLt.so in ATELIER_CUBLASLT");
+    require(symbol, ErrorCode::unsupported, "cuBLASLt: ", place, " has no ", name,
+        ": it is too old or something else; install cuBLAS of CUDA 12 or newer, or name its ",
+        "libcublasLt.so in ATELIER_CUBLASLT");
     function = reinterpret_cast<Function>(symbol);
 }
 
@@ -38,7 +39,8 @@ Library load() {
         return found;
     }
     fail(ErrorCode::unsupported, "cuBLASLt, which multiplies matrices on a card, was not found: ", tried,
-         ". Install cuBLAS of CUDA 12 or newer, or name its libcublasLt.so in the environment variable ATELIER_CUBLASLT");
+        ". Install cuBLAS of CUDA 12 or newer, or name its libcublasLt.so in the environment variable "
+        "ATELIER_CUBLASLT");
 }
 
 } // namespace

@@ -9,7 +9,8 @@ namespace {
 namespace lt = cublaslt;
 
 void done(lt::Status status, const char* what) {
-    require(status == lt::Status::success, ErrorCode::internal, "CUDA: cuBLASLt: ", what, ": ", lt::library().status_text(status));
+    require(status == lt::Status::success, ErrorCode::internal, "CUDA: cuBLASLt: ", what, ": ",
+        lt::library().status_text(status));
 }
 
 // One of the library's objects.
@@ -32,7 +33,8 @@ Owned<lt::Context> make_context() {
 
 Owned<lt::Layout> make_layout(lt::ElementType type, int64_t rows, int64_t cols, int64_t ld) {
     lt::Layout* made = nullptr;
-    done(lt::library().layout_create(&made, type, static_cast<uint64_t>(rows), static_cast<uint64_t>(cols), ld), "layout");
+    done(lt::library().layout_create(&made, type, static_cast<uint64_t>(rows), static_cast<uint64_t>(cols), ld),
+        "layout");
     return {made, lt::library().layout_destroy};
 }
 
@@ -57,7 +59,9 @@ void prefer(const Owned<lt::Preference>& preference, lt::PreferenceField field, 
 constexpr uint32_t kAlignment = kGranuleBytes; // of the operands; the result's where it has it
 
 lt::ElementType element_type(DType type) {
-    return type == DType::f8_e4m3 ? lt::ElementType::e4m3 : type == DType::bf16 ? lt::ElementType::bf16 : lt::ElementType::f32;
+    return type == DType::f8_e4m3 ? lt::ElementType::e4m3
+           : type == DType::bf16  ? lt::ElementType::bf16
+                                  : lt::ElementType::f32;
 }
 
 // What the library's choice depends on.
@@ -71,23 +75,27 @@ struct Key {
 
 Key key_of(const Product& p) {
     const bool aligned = reinterpret_cast<uintptr_t>(p.c) % kAlignment == 0;
-    return {p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.b_rows_are_columns, p.type, p.c_type, aligned ? kAlignment : static_cast<uint32_t>(dtype_size(p.c_type))};
+    return {p.m, p.n, p.k, p.lda, p.ldb, p.ldc, p.b_rows_are_columns, p.type, p.c_type,
+        aligned ? kAlignment : static_cast<uint32_t>(dtype_size(p.c_type))};
 }
 
-// The same with the rows of b side by side: a weight that was widened beforehand is read in place, one that is widened for its product lies in a slab,
-// and both are to be summed in the same order.
+// The same with the rows of b side by side: a weight that was widened beforehand is read in place, one that is widened
+// for its product lies in a slab, and both are to be summed in the same order.
 Key with_packed_b(Key key) {
     const int64_t width = key.b_rows_are_columns ? key.k : key.n;
     key.ldb = (width + kRowGranule - 1) / kRowGranule * kRowGranule;
     return key;
 }
 
-// The library reads column by column, where our matrices are their own transposes: it computes cᵀ (n, m) = op(b)ᵀ (n, k) · aᵀ (k, m), with b first.
+// The library reads column by column, where our matrices are their own transposes: it computes cᵀ (n, m) = op(b)ᵀ (n,
+// k) · aᵀ (k, m), with b first.
 struct Plan {
     explicit Plan(const Key& s)
         : operation(make_operation(s.b_rows_are_columns ? lt::Transpose::yes : lt::Transpose::no)),
-          b(s.b_rows_are_columns ? make_layout(element_type(s.type), s.k, s.n, s.ldb) : make_layout(element_type(s.type), s.n, s.k, s.ldb)),
-          a(make_layout(element_type(s.type), s.k, s.m, s.lda)), c(make_layout(element_type(s.c_type), s.n, s.m, s.ldc)) {}
+          b(s.b_rows_are_columns ? make_layout(element_type(s.type), s.k, s.n, s.ldb)
+                                 : make_layout(element_type(s.type), s.n, s.k, s.ldb)),
+          a(make_layout(element_type(s.type), s.k, s.m, s.lda)),
+          c(make_layout(element_type(s.c_type), s.n, s.m, s.ldc)) {}
 
     // The factors of fp8 operands, the library's first being b.
     void scale(const Product& p) const {
@@ -117,23 +125,24 @@ public:
         Plan plan(key);
         plan.scale(p);
         const lt::Status status = first_run(stream, p, key, plan);
-        require(status == lt::Status::success, ErrorCode::unsupported, "CUDA: cuBLASLt ", lt::library().version(), " has no algorithm within ", bytes_,
-                " bytes of workspace for ", dtype_name(p.type), " (", p.m, " x ", p.k, ") · (", p.k, " x ", p.n, "), rows at ", p.lda, ", ", p.ldb, ", ", p.ldc, ": ",
-                lt::library().status_text(status), ". Name another version of the library in ATELIER_CUBLASLT");
+        require(status == lt::Status::success, ErrorCode::unsupported, "CUDA: cuBLASLt ", lt::library().version(),
+            " has no algorithm within ", bytes_, " bytes of workspace for ", dtype_name(p.type), " (", p.m, " x ", p.k,
+            ") · (", p.k, " x ", p.n, "), rows at ", p.lda, ", ", p.ldb, ", ", p.ldc, ": ",
+            lt::library().status_text(status), ". Name another version of the library in ATELIER_CUBLASLT");
         plans_.emplace(key, std::move(plan));
     }
 
 private:
-    // Leaves in the plan the first algorithm that runs: the fastest by the library's estimate, which is asked for b's rows side by side. A refused one
-    // has launched nothing. Else the last reason.
+    // Leaves in the plan the first algorithm that runs: the fastest by the library's estimate, which is asked for b's
+    // rows side by side. A refused one has launched nothing. Else the last reason.
     lt::Status first_run(cudaStream_t stream, const Product& p, const Key& key, Plan& plan) {
         constexpr int kAsked = 8;
         lt::Candidate candidates[kAsked] = {};
         int given = 0;
         const Owned<lt::Preference> preference = preferences(key);
         const Plan asked(with_packed_b(key));
-        lt::Status status = lt::library().candidates(context_.get(), plan.operation.get(), asked.b.get(), asked.a.get(), asked.c.get(), asked.c.get(), preference.get(),
-                                                     kAsked, candidates, &given);
+        lt::Status status = lt::library().candidates(context_.get(), plan.operation.get(), asked.b.get(), asked.a.get(),
+            asked.c.get(), asked.c.get(), preference.get(), kAsked, candidates, &given);
         if (status == lt::Status::success) status = lt::Status::not_supported;
         for (int i = 0; i < given; ++i) {
             if (candidates[i].status != lt::Status::success || candidates[i].workspace_bytes > bytes_) continue;
@@ -160,8 +169,8 @@ private:
 
     lt::Status run(cudaStream_t stream, const Product& p, const Plan& plan) const {
         const float one = 1, kept = p.accumulate ? 1 : 0;
-        return lt::library().multiply(context_.get(), plan.operation.get(), &one, p.b, plan.b.get(), p.a, plan.a.get(), &kept, p.c, plan.c.get(), p.c, plan.c.get(),
-                                      &plan.algorithm, workspace_, bytes_, stream);
+        return lt::library().multiply(context_.get(), plan.operation.get(), &one, p.b, plan.b.get(), p.a, plan.a.get(),
+            &kept, p.c, plan.c.get(), p.c, plan.c.get(), &plan.algorithm, workspace_, bytes_, stream);
     }
 
     Owned<lt::Context> context_;
@@ -172,6 +181,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<MatrixProduct> make_cublaslt_product(void* workspace, uint64_t bytes) { return std::make_unique<CublasLtProduct>(workspace, bytes); }
+std::unique_ptr<MatrixProduct> make_cublaslt_product(void* workspace, uint64_t bytes) {
+    return std::make_unique<CublasLtProduct>(workspace, bytes);
+}
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -5,8 +5,9 @@
 
 namespace atelier::ATELIER_CUDA_NS {
 
-// On the calling thread's current card. `workspace`: device memory, all that products may use beside their operands. unsupported where the
-// library is missing. Equal products take the same algorithm, by the library's own estimate: nothing is timed, so that equal runs are equal.
+// On the calling thread's current card. `workspace`: device memory, all that products may use beside their operands.
+// unsupported where the library is missing. Equal products take the same algorithm, by the library's own estimate:
+// nothing is timed, so that equal runs are equal.
 std::unique_ptr<MatrixProduct> make_cublaslt_product(void* workspace, uint64_t bytes);
 
 } // namespace atelier::ATELIER_CUDA_NS

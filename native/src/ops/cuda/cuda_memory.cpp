@@ -37,8 +37,9 @@ void* CudaMemory::reserve(uint64_t bytes) {
     use();
     void* data = nullptr;
     const cudaError_t error = cudaMalloc(&data, bytes ? bytes : kAlignment);
-    require(error != cudaErrorMemoryAllocation, ErrorCode::resource_exhausted, bytes, " bytes cannot be reserved on CUDA device ", device_, "; ", free_bytes(),
-            " are free: choose a smaller memory budget, or end what else uses the card");
+    require(error != cudaErrorMemoryAllocation, ErrorCode::resource_exhausted, bytes,
+        " bytes cannot be reserved on CUDA device ", device_, "; ", free_bytes(),
+        " are free: choose a smaller memory budget, or end what else uses the card");
     check(error, "reserving memory");
     return data;
 }
@@ -53,8 +54,9 @@ void* CudaMemory::reserve_host(uint64_t bytes) {
     use();
     void* data = nullptr;
     const cudaError_t error = cudaMallocHost(&data, bytes ? bytes : kAlignment);
-    require(error != cudaErrorMemoryAllocation, ErrorCode::resource_exhausted, bytes, " bytes of page-locked host memory cannot be reserved; they are never swapped out, so the "
-            "machine needs them free");
+    require(error != cudaErrorMemoryAllocation, ErrorCode::resource_exhausted, bytes,
+        " bytes of page-locked host memory cannot be reserved; they are never swapped out, so the "
+        "machine needs them free");
     check(error, "reserving page-locked memory");
     return data;
 }
@@ -75,13 +77,19 @@ void CudaMemory::download(void* to_host, const void* from, uint64_t bytes) {
     check(cudaStreamSynchronize(ops_), "download, or an op before it");
 }
 
-void CudaMemory::fetch(int slot, void* to, const void* from_host, uint64_t bytes) { transfer(fetches_, slot, to, from_host, bytes, cudaMemcpyHostToDevice); }
-void CudaMemory::park(int slot, void* to_host, const void* from, uint64_t bytes) { transfer(parks_, slot, to_host, from, bytes, cudaMemcpyDeviceToHost); }
+void CudaMemory::fetch(int slot, void* to, const void* from_host, uint64_t bytes) {
+    transfer(fetches_, slot, to, from_host, bytes, cudaMemcpyHostToDevice);
+}
+void CudaMemory::park(int slot, void* to_host, const void* from, uint64_t bytes) {
+    transfer(parks_, slot, to_host, from, bytes, cudaMemcpyDeviceToHost);
+}
 
-void CudaMemory::transfer(cudaStream_t stream, int slot, void* to, const void* from, uint64_t bytes, cudaMemcpyKind kind) {
+void CudaMemory::transfer(
+    cudaStream_t stream, int slot, void* to, const void* from, uint64_t bytes, cudaMemcpyKind kind) {
     require(slot >= 0 && slot < kSlots, ErrorCode::internal, "transfer: slot ", slot);
     use();
-    // The ops before may still read `to` or write `from`. They may also wait for another transfer, which this one then follows.
+    // The ops before may still read `to` or write `from`. They may also wait for another transfer, which this one then
+    // follows.
     check(cudaEventRecord(issued_, ops_), "transfer");
     check(cudaStreamWaitEvent(stream, issued_, 0), "transfer");
     check(cudaMemcpyAsync(to, from, bytes, kind, stream), "transfer");

@@ -1,4 +1,5 @@
-// A card's memory, and the streams that work on it: one for the ops, and for transfers beside them one in each direction, which a bus serves at once.
+// A card's memory, and the streams that work on it: one for the ops, and for transfers beside them one in each
+// direction, which a bus serves at once.
 #pragma once
 #include "memory/memory.h"
 #include "ops/cuda/device.h"

@@ -18,11 +18,14 @@ int count_cards() {
     if (error == cudaSuccess && count > 0) return count;
     cudaGetLastError(); // so that no later call reports it again
     require(cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0, ErrorCode::unsupported,
-            "CUDA: no NVIDIA driver was found: install one for CUDA ", release(CUDART_VERSION), " or newer; in a container, start it with its GPUs (--gpus all)");
-    require(error != cudaErrorInsufficientDriver, ErrorCode::unsupported, "CUDA: the driver is for CUDA ", release(driver),
-            ", which is too old for this build: install one for CUDA ", release(CUDART_VERSION), ", or build with an older CUDA");
-    fail(ErrorCode::unsupported, "CUDA: there is a driver for CUDA ", release(driver), " but no card that can be used: ",
-         cudaGetErrorString(error == cudaSuccess ? cudaErrorNoDevice : error), "; CUDA_VISIBLE_DEVICES may hide it");
+        "CUDA: no NVIDIA driver was found: install one for CUDA ", release(CUDART_VERSION),
+        " or newer; in a container, start it with its GPUs (--gpus all)");
+    require(error != cudaErrorInsufficientDriver, ErrorCode::unsupported, "CUDA: the driver is for CUDA ",
+        release(driver), ", which is too old for this build: install one for CUDA ", release(CUDART_VERSION),
+        ", or build with an older CUDA");
+    fail(ErrorCode::unsupported, "CUDA: there is a driver for CUDA ", release(driver),
+        " but no card that can be used: ", cudaGetErrorString(error == cudaSuccess ? cudaErrorNoDevice : error),
+        "; CUDA_VISIBLE_DEVICES may hide it");
 }
 
 CudaDevice described(int device) {
@@ -48,15 +51,18 @@ std::vector<CudaDevice> cuda_devices() {
 std::unique_ptr<Ops> make_cuda_ops(int device, bool fp8) {
     const int count = count_cards();
     require(device >= 0 && device < count, ErrorCode::unsupported, "CUDA device ", device, " does not exist: there ",
-            count == 1 ? "is one card, device 0" : "are devices 0 to " + std::to_string(count - 1));
+        count == 1 ? "is one card, device 0" : "are devices 0 to " + std::to_string(count - 1));
     const CudaDevice card = described(device);
-    require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".", card.minor,
-            "; ", kOldestMajor, ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
-    require(!fp8 || card.major > kFp8Major || (card.major == kFp8Major && card.minor >= kFp8Minor), ErrorCode::unsupported, "CUDA device ", device, ", ", card.name,
-            ", has compute capability ", card.major, ".", card.minor, "; fp8 products need ", kFp8Major, ".", kFp8Minor,
-            " or newer (GeForce RTX 40, L4, H100 and later): open it as cuda:", device, ", without ,fp8");
+    require(card.major >= kOldestMajor, ErrorCode::unsupported, "CUDA device ", device, ", ", card.name,
+        ", has compute capability ", card.major, ".", card.minor, "; ", kOldestMajor,
+        ".0 or newer is needed (GeForce RTX 30, A100 and later): use the CPU");
+    require(!fp8 || card.major > kFp8Major || (card.major == kFp8Major && card.minor >= kFp8Minor),
+        ErrorCode::unsupported, "CUDA device ", device, ", ", card.name, ", has compute capability ", card.major, ".",
+        card.minor, "; fp8 products need ", kFp8Major, ".", kFp8Minor,
+        " or newer (GeForce RTX 40, L4, H100 and later): open it as cuda:", device, ", without ,fp8");
     cuda::cublaslt::library(); // missing: said before memory is taken
-    std::unique_ptr<Ops> ops = cuda::make_backend(fp8 ? "cuda, fp8" : "cuda", device, {}, DType::bf16, fp8, cuda::make_cublaslt_product);
+    std::unique_ptr<Ops> ops =
+        cuda::make_backend(fp8 ? "cuda, fp8" : "cuda", device, {}, DType::bf16, fp8, cuda::make_cublaslt_product);
     // A card that this build has no code for shows at the first kernel.
     Memory& memory = ops->memory();
     void* const scratch = memory.reserve(sizeof(float));

@@ -1,5 +1,6 @@
-// What every kernel file shares: checked launches, sums over a warp and a block in a fixed order, and the few instructions that C++ has
-// no word for. ATELIER_CUDA_EMULATED: compiled for the CPU by the tests, which bring a cuda_runtime.h of their own (test/ops/emulator).
+// What every kernel file shares: checked launches, sums over a warp and a block in a fixed order, and the few
+// instructions that C++ has no word for. ATELIER_CUDA_EMULATED: compiled for the CPU by the tests, which bring a
+// cuda_runtime.h of their own (test/ops/emulator).
 #pragma once
 #include "base/error.h"
 #include "base/fp8.h"
@@ -19,10 +20,12 @@ namespace atelier::ATELIER_CUDA_NS {
 inline void check(cudaError_t error, const char* what) {
     if (error == cudaSuccess) return;
 #ifndef ATELIER_CUDA_EMULATED
-    require(error != cudaErrorNoKernelImageForDevice, ErrorCode::unsupported, "CUDA: this build has no code for this card: configure native/ with ",
-            "-DCMAKE_CUDA_ARCHITECTURES=native on a machine that has it, and build it again");
+    require(error != cudaErrorNoKernelImageForDevice, ErrorCode::unsupported,
+        "CUDA: this build has no code for this card: configure native/ with ",
+        "-DCMAKE_CUDA_ARCHITECTURES=native on a machine that has it, and build it again");
 #endif
-    fail(error == cudaErrorMemoryAllocation ? ErrorCode::resource_exhausted : ErrorCode::internal, "CUDA: ", what, ": ", cudaGetErrorString(error));
+    fail(error == cudaErrorMemoryAllocation ? ErrorCode::resource_exhausted : ErrorCode::internal, "CUDA: ", what, ": ",
+        cudaGetErrorString(error));
 }
 
 constexpr int kWarp = 32;
@@ -40,7 +43,9 @@ void launch(cudaStream_t stream, int64_t blocks, int threads, size_t shared, voi
     emulated::run(stream, static_cast<int>(blocks), threads, shared, [&] { kernel(args...); });
 #else
     if (shared > 48 * 1024)
-        check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)), "shared memory of a kernel");
+        check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                  static_cast<int>(shared)),
+            "shared memory of a kernel");
     kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared, stream>>>(P(args)...);
     check(cudaGetLastError(), "launch");
 #endif

@@ -1,4 +1,5 @@
-// Elementwise ops: a thread takes four neighbours where rows allow it, else one. Where all matrices are contiguous they are taken as one long row.
+// Elementwise ops: a thread takes four neighbours where rows allow it, else one. Where all matrices are contiguous they
+// are taken as one long row.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/typed.h"
@@ -9,7 +10,8 @@
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 struct GatedSum {
     __device__ float operator()(float x, float branch, float gate) const { return gated_sum(x, gate, branch); }
@@ -37,7 +39,9 @@ struct Times {
 };
 struct FlowNoise {
     const float* sigma;
-    __device__ float operator()(float latent, float noise) const { return flow_mix(latent, noise, *sigma, 1.0f - *sigma); }
+    __device__ float operator()(float latent, float noise) const {
+        return flow_mix(latent, noise, *sigma, 1.0f - *sigma);
+    }
 };
 struct Euler {
     float dt;
@@ -59,7 +63,8 @@ __global__ void map_kernel(F f, Rows<T> out, Rows<In>... in) {
 
 template <class T, int W, class F, class... In>
 void run_map(cudaStream_t stream, const F& f, const Rows<T>& out, const Rows<In>&... in) {
-    launch(stream, maps::element_blocks(out.rows, out.cols / W, kThreads), kThreads, 0, map_kernel<T, W, F, In...>, f, out, in...);
+    launch(stream, maps::element_blocks(out.rows, out.cols / W, kThreads), kThreads, 0, map_kernel<T, W, F, In...>, f,
+        out, in...);
 }
 
 void flatten(View& v) {
@@ -72,7 +77,8 @@ template <class F, class... V>
 void map(cudaStream_t stream, const char* op, const F& f, View out, V... in) {
     const DType type = one_type(op, {out, in...});
     if ((out.contiguous() && ... && in.contiguous())) flatten(out), (flatten(in), ...);
-    with_type_and_width(type, wide({out, in...}), [&]<class T, int W>() { run_map<T, W>(stream, f, Rows<T>(out), Rows<T>(in)...); });
+    with_type_and_width(
+        type, wide({out, in...}), [&]<class T, int W>() { run_map<T, W>(stream, f, Rows<T>(out), Rows<T>(in)...); });
 }
 
 // out = f(in..., row), where the row is fp32
@@ -80,17 +86,26 @@ template <class F, class... V>
 void map_beside(cudaStream_t stream, const char* op, const F& f, const View& out, const View& row, const V&... in) {
     only_f32(op, {row});
     with_type_and_width(one_type(op, {out, in...}), wide({out, row, in...}),
-                        [&]<class T, int W>() { run_map<T, W>(stream, f, Rows<T>(out), Rows<T>(in)..., beside_every_row(row)); });
+        [&]<class T, int W>() { run_map<T, W>(stream, f, Rows<T>(out), Rows<T>(in)..., beside_every_row(row)); });
 }
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
-void gated_residual(cudaStream_t s, const View& x, const View& gate, const View& branch, const View& r) { map_beside(s, "gated_residual", GatedSum{}, r, gate, x, branch); }
-void mul_row(cudaStream_t s, const View& x, const View& gate, const View& y) { map_beside(s, "mul_row", Times{}, y, gate, x); }
-void activation(cudaStream_t s, const View& x, Activation kind, const View& y) { map(s, "activation", Activate{kind}, y, x); }
-void activation_bwd(cudaStream_t s, const View& dy, const View& x, Activation kind, const View& dx) { map(s, "activation_bwd", ActivateBwd{kind}, dx, dy, x); }
+void gated_residual(cudaStream_t s, const View& x, const View& gate, const View& branch, const View& r) {
+    map_beside(s, "gated_residual", GatedSum{}, r, gate, x, branch);
+}
+void mul_row(cudaStream_t s, const View& x, const View& gate, const View& y) {
+    map_beside(s, "mul_row", Times{}, y, gate, x);
+}
+void activation(cudaStream_t s, const View& x, Activation kind, const View& y) {
+    map(s, "activation", Activate{kind}, y, x);
+}
+void activation_bwd(cudaStream_t s, const View& dy, const View& x, Activation kind, const View& dx) {
+    map(s, "activation_bwd", ActivateBwd{kind}, dx, dy, x);
+}
 void copy(cudaStream_t s, const View& x, const View& y) { map(s, "copy", Same{}, y, x); }
 void fill(cudaStream_t s, const View& y, float value) { map(s, "fill", Value{value}, y); }
 void add(cudaStream_t s, const View& x, const View& y, const View& out) { map(s, "add", Sum{}, out, x, y); }

@@ -1,4 +1,5 @@
-// What follows a matrix product, in one pass over its result: bias, low-rank branch, activation; a convolution's bias and residual.
+// What follows a matrix product, in one pass over its result: bias, low-rank branch, activation; a convolution's bias
+// and residual.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/typed.h"
@@ -7,11 +8,14 @@
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
-// The activation takes what `pre` keeps, rounded, whether it is kept or not: a plan that works the activation out again later gets the same bits.
+// The activation takes what `pre` keeps, rounded, whether it is kept or not: a plan that works the activation out again
+// later gets the same bits.
 template <class T, int W>
-__global__ void linear_kernel(Rows<float> sum, const float* bias, Rows<float> xa, Rows<float> b, float scale, Activation kind, Rows<T> y, Rows<T> pre) {
+__global__ void linear_kernel(Rows<float> sum, const float* bias, Rows<float> xa, Rows<float> b, float scale,
+    Activation kind, Rows<T> y, Rows<T> pre) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols / W, kThreads);
     const int64_t col = W * at.col;
     if (col >= y.cols) return;
@@ -52,35 +56,40 @@ __global__ void conv_kernel(Rows<float> sum, const float* bias, Rows<T> residual
     const int64_t col = W * at.col;
     if (col >= y.cols) return;
     Pack<W> v = load<W>(sum.row(at.row) + col);
-    const Pack<W> biases = bias ? load<W>(bias + col) : Pack<W>{}, more = residual ? load<W>(residual.row(at.row) + col) : Pack<W>{};
+    const Pack<W> biases = bias ? load<W>(bias + col) : Pack<W>{},
+                  more = residual ? load<W>(residual.row(at.row) + col) : Pack<W>{};
     for (int k = 0; k < W; ++k) v[k] = v[k] + biases[k] + more[k];
     store(y.row(at.row) + col, v);
 }
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
-void finish_linear(cudaStream_t stream, const View& sum, const float* bias, const View& xa, const View& b, float scale, Activation kind, const View& y, const View& pre) {
+void finish_linear(cudaStream_t stream, const View& sum, const float* bias, const View& xa, const View& b, float scale,
+    Activation kind, const View& y, const View& pre) {
     const View biases{const_cast<float*>(bias), 1, y.cols, y.cols};
     with_type_and_width(one_type("linear", {y, pre}), wide({sum, y, pre}) && wide({biases}), [&]<class T, int W>() {
-        launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, linear_kernel<T, W>, Rows<float>(sum), bias, Rows<float>(xa), Rows<float>(b),
-               scale, kind, Rows<T>(y), Rows<T>(pre));
+        launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, linear_kernel<T, W>,
+            Rows<float>(sum), bias, Rows<float>(xa), Rows<float>(b), scale, kind, Rows<T>(y), Rows<T>(pre));
     });
 }
 
 void finish_dx(cudaStream_t stream, const View& sum, const View& dxa, const View& a, bool accumulate, const View& dx) {
     with_type_and_width(one_type("linear_dx", {dx}), wide({sum, a, dx}), [&]<class T, int W>() {
-        launch(stream, maps::element_blocks(dx.rows, dx.cols / W, kThreads), kThreads, 0, dx_kernel<T, W>, Rows<float>(sum), Rows<float>(dxa), Rows<float>(a), accumulate,
-               Rows<T>(dx));
+        launch(stream, maps::element_blocks(dx.rows, dx.cols / W, kThreads), kThreads, 0, dx_kernel<T, W>,
+            Rows<float>(sum), Rows<float>(dxa), Rows<float>(a), accumulate, Rows<T>(dx));
     });
 }
 
 void finish_conv(cudaStream_t stream, const View& sum, const float* bias, const View& residual, const View& y) {
     const View biases{const_cast<float*>(bias), 1, y.cols, y.cols};
-    with_type_and_width(one_type("conv2d", {residual, y}), wide({sum, residual, y}) && wide({biases}), [&]<class T, int W>() {
-        launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, conv_kernel<T, W>, Rows<float>(sum), bias, Rows<T>(residual), Rows<T>(y));
-    });
+    with_type_and_width(
+        one_type("conv2d", {residual, y}), wide({sum, residual, y}) && wide({biases}), [&]<class T, int W>() {
+            launch(stream, maps::element_blocks(y.rows, y.cols / W, kThreads), kThreads, 0, conv_kernel<T, W>,
+                Rows<float>(sum), bias, Rows<T>(residual), Rows<T>(y));
+        });
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -1,6 +1,7 @@
-// Operands of products as e4m3, each matrix under one scale: its largest magnitude becomes 448. Of NF4 weights that is the largest scale of a
-// block, which some element has; nothing is widened to find it. A maximum does not depend on the order, so the same input gives the same bits.
-// A NaN is passed over by the maximum and stays one; an infinity makes the whole product NaN.
+// Operands of products as e4m3, each matrix under one scale: its largest magnitude becomes 448. Of NF4 weights that is
+// the largest scale of a block, which some element has; nothing is widened to find it. A maximum does not depend on the
+// order, so the same input gives the same bits. A NaN is passed over by the maximum and stays one; an infinity makes
+// the whole product NaN.
 #include "base/fp8.h"
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
@@ -12,10 +13,12 @@ namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
 constexpr size_t kRoom = kThreads / kWarp * sizeof(float);
-constexpr int kTurnedStride = maps::kTurnedRows + 16; // bytes: pieces of 16 stay aligned, and columns begin in different banks
+constexpr int kTurnedStride =
+    maps::kTurnedRows + 16; // bytes: pieces of 16 stay aligned, and columns begin in different banks
 constexpr size_t kTurnedRoom = sizeof(Nf4Codes) + static_cast<size_t>(maps::kTurnedCols) * kTurnedStride;
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 // Block b takes rows [run_of(b)).
 template <class T, int W>
@@ -54,12 +57,15 @@ __global__ void rows_kernel(Rows<T> x, const float* scale, uint8_t* out, int64_t
     const float inverse = 1 / *scale;
     const Pack<W> v = load<W>(x.row(at.row) + col);
     uint8_t* const to = out + at.row * ld + col;
-    if constexpr (W == 4) write_device_words(to, {pack_e4m3(v[0] * inverse, v[1] * inverse) | pack_e4m3(v[2] * inverse, v[3] * inverse) << 16});
+    if constexpr (W == 4)
+        write_device_words(
+            to, {pack_e4m3(v[0] * inverse, v[1] * inverse) | pack_e4m3(v[2] * inverse, v[3] * inverse) << 16});
     else *to = static_cast<uint8_t>(pack_e4m3(v[0] * inverse, 0));
 }
 
 // 32 neighbours under one scale, as dequant.cu's: 16 bytes in, 32 out.
-__global__ void weight_rows_kernel(Nf4Data d, Nf4Codes codes, int64_t begin, int64_t count, const float* scale, uint8_t* out) {
+__global__ void weight_rows_kernel(
+    Nf4Data d, Nf4Codes codes, int64_t begin, int64_t count, const float* scale, uint8_t* out) {
     const float* const table = shared_table(codes);
     const int64_t first = maps::nf4_first(blockIdx.x, static_cast<int>(threadIdx.x), kThreads), index = begin + first;
     if (first >= count) return;
@@ -80,11 +86,13 @@ __global__ void weight_rows_kernel(Nf4Data d, Nf4Codes codes, int64_t begin, int
 }
 
 // The same turned, through shared memory: columns of the weight become rows.
-__global__ void weight_columns_kernel(Nf4Data d, Nf4Codes codes, int64_t rows, int64_t cols, int64_t begin, const float* scale, uint8_t* out) {
+__global__ void weight_columns_kernel(
+    Nf4Data d, Nf4Codes codes, int64_t rows, int64_t cols, int64_t begin, const float* scale, uint8_t* out) {
     const float* const table = shared_table(codes);
     uint8_t* const tile = shared_bytes() + sizeof(Nf4Codes);
     const maps::Cell from = maps::turned_tile(blockIdx.x, rows);
-    const maps::Cell own = maps::tile_cell(0, static_cast<int>(threadIdx.x), maps::kTurnedCols, static_cast<int>(maps::kNf4PerThread), kThreads);
+    const maps::Cell own = maps::tile_cell(
+        0, static_cast<int>(threadIdx.x), maps::kTurnedCols, static_cast<int>(maps::kNf4PerThread), kThreads);
     if (from.row + own.row < rows) {
         const int64_t index = (from.row + own.row) * cols + begin + from.col + own.col;
         const float factor = d.block_scale(d.block_of(index)) * (1 / *scale);
@@ -93,7 +101,8 @@ __global__ void weight_columns_kernel(Nf4Data d, Nf4Codes codes, int64_t rows, i
         uint8_t* to = tile + own.col * kTurnedStride + own.row;
 #pragma unroll
         for (int i = 0; i < 16; ++i, to += 2 * kTurnedStride) {
-            const uint32_t byte = packed[i / 4] >> (8 * (i % 4)), two = pack_e4m3(table[byte >> 4 & 15] * factor, table[byte & 15] * factor);
+            const uint32_t byte = packed[i / 4] >> (8 * (i % 4)),
+                           two = pack_e4m3(table[byte >> 4 & 15] * factor, table[byte & 15] * factor);
             to[0] = static_cast<uint8_t>(two);
             to[kTurnedStride] = static_cast<uint8_t>(two >> 8);
         }
@@ -104,7 +113,8 @@ __global__ void weight_columns_kernel(Nf4Data d, Nf4Codes codes, int64_t rows, i
     for (int step = 0; step < kSteps; ++step) { // here rows are the tile's, which are columns of the weight
         const maps::Cell at = maps::tile_cell(step, static_cast<int>(threadIdx.x), maps::kTurnedRows, kEach, kThreads);
         if (from.row + at.col >= rows) continue;
-        *reinterpret_cast<uint4*>(out + (from.col + at.row) * rows + from.row + at.col) = *reinterpret_cast<const uint4*>(tile + at.row * kTurnedStride + at.col);
+        *reinterpret_cast<uint4*>(out + (from.col + at.row) * rows + from.row + at.col) =
+            *reinterpret_cast<const uint4*>(tile + at.row * kTurnedStride + at.col);
     }
 }
 
@@ -114,34 +124,41 @@ void finish_scale(cudaStream_t stream, const float* partials, int64_t count, flo
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
 void e4m3_scale_of(cudaStream_t stream, const View& x, float* partials, float* scale) {
     const int64_t blocks = std::min({maps::pieces(x.size(), 4 * kThreads), x.rows, kPartials});
-    with_type_and_width(x.dtype, wide({x}), [&]<class T, int W>() { launch(stream, blocks, kThreads, kRoom, largest_kernel<T, W>, Rows<T>(x), partials); });
+    with_type_and_width(x.dtype, wide({x}),
+        [&]<class T, int W>() { launch(stream, blocks, kThreads, kRoom, largest_kernel<T, W>, Rows<T>(x), partials); });
     finish_scale(stream, partials, blocks, scale);
 }
 
 void e4m3_scale_of(cudaStream_t stream, const Weight& w, float* partials, float* scale) {
-    const int64_t count = w.rows * w.cols / Nf4Data::kBlock, blocks = std::min(maps::pieces(count, 4 * kThreads), kPartials);
+    const int64_t count = w.rows * w.cols / Nf4Data::kBlock,
+                  blocks = std::min(maps::pieces(count, 4 * kThreads), kPartials);
     launch(stream, blocks, kThreads, kRoom, largest_block_kernel, w.nf4, count, partials);
     finish_scale(stream, partials, blocks, scale);
 }
 
 void narrow_rows_e4m3(cudaStream_t stream, const View& x, const float* scale, uint8_t* out, int64_t ld) {
     with_type_and_width(x.dtype, wide({x}), [&]<class T, int W>() {
-        launch(stream, maps::element_blocks(x.rows, x.cols / W, kThreads), kThreads, 0, rows_kernel<T, W>, Rows<T>(x), scale, out, ld);
+        launch(stream, maps::element_blocks(x.rows, x.cols / W, kThreads), kThreads, 0, rows_kernel<T, W>, Rows<T>(x),
+            scale, out, ld);
     });
 }
 
-void nf4_rows_e4m3(cudaStream_t stream, const Weight& w, int64_t first, int64_t rows, const float* scale, uint8_t* out) {
+void nf4_rows_e4m3(
+    cudaStream_t stream, const Weight& w, int64_t first, int64_t rows, const float* scale, uint8_t* out) {
     const int64_t count = rows * w.cols;
-    launch(stream, maps::pieces(count, kThreads * maps::kNf4PerThread), kThreads, sizeof(Nf4Codes), weight_rows_kernel, w.nf4, nf4_codes(), first * w.cols, count,
-           scale, out);
+    launch(stream, maps::pieces(count, kThreads * maps::kNf4PerThread), kThreads, sizeof(Nf4Codes), weight_rows_kernel,
+        w.nf4, nf4_codes(), first * w.cols, count, scale, out);
 }
 
-void nf4_columns_e4m3(cudaStream_t stream, const Weight& w, int64_t first, int64_t cols, const float* scale, uint8_t* out) {
-    launch(stream, maps::turned_blocks(w.rows, cols), kThreads, kTurnedRoom, weight_columns_kernel, w.nf4, nf4_codes(), w.rows, w.cols, first, scale, out);
+void nf4_columns_e4m3(
+    cudaStream_t stream, const Weight& w, int64_t first, int64_t cols, const float* scale, uint8_t* out) {
+    launch(stream, maps::turned_blocks(w.rows, cols), kThreads, kTurnedRoom, weight_columns_kernel, w.nf4, nf4_codes(),
+        w.rows, w.cols, first, scale, out);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -1,5 +1,5 @@
-// Group norm over pixels, channels last: two passes of sums in double (mean, then squares around it), a block a group and run of pixels, and
-// one pass that writes. The split depends on the shape alone.
+// Group norm over pixels, channels last: two passes of sums in double (mean, then squares around it), a block a group
+// and run of pixels, and one pass that writes. The split depends on the shape alone.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/typed.h"
@@ -11,11 +11,13 @@ namespace {
 
 constexpr size_t kRoom = kThreads / kWarp * sizeof(double);
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 // partials[group · runs + run]: the sum over that run's pixels; with `centred` of squares around stats[group].mean
 template <class T>
-__global__ void group_sums_kernel(Rows<T> x, int64_t width, int64_t runs, const float* stats, bool centred, double* partials) {
+__global__ void group_sums_kernel(
+    Rows<T> x, int64_t width, int64_t runs, const float* stats, bool centred, double* partials) {
     const int64_t group = blockIdx.x / runs;
     const maps::Run run = maps::run_of(blockIdx.x % runs, runs, x.rows);
     const float mean = centred ? stats[2 * group] : 0.0f;
@@ -29,7 +31,8 @@ __global__ void group_sums_kernel(Rows<T> x, int64_t width, int64_t runs, const 
 }
 
 // A thread a group: its mean, then its 1 / standard deviation.
-__global__ void group_stats_kernel(const double* partials, int64_t groups, int64_t runs, double elements, float eps, bool centred, float* stats) {
+__global__ void group_stats_kernel(
+    const double* partials, int64_t groups, int64_t runs, double elements, float eps, bool centred, float* stats) {
     const int64_t group = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), groups, kThreads).col;
     if (group >= groups) return;
     double sum = 0;
@@ -38,7 +41,8 @@ __global__ void group_stats_kernel(const double* partials, int64_t groups, int64
 }
 
 template <class T>
-__global__ void group_apply_kernel(Rows<T> x, const float* weight, const float* bias, int64_t width, const float* stats, Activation then, Rows<T> y) {
+__global__ void group_apply_kernel(
+    Rows<T> x, const float* weight, const float* bias, int64_t width, const float* stats, Activation then, Rows<T> y) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
     if (at.col >= y.cols) return;
     const int64_t group = at.col / width;
@@ -48,19 +52,24 @@ __global__ void group_apply_kernel(Rows<T> x, const float* weight, const float* 
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
-void group_norm(cudaStream_t stream, const View& x, const float* weight, const float* bias, int64_t groups, float eps, Activation then, const View& y, double* partials,
-                float* stats) {
-    require(groups > 0 && groups <= kMostGroups && x.cols % groups == 0, ErrorCode::unsupported, "CUDA: ", x.cols, " channels in ", groups, " groups; at most ", kMostGroups);
-    const int64_t width = x.cols / groups, most = kPartials / groups, wanted = maps::pieces(x.rows * width, 4 * kThreads), runs = wanted < most ? wanted : most;
+void group_norm(cudaStream_t stream, const View& x, const float* weight, const float* bias, int64_t groups, float eps,
+    Activation then, const View& y, double* partials, float* stats) {
+    require(groups > 0 && groups <= kMostGroups && x.cols % groups == 0, ErrorCode::unsupported, "CUDA: ", x.cols,
+        " channels in ", groups, " groups; at most ", kMostGroups);
+    const int64_t width = x.cols / groups, most = kPartials / groups,
+                  wanted = maps::pieces(x.rows * width, 4 * kThreads), runs = wanted < most ? wanted : most;
     with_type(one_type("group_norm", {x, y}), [&]<class T>() {
         for (const bool centred : {false, true}) {
-            launch(stream, groups * runs, kThreads, kRoom, group_sums_kernel<T>, Rows<T>(x), width, runs, stats, centred, partials);
-            launch(stream, maps::element_blocks(1, groups, kThreads), kThreads, 0, group_stats_kernel, partials, groups, runs, static_cast<double>(x.rows * width), eps,
-                   centred, stats);
+            launch(stream, groups * runs, kThreads, kRoom, group_sums_kernel<T>, Rows<T>(x), width, runs, stats,
+                centred, partials);
+            launch(stream, maps::element_blocks(1, groups, kThreads), kThreads, 0, group_stats_kernel, partials, groups,
+                runs, static_cast<double>(x.rows * width), eps, centred, stats);
         }
-        launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, group_apply_kernel<T>, Rows<T>(x), weight, bias, width, stats, then, Rows<T>(y));
+        launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, group_apply_kernel<T>, Rows<T>(x),
+            weight, bias, width, stats, then, Rows<T>(y));
     });
 }
 

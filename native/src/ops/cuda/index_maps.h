@@ -1,5 +1,5 @@
-// Which thread does what: every kernel's mapping from (block, thread) to elements, as functions that run on the host too. Tests walk over them
-// and prove that each element is visited exactly once.
+// Which thread does what: every kernel's mapping from (block, thread) to elements, as functions that run on the host
+// too. Tests walk over them and prove that each element is visited exactly once.
 #pragma once
 #include "base/host_device.h"
 #include <cstdint>
@@ -12,8 +12,11 @@ struct Cell {
     int64_t row, col;
 };
 
-// -- elementwise: a block takes up to `threads` neighbouring columns of one row. col may lie at or beyond cols: nothing to do.
-ATELIER_HD constexpr int64_t element_blocks(int64_t rows, int64_t cols, int threads) { return rows * pieces(cols, threads); }
+// -- elementwise: a block takes up to `threads` neighbouring columns of one row. col may lie at or beyond cols: nothing
+// to do.
+ATELIER_HD constexpr int64_t element_blocks(int64_t rows, int64_t cols, int threads) {
+    return rows * pieces(cols, threads);
+}
 ATELIER_HD constexpr Cell element_cell(int64_t block, int thread, int64_t cols, int threads) {
     const int64_t across = pieces(cols, threads);
     return {block / across, block % across * threads + thread};
@@ -21,15 +24,22 @@ ATELIER_HD constexpr Cell element_cell(int64_t block, int thread, int64_t cols, 
 
 // -- a warp a task: task >= count: nothing to do
 ATELIER_HD constexpr int64_t warp_blocks(int64_t count, int threads) { return pieces(count, threads / 32); }
-ATELIER_HD constexpr int64_t warp_task(int64_t block, int thread, int threads) { return block * (threads / 32) + thread / 32; }
+ATELIER_HD constexpr int64_t warp_task(int64_t block, int thread, int threads) {
+    return block * (threads / 32) + thread / 32;
+}
 
 // -- NF4: a thread takes 32 neighbouring elements, which are 16 bytes
 constexpr int64_t kNf4PerThread = 32;
-ATELIER_HD constexpr int64_t nf4_first(int64_t block, int thread, int threads) { return (block * threads + thread) * kNf4PerThread; }
+ATELIER_HD constexpr int64_t nf4_first(int64_t block, int thread, int threads) {
+    return (block * threads + thread) * kNf4PerThread;
+}
 
-// -- NF4 turned, columns as rows: a block takes kTurnedRows rows of kTurnedCols columns, one block of NF4 each; rows may end within
+// -- NF4 turned, columns as rows: a block takes kTurnedRows rows of kTurnedCols columns, one block of NF4 each; rows
+// may end within
 constexpr int kTurnedRows = 128, kTurnedCols = 64;
-ATELIER_HD constexpr int64_t turned_blocks(int64_t rows, int64_t cols) { return pieces(rows, kTurnedRows) * (cols / kTurnedCols); }
+ATELIER_HD constexpr int64_t turned_blocks(int64_t rows, int64_t cols) {
+    return pieces(rows, kTurnedRows) * (cols / kTurnedCols);
+}
 ATELIER_HD constexpr Cell turned_tile(int64_t block, int64_t rows) {
     const int64_t across = pieces(rows, kTurnedRows);
     return {block % across * kTurnedRows, block / across * kTurnedCols};
@@ -50,7 +60,9 @@ ATELIER_HD constexpr OuterTask outer_task(int64_t block, int thread, int64_t col
 struct Run {
     int64_t begin, end;
 };
-ATELIER_HD constexpr Run run_of(int64_t index, int64_t count, int64_t total) { return {total * index / count, total * (index + 1) / count}; }
+ATELIER_HD constexpr Run run_of(int64_t index, int64_t count, int64_t total) {
+    return {total * index / count, total * (index + 1) / count};
+}
 
 // -- flash attention: a block takes kFlashRows rows of one head, a warp 16 of them
 constexpr int kFlashRows = 64, kFlashWarps = 4;
@@ -70,22 +82,27 @@ ATELIER_HD constexpr Cell tile_cell(int step, int thread, int dim, int each, int
 
 // -- mma.m16n8k16: which element of its operands a lane's register holds (PTX ISA, "Matrix Fragments for mma.m16n8k16")
 // A (16 x 16): four registers of two neighbouring columns
-ATELIER_HD constexpr Cell mma_a(int lane, int reg, int half) { return {lane / 4 + (reg & 1) * 8, lane % 4 * 2 + half + (reg >> 1) * 8}; }
+ATELIER_HD constexpr Cell mma_a(int lane, int reg, int half) {
+    return {lane / 4 + (reg & 1) * 8, lane % 4 * 2 + half + (reg >> 1) * 8};
+}
 // B (16 x 8): two registers of two neighbouring rows
 ATELIER_HD constexpr Cell mma_b(int lane, int reg, int half) { return {lane % 4 * 2 + half + reg * 8, lane / 4}; }
 // C (16 x 8): four floats
 ATELIER_HD constexpr Cell mma_c(int lane, int i) { return {lane / 4 + (i >> 1) * 8, lane % 4 * 2 + (i & 1)}; }
-// The row a lane names for ldmatrix.x4: lanes 8m to 8m+7 name the rows of 8 x 8 matrix m; here a (16, 16) tile as B of two products:
-// matrices 0 and 1 are rows 0-7 and 8-15 of columns 0-7, 2 and 3 those of columns 8-15.
+// The row a lane names for ldmatrix.x4: lanes 8m to 8m+7 name the rows of 8 x 8 matrix m; here a (16, 16) tile as B of
+// two products: matrices 0 and 1 are rows 0-7 and 8-15 of columns 0-7, 2 and 3 those of columns 8-15.
 ATELIER_HD constexpr Cell ldmatrix_row(int lane) { return {lane % 8 + (lane / 8 & 1) * 8, lane / 16 * 8}; }
 
-// -- im2col: row `pixel` of the gathered matrix, column k = (tap, channel); input row and column may lie outside the picture
+// -- im2col: row `pixel` of the gathered matrix, column k = (tap, channel); input row and column may lie outside the
+// picture
 struct Tap {
     int64_t y, x, channel;
 };
-ATELIER_HD constexpr Tap conv_tap(int64_t pixel, int64_t k, int64_t out_width, int64_t channels, int64_t kernel, int64_t stride, int64_t pad_top, int64_t pad_left) {
+ATELIER_HD constexpr Tap conv_tap(int64_t pixel, int64_t k, int64_t out_width, int64_t channels, int64_t kernel,
+    int64_t stride, int64_t pad_top, int64_t pad_left) {
     const int64_t tap = k / channels;
-    return {pixel / out_width * stride + tap / kernel - pad_top, pixel % out_width * stride + tap % kernel - pad_left, k % channels};
+    return {pixel / out_width * stride + tap / kernel - pad_top, pixel % out_width * stride + tap % kernel - pad_left,
+        k % channels};
 }
 
 } // namespace atelier::maps

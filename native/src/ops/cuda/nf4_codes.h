@@ -16,8 +16,8 @@ inline Nf4Codes nf4_codes() {
 
 #if defined(__CUDACC__) || defined(ATELIER_CUDA_EMULATED)
 
-// The values in shared memory, at its start: sixteen words in sixteen banks, so that lanes with different codes do not wait for each other. Every
-// thread of the block calls it.
+// The values in shared memory, at its start: sixteen words in sixteen banks, so that lanes with different codes do not
+// wait for each other. Every thread of the block calls it.
 __device__ inline const float* shared_table(const Nf4Codes& codes) {
     float* table = reinterpret_cast<float*>(shared_bytes());
     if (threadIdx.x < 16) table[threadIdx.x] = codes.value[threadIdx.x];

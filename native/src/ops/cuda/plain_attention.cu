@@ -1,5 +1,6 @@
-// Attention with fp32 products for what the flash kernels do not take: other head sizes, causal masks, added biases. A warp is one query (backward also:
-// one key) of one head; its lanes share the head's columns. Slow and plain; encoders and the autoencoder's one layer are all it serves.
+// Attention with fp32 products for what the flash kernels do not take: other head sizes, causal masks, added biases. A
+// warp is one query (backward also: one key) of one head; its lanes share the head's columns. Slow and plain; encoders
+// and the autoencoder's one layer are all it serves.
 #include "ops/cuda/attention.h"
 #include "ops/cuda/index_maps.h"
 #include <cmath>
@@ -9,7 +10,8 @@ namespace {
 
 constexpr int kColumns = static_cast<int>(kMostHeadDim) / kWarp; // of a lane
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 template <class T>
 __device__ inline float dot(const T* x, const float (&y)[kColumns], int64_t dim, int lane) {
@@ -41,7 +43,8 @@ __global__ void forward_kernel(TypedAttention<T> t) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t task = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
     if (task >= t.heads * t.q.rows) return;
-    const int64_t head = task / t.q.rows, query = task % t.q.rows, column = head * t.dim, keys = t.causal && query + 1 < t.k.rows ? query + 1 : t.k.rows;
+    const int64_t head = task / t.q.rows, query = task % t.q.rows, column = head * t.dim,
+                  keys = t.causal && query + 1 < t.k.rows ? query + 1 : t.k.rows;
     float q[kColumns], o[kColumns] = {}, high = -INFINITY, sum = 0;
     read(q, t.q.row(query) + column, t.dim, lane);
     for (int64_t key = 0; key < keys; ++key) {
@@ -68,7 +71,8 @@ __global__ void delta_kernel(TypedAttentionBwd<T> t) {
     if (task >= t.heads * t.q.rows) return;
     const int64_t head = task / t.q.rows, query = task % t.q.rows, column = head * t.dim;
     float sum = 0;
-    for (int64_t d = lane; d < t.dim; d += kWarp) sum += widened(t.dout.row(query)[column + d]) * widened(t.o.row(query)[column + d]);
+    for (int64_t d = lane; d < t.dim; d += kWarp)
+        sum += widened(t.dout.row(query)[column + d]) * widened(t.o.row(query)[column + d]);
     sum = warp_sum(sum);
     if (lane == 0) t.delta.row(head)[query] = sum;
 }
@@ -85,7 +89,8 @@ __global__ void queries_bwd_kernel(TypedAttentionBwd<T> t) {
     read(go, t.dout.row(query) + column, t.dim, lane);
     for (int64_t key = 0; key < t.k.rows; ++key) {
         const float p = expf(dot(t.k.row(key) + column, q, t.dim, lane) * t.scale - lse);
-        add(dq, t.k.row(key) + column, p * (dot(t.v.row(key) + column, go, t.dim, lane) - delta) * t.scale, t.dim, lane);
+        add(dq, t.k.row(key) + column, p * (dot(t.v.row(key) + column, go, t.dim, lane) - delta) * t.scale, t.dim,
+            lane);
     }
     write(t.dq.row(query) + column, dq, 1.0f, t.dim, lane);
 }
@@ -111,23 +116,28 @@ __global__ void keys_bwd_kernel(TypedAttentionBwd<T> t) {
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
 void plain_attention(cudaStream_t stream, const AttentionArgs& t) {
-    require(t.dim <= kMostHeadDim, ErrorCode::unsupported, "CUDA: a head of ", t.dim, " columns; at most ", kMostHeadDim);
+    require(
+        t.dim <= kMostHeadDim, ErrorCode::unsupported, "CUDA: a head of ", t.dim, " columns; at most ", kMostHeadDim);
     with_type(attention_type(t), [&]<class T>() {
-        launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, forward_kernel<T>, TypedAttention<T>(t));
+        launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, forward_kernel<T>,
+            TypedAttention<T>(t));
     });
 }
 
 void attention_delta(cudaStream_t stream, const AttentionBwdArgs& t) {
     with_type(attention_type(t), [&]<class T>() {
-        launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, delta_kernel<T>, TypedAttentionBwd<T>(t));
+        launch(stream, maps::warp_blocks(t.heads * t.q.rows, kThreads), kThreads, 0, delta_kernel<T>,
+            TypedAttentionBwd<T>(t));
     });
 }
 
 void plain_attention_bwd(cudaStream_t stream, const AttentionBwdArgs& t) {
-    require(t.dim <= kMostHeadDim, ErrorCode::unsupported, "CUDA: a head of ", t.dim, " columns; at most ", kMostHeadDim);
+    require(
+        t.dim <= kMostHeadDim, ErrorCode::unsupported, "CUDA: a head of ", t.dim, " columns; at most ", kMostHeadDim);
     attention_delta(stream, t);
     with_type(attention_type(t), [&]<class T>() {
         const TypedAttentionBwd<T> b(t);

@@ -1,5 +1,5 @@
-// Linears and convolutions as matrix products over the workspace: operands that are not bf16 yet are narrowed piece by piece. With `fp8`, linears
-// of NF4 weights take e4m3 instead, see takes_fp8().
+// Linears and convolutions as matrix products over the workspace: operands that are not bf16 yet are narrowed piece by
+// piece. With `fp8`, linears of NF4 weights take e4m3 instead, see takes_fp8().
 #pragma once
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/matrix_product.h"
@@ -10,7 +10,8 @@ namespace atelier::ATELIER_CUDA_NS {
 
 class Products {
 public:
-    Products(std::unique_ptr<MatrixProduct> product, const Workspace& workspace, bool fp8) : product_(std::move(product)), room_(workspace), fp8_(fp8) {}
+    Products(std::unique_ptr<MatrixProduct> product, const Workspace& workspace, bool fp8)
+        : product_(std::move(product)), room_(workspace), fp8_(fp8) {}
 
     void linear(cudaStream_t, const LinearArgs&);
     void linear_dx(cudaStream_t, const LinearDxArgs&);
@@ -21,7 +22,8 @@ private:
         const void* data;
         int64_t ld;
     };
-    // Rows [row, row + rows) and columns [first, first + count) of a result, its two operands, and room for its sums, null where none was asked for.
+    // Rows [row, row + rows) and columns [first, first + count) of a result, its two operands, and room for its sums,
+    // null where none was asked for.
     struct Piece {
         int64_t row, rows, first, count;
         Operand x, w;
@@ -31,15 +33,16 @@ private:
     struct Way {
         SlabOf of;
         DType type = DType::bf16; // of both operands, or f8_e4m3
-        bool aside = false;       // whether sums are kept aside
+        bool aside = false; // whether sums are kept aside
     };
-    // A slab of the weight: bf16, its rows and columns padded with zeros to whole granules, or e4m3, whose columns become rows.
+    // A slab of the weight: bf16, its rows and columns padded with zeros to whole granules, or e4m3, whose columns
+    // become rows.
     Operand slab(cudaStream_t, const Weight&, const Way&, int64_t first, int64_t count);
     template <class F>
     void in_pieces(cudaStream_t, const View& x, const Weight&, const Way&, F&& finish);
     bool takes_fp8(const View& x, const Weight&, const View& result) const;
     int64_t slab_size(const Weight&, const Way&) const; // how many of its rows or columns fit
-    int64_t chunk_rows(int64_t bytes) const;            // how many rows fit that take so many bytes each
+    int64_t chunk_rows(int64_t bytes) const; // how many rows fit that take so many bytes each
     void multiply(cudaStream_t, const Way&, int64_t k, const Piece&, const View& sum, bool accumulate);
 
     std::unique_ptr<MatrixProduct> product_;

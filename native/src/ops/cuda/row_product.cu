@@ -1,5 +1,5 @@
-// A few rows against an NF4 matrix, as the modulation of a training step is: widening the matrix for a product would move eight times its
-// bytes. Operands are rounded to bf16 as a product's are; sums are fp32.
+// A few rows against an NF4 matrix, as the modulation of a training step is: widening the matrix for a product would
+// move eight times its bytes. Operands are rounded to bf16 as a product's are; sums are fp32.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/nf4_codes.h"
@@ -10,7 +10,8 @@ namespace {
 constexpr int64_t kMostRows = 4;
 constexpr int kPerLane = 32; // elements that a lane takes at a time: 16 bytes under one scale
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 __device__ inline float rounded(float v) { return bf16_to_float(float_to_bf16(v)); }
 
@@ -44,16 +45,20 @@ __global__ void row_product_kernel(View x, Nf4Data d, Nf4Codes codes, int64_t ro
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
 bool row_product_runs(const View& x, const Weight& w, const View& y) {
-    return w.format == WeightFormat::nf4 && w.cols % Nf4Data::kBlock == 0 && reinterpret_cast<uintptr_t>(w.nf4.packed) % 16 == 0 && x.rows > 0 && x.rows <= kMostRows && x.dtype == DType::f32 &&
-           y.dtype == DType::f32;
+    return w.format == WeightFormat::nf4 && w.cols % Nf4Data::kBlock == 0 &&
+           reinterpret_cast<uintptr_t>(w.nf4.packed) % 16 == 0 && x.rows > 0 && x.rows <= kMostRows &&
+           x.dtype == DType::f32 && y.dtype == DType::f32;
 }
 
 void row_product(cudaStream_t stream, const View& x, const Weight& w, const View& y) {
-    constexpr decltype(&row_product_kernel<1>) kernels[kMostRows] = {row_product_kernel<1>, row_product_kernel<2>, row_product_kernel<3>, row_product_kernel<4>};
-    launch(stream, maps::warp_blocks(w.rows, kThreads), kThreads, sizeof(Nf4Codes), kernels[x.rows - 1], x, w.nf4, nf4_codes(), w.rows, y);
+    constexpr decltype(&row_product_kernel<1>) kernels[kMostRows] = {
+        row_product_kernel<1>, row_product_kernel<2>, row_product_kernel<3>, row_product_kernel<4>};
+    launch(stream, maps::warp_blocks(w.rows, kThreads), kThreads, sizeof(Nf4Codes), kernels[x.rows - 1], x, w.nf4,
+        nf4_codes(), w.rows, y);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -1,4 +1,5 @@
-// Norms, modulation and rotary embedding: a block (norms) or a warp (heads) a row; sums in a fixed order, formulas from ops/math/norms.h.
+// Norms, modulation and rotary embedding: a block (norms) or a warp (heads) a row; sums in a fixed order, formulas from
+// ops/math/norms.h.
 #include "ops/cuda/device.h"
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
@@ -9,7 +10,8 @@
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 struct Stats {
     float mean, inverse;
@@ -28,7 +30,8 @@ __device__ inline float rms_inverse(const float* x, int64_t cols, float eps, flo
 }
 
 template <int W, class T>
-__device__ inline Stats layer_stats(const T* x, int64_t cols, float eps, float* room) { // x: as this block's threads wrote or found it
+__device__ inline Stats layer_stats(
+    const T* x, int64_t cols, float eps, float* room) { // x: as this block's threads wrote or found it
     float sum = 0, square = 0;
     along<W>(cols, [&](int64_t j) {
         const Pack<W> v = load<W>(x + j);
@@ -43,12 +46,14 @@ __device__ inline Stats layer_stats(const T* x, int64_t cols, float eps, float* 
 }
 
 template <class T, int W>
-__global__ void gated_norm_modulate_kernel(Rows<T> x, Rows<float> gate, Rows<T> branch, Rows<float> shift, Rows<float> scale, float eps, Rows<T> r, Rows<T> y,
-                                           Rows<float> stats) {
+__global__ void gated_norm_modulate_kernel(Rows<T> x, Rows<float> gate, Rows<T> branch, Rows<float> shift,
+    Rows<float> scale, float eps, Rows<T> r, Rows<T> y, Rows<float> stats) {
     float* room = reinterpret_cast<float*>(shared_bytes());
     const int64_t row = blockIdx.x, cols = y.cols;
     const T* from = x.row(row);
-    if (r && (gate || r.row(row) != from)) { // every thread reads below only what it wrote here, rounded: backward sees the same r
+    if (r &&
+        (gate || r.row(row) !=
+                     from)) { // every thread reads below only what it wrote here, rounded: backward sees the same r
         T* to = r.row(row);
         along<W>(cols, [&](int64_t j) {
             Pack<W> v = load<W>(from + j);
@@ -81,7 +86,8 @@ __global__ void norm_modulate_bwd_kernel(Rows<T> dy, Rows<T> r, Rows<float> scal
     const auto slopes_and_normals = [&](int64_t j, Pack<W>& slope, Pack<W>& normal) {
         slope = load<W>(dy.row(row) + j), normal = load<W>(r.row(row) + j);
         const Pack<W> times = load<W>(scale.data + j);
-        for (int k = 0; k < W; ++k) slope[k] = modulated_slope(slope[k], times[k]), normal[k] = normalised(normal[k], mean, inverse);
+        for (int k = 0; k < W; ++k)
+            slope[k] = modulated_slope(slope[k], times[k]), normal[k] = normalised(normal[k], mean, inverse);
     };
     float sum = 0, product = 0;
     along<W>(cols, [&](int64_t j) {
@@ -89,7 +95,8 @@ __global__ void norm_modulate_bwd_kernel(Rows<T> dy, Rows<T> r, Rows<float> scal
         slopes_and_normals(j, slope, normal);
         for (int k = 0; k < W; ++k) sum += slope[k], product += slope[k] * normal[k];
     });
-    const float mean_slope = block_sum(sum, room) / static_cast<float>(cols), mean_product = block_sum(product, room) / static_cast<float>(cols);
+    const float mean_slope = block_sum(sum, room) / static_cast<float>(cols),
+                mean_product = block_sum(product, room) / static_cast<float>(cols);
     along<W>(cols, [&](int64_t j) {
         Pack<W> slope, normal, total = load<W>(dr.row(row) + j);
         slopes_and_normals(j, slope, normal);
@@ -111,7 +118,8 @@ __global__ void affine_norm_kernel(View x, const float* weight, const float* bia
     });
 }
 
-// One head of one row, a warp: a lane takes whole pairs, two of them at once where W is 4. f(i) for its elements from i on.
+// One head of one row, a warp: a lane takes whole pairs, two of them at once where W is 4. f(i) for its elements from i
+// on.
 template <int W, class F>
 __device__ inline void along_head(int64_t dim, F&& f) {
     for (int64_t i = W * static_cast<int64_t>(threadIdx.x % kWarp); i < dim; i += W * kWarp) f(i);
@@ -134,7 +142,8 @@ __device__ inline float head_inverse(const T* x, int64_t dim, float eps) {
 }
 
 template <class T, int W>
-__global__ void qk_norm_rope_kernel(Rows<T> x, const float* weight, Rows<float> cos, Rows<float> sin, int64_t heads, float eps, Rows<T> y) {
+__global__ void qk_norm_rope_kernel(
+    Rows<T> x, const float* weight, Rows<float> cos, Rows<float> sin, int64_t heads, float eps, Rows<T> y) {
     const int64_t task = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads), dim = x.cols / heads;
     if (task >= x.rows * heads) return;
     const int64_t row = task / heads, column = task % heads * dim;
@@ -145,7 +154,8 @@ __global__ void qk_norm_rope_kernel(Rows<T> x, const float* weight, Rows<float> 
         Pack<W> v = pairs<W>(from + i);
         const Pack<W> w = pairs<W>(weight + i), c = pairs<W>(cos.row(row) + i), s = pairs<W>(sin.row(row) + i);
         for (int k = 0; k < W; k += 2) {
-            const Pair turned = rotated({v[k] * inverse * w[k], v[k + 1] * inverse * w[k + 1]}, {c[k], c[k + 1]}, {s[k], s[k + 1]});
+            const Pair turned =
+                rotated({v[k] * inverse * w[k], v[k + 1] * inverse * w[k + 1]}, {c[k], c[k + 1]}, {s[k], s[k + 1]});
             v[k] = turned.first, v[k + 1] = turned.second;
         }
         store<W == kWide>(to + i, v);
@@ -153,7 +163,8 @@ __global__ void qk_norm_rope_kernel(Rows<T> x, const float* weight, Rows<float> 
 }
 
 template <class T, int W>
-__global__ void qk_norm_rope_bwd_kernel(Rows<T> dy, Rows<T> x, const float* weight, Rows<float> cos, Rows<float> sin, int64_t heads, float eps, Rows<T> dx) {
+__global__ void qk_norm_rope_bwd_kernel(Rows<T> dy, Rows<T> x, const float* weight, Rows<float> cos, Rows<float> sin,
+    int64_t heads, float eps, Rows<T> dx) {
     const int64_t task = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads), dim = x.cols / heads;
     if (task >= x.rows * heads) return;
     const int64_t row = task / heads, column = task % heads * dim;
@@ -175,7 +186,8 @@ __global__ void qk_norm_rope_bwd_kernel(Rows<T> dy, Rows<T> x, const float* weig
         for (int k = 0; k < W; ++k) dot += back[k] * v[k];
     });
     const float pull = warp_sum(dot) * inverse * inverse * inverse / static_cast<float>(dim);
-    along_head<W>(dim, [&](int64_t i) { // worked out again, not kept in dx, which may round. dx may be dy: a lane writes only the pairs it read
+    along_head<W>(dim, [&](int64_t i) { // worked out again, not kept in dx, which may round. dx may be dy: a lane
+                                        // writes only the pairs it read
         Pack<W> back = dnormal(i);
         const Pack<W> v = pairs<W>(from + i);
         for (int k = 0; k < W; ++k) back[k] = rms_slope(back[k], v[k], inverse, pull);
@@ -195,43 +207,53 @@ void with_type_and_pairs(DType type, const float* weight, int64_t dim, std::init
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
-void gated_norm_modulate(cudaStream_t stream, const View& x, const View& gate, const View& branch, const View& shift, const View& scale, float eps, const View& r,
-                         const View& y, const View& stats) {
+void gated_norm_modulate(cudaStream_t stream, const View& x, const View& gate, const View& branch, const View& shift,
+    const View& scale, float eps, const View& r, const View& y, const View& stats) {
     only_f32("gated_norm_modulate", {gate, shift, scale, stats});
-    with_type_and_width(one_type("gated_norm_modulate", {x, branch, r, y}), wide({x, gate, branch, shift, scale, r, y}), [&]<class T, int W>() {
-        launch(stream, y.rows, kThreads, kRoom, gated_norm_modulate_kernel<T, W>, Rows<T>(x), Rows<float>(gate), Rows<T>(branch), Rows<float>(shift),
-               Rows<float>(scale), eps, Rows<T>(r), Rows<T>(y), Rows<float>(stats));
-    });
+    with_type_and_width(one_type("gated_norm_modulate", {x, branch, r, y}), wide({x, gate, branch, shift, scale, r, y}),
+        [&]<class T, int W>() {
+            launch(stream, y.rows, kThreads, kRoom, gated_norm_modulate_kernel<T, W>, Rows<T>(x), Rows<float>(gate),
+                Rows<T>(branch), Rows<float>(shift), Rows<float>(scale), eps, Rows<T>(r), Rows<T>(y),
+                Rows<float>(stats));
+        });
 }
 
-void norm_modulate_bwd(cudaStream_t stream, const View& dy, const View& r, const View& scale, const View& stats, const View& dr) {
+void norm_modulate_bwd(
+    cudaStream_t stream, const View& dy, const View& r, const View& scale, const View& stats, const View& dr) {
     only_f32("norm_modulate_bwd", {scale, stats});
     with_type_and_width(one_type("norm_modulate_bwd", {dy, r, dr}), wide({dy, r, scale, dr}), [&]<class T, int W>() {
-        launch(stream, dy.rows, kThreads, kRoom, norm_modulate_bwd_kernel<T, W>, Rows<T>(dy), Rows<T>(r), Rows<float>(scale), Rows<float>(stats), Rows<T>(dr));
+        launch(stream, dy.rows, kThreads, kRoom, norm_modulate_bwd_kernel<T, W>, Rows<T>(dy), Rows<T>(r),
+            Rows<float>(scale), Rows<float>(stats), Rows<T>(dr));
     });
 }
 
-void affine_norm(cudaStream_t stream, const View& x, const float* weight, const float* bias, float eps, bool centred, const View& y) {
+void affine_norm(cudaStream_t stream, const View& x, const float* weight, const float* bias, float eps, bool centred,
+    const View& y) {
     only_f32(centred ? "layer_norm" : "rms_norm", {x, y});
     launch(stream, y.rows, kThreads, kRoom, affine_norm_kernel, x, weight, bias, eps, centred, y);
 }
 
-void qk_norm_rope(cudaStream_t stream, const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& y) {
+void qk_norm_rope(cudaStream_t stream, const View& x, const float* weight, const View& cos, const View& sin,
+    int64_t heads, float eps, const View& y) {
     only_f32("qk_norm_rope", {cos, sin});
-    with_type_and_pairs(one_type("qk_norm_rope", {x, y}), weight, x.cols / heads, {x, cos, sin, y}, [&]<class T, int W>() {
-        launch(stream, maps::warp_blocks(x.rows * heads, kThreads), kThreads, 0, qk_norm_rope_kernel<T, W>, Rows<T>(x), weight, Rows<float>(cos), Rows<float>(sin),
-               heads, eps, Rows<T>(y));
-    });
+    with_type_and_pairs(
+        one_type("qk_norm_rope", {x, y}), weight, x.cols / heads, {x, cos, sin, y}, [&]<class T, int W>() {
+            launch(stream, maps::warp_blocks(x.rows * heads, kThreads), kThreads, 0, qk_norm_rope_kernel<T, W>,
+                Rows<T>(x), weight, Rows<float>(cos), Rows<float>(sin), heads, eps, Rows<T>(y));
+        });
 }
 
-void qk_norm_rope_bwd(cudaStream_t stream, const View& dy, const View& x, const float* weight, const View& cos, const View& sin, int64_t heads, float eps, const View& dx) {
+void qk_norm_rope_bwd(cudaStream_t stream, const View& dy, const View& x, const float* weight, const View& cos,
+    const View& sin, int64_t heads, float eps, const View& dx) {
     only_f32("qk_norm_rope_bwd", {cos, sin});
-    with_type_and_pairs(one_type("qk_norm_rope_bwd", {dy, x, dx}), weight, x.cols / heads, {dy, x, cos, sin, dx}, [&]<class T, int W>() {
-        launch(stream, maps::warp_blocks(x.rows * heads, kThreads), kThreads, 0, qk_norm_rope_bwd_kernel<T, W>, Rows<T>(dy), Rows<T>(x), weight, Rows<float>(cos),
-               Rows<float>(sin), heads, eps, Rows<T>(dx));
-    });
+    with_type_and_pairs(one_type("qk_norm_rope_bwd", {dy, x, dx}), weight, x.cols / heads, {dy, x, cos, sin, dx},
+        [&]<class T, int W>() {
+            launch(stream, maps::warp_blocks(x.rows * heads, kThreads), kThreads, 0, qk_norm_rope_bwd_kernel<T, W>,
+                Rows<T>(dy), Rows<T>(x), weight, Rows<float>(cos), Rows<float>(sin), heads, eps, Rows<T>(dx));
+        });
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -1,4 +1,5 @@
-// What goes into a matrix product, as bf16: rows of activations, dense weights, patches of a convolution. And table rows, which are widened.
+// What goes into a matrix product, as bf16: rows of activations, dense weights, patches of a convolution. And table
+// rows, which are widened.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/nf4_codes.h"
@@ -7,7 +8,8 @@
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 __device__ inline float element(const Weight& w, const Nf4Codes& codes, int64_t row, int64_t col) {
     const int64_t index = row * w.cols + col;
@@ -33,7 +35,8 @@ __global__ void narrow_kernel(Rows<T> x, uint16_t* out, int64_t ld) {
 __global__ void weight_kernel(Weight w, WeightPart part, uint16_t* out, int64_t ld) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
     if (at.col >= ld) return;
-    out[at.row * ld + at.col] = at.col < part.cols ? float_to_bf16(element(w, Nf4Codes{}, part.row + at.row, part.col + at.col)) : uint16_t{0};
+    out[at.row * ld + at.col] =
+        at.col < part.cols ? float_to_bf16(element(w, Nf4Codes{}, part.row + at.row, part.col + at.col)) : uint16_t{0};
 }
 
 template <class T>
@@ -42,25 +45,30 @@ __global__ void patches_kernel(Rows<T> x, Conv2dArgs t, int64_t out_width, int64
     if (at.col >= ld) return;
     float v = 0;
     if (at.col < t.kernel * t.kernel * x.cols) {
-        const maps::Tap tap = maps::conv_tap(first + at.row, at.col, out_width, x.cols, t.kernel, t.stride, t.pad_top, t.pad_left);
+        const maps::Tap tap =
+            maps::conv_tap(first + at.row, at.col, out_width, x.cols, t.kernel, t.stride, t.pad_top, t.pad_left);
         const int half = t.upsampled; // two by two pixels read one
-        if (tap.y >= 0 && tap.y < t.height && tap.x >= 0 && tap.x < t.width) v = widened(x.row((tap.y >> half) * (t.width >> half) + (tap.x >> half))[tap.channel]);
+        if (tap.y >= 0 && tap.y < t.height && tap.x >= 0 && tap.x < t.width)
+            v = widened(x.row((tap.y >> half) * (t.width >> half) + (tap.x >> half))[tap.channel]);
     }
     out[at.row * ld + at.col] = float_to_bf16(v);
 }
 
 __global__ void embedding_kernel(View ids, Weight table, Nf4Codes codes, View y) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
-    if (at.col < y.cols) y.row(at.row)[at.col] = element(table, codes, static_cast<const int32_t*>(ids.data)[at.row * ids.ld], at.col);
+    if (at.col < y.cols)
+        y.row(at.row)[at.col] = element(table, codes, static_cast<const int32_t*>(ids.data)[at.row * ids.ld], at.col);
 }
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
 void narrow_rows(cudaStream_t stream, const View& x, uint16_t* out, int64_t ld) {
     with_type_and_width(x.dtype, wide({x}), [&]<class T, int W>() {
-        launch(stream, maps::element_blocks(x.rows, ld / W, kThreads), kThreads, 0, narrow_kernel<T, W>, Rows<T>(x), out, ld);
+        launch(stream, maps::element_blocks(x.rows, ld / W, kThreads), kThreads, 0, narrow_kernel<T, W>, Rows<T>(x),
+            out, ld);
     });
 }
 
@@ -68,15 +76,18 @@ void narrow_weight(cudaStream_t stream, const Weight& w, const WeightPart& part,
     launch(stream, maps::element_blocks(part.rows, ld, kThreads), kThreads, 0, weight_kernel, w, part, out, ld);
 }
 
-void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width, int64_t first, int64_t pixels, uint16_t* out, int64_t ld) {
+void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width, int64_t first, int64_t pixels,
+    uint16_t* out, int64_t ld) {
     with_type(t.x.dtype, [&]<class T>() {
-        launch(stream, maps::element_blocks(pixels, ld, kThreads), kThreads, 0, patches_kernel<T>, Rows<T>(t.x), t, out_width, first, out, ld);
+        launch(stream, maps::element_blocks(pixels, ld, kThreads), kThreads, 0, patches_kernel<T>, Rows<T>(t.x), t,
+            out_width, first, out, ld);
     });
 }
 
 void embedding(cudaStream_t stream, const View& ids, const Weight& table, const View& y) {
     only_f32("embedding", {y});
-    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, embedding_kernel, ids, table, nf4_codes(), y);
+    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, embedding_kernel, ids, table,
+        nf4_codes(), y);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

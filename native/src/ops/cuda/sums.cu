@@ -1,5 +1,5 @@
-// Sums over whole matrices: partial sums a block in double, then one block adds them in order. The split depends on the shape alone, so the
-// same input gives the same bits.
+// Sums over whole matrices: partial sums a block in double, then one block adds them in order. The split depends on the
+// shape alone, so the same input gives the same bits.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/typed.h"
@@ -10,7 +10,8 @@ namespace {
 
 constexpr size_t kRoom = kThreads / kWarp * sizeof(double);
 
-// -- arithmetic ------------------------------------------------------------------------------------------------------------------------
+// -- arithmetic
+// ------------------------------------------------------------------------------------------------------------------------
 
 struct Loss { // also writes the gradient
     View pred, latents, noise, weight, dpred;
@@ -51,7 +52,8 @@ __global__ void column_dot_kernel(Rows<T> x, Rows<T> y, float* out) {
     const int64_t col = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), x.cols, kThreads).col;
     if (col >= x.cols) return;
     float sum = out[col];
-    for (int64_t i = 0; i < x.rows; ++i) sum += y ? widened(x.row(i)[col]) * widened(y.row(i)[col]) : widened(x.row(i)[col]);
+    for (int64_t i = 0; i < x.rows; ++i)
+        sum += y ? widened(x.row(i)[col]) * widened(y.row(i)[col]) : widened(x.row(i)[col]);
     out[col] = sum;
 }
 
@@ -64,18 +66,22 @@ int64_t partial_sums(cudaStream_t stream, int64_t rows, int64_t cols, const F& f
 
 } // namespace
 
-// -- launches --------------------------------------------------------------------------------------------------------------------------
+// -- launches
+// --------------------------------------------------------------------------------------------------------------------------
 
 void column_dot(cudaStream_t stream, const View& x, const View& y, const View& out) {
     only_f32("column_dot", {out});
-    with_type(one_type("column_dot", {x, y}),
-              [&]<class T>() { launch(stream, maps::element_blocks(1, x.cols, kThreads), kThreads, 0, column_dot_kernel<T>, Rows<T>(x), Rows<T>(y), out.f32()); });
+    with_type(one_type("column_dot", {x, y}), [&]<class T>() {
+        launch(stream, maps::element_blocks(1, x.cols, kThreads), kThreads, 0, column_dot_kernel<T>, Rows<T>(x),
+            Rows<T>(y), out.f32());
+    });
 }
 
-void flow_loss(cudaStream_t stream, const View& pred, const View& latents, const View& noise, const View& weight, float grad_scale, const View& loss, const View& dpred,
-               double* partials) {
+void flow_loss(cudaStream_t stream, const View& pred, const View& latents, const View& noise, const View& weight,
+    float grad_scale, const View& loss, const View& dpred, double* partials) {
     only_f32("flow_loss", {pred, latents, noise, weight, loss, dpred});
-    const int64_t blocks = partial_sums(stream, pred.rows, pred.cols, Loss{pred, latents, noise, weight, dpred, grad_scale}, partials);
+    const int64_t blocks =
+        partial_sums(stream, pred.rows, pred.cols, Loss{pred, latents, noise, weight, dpred, grad_scale}, partials);
     launch(stream, 1, kThreads, kRoom, finish_kernel, partials, blocks, loss, weight, static_cast<double>(pred.size()));
 }
 

@@ -1,5 +1,5 @@
-// Activations of fp32 or bf16 under one kernel source: kernels are templates of the element type, elements are widened to fp32 as they are
-// loaded and rounded as they are stored, and nothing is computed in between in anything else.
+// Activations of fp32 or bf16 under one kernel source: kernels are templates of the element type, elements are widened
+// to fp32 as they are loaded and rounded as they are stored, and nothing is computed in between in anything else.
 #pragma once
 #include "ops/cuda/device.h"
 #include "tensor/view.h"
@@ -29,17 +29,21 @@ inline Rows<float> beside_every_row(const View& v) {
     return row;
 }
 
-// -- on the host: which kernel a launch takes ---------------------------------------------------------------------------------------------
+// -- on the host: which kernel a launch takes
+// ---------------------------------------------------------------------------------------------
 
-// The one type that an op's activations have, f32 or bf16; absent matrices do not count. internal, where they differ or are of a third type.
+// The one type that an op's activations have, f32 or bf16; absent matrices do not count. internal, where they differ or
+// are of a third type.
 inline DType one_type(const char* op, std::initializer_list<View> views) {
     const View* first = nullptr;
     for (const View& v : views) {
         if (!v) continue;
         const char* type = dtype_name(v.dtype);
-        require(v.dtype == DType::f32 || v.dtype == DType::bf16, ErrorCode::internal, "CUDA: ", op, ": a matrix of ", type, "; activations are F32 or BF16");
+        require(v.dtype == DType::f32 || v.dtype == DType::bf16, ErrorCode::internal, "CUDA: ", op, ": a matrix of ",
+            type, "; activations are F32 or BF16");
         if (!first) first = &v;
-        require(v.dtype == first->dtype, ErrorCode::internal, "CUDA: ", op, ": activations of ", dtype_name(first->dtype), " and ", type, "; give it one type");
+        require(v.dtype == first->dtype, ErrorCode::internal, "CUDA: ", op, ": activations of ",
+            dtype_name(first->dtype), " and ", type, "; give it one type");
     }
     return first ? first->dtype : DType::f32;
 }
@@ -47,7 +51,8 @@ inline DType one_type(const char* op, std::initializer_list<View> views) {
 // internal, where a matrix that is fp32 in every model is not.
 inline void only_f32(const char* op, std::initializer_list<View> views) {
     for (const View& v : views)
-        require(!v || v.dtype == DType::f32, ErrorCode::internal, "CUDA: ", op, ": a matrix of ", dtype_name(v.dtype), " where only F32 is taken");
+        require(!v || v.dtype == DType::f32, ErrorCode::internal, "CUDA: ", op, ": a matrix of ", dtype_name(v.dtype),
+            " where only F32 is taken");
 }
 
 constexpr int kWide = 4; // neighbours that a thread moves at once: 16 bytes of fp32, 8 of bf16
@@ -55,7 +60,9 @@ constexpr int kWide = 4; // neighbours that a thread moves at once: 16 bytes of 
 // Whether rows can be moved kWide elements at a time.
 inline bool wide(std::initializer_list<View> views) {
     for (const View& v : views)
-        if (v && (v.cols % kWide != 0 || v.ld % kWide != 0 || reinterpret_cast<uintptr_t>(v.data) % (kWide * dtype_size(v.dtype)) != 0)) return false;
+        if (v && (v.cols % kWide != 0 || v.ld % kWide != 0 ||
+                     reinterpret_cast<uintptr_t>(v.data) % (kWide * dtype_size(v.dtype)) != 0))
+            return false;
     return true;
 }
 
@@ -73,7 +80,8 @@ void with_type_and_width(DType type, bool is_wide, F&& f) {
 
 #if defined(__CUDACC__) || defined(ATELIER_CUDA_EMULATED)
 
-// -- on the device ----------------------------------------------------------------------------------------------------------------------
+// -- on the device
+// ----------------------------------------------------------------------------------------------------------------------
 
 __device__ inline float widened(float v) { return v; }
 __device__ inline float widened(Bf16 v) { return bf16_to_float(v); }
@@ -100,9 +108,11 @@ struct Pack {
     __device__ float operator[](int i) const { return v[i]; }
 };
 
-// One access of 4, 8 or 16 bytes of device memory (not of shared memory), which start on a multiple of their size. __stwb is an ordinary store
-// that nvcc does not split; of assigned vectors it makes single words in some kernels.
-__device__ inline void read_device_words(uint32_t (&w)[1], const void* from) { w[0] = *static_cast<const uint32_t*>(from); }
+// One access of 4, 8 or 16 bytes of device memory (not of shared memory), which start on a multiple of their size.
+// __stwb is an ordinary store that nvcc does not split; of assigned vectors it makes single words in some kernels.
+__device__ inline void read_device_words(uint32_t (&w)[1], const void* from) {
+    w[0] = *static_cast<const uint32_t*>(from);
+}
 __device__ inline void read_device_words(uint32_t (&w)[2], const void* from) {
     const uint2 two = *static_cast<const uint2*>(from);
     w[0] = two.x, w[1] = two.y;
@@ -112,8 +122,12 @@ __device__ inline void read_device_words(uint32_t (&w)[4], const void* from) {
     w[0] = four.x, w[1] = four.y, w[2] = four.z, w[3] = four.w;
 }
 __device__ inline void write_device_words(void* to, const uint32_t (&w)[1]) { *static_cast<uint32_t*>(to) = w[0]; }
-__device__ inline void write_device_words(void* to, const uint32_t (&w)[2]) { __stwb(static_cast<uint2*>(to), uint2{w[0], w[1]}); }
-__device__ inline void write_device_words(void* to, const uint32_t (&w)[4]) { __stwb(static_cast<uint4*>(to), uint4{w[0], w[1], w[2], w[3]}); }
+__device__ inline void write_device_words(void* to, const uint32_t (&w)[2]) {
+    __stwb(static_cast<uint2*>(to), uint2{w[0], w[1]});
+}
+__device__ inline void write_device_words(void* to, const uint32_t (&w)[4]) {
+    __stwb(static_cast<uint4*>(to), uint4{w[0], w[1], w[2], w[3]});
+}
 
 // W elements from memory; `kTogether`: they start on a multiple of their own size and are one access, else one by one.
 template <int W, bool kTogether = true, class T>

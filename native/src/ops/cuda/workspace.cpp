@@ -18,8 +18,10 @@ constexpr size_t kValues = 256, kCodes = DynamicMap::kSteps;
 
 // Where the parts begin, in the order of the constructor; behind the last: the end.
 std::array<uint64_t, 11> offsets_of(const WorkspaceSizes& sizes) {
-    const uint64_t parts[] = {static_cast<uint64_t>(sizes.weight_elements) * 2, static_cast<uint64_t>(sizes.rows_elements) * 2, static_cast<uint64_t>(sizes.library_bytes),
-                              kPartials * sizeof(double), 2 * kMostGroups * sizeof(float), kValues * 4, kValues * 4, kCodes, kCodes, 2 * sizeof(float)};
+    const uint64_t parts[] = {static_cast<uint64_t>(sizes.weight_elements) * 2,
+        static_cast<uint64_t>(sizes.rows_elements) * 2, static_cast<uint64_t>(sizes.library_bytes),
+        kPartials * sizeof(double), 2 * kMostGroups * sizeof(float), kValues * 4, kValues * 4, kCodes, kCodes,
+        2 * sizeof(float)};
     std::array<uint64_t, std::size(parts) + 1> offsets{};
     for (size_t i = 0; i < std::size(parts); ++i) offsets[i + 1] = offsets[i] + aligned(parts[i]);
     return offsets;

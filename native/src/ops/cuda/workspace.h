@@ -5,10 +5,13 @@
 
 namespace atelier::ATELIER_CUDA_NS {
 
-// A product whose operands are larger is done in pieces: the weight in slabs of its rows or columns, the other operand in chunks of rows.
+// A product whose operands are larger is done in pieces: the weight in slabs of its rows or columns, the other operand
+// in chunks of rows.
 struct WorkspaceSizes {
-    int64_t weight_elements = 3072 * 3072;   // bf16, twice as many e4m3; a slab of this size stays in a large card's L2 cache until its product reads it
-    int64_t rows_elements = 1664 * 15360;    // bf16; the widest input of a FLUX.1 linear at 512 x 768. Where inputs are read in place, room for fp32 sums
+    int64_t weight_elements = 3072 * 3072; // bf16, twice as many e4m3; a slab of this size stays in a large card's L2
+                                           // cache until its product reads it
+    int64_t rows_elements = 1664 * 15360; // bf16; the widest input of a FLUX.1 linear at 512 x 768. Where inputs are
+                                          // read in place, room for fp32 sums
     int64_t library_bytes = 32 << 20;
 };
 
@@ -25,11 +28,11 @@ public:
     const WorkspaceSizes& sizes() const { return sizes_; }
 
     uint16_t* weight = nullptr; // weight_elements
-    uint16_t* rows = nullptr;   // rows_elements
-    void* library = nullptr;    // library_bytes
+    uint16_t* rows = nullptr; // rows_elements
+    void* library = nullptr; // library_bytes
     double* partials = nullptr; // kPartials
-    float* scales = nullptr;    // of the two operands of an fp8 product
-    float* stats = nullptr;     // 2 · kMostGroups
+    float* scales = nullptr; // of the two operands of an fp8 product
+    float* stats = nullptr; // 2 · kMostGroups
     DynamicTables tables{};
 
 private:

@@ -1,5 +1,5 @@
-// AdamW of one element in three hands. Orders of operations differ in the last digits, and a run of thousands of steps shows it: each
-// follows its source. The constants of a step are worked out once, in double, as Python does.
+// AdamW of one element in three hands. Orders of operations differ in the last digits, and a run of thousands of steps
+// shows it: each follows its source. The constants of a step are worked out once, in double, as Python does.
 #pragma once
 #include "base/host_device.h"
 #include "ops/ops.h"
@@ -24,7 +24,9 @@ static inline AdamStep adam_step_base(const AdamArgs& a) {
     return s;
 }
 
-static inline double adam_correction(double beta, int64_t step) { return 1 - std::pow(beta, static_cast<double>(step)); }
+static inline double adam_correction(double beta, int64_t step) {
+    return 1 - std::pow(beta, static_cast<double>(step));
+}
 
 // torch.optim.AdamW, and bitsandbytes with 8-bit states: the root is divided by its bias correction.
 static inline AdamStep adam_step(const AdamArgs& a) {

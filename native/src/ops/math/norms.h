@@ -1,22 +1,30 @@
-// Norms, modulation and rotary embedding of one element: what both backends compute once a row's sums are known. T is float, or the CPU
-// backend's vector of floats.
+// Norms, modulation and rotary embedding of one element: what both backends compute once a row's sums are known. T is
+// float, or the CPU backend's vector of floats.
 #pragma once
 #include "base/host_device.h"
 
 namespace atelier {
 
 template <class T>
-ATELIER_HD static inline T gated_sum(T x, T gate, T branch) { return x + gate * branch; }
+ATELIER_HD static inline T gated_sum(T x, T gate, T branch) {
+    return x + gate * branch;
+}
 
 template <class T>
-ATELIER_HD static inline T normalised(T x, T mean, T inverse) { return (x - mean) * inverse; }
+ATELIER_HD static inline T normalised(T x, T mean, T inverse) {
+    return (x - mean) * inverse;
+}
 
 template <class T>
-ATELIER_HD static inline T modulated(T normal, T shift, T scale) { return normal * (1.0f + scale) + shift; }
+ATELIER_HD static inline T modulated(T normal, T shift, T scale) {
+    return normal * (1.0f + scale) + shift;
+}
 
 // Gradient of the normalised value, and with its two row means the gradient of x.
 template <class T>
-ATELIER_HD static inline T modulated_slope(T dy, T scale) { return dy * (1.0f + scale); }
+ATELIER_HD static inline T modulated_slope(T dy, T scale) {
+    return dy * (1.0f + scale);
+}
 
 template <class T>
 ATELIER_HD static inline T norm_slope(T dnormal, T normal, T inverse, T mean_dnormal, T mean_dnormal_normal) {
@@ -38,6 +46,8 @@ ATELIER_HD static inline Pair rotated_back(Pair d, Pair cos, Pair sin) {
 }
 
 // RMSNorm: dx of one element; pull = sum(dnormal·x) · inverse³ / dim.
-ATELIER_HD static inline float rms_slope(float dnormal, float x, float inverse, float pull) { return dnormal * inverse - x * pull; }
+ATELIER_HD static inline float rms_slope(float dnormal, float x, float inverse, float pull) {
+    return dnormal * inverse - x * pull;
+}
 
 } // namespace atelier

@@ -1,6 +1,6 @@
-// Stands in for CUDA's header where tests compile the backend for the CPU: a block's threads are fibers that take turns, a barrier or a warp's
-// exchange is where they change. It shows wrong indices, missing barriers and wrong arithmetic; it shows nothing about speed, memory order or
-// what a real card's compiler makes of the source.
+// Stands in for CUDA's header where tests compile the backend for the CPU: a block's threads are fibers that take
+// turns, a barrier or a warp's exchange is where they change. It shows wrong indices, missing barriers and wrong
+// arithmetic; it shows nothing about speed, memory order or what a real card's compiler makes of the source.
 #pragma once
 #include "device_memory.h"
 #include "ops/cuda/index_maps.h"
@@ -13,25 +13,34 @@
 #define __device__
 #define __launch_bounds__(threads)
 
-struct float4 { float x, y, z, w; };
+struct float4 {
+    float x, y, z, w;
+};
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-struct alignas(8) uint2 { uint32_t x, y; };
-struct alignas(16) uint4 { uint32_t x, y, z, w; };
-struct EmulatedIndex { unsigned x; };
+struct alignas(8) uint2 {
+    uint32_t x, y;
+};
+struct alignas(16) uint4 {
+    uint32_t x, y, z, w;
+};
+struct EmulatedIndex {
+    unsigned x;
+};
 extern EmulatedIndex threadIdx, blockIdx, blockDim, gridDim;
 
 namespace emulated {
 
-void run(cudaStream_t stream, int blocks, int threads, size_t shared, const std::function<void()>& kernel); // threads: a multiple of 32
+void run(cudaStream_t stream, int blocks, int threads, size_t shared,
+    const std::function<void()>& kernel); // threads: a multiple of 32
 unsigned char* shared();
 void require_not_shared(const void* address); // instructions that reach device memory alone
 void sync_block();
 void sync_warp();
 uint64_t& slot(int lane, int index); // of the running fiber's warp; 8 a lane
-int next_exchange();                 // 0 and 1 in turns: with two slots, an exchange need not wait for the one before it to be read
+int next_exchange(); // 0 and 1 in turns: with two slots, an exchange need not wait for the one before it to be read
 
-// Refuses an address of the host's, which would be read here and is out of a card's reach, anywhere in a kernel's argument. Kernels that are
-// called without any device memory work on the host's, knowingly.
+// Refuses an address of the host's, which would be read here and is out of a card's reach, anywhere in a kernel's
+// argument. Kernels that are called without any device memory work on the host's, knowingly.
 template <class T>
 void check_argument(const T& argument) {
     T copy = argument;

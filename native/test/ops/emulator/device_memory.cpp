@@ -63,7 +63,8 @@ struct Card {
         if (mprotect(base, kCard, protection) != 0) throw std::runtime_error("emulator: mprotect failed");
     }
     void* reserve(size_t bytes) {
-        const size_t size = (bytes + kGranule - 1) / kGranule * kGranule + kGranule; // one granule lies between two pieces
+        const size_t size =
+            (bytes + kGranule - 1) / kGranule * kGranule + kGranule; // one granule lies between two pieces
         size_t at = 0;
         for (const auto& [begin, length] : pieces) {
             if (begin - at >= size) break;
@@ -128,17 +129,23 @@ bool on_device(const void* address) {
 }
 
 void refuse_host_address(uint64_t word) {
-    constexpr uint64_t kPage = 4096, kFirst = uint64_t{1} << 32, kLast = uint64_t{1} << 47; // where programs and their heaps lie
+    constexpr uint64_t kPage = 4096, kFirst = uint64_t{1} << 32,
+                       kLast = uint64_t{1} << 47; // where programs and their heaps lie
     if (!has_memory() || word < kFirst || word >= kLast || on_device(reinterpret_cast<const void*>(word))) return;
     const bool mapped = msync(reinterpret_cast<void*>(word / kPage * kPage), 1, MS_ASYNC) == 0;
-    if (mapped) throw std::runtime_error("emulator: a kernel is given an address of the host's, which a card cannot read");
+    if (mapped)
+        throw std::runtime_error("emulator: a kernel is given an address of the host's, which a card cannot read");
 }
 
 } // namespace emulated
 
 using namespace emulated;
 
-const char* cudaGetErrorString(cudaError_t error) { return error == cudaErrorMemoryAllocation ? "out of memory" : error == cudaSuccess ? "no error" : "invalid argument"; }
+const char* cudaGetErrorString(cudaError_t error) {
+    return error == cudaErrorMemoryAllocation ? "out of memory"
+           : error == cudaSuccess             ? "no error"
+                                              : "invalid argument";
+}
 cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
@@ -179,7 +186,9 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
     if (bytes == 0) return cudaSuccess;
-    const auto inside = [&](const void* first) { return on_device(first) && on_device(static_cast<const unsigned char*>(first) + bytes - 1); };
+    const auto inside = [&](const void* first) {
+        return on_device(first) && on_device(static_cast<const unsigned char*>(first) + bytes - 1);
+    };
     const bool up = kind == cudaMemcpyHostToDevice;
     if (!inside(up ? to : from) || on_device(up ? from : to)) return cudaErrorInvalidValue;
     if (up) uploaded += bytes;

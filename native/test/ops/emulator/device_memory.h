@@ -1,6 +1,7 @@
-// The runtime's half of the stand-in: memory, streams and events. Device memory is a region that no code may touch except kernels, copies and
-// the matrix product: host code that reads it crashes. A copy on a stream waits until somebody waits for it, so that what forgot to wait
-// reads what was there before; or it is done when it is issued, so that what overwrites too early shows.
+// The runtime's half of the stand-in: memory, streams and events. Device memory is a region that no code may touch
+// except kernels, copies and the matrix product: host code that reads it crashes. A copy on a stream waits until
+// somebody waits for it, so that what forgot to wait reads what was there before; or it is done when it is issued, so
+// that what overwrites too early shows.
 #pragma once
 #include <cstddef>
 #include <cstdint>

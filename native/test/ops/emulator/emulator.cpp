@@ -22,7 +22,8 @@ struct Warp {
     uint64_t slots[32][8] = {};
     float a[16][16], b[16][8]; // the operands of the product under way
 };
-// Runs threads one after another until one waits at a barrier; then the next fiber goes on with those that nobody has begun.
+// Runs threads one after another until one waits at a barrier; then the next fiber goes on with those that nobody has
+// begun.
 struct Fiber {
     Context context;
     std::unique_ptr<unsigned char[]> stack{new unsigned char[kStack]};
@@ -74,7 +75,8 @@ float half_of(uint32_t pair, int half) { return bf16_to_float(static_cast<uint16
 unsigned char* shared() { return memory.data(); }
 void require_not_shared(const void* address) {
     const auto* at = static_cast<const unsigned char*>(address);
-    if (at >= memory.data() && at < memory.data() + memory.size()) throw std::logic_error("a store to device memory was given an address in shared memory");
+    if (at >= memory.data() && at < memory.data() + memory.size())
+        throw std::logic_error("a store to device memory was given an address in shared memory");
 }
 void sync_block() { wait(block_barrier, static_cast<int>(blockDim.x)); }
 void sync_warp() { wait(warp().barrier, 32); }
@@ -125,14 +127,17 @@ void run(cudaStream_t stream, int blocks, int threads, size_t shared_bytes, cons
     }
 }
 
-// The operands as matrices from every lane's registers, by the same maps that the kernels load them with, then this lane's share of the result.
+// The operands as matrices from every lane's registers, by the same maps that the kernels load them with, then this
+// lane's share of the result.
 void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     Warp& w = warp();
     const int lane = static_cast<int>(threadIdx.x % 32);
     const uint32_t b[2] = {b0, b1};
     for (int half = 0; half < 2; ++half) {
-        for (int i = 0; i < 4; ++i) w.a[maps::mma_a(lane, i, half).row][maps::mma_a(lane, i, half).col] = half_of(a[i], half);
-        for (int i = 0; i < 2; ++i) w.b[maps::mma_b(lane, i, half).row][maps::mma_b(lane, i, half).col] = half_of(b[i], half);
+        for (int i = 0; i < 4; ++i)
+            w.a[maps::mma_a(lane, i, half).row][maps::mma_a(lane, i, half).col] = half_of(a[i], half);
+        for (int i = 0; i < 2; ++i)
+            w.b[maps::mma_b(lane, i, half).row][maps::mma_b(lane, i, half).col] = half_of(b[i], half);
     }
     sync_warp();
     for (int i = 0; i < 4; ++i)
@@ -142,12 +147,15 @@ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 
 void load_transposed(uint32_t (&r)[4], const uint16_t* row) {
     const int lane = static_cast<int>(threadIdx.x % 32);
-    if (reinterpret_cast<uintptr_t>(row) % 16 != 0) throw std::logic_error("ldmatrix: a row that does not start on 16 bytes");
+    if (reinterpret_cast<uintptr_t>(row) % 16 != 0)
+        throw std::logic_error("ldmatrix: a row that does not start on 16 bytes");
     const auto address = reinterpret_cast<uint64_t>(row);
     slot(lane, 2) = address;
     sync_warp();
     for (int m = 0; m < 4; ++m) {
-        const auto at = [&](int which) { return reinterpret_cast<const uint16_t*>(slot(8 * m + lane % 4 * 2 + which, 2))[lane / 4]; };
+        const auto at = [&](int which) {
+            return reinterpret_cast<const uint16_t*>(slot(8 * m + lane % 4 * 2 + which, 2))[lane / 4];
+        };
         r[m] = static_cast<uint32_t>(at(0)) | static_cast<uint32_t>(at(1)) << 16;
     }
     sync_warp();

@@ -1,5 +1,5 @@
-// A second stack to run on. On x86-64 a switch saves what a function call must keep and nothing else: ucontext would ask the kernel for the
-// signal mask each time, and a kernel's barriers are millions of switches.
+// A second stack to run on. On x86-64 a switch saves what a function call must keep and nothing else: ucontext would
+// ask the kernel for the signal mask each time, and a kernel's barriers are millions of switches.
 #pragma once
 #include <cstddef>
 #include <cstdint>
