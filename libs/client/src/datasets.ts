@@ -6,7 +6,7 @@ import { NAME_PATTERN, NAME_RULE, isKey, newId } from './names';
 import { invalidArgument } from './options';
 import { isDatasetOver } from './states';
 import { newestFirst, timestamp } from './times';
-import { storeFiles, type UploadFile, type UploadProgress } from './uploads';
+import { hearFailures, storeFiles, type UploadFile, type UploadProgress } from './uploads';
 
 const side = (what: string) =>
   z
@@ -53,6 +53,7 @@ export async function createDataset(
   onProgress?: (progress: UploadProgress) => void,
 ): Promise<Dataset> {
   const { name, trigger, ...transform } = checkDataset(input);
+  hearFailures(files);
   await connection.mesh.room.require(bytes, 'new work');
   const id = newId('dataset');
   const stored = await storeFiles(connection, `uploads/${id}`, files, onProgress);

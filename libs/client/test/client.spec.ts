@@ -105,11 +105,15 @@ describe('data sets', () => {
     expect((await new BlobStore(mesh).list(buckets.blobs.pictures)).length).toBe(before);
   });
 
-  test('createDataset - a file that fails before it is read, as the first over a connection, fails it', async () => {
+  test.each([
+    ['the first over a connection', []],
+    ['one that waits for another', [{ name: 'first.png', data: Buffer.alloc(1) }]],
+  ])('createDataset - a file that fails before it is read, as %s, fails it', async (_, before) => {
     const fresh = await AtelierClient.connect(testMesh.url);
     try {
       const failing = new Readable({ read: () => undefined });
-      const creating = fresh.createDataset({ name: 'unread', files: [{ name: 'a.png', data: failing }] });
+      const files = [...before, { name: 'a.png', data: failing }];
+      const creating = fresh.createDataset({ name: 'unread', files });
       failing.destroy(new Error('the disk was pulled out'));
       await expect(creating).rejects.toThrow('the disk was pulled out');
       await expect(client.dataset('unread')).rejects.toMatchObject({ code: 'NOT_FOUND' });
