@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { ModelHost } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
 import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
+import { ModelHost } from '@atelier/models';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
 

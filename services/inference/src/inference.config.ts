@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { dataFolder } from '@atelier/checkpoint';
+import { dataFolder } from '@atelier/contracts';
 import { computeMemory, DEVICE_FORMS, DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { ModelHost, PromptSource } from '@atelier/drawing';
+import { PromptSource } from '@atelier/drawing';
 import { Mesh } from '@atelier/mesh';
+import { ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary } from './adapter-library';
 import { DeviceMemory } from './device-memory';

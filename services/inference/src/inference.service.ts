@@ -1,14 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
-import {
-  drawPicture,
-  encodePicture,
-  ModelHost,
-  PromptSource,
-  type PictureFormat,
-  type PromptEmbeds,
-} from '@atelier/drawing';
+import { drawPicture, encodePicture, PromptSource, type PictureFormat, type PromptEmbeds } from '@atelier/drawing';
 import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
+import { ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { checkWork } from './check-work';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ModelHost, type Models } from '@atelier/drawing';
 import type { Adapter, Sampler } from '@atelier/engine';
+import { ModelHost, type Models } from '@atelier/models';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';

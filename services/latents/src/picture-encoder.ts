@@ -1,9 +1,9 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Fingerprints, Tensor } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
-import { ModelHost, weightFileBytes } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { ModelHost, weightFileBytes } from '@atelier/models';
 import { LatentsConfig } from './latents.config';
 
 /** Before drawing (0), behind training (10), which holds its memory while it works. */

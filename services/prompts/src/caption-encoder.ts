@@ -1,9 +1,10 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { Fingerprints, Tensor } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
-import { ModelHost, weightFileBytes, type PromptEmbeds } from '@atelier/drawing';
+import type { PromptEmbeds } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { ModelHost, weightFileBytes } from '@atelier/models';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Gather } from './gather';
 import { PromptsConfig } from './prompts.config';

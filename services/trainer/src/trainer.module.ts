@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { ModelHost, PromptSource } from '@atelier/drawing';
+import { PromptSource } from '@atelier/drawing';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';

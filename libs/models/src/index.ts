@@ -1,0 +1,2 @@
+export { ModelHost, type ModelHostOptions, type Models } from './model-host';
+export { weightFileBytes } from './weight-file-bytes';
