@@ -6,6 +6,11 @@ import { Loaded } from './loaded';
 import { FluxTransformer } from './transformer';
 import { u64 } from './u64';
 
+/** What {@link EngineOptions.device} may be. */
+export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?(,fp8)?)$/;
+/** The same for whoever wrote something else. */
+export const DEVICE_FORMS = 'expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it';
+
 export interface EngineOptions {
   /**
    * `cpu`, `cuda` (the first card), `cuda:N`, or `auto`, the default: the first card that can be used, else the CPU. `cuda,fp8` and `cuda:N,fp8`

@@ -1,2 +1,4 @@
+export { ComputeConfig, computeSettings } from './compute-config';
+export { type ComputeMemory, computeMemory } from './compute-memory';
 export { ModelHost, type ModelHostOptions, type Models } from './model-host';
 export { weightFileBytes } from './weight-file-bytes';

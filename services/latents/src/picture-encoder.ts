@@ -40,7 +40,7 @@ export class PictureEncoder implements OnApplicationShutdown {
       onOpened: (computing) => logger.info({ computing }, 'device'),
       onFreed: () => this.freed(),
     });
-    if (deviceBytes === undefined) return;
+    if (!config.deviceShared) return;
     this.lease = new BatchLease(
       mesh,
       { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY },

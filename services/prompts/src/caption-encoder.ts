@@ -46,7 +46,7 @@ export class CaptionEncoder implements OnApplicationShutdown {
       onOpened: (computing) => logger.info({ computing }, 'device'),
       onFreed: () => this.freed(),
     });
-    if (deviceBytes === undefined) return;
+    if (!config.deviceShared) return;
     this.lease = new BatchLease(
       mesh,
       { device, capacity: deviceBytes, owner: 'prompts', priority: PRIORITY },

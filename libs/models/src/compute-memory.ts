@@ -1,10 +1,5 @@
 import { totalmem } from 'node:os';
-import { Engine } from './engine';
-
-/** What {@link EngineOptions.device} may be. */
-export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?(,fp8)?)$/;
-/** The same for whoever wrote something else. */
-export const DEVICE_FORMS = 'expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it';
+import { Engine } from '@atelier/engine';
 
 /**
  * What plans do not count on a card: three other services that compute have each a driver's context (0.45 GB) and a workspace (0.1 GB) on it, from
