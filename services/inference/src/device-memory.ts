@@ -1,12 +1,9 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { BatchLease } from '@atelier/lease';
 import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
-import { ModelHost } from '@atelier/models';
+import { leasePriorities, ModelHost } from '@atelier/models';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
-
-/** Behind training (10) and the encoders (5). */
-const PRIORITY = 0;
 
 /** The models and the lease they are held under, which goes with them: when they are idle, or at once after a picture when someone more urgent waits. */
 @Injectable()
@@ -34,7 +31,7 @@ export class DeviceMemory implements OnApplicationShutdown {
     this.bytes = deviceBytes;
     this.lease = new BatchLease(
       mesh,
-      { device, capacity: deviceBytes, owner: 'inference', priority: PRIORITY },
+      { device, capacity: deviceBytes, owner: 'inference', priority: leasePriorities.drawing },
       () => void this.makeWay(),
     );
   }

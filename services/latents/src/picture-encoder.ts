@@ -3,11 +3,9 @@ import type { Fingerprints, Tensor } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
 import { BatchLease } from '@atelier/lease';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
-import { ModelHost, weightFileBytes } from '@atelier/models';
+import { leasePriorities, ModelHost, weightFileBytes } from '@atelier/models';
 import { LatentsConfig } from './latents.config';
 
-/** Before drawing (0), behind training (10), which holds its memory while it works. */
-const PRIORITY = 5;
 /** The encoder's plan is 3 matrices of its first level's channels (128 in FLUX.1) at the picture's size, of float32, on a card of bf16; and a quarter more. */
 const WORKING_BYTES_PER_PIXEL = 4 * 128 * 4;
 /** What a card's driver and the engine's workspace take, as in the engine's plans. */
@@ -43,7 +41,7 @@ export class PictureEncoder implements OnApplicationShutdown {
     if (!config.deviceShared) return;
     this.lease = new BatchLease(
       mesh,
-      { device, capacity: deviceBytes, owner: 'latents', priority: PRIORITY },
+      { device, capacity: deviceBytes, owner: 'latents', priority: leasePriorities.encoding },
       () => void this.host.release(),
     );
   }

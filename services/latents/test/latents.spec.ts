@@ -3,6 +3,7 @@ import { buckets, streams, subjects, type LatentsWork } from '@atelier/contracts
 import { Engine } from '@atelier/engine';
 import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
 import { Registry, workPolicies } from '@atelier/mesh';
+import { leasePriorities } from '@atelier/models';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { decodePrepared, toTensor } from '../src/prepared-picture';
 import { Harness } from './harness';
@@ -187,7 +188,7 @@ describe('memory that is counted', () => {
       capacity: 100 * MIB,
       bytes: 95 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.startService(settings);
     const work = await harness.picture(1);
@@ -213,7 +214,7 @@ describe('memory that is counted', () => {
       capacity: 100 * MIB,
       bytes: 99 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.ask(await harness.picture(2));
     await waitFor('work in hand', async () => (await harness.inHand()) === 1);
@@ -238,7 +239,7 @@ describe('memory that is counted', () => {
       capacity: 100 * MIB,
       bytes: 95 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.ask(await harness.picture(1));
     for (let stops = 0; stops < workPolicies[subjects.work.latents]!.maxAttempts + 2; stops++) {

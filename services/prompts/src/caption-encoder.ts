@@ -4,13 +4,11 @@ import { AtelierError } from '@atelier/contracts';
 import type { PromptEmbeds } from '@atelier/drawing';
 import { BatchLease } from '@atelier/lease';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
-import { ModelHost, weightFileBytes } from '@atelier/models';
+import { leasePriorities, ModelHost, weightFileBytes } from '@atelier/models';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Gather } from './gather';
 import { PromptsConfig } from './prompts.config';
 
-/** Before drawing (0), behind training (10), which holds its memory while it works. */
-const PRIORITY = 5;
 /** For activations: T5-XXL's largest over 512 tokens are its attention scores (64 MiB) and its feed-forward's hidden rows (20 MiB each). Not measured. */
 const WORKING_BYTES = 512 * 2 ** 20;
 /** More of that on a card: what its driver and the engine's workspace take (550 MB in the engine's plans), and what captions that are encoded together add. */
@@ -49,7 +47,7 @@ export class CaptionEncoder implements OnApplicationShutdown {
     if (!config.deviceShared) return;
     this.lease = new BatchLease(
       mesh,
-      { device, capacity: deviceBytes, owner: 'prompts', priority: PRIORITY },
+      { device, capacity: deviceBytes, owner: 'prompts', priority: leasePriorities.encoding },
       () => void this.host.release(),
     );
   }

@@ -4,6 +4,7 @@ import { decodeTensors, encodeTensors, parseTensorFile, type Tensor } from '@ate
 import { streams, subjects, type IPromptsWork } from '@atelier/contracts';
 import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
 import { Registry, workPolicies } from '@atelier/mesh';
+import { leasePriorities } from '@atelier/models';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
@@ -185,7 +186,7 @@ describe('memory that is counted', () => {
       capacity: 1000 * MIB,
       bytes: 900 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.startService(settings);
     const all = [await harness.caption('one'), await harness.caption('two')];
@@ -208,7 +209,7 @@ describe('memory that is counted', () => {
       capacity: 1000 * MIB,
       bytes: 900 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.ask(await harness.caption('one'), await harness.caption('two'));
     for (let stops = 0; stops < workPolicies[subjects.work.prompts]!.maxAttempts + 2; stops++) {
@@ -233,7 +234,7 @@ describe('memory that is counted', () => {
       capacity: 1000 * MIB,
       bytes: 999 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await training.release();
   });
