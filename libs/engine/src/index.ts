@@ -4,6 +4,7 @@ export { type AdapterFormat, adapterFromBytes, adapterToBytes } from './adapter-
 export type {
   AdapterModule,
   BaseQuant,
+  Card,
   ComponentReport,
   FluxDims,
   ForwardInput,

@@ -32,6 +32,8 @@ export class ComputeConfig {
   /** Whose ledger memory is leased from, and what it has in all, bytes. */
   readonly device: string;
   readonly deviceBytes: number;
+  /** What this service takes of them beside its models. */
+  readonly baseBytes: number;
   /** Whether the encoders lease from it too: on a card, and where it was said what the device has. */
   readonly deviceShared: boolean;
   /** How long unused models stay loaded, and their lease held. */
@@ -45,6 +47,7 @@ export class ComputeConfig {
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.card = memory.card;
     this.device = given.ATELIER_DEVICE ?? memory.name;
+    this.baseBytes = memory.baseBytes;
     const said = given.ATELIER_DEVICE_MIB;
     this.deviceBytes = said === undefined ? memory.bytes : Math.floor(said * MIB);
     this.deviceShared = memory.card || said !== undefined;

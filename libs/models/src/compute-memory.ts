@@ -1,11 +1,8 @@
 import { totalmem } from 'node:os';
-import { Engine } from '@atelier/engine';
+import { Engine, type Card } from '@atelier/engine';
 
-/**
- * What plans do not count on a card: three other services that compute have each a driver's context (0.45 GB) and a workspace (0.1 GB) on it, from
- * their first work to their end. Not measured.
- */
-const OTHER_SERVICES_BYTES = 3 * 550e6;
+/** Of trainer, inference, latents and prompts, those beside the one that asks. */
+const OTHER_SERVICES = 3;
 
 /** The memory that services share out among themselves, and the name that everybody who shares it counts it under. */
 export interface ComputeMemory {
@@ -13,14 +10,23 @@ export interface ComputeMemory {
   name: string;
   bytes: number;
   card: boolean;
+  /** What a service takes of it beside its models: on a card the driver's context and the engine's workspace. */
+  baseBytes: number;
 }
 
-/** Of what `device` would open: the card it names, for `auto` the first one, else the machine. A card that is not there counts as the machine: opening it says so. */
-export function computeMemory(device: string): ComputeMemory {
-  const cards = device === 'cpu' ? [] : Engine.cards();
+/**
+ * Of what `device` would open: the card it names, for `auto` the first one, else the machine. A card that is not there
+ * counts as the machine: opening it says so. Of a card the other services' contexts and workspaces are not shared out:
+ * each has them on it from its first work to its end, whoever holds leases.
+ */
+export function computeMemory(device: string, cards = device === 'cpu' ? [] : Engine.cards()): ComputeMemory {
   const index = Number(/^cuda:(\d+)/.exec(device)?.[1] ?? 0);
   const card = cards[index];
-  return card
-    ? { name: `cuda:${index}`, bytes: Math.max(1, card.bytes - OTHER_SERVICES_BYTES), card: true }
-    : { name: 'cpu', bytes: totalmem(), card: false };
+  if (!card) return { name: 'cpu', bytes: totalmem(), card: false, baseBytes: 0 };
+  const baseBytes = beside(card);
+  return { name: `cuda:${index}`, bytes: Math.max(1, card.bytes - OTHER_SERVICES * baseBytes), card: true, baseBytes };
+}
+
+function beside({ contextBytes, workspaceBytes }: Card): number {
+  return contextBytes + workspaceBytes;
 }

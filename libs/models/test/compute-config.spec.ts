@@ -7,7 +7,7 @@ const config = (env: Record<string, string>): ComputeConfig =>
   new ComputeConfig(loadConfig(computeSettings, { ATELIER_MODEL: 'models/nano', ...env }));
 
 test('without settings: the checkpoint, what computes by itself, and its whole memory, which encoders lease on a card alone', () => {
-  const { name, bytes, card } = computeMemory('auto');
+  const { name, bytes, card, baseBytes } = computeMemory('auto');
   expect(config({})).toEqual({
     model: 'models/nano',
     cacheDir: join(dataFolder(), 'quantised'),
@@ -16,6 +16,7 @@ test('without settings: the checkpoint, what computes by itself, and its whole m
     card,
     device: name,
     deviceBytes: bytes,
+    baseBytes,
     deviceShared: card,
     idleMs: 60_000,
   });
