@@ -1,6 +1,5 @@
 import { join, resolve } from 'node:path';
-import { dataFolder } from '@atelier/checkpoint';
-import { AtelierError } from '@atelier/contracts';
+import { AtelierError, dataFolder } from '@atelier/contracts';
 
 /** Every setting of the command, by its name in the environment. Services started by "atelier up" get the whole environment as well. */
 export const SETTINGS = [

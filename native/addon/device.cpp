@@ -20,14 +20,16 @@ Napi::Value device_description(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), guarded(info.Env(), [&] { return device.object->description(); }));
 }
 
-// cudaDevices(): {name, bytes}[]
+// cudaDevices(): {name, bytes, contextBytes, workspaceBytes}[]
 Napi::Value cuda_devices_of(const Napi::CallbackInfo& info) {
-    const std::vector<std::string> names = guarded(info.Env(), [] { return cuda_device_names(); });
-    Napi::Array list = Napi::Array::New(info.Env(), names.size());
-    for (uint32_t i = 0; i < names.size(); i++) {
+    const std::vector<CudaCard> cards = guarded(info.Env(), [] { return cuda_cards(); });
+    Napi::Array list = Napi::Array::New(info.Env(), cards.size());
+    for (uint32_t i = 0; i < cards.size(); i++) {
         Napi::Object card = Napi::Object::New(info.Env());
-        card.Set("name", names[i]);
-        card.Set("bytes", static_cast<double>(cuda_device_bytes(static_cast<int>(i))));
+        card.Set("name", cards[i].name);
+        card.Set("bytes", static_cast<double>(cards[i].bytes));
+        card.Set("contextBytes", static_cast<double>(cards[i].context_bytes));
+        card.Set("workspaceBytes", static_cast<double>(cards[i].workspace_bytes));
         list.Set(i, card);
     }
     return list;

@@ -12,12 +12,15 @@ Napi::Value cuda_devices_of(const Napi::CallbackInfo&);
 Napi::Value load_vae(const Napi::CallbackInfo&);
 Napi::Value vae_encode(const Napi::CallbackInfo&);
 Napi::Value vae_decode(const Napi::CallbackInfo&);
+Napi::Value vae_encode_bytes(const Napi::CallbackInfo&);
 Napi::Value vae_decode_bytes(const Napi::CallbackInfo&);
 Napi::Value vae_decode_packed(const Napi::CallbackInfo&);
 Napi::Value load_clip(const Napi::CallbackInfo&);
 Napi::Value clip_encode(const Napi::CallbackInfo&);
+Napi::Value clip_encode_bytes(const Napi::CallbackInfo&);
 Napi::Value load_t5(const Napi::CallbackInfo&);
 Napi::Value t5_encode(const Napi::CallbackInfo&);
+Napi::Value t5_encode_bytes(const Napi::CallbackInfo&);
 
 Napi::Value load_transformer(const Napi::CallbackInfo&);
 Napi::Value random_transformer(const Napi::CallbackInfo&);

@@ -4,7 +4,7 @@
 
 namespace atelier::addon {
 
-// loadT5(device, dir, memoryBudget, call?): Promise<T5Text>
+// loadT5(device, dir, memoryBudget, call?): Promise<{t5, weightBytes}>
 Napi::Value load_t5(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
@@ -12,8 +12,20 @@ Napi::Value load_t5(const Napi::CallbackInfo& info) {
         [device = device.object, dir = text(info[1], "dir"),
             budget = static_cast<uint64_t>(count(info[2], "memoryBudget"))](
             const EngineProgress& progress) { return T5Text::load(device, dir, progress, budget); },
-        [line = device.line](
-            Napi::Env env, std::shared_ptr<T5Text>& t5) { return make_handle(env, std::move(t5), line); });
+        [line = device.line](Napi::Env env, std::shared_ptr<T5Text>& t5) {
+            Napi::Object result = Napi::Object::New(env);
+            result.Set("weightBytes", Napi::Number::New(env, static_cast<double>(t5->weight_bytes())));
+            result.Set("t5", make_handle(env, std::move(t5), line));
+            return result;
+        });
+}
+
+// t5EncodeBytes(t5, tokens): number
+Napi::Value t5_encode_bytes(const Napi::CallbackInfo& info) {
+    auto& t5 = handle_of<T5Text>(info[0], "t5");
+    const int64_t tokens = count(info[1], "tokens", 1);
+    return Napi::Number::New(
+        info.Env(), static_cast<double>(guarded(info.Env(), [&] { return t5.object->encode_bytes(tokens); })));
 }
 
 // t5Encode(t5, captions: Int32Array[], call?): Promise<Tensor[]>; progress once a pass

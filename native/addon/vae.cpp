@@ -46,6 +46,14 @@ Napi::Value vae_decode(const Napi::CallbackInfo& info) {
         [](Napi::Env env, Tensor& image) { return to_js(env, image); });
 }
 
+// vaeEncodeBytes(vae, height, width): number
+Napi::Value vae_encode_bytes(const Napi::CallbackInfo& info) {
+    auto& vae = handle_of<Vae>(info[0], "vae");
+    const int64_t height = count(info[1], "height", 1), width = count(info[2], "width", 1);
+    return Napi::Number::New(
+        info.Env(), static_cast<double>(guarded(info.Env(), [&] { return vae.object->encode_bytes(height, width); })));
+}
+
 // vaeDecodeBytes(vae, height, width): number
 Napi::Value vae_decode_bytes(const Napi::CallbackInfo& info) {
     auto& vae = handle_of<Vae>(info[0], "vae");

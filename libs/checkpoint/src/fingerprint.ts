@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { dataFolder } from '@atelier/contracts';
 
 interface KnownHash {
   version: string;
@@ -24,11 +24,6 @@ export interface Fingerprints {
 /** One hash for several. */
 export function joinHashes(...hashes: readonly string[]): string {
   return createHash('sha256').update(hashes.join('\n')).digest('hex');
-}
-
-/** Where Atelier keeps what it can compute again: ATELIER_DATA, or ~/.atelier. */
-export function dataFolder(): string {
-  return process.env.ATELIER_DATA || join(homedir(), '.atelier');
 }
 
 export class FileHashes {

@@ -1,7 +1,7 @@
 export { Checkpoint, openCheckpoint } from './checkpoint';
 export type { FluxConfig, SchedulerConfig, VaeConfig } from './configs';
 export { CheckpointError } from './errors';
-export { dataFolder, type Fingerprints } from './fingerprint';
+export type { Fingerprints } from './fingerprint';
 export { COMPONENT_NAMES, type ComponentName } from './layout';
 export { pullModel, type PullOptions, type PullProgress, type PullResult } from './pull';
 export {

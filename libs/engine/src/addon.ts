@@ -36,6 +36,18 @@ export type Isa = 'auto' | 'portable' | 'avx2' | 'avx512';
 export type BaseQuant = BaseQuantName;
 export type OptimizerKind = OptimizerKindName;
 
+/** A card, as CUDA sees it. */
+export interface Card {
+  /** "NVIDIA GeForce RTX 4090, 24 GB". */
+  name: string;
+  /** Of memory, in all. */
+  bytes: number;
+  /** Of those, what every process that computes on it takes beside its models, as plans count it: the driver's. */
+  contextBytes: number;
+  /** The same: the engine's own. */
+  workspaceBytes: number;
+}
+
 export interface FluxDims {
   inChannels: number;
   outChannels: number;
@@ -236,7 +248,7 @@ export interface ComponentReport {
 export interface NativeAddon {
   openDevice(which: string, threads: number, isa: string): DeviceHandle;
   deviceDescription(device: DeviceHandle): string;
-  cudaDevices(): { name: string; bytes: number }[];
+  cudaDevices(): Card[];
   dispose(handle: Handle<string>): Promise<void>;
   createCancelFlag(): CancelFlagHandle;
   raiseCancelFlag(flag: CancelFlagHandle): void;
@@ -254,15 +266,23 @@ export interface NativeAddon {
     call?: NativeCall,
   ): Promise<{ mean: Tensor; logvar: Tensor }>;
   vaeDecode(vae: VaeHandle, latents: Float32Array, h: number, w: number, call?: NativeCall): Promise<Tensor>;
+  vaeEncodeBytes(vae: VaeHandle, height: number, width: number): number;
   vaeDecodeBytes(vae: VaeHandle, height: number, width: number): number;
   vaeDecodePacked(vae: VaeHandle, packed: Tensor, height: number, width: number, call?: NativeCall): Promise<Tensor>;
-  loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<ClipHandle>;
+  loadClip(device: DeviceHandle, dir: string, call?: NativeCall): Promise<{ clip: ClipHandle; weightBytes: number }>;
+  clipEncodeBytes(clip: ClipHandle, tokens: number): number;
   clipEncode(
     clip: ClipHandle,
     ids: Int32Array,
     call?: NativeCall,
   ): Promise<{ pooled: Tensor; lastHiddenState: Tensor }>;
-  loadT5(device: DeviceHandle, dir: string, memoryBudget: number, call?: NativeCall): Promise<T5Handle>;
+  loadT5(
+    device: DeviceHandle,
+    dir: string,
+    memoryBudget: number,
+    call?: NativeCall,
+  ): Promise<{ t5: T5Handle; weightBytes: number }>;
+  t5EncodeBytes(t5: T5Handle, tokens: number): number;
   t5Encode(t5: T5Handle, captions: readonly Int32Array[], call?: NativeCall): Promise<Tensor[]>;
 
   loadTransformer(

@@ -40,6 +40,11 @@ export class Vae extends Loaded<VaeHandle> {
     });
   }
 
+  /** What encoding a picture of so many pixels takes of the device beside the weights, while it lasts. */
+  encodeBytes(height: number, width: number): number {
+    return runNow((native) => native.vaeEncodeBytes(this.handle, height, width));
+  }
+
   /** What decoding a picture of so many pixels takes of the device beside the weights, while it lasts. */
   decodeBytes(height: number, width: number): number {
     return runNow((native) => native.vaeDecodeBytes(this.handle, height, width));
@@ -57,14 +62,37 @@ export class Vae extends Loaded<VaeHandle> {
 
 /** CLIP-L's text model. */
 export class ClipText extends Loaded<ClipHandle> {
+  /** @internal use Engine.loadClip */
+  constructor(
+    handle: ClipHandle,
+    /** Of the device, from the first use on. */
+    readonly weightBytes: number,
+  ) {
+    super(handle);
+  }
+
   /** @param ids token ids, padded to 77 */
   encode(ids: Int32Array, call?: Call): Promise<{ pooled: Tensor; lastHiddenState: Tensor }> {
     return run(call, (native, options) => native.clipEncode(this.handle, ids, options));
+  }
+
+  /** What encoding a text of so many tokens takes of the device beside the weights, while it lasts. */
+  encodeBytes(tokens: number): number {
+    return runNow((native) => native.clipEncodeBytes(this.handle, tokens));
   }
 }
 
 /** T5 v1.1's encoder. Padding is attended to, as in FLUX.1: the same text padded to another length gives other embeddings. */
 export class T5Text extends Loaded<T5Handle> {
+  /** @internal use Engine.loadT5 */
+  constructor(
+    handle: T5Handle,
+    /** Of the device, from the first use on, where all layers fit there; else the memory budget bounds it. */
+    readonly weightBytes: number,
+  ) {
+    super(handle);
+  }
+
   /**
    * Neighbours of one length pass together through layers that have to be fetched to a card, so that several captions take little longer than one.
    * @param captions the ids of each
@@ -72,6 +100,11 @@ export class T5Text extends Loaded<T5Handle> {
    */
   encode(captions: readonly Int32Array[], call?: Call): Promise<Tensor[]> {
     return run(call, (native, options) => native.t5Encode(this.handle, captions, options));
+  }
+
+  /** What encoding captions of so many tokens takes of the device beside all layers, while it lasts. */
+  encodeBytes(tokens: number): number {
+    return runNow((native) => native.t5EncodeBytes(this.handle, tokens));
   }
 }
 

@@ -1,10 +1,15 @@
 import type { Tensor } from '@atelier/checkpoint';
-import type { BaseQuant, DeviceHandle, FluxDims, Isa } from './addon';
+import type { BaseQuant, Card, DeviceHandle, FluxDims, Isa } from './addon';
 import { type Call, run, runNow } from './call';
 import { ClipText, T5Text, Vae } from './encoders';
 import { Loaded } from './loaded';
 import { FluxTransformer } from './transformer';
 import { u64 } from './u64';
+
+/** What {@link EngineOptions.device} may be. */
+export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?(,fp8)?)$/;
+/** The same for whoever wrote something else. */
+export const DEVICE_FORMS = 'expected cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it';
 
 export interface EngineOptions {
   /**
@@ -27,8 +32,8 @@ export class Engine extends Loaded<DeviceHandle> {
     return new Engine(runNow((native) => native.openDevice(device, threads, isa)));
   }
 
-  /** The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB", and bytes of memory. Empty without a driver, a card, or CUDA in this build. */
-  static cards(): { name: string; bytes: number }[] {
+  /** The cards that CUDA sees, by number. Empty without a driver, a card, or CUDA in this build. */
+  static cards(): Card[] {
     return runNow((native) => native.cudaDevices());
   }
 
@@ -47,7 +52,8 @@ export class Engine extends Loaded<DeviceHandle> {
 
   /** @param dir the checkpoint's `text_encoder` folder */
   async loadClip(dir: string, call?: Call): Promise<ClipText> {
-    return this.keep(new ClipText(await run(call, (native, options) => native.loadClip(this.handle, dir, options))));
+    const { clip, weightBytes } = await run(call, (native, options) => native.loadClip(this.handle, dir, options));
+    return this.keep(new ClipText(clip, weightBytes));
   }
 
   /**
@@ -55,9 +61,10 @@ export class Engine extends Loaded<DeviceHandle> {
    * @param memoryBudget bytes of a card that it may take; layers that do not fit are fetched for each pass of captions. 0: what is free
    */
   async loadT5(dir: string, { memoryBudget = 0, ...call }: { memoryBudget?: number } & Call = {}): Promise<T5Text> {
-    return this.keep(
-      new T5Text(await run(call, (native, options) => native.loadT5(this.handle, dir, memoryBudget, options))),
+    const { t5, weightBytes } = await run(call, (native, options) =>
+      native.loadT5(this.handle, dir, memoryBudget, options),
     );
+    return this.keep(new T5Text(t5, weightBytes));
   }
 
   /**

@@ -4,6 +4,7 @@ export { type AdapterFormat, adapterFromBytes, adapterToBytes } from './adapter-
 export type {
   AdapterModule,
   BaseQuant,
+  Card,
   ComponentReport,
   FluxDims,
   ForwardInput,
@@ -22,9 +23,8 @@ export type {
 } from './addon';
 export type { Call, Progress } from './call';
 export { type CardRun, cardNames, FLUX_DEV_DIMS, planOnCard, transformerDims } from './card';
-export { type ComputeMemory, computeMemory, DEVICE_FORMS, DEVICE_PATTERN } from './compute';
 export { ClipText, T5Text, Vae } from './encoders';
-export { Engine, type EngineOptions } from './engine';
+export { DEVICE_FORMS, DEVICE_PATTERN, Engine, type EngineOptions } from './engine';
 export { EngineError } from './errors';
 export { addonPaths, missingAddon } from './load';
 export {

@@ -51,10 +51,15 @@ private:
     Device();
 };
 
-// The cards that CUDA sees, by number: "NVIDIA GeForce RTX 4090, 24 GB". Empty without a driver, a card, or CUDA in
-// this build.
-std::vector<std::string> cuda_device_names();
-uint64_t cuda_device_bytes(int index); // of memory, in all
+struct CudaCard {
+    std::string name; // "NVIDIA GeForce RTX 4090, 24 GB"
+    uint64_t bytes = 0; // of memory, in all
+    // What every process that computes on it takes of that beside its models, as plans count it.
+    uint64_t context_bytes = 0; // the driver's
+    uint64_t workspace_bytes = 0; // the engine's
+};
+// Those that CUDA sees, by number. Empty without a driver, a card, or CUDA in this build.
+std::vector<CudaCard> cuda_cards();
 
 struct FluxDims {
     int64_t in_channels = 64, out_channels = 64, num_layers = 19, num_single_layers = 38, heads = 24, head_dim = 128;
@@ -280,9 +285,10 @@ public:
         const Tensor& packed, int64_t height, int64_t width); // (S_img, 64) from the sampler -> (3, H, W)
     float scaling_factor() const;
     float shift_factor() const;
-    // Bytes of the device: the weights', from the first use on, and beside them, while it is decoded, those of a
-    // picture of height x width pixels.
+    // Bytes of the device: the weights', from the first use on, and beside them, while it is encoded or decoded, those
+    // of a picture of height x width pixels.
     uint64_t weight_bytes() const;
+    uint64_t encode_bytes(int64_t height, int64_t width) const;
     uint64_t decode_bytes(int64_t height, int64_t width) const;
     struct Impl;
     std::unique_ptr<Impl> impl;
@@ -298,6 +304,10 @@ public:
         Tensor pooled, last_hidden_state;
     }; // (d), (S, d)
     Output encode(std::span<const int32_t> ids);
+    // Bytes of the device: the weights', from the first use on, and beside them, while it is encoded, those of a text
+    // of so many tokens.
+    uint64_t weight_bytes() const;
+    uint64_t encode_bytes(int64_t tokens) const;
     struct Impl;
     std::unique_ptr<Impl> impl;
 private:
@@ -315,6 +325,10 @@ public:
     // length share a pass over layers that are fetched, as many as the memory holds, 16 at most. Progress is reported
     // after each pass. invalid_argument names a bad caption's place.
     std::vector<Tensor> encode(std::span<const std::vector<int32_t>> captions, const EngineProgress& = {});
+    // Bytes of the device where all layers fit there: the weights', from the first use on, and beside them, while it is
+    // encoded, those of a caption of so many tokens. Where they do not fit, memory_budget bounds both.
+    uint64_t weight_bytes() const;
+    uint64_t encode_bytes(int64_t tokens) const;
     struct Impl;
     std::unique_ptr<Impl> impl;
 private:

@@ -108,13 +108,14 @@ std::shared_ptr<Device> Device::open(const std::string& which, int threads, cons
     return device;
 }
 
-std::vector<std::string> cuda_device_names() {
-    std::vector<std::string> names;
-    for (const CudaDevice& card : cuda_devices()) names.push_back(shown(card));
-    return names;
+std::vector<CudaCard> cuda_cards() {
+    std::vector<CudaCard> cards;
+    for (const CudaDevice& card : cuda_devices()) {
+        const DeviceProfile profile = profile_of_card(card.name);
+        cards.push_back({shown(card), card.total_bytes, profile.context_bytes, profile.workspace_bytes});
+    }
+    return cards;
 }
-
-uint64_t cuda_device_bytes(int index) { return cuda_devices().at(static_cast<size_t>(index)).total_bytes; }
 
 std::string Device::description() const { return impl->description; }
 

@@ -47,25 +47,25 @@ struct T5Text::Impl {
         placed.reset();
         const uint64_t reserved = device->impl->ops->workspace_bytes() + device->impl->profile.context_bytes;
         const uint64_t available = budget ? budget - std::min(budget, reserved) : usable_bytes(memory());
-        const auto pass_bytes = [&](size_t captions) {
-            return Pass(model, captions, tokens, nullptr).program.plan().arena_bytes + bias_bytes(tokens);
-        };
         const auto fits = [&](size_t captions, Residence residence) {
-            return pass_bytes(captions) +
-                       PlacedUnits::device_bytes(packs, std::vector(packs.units.size(), residence)) <=
-                   available;
+            return pass_bytes(captions, tokens) + layer_bytes(residence) <= available;
         };
         together = memory().on_host() || fits(1, Residence::resident) ? 1 : kMostTogether;
         while (together > 1 && !fits(together, Residence::fetched)) --together;
-        const uint64_t beside = pass_bytes(together);
+        const uint64_t beside = pass_bytes(together, tokens);
         placed = std::make_unique<PlacedUnits>(memory(), packs,
             PlacedUnits::residence_within(
                 memory(), packs, available - std::min(available, beside), "the T5 encoder's weights"));
         placed_tokens = tokens;
     }
 
-    uint64_t bias_bytes(int64_t tokens) const {
-        return packed_bytes(static_cast<uint64_t>(model.config.num_heads * tokens * tokens) * sizeof(float));
+    // Of captions that pass the layers together: what runs, and the position bias.
+    uint64_t pass_bytes(size_t captions, int64_t tokens) const {
+        return Pass(model, captions, tokens, nullptr).program.plan().arena_bytes +
+               packed_bytes(static_cast<uint64_t>(model.config.num_heads * tokens * tokens) * sizeof(float));
+    }
+    uint64_t layer_bytes(Residence residence) const {
+        return PlacedUnits::device_bytes(packs, std::vector(packs.units.size(), residence));
     }
 
     // `captions` are of one length, at most `together`. first: the number of the first of them, for errors.
@@ -109,6 +109,13 @@ std::shared_ptr<T5Text> T5Text::load(
         std::move(device), t5::Encoder(read_t5_config(dir), WeightSource::open(dir)), memory_budget);
     internal_progress(progress)(1, 1, "load text encoder 2");
     return text;
+}
+
+uint64_t T5Text::weight_bytes() const { return impl->layer_bytes(Residence::resident); }
+
+uint64_t T5Text::encode_bytes(int64_t tokens) const {
+    check_token_count(tokens, kMaxTokens);
+    return impl->pass_bytes(1, tokens);
 }
 
 std::vector<Tensor> T5Text::encode(

@@ -95,6 +95,13 @@ float Vae::shift_factor() const { return impl->model.config.shift_factor; }
 
 uint64_t Vae::weight_bytes() const { return PlacedUnits::device_bytes(impl->packs, {}); }
 
+uint64_t Vae::encode_bytes(int64_t height, int64_t width) const {
+    impl->check_picture("image", height, width, impl->model.config.spatial_factor());
+    Impl::Recorded r;
+    impl->record_encode(r, height, width);
+    return r.program.plan().arena_bytes;
+}
+
 uint64_t Vae::decode_bytes(int64_t height, int64_t width) const {
     const int64_t factor = impl->model.config.spatial_factor();
     impl->check_picture("picture", height, width, factor);

@@ -4,10 +4,25 @@
 #include "goldens.h"
 #include "models/clip/text_model.h"
 #include "models/t5/encoder.h"
+#include <algorithm>
+#include <cstdlib>
 #include <doctest/doctest.h>
 
 using namespace atelier;
 using namespace atelier::test;
+
+namespace {
+
+uint64_t largest_reserved = 0;
+
+} // namespace
+
+// Every arena on the host is reserved with it (memory/host_memory.cpp): counted here on its way to the library.
+extern "C" void* aligned_alloc(size_t alignment, size_t bytes) noexcept {
+    largest_reserved = std::max<uint64_t>(largest_reserved, bytes);
+    void* data = nullptr;
+    return posix_memalign(&data, alignment, bytes) == 0 ? data : nullptr;
+}
 
 namespace {
 
@@ -85,4 +100,31 @@ TEST_CASE("T5 encoder: embeddings of every prompt, padding attended to") {
     REQUIRE(got.size() == ids.size());
     for (int64_t i = 0; i < embeds.shape[0]; ++i)
         CHECK(report("t5 embeds " + std::to_string(i), got[static_cast<size_t>(i)].data, embeds.row(i)) < kTolerance);
+}
+
+TEST_CASE("on the CPU: what encoding is said to cost is what it reserves") {
+    const auto reserved = [](auto&& encode) {
+        largest_reserved = 0;
+        encode();
+        return largest_reserved;
+    };
+    const auto arena = [](uint64_t bytes) { return (bytes + 255) / 256 * 256; };
+    const auto vae = Vae::load(device(), component("vae"));
+    for (const auto& [height, width] : {std::pair<int64_t, int64_t>{64, 64}, {32, 96}}) {
+        const std::vector<float> image(static_cast<size_t>(3 * height * width), 0.5f);
+        CHECK(reserved([&] { vae->encode(image, height, width); }) == arena(vae->encode_bytes(height, width)));
+    }
+    const auto clip = ClipText::load(device(), component("text_encoder"));
+    const auto t5 = T5Text::load(device(), component("text_encoder_2"));
+    const int64_t heads = read_t5_config(component("text_encoder_2")).num_heads;
+    for (const int64_t tokens : {7, 77}) {
+        const std::vector<int32_t> ids(static_cast<size_t>(tokens), 3);
+        CHECK(reserved([&] { clip->encode(ids); }) == arena(clip->encode_bytes(tokens)));
+        // The position bias is an array that the host keeps between captions.
+        const uint64_t bias = packed_bytes(static_cast<uint64_t>(heads * tokens * tokens) * sizeof(float));
+        CHECK(reserved([&] { t5->encode(std::vector{ids, ids}); }) == arena(t5->encode_bytes(tokens) - bias));
+    }
+    CHECK_THROWS_WITH_AS(vae->encode_bytes(64, 63), doctest::Contains("multiples of 8"), Error);
+    CHECK_THROWS_WITH_AS(clip->encode_bytes(78), doctest::Contains("78 token ids, expected 1 to 77"), Error);
+    CHECK_THROWS_WITH_AS(t5->encode_bytes(0), doctest::Contains("0 token ids, expected 1 to"), Error);
 }

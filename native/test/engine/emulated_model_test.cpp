@@ -23,7 +23,7 @@ std::shared_ptr<Device> card() {
     std::shared_ptr<Device> device;
     SUBCASE("emulated") { device = emulated_card({false, DType::f32}); }
     SUBCASE("emulated, bf16 activations") { device = emulated_card({false, DType::bf16}); }
-    if (cuda_device_names().empty()) return device;
+    if (cuda_cards().empty()) return device;
     SUBCASE("on the card") {
         static const auto shared = Device::cuda();
         device = shared;

@@ -25,7 +25,7 @@ bool contains(const std::string& text, const char* part) { return text.find(part
 } // namespace
 
 TEST_CASE("a card opens, or the error says why not and what to do") {
-    const std::vector<std::string> names = cuda_device_names();
+    const std::vector<CudaCard> cards = cuda_cards();
     std::shared_ptr<Device> card;
     try {
         card = Device::cuda();
@@ -37,11 +37,11 @@ TEST_CASE("a card opens, or the error says why not and what to do") {
                              contains(text, "too old for this build") || contains(text, "no card that can be used");
         const bool cannot_use = contains(text, "ATELIER_CUBLASLT") || contains(text, "compute capability") ||
                                 contains(text, "CMAKE_CUDA_ARCHITECTURES");
-        CHECK(names.empty() ? no_card : cannot_use);
+        CHECK(cards.empty() ? no_card : cannot_use);
         return;
     }
-    REQUIRE_FALSE(names.empty());
-    CHECK(card->description() == "cuda: " + names[0]);
+    REQUIRE_FALSE(cards.empty());
+    CHECK(card->description() == "cuda: " + cards[0].name);
 }
 
 TEST_CASE("a card that does not exist is refused") {
@@ -62,13 +62,13 @@ TEST_CASE("a device by name") {
 }
 
 TEST_CASE("fp8 is a card's that has it, one that has not says so and is not opened without it") {
-    if (cuda_device_names().empty()) {
+    if (cuda_cards().empty()) {
         CHECK(refusal(ErrorCode::unsupported, [] { Device::open("cuda,fp8"); }) ==
               refusal(ErrorCode::unsupported, [] { Device::open("cuda"); }));
         return;
     }
     try {
-        CHECK(Device::open("cuda,fp8")->description() == "cuda: " + cuda_device_names()[0] + ", fp8 products");
+        CHECK(Device::open("cuda,fp8")->description() == "cuda: " + cuda_cards()[0].name + ", fp8 products");
     } catch (const Error& e) {
         CHECK(e.code() == ErrorCode::unsupported);
         const std::string text = e.what();
@@ -82,6 +82,6 @@ TEST_CASE("auto takes a card where one can be used, else the CPU") {
     const std::string text = Device::open("auto", 1)->description();
     CAPTURE(text);
     CHECK((text.starts_with("cuda: ") || text.starts_with("cpu ")));
-    if (cuda_device_names().empty()) CHECK(text == Device::cpu(1)->description());
+    if (cuda_cards().empty()) CHECK(text == Device::cpu(1)->description());
     else CHECK((text.starts_with("cuda: ") || contains(text, "not on a card: ")));
 }

@@ -1,9 +1,9 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { ModelHost, PromptSource } from '@atelier/drawing';
-import { Mesh } from '@atelier/mesh';
+import { PromptSource } from '@atelier/drawing';
+import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary } from './adapter-library';
-import { DeviceMemory } from './device-memory';
 import { GenerateController } from './generate.controller';
 import { GenerationStates } from './generation-states';
 import { InferenceConfig } from './inference.config';
@@ -20,7 +20,14 @@ export class InferenceModule {
       providers: [
         { provide: InferenceConfig, useValue: config },
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
-        { provide: ModelHost, useFactory: (memory: DeviceMemory) => memory.models, inject: [DeviceMemory] },
+        {
+          provide: LeasedModels,
+          useFactory: (mesh: Mesh, { yields }: InferenceMetrics, logger: Logger) => {
+            const tenant = { owner: 'inference', priority: leasePriorities.drawing, leases: true };
+            return new LeasedModels(mesh, config, { ...tenant, onYield: () => yields.inc() }, logger);
+          },
+          inject: [Mesh, InferenceMetrics, LOGGER],
+        },
         {
           provide: PromptSource,
           useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens),
@@ -30,7 +37,6 @@ export class InferenceModule {
         InferenceMetrics,
         AdapterLibrary,
         Samplers,
-        DeviceMemory,
         GenerationStates,
       ],
     };

@@ -1,18 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
-import {
-  drawPicture,
-  encodePicture,
-  ModelHost,
-  PromptSource,
-  type PictureFormat,
-  type PromptEmbeds,
-} from '@atelier/drawing';
+import { drawPicture, encodePicture, PromptSource, type PictureFormat, type PromptEmbeds } from '@atelier/drawing';
 import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
+import { LeasedModels, type Models } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { checkWork } from './check-work';
-import { DeviceMemory } from './device-memory';
 import { GenerationStates, isOver } from './generation-states';
 import { InferenceMetrics } from './inference.metrics';
 import { Samplers } from './samplers';
@@ -23,11 +16,10 @@ type DrawContext = Pick<WorkContext, 'attempt' | 'progress' | 'signal'>;
 @Injectable()
 export class InferenceService {
   constructor(
-    private readonly models: ModelHost,
+    private readonly models: LeasedModels,
     private readonly prompts: PromptSource,
     private readonly library: AdapterLibrary,
     private readonly samplers: Samplers,
-    private readonly memory: DeviceMemory,
     private readonly blobs: BlobStore,
     private readonly states: GenerationStates,
     private readonly metrics: InferenceMetrics,
@@ -100,7 +92,6 @@ export class InferenceService {
         if (index + 1 < work.count) await Promise.all([progress(), this.states.pictureStored(id)]);
       }
       images.push(image);
-      await this.memory.makeWay();
     }
     return images;
   }
@@ -128,26 +119,27 @@ export class InferenceService {
         .then(() => this.states.progress(id, index * work.steps + step, work.count * work.steps))
         .catch(() => undefined);
     };
-    for (;;) {
-      const image = await this.models.use(async (models) => {
-        const { scheduler } = models.checkpoint;
-        const sampler = await this.samplers.get(models, adapters, work.fused);
-        const vae = await models.vae();
-        const memoryBudget = Math.max(1, this.memory.bytes - vae.weightBytes);
-        const plan = await sampler.plan(
-          { ...request, ...prompt, scheduler, memoryBudget, decodeBytes: vae.decodeBytes(work.height, work.width) },
-          { signal },
-        );
-        if (!(await this.memory.cover(plan.totalBytes + vae.weightBytes, signal))) return undefined;
+    const need = async (models: Models) => {
+      const { scheduler } = models.checkpoint;
+      const sampler = await this.samplers.get(models, adapters, work.fused);
+      const vae = await models.vae();
+      const memoryBudget = Math.max(1, this.models.deviceBytes - vae.weightBytes);
+      const decodeBytes = vae.decodeBytes(work.height, work.width);
+      const plan = await sampler.plan({ ...request, ...prompt, scheduler, memoryBudget, decodeBytes }, { signal });
+      return { sampler, vae, scheduler, memoryBudget, bytes: plan.totalBytes + vae.weightBytes };
+    };
+    const image = await this.models.use(
+      need,
+      async ({ sampler, vae, scheduler, memoryBudget }) => {
         const stopTimer = this.metrics.pictureSeconds.startTimer();
         const drawn = await drawPicture(sampler, vae, { ...request, scheduler, memoryBudget, prompt, onStep, signal });
         stopTimer();
         return drawn;
-      });
-      await telling;
-      if (image) return encodePicture(image, format);
-      await this.models.release();
-    }
+      },
+      signal,
+    );
+    await telling;
+    return encodePicture(image, format);
   }
 
   private async find(uses: readonly IAdapterUse[]): Promise<AdapterVersion[]> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { ModelHost, type Models } from '@atelier/drawing';
 import type { Adapter, Sampler } from '@atelier/engine';
+import { LeasedModels, type Models } from '@atelier/models';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
@@ -15,7 +15,7 @@ export class Samplers {
     private readonly config: InferenceConfig,
     private readonly library: AdapterLibrary,
     private readonly metrics: InferenceMetrics,
-    models: ModelHost,
+    models: LeasedModels,
   ) {
     this.kept = new LeastRecent(config.samplers);
     models.onRelease(() => this.kept.clear());

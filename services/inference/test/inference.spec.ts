@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import { GenerationState, PromptsWork, subjects, type Generation } from '@atelier/contracts';
 import { acquireLease, leasesOf } from '@atelier/lease';
 import { done, publishEvent, runWorker, subscribeEvents } from '@atelier/mesh';
+import { leasePriorities } from '@atelier/models';
 import { StateWatch } from '@atelier/store';
 import { dieOver, waitFor } from '@atelier/testing';
 import { changedAdapter, goldenAdapter, Harness, promptsBytes } from './harness';
@@ -307,7 +308,7 @@ describe('the device', () => {
       capacity: CAPACITY,
       bytes: CAPACITY,
       owner: 'training',
-      priority: 10,
+      priority: leasePriorities.training,
     });
   beforeEach(async () => {
     harness = await Harness.start({ ATELIER_DEVICE_MIB: '64', ATELIER_IDLE_SECONDS: '600' });

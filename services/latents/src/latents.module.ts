@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { Mesh } from '@atelier/mesh';
+import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore, Encodings } from '@atelier/store';
 import { LatentsConfig } from './latents.config';
 import { LatentsController } from './latents.controller';
@@ -10,11 +11,17 @@ import { PictureEncoder } from './picture-encoder';
 @Module({})
 export class LatentsModule {
   static with(config: LatentsConfig): DynamicModule {
+    const tenant = { owner: 'latents', priority: leasePriorities.encoding, leases: config.deviceShared };
     return {
       module: LatentsModule,
       controllers: [LatentsController],
       providers: [
         { provide: LatentsConfig, useValue: config },
+        {
+          provide: LeasedModels,
+          useFactory: (mesh: Mesh, logger: Logger) => new LeasedModels(mesh, config, tenant, logger),
+          inject: [Mesh, LOGGER],
+        },
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'latents'), inject: [Mesh] },
         LatentsService,

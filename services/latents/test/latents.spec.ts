@@ -3,6 +3,7 @@ import { buckets, streams, subjects, type LatentsWork } from '@atelier/contracts
 import { Engine } from '@atelier/engine';
 import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
 import { Registry, workPolicies } from '@atelier/mesh';
+import { leasePriorities } from '@atelier/models';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { decodePrepared, toTensor } from '../src/prepared-picture';
 import { Harness } from './harness';
@@ -163,6 +164,15 @@ describe('a picture that cannot be encoded', () => {
   });
 });
 
+/** What the engine says that the VAE and a picture of 64 × 64 take. */
+async function encodingBytes(): Promise<number> {
+  const engine = await Engine.open({ device: 'cpu', threads: 1 });
+  const vae = await engine.loadVae(`${tinyCheckpoint()}/vae`);
+  const bytes = vae.weightBytes + vae.encodeBytes(64, 64);
+  await engine.close();
+  return bytes;
+}
+
 describe('memory that is counted', () => {
   const held = () => leasesOf(harness.test.mesh, 'gpu');
   const settings = { ATELIER_DEVICE: 'gpu', ATELIER_DEVICE_MIB: '100', ATELIER_IDLE_SECONDS: '1' };
@@ -172,8 +182,7 @@ describe('memory that is counted', () => {
     await harness.ask(await harness.picture(1), await harness.picture(2));
     await harness.settled();
     const [lease, ...others] = await held();
-    expect(lease).toMatchObject({ owner: 'latents', token: 1 });
-    expect(lease!.bytes).toBeGreaterThan(64 * 64 * 2048);
+    expect(lease).toEqual({ owner: 'latents', token: 1, bytes: await encodingBytes() });
     expect(others).toEqual([]);
     await waitFor('an idle VAE', async () => (await held()).length === 0, 10_000);
     await harness.ask(await harness.picture(3));
@@ -185,9 +194,9 @@ describe('memory that is counted', () => {
     const training = await acquireLease(harness.test.mesh, {
       device: 'gpu',
       capacity: 100 * MIB,
-      bytes: 95 * MIB,
+      bytes: 100 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.startService(settings);
     const work = await harness.picture(1);
@@ -211,9 +220,9 @@ describe('memory that is counted', () => {
     const training = await acquireLease(harness.test.mesh, {
       device: 'gpu',
       capacity: 100 * MIB,
-      bytes: 99 * MIB,
+      bytes: 100 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.ask(await harness.picture(2));
     await waitFor('work in hand', async () => (await harness.inHand()) === 1);
@@ -223,12 +232,12 @@ describe('memory that is counted', () => {
   });
 
   it('that could never be given is refused with the numbers', async () => {
-    await harness.startService({ ...settings, ATELIER_DEVICE_MIB: '2' });
+    await harness.startService({ ...settings, ATELIER_DEVICE_MIB: '0.5' });
     const work = await harness.picture(1);
     await harness.ask(work);
     await harness.settled();
     expect((await harness.deadLetters())[0]!.reason).toMatch(
-      /^latents needs \d+ bytes of gpu, which has 2097152 in all/,
+      /^latents needs \d+ bytes of gpu, which has 524288 in all/,
     );
   });
 
@@ -236,9 +245,9 @@ describe('memory that is counted', () => {
     const training = await acquireLease(harness.test.mesh, {
       device: 'gpu',
       capacity: 100 * MIB,
-      bytes: 95 * MIB,
+      bytes: 100 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.ask(await harness.picture(1));
     for (let stops = 0; stops < workPolicies[subjects.work.latents]!.maxAttempts + 2; stops++) {

@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { Mesh } from '@atelier/mesh';
+import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { LeasedModels, leasePriorities } from '@atelier/models';
 import { Encodings } from '@atelier/store';
 import { PromptsConfig } from './prompts.config';
 import { PromptsController } from './prompts.controller';
@@ -10,11 +11,17 @@ import { CaptionEncoder } from './caption-encoder';
 @Module({})
 export class PromptsModule {
   static with(config: PromptsConfig): DynamicModule {
+    const tenant = { owner: 'prompts', priority: leasePriorities.encoding, leases: config.deviceShared };
     return {
       module: PromptsModule,
       controllers: [PromptsController],
       providers: [
         { provide: PromptsConfig, useValue: config },
+        {
+          provide: LeasedModels,
+          useFactory: (mesh: Mesh, logger: Logger) => new LeasedModels(mesh, config, tenant, logger),
+          inject: [Mesh, LOGGER],
+        },
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'prompts'), inject: [Mesh] },
         PromptsService,
         PromptsMetrics,

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeTensors, encodeTensors, parseTensorFile, type Tensor } from '@atelier/checkpoint';
 import { streams, subjects, type IPromptsWork } from '@atelier/contracts';
+import { Engine } from '@atelier/engine';
 import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
 import { Registry, workPolicies } from '@atelier/mesh';
+import { leasePriorities } from '@atelier/models';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
@@ -175,6 +177,17 @@ describe('a caption that cannot be encoded', () => {
   });
 });
 
+/** What the engine says that both encoders and a caption of so many T5 tokens take. */
+async function encodingBytes(t5Tokens: number): Promise<number> {
+  const engine = await Engine.open({ device: 'cpu', threads: 1 });
+  const clip = await engine.loadClip(`${tinyCheckpoint()}/text_encoder`);
+  const t5 = await engine.loadT5(`${tinyCheckpoint()}/text_encoder_2`);
+  const encoding = Math.max(clip.encodeBytes(77), t5.encodeBytes(t5Tokens));
+  const bytes = clip.weightBytes + t5.weightBytes + encoding;
+  await engine.close();
+  return bytes;
+}
+
 describe('memory that is counted', () => {
   const settings = { ATELIER_DEVICE: 'gpu', ATELIER_DEVICE_MIB: '1000', ATELIER_IDLE_SECONDS: '1' };
   const held = () => leasesOf(harness.test.mesh, 'gpu');
@@ -183,9 +196,9 @@ describe('memory that is counted', () => {
     const training = await acquireLease(harness.test.mesh, {
       device: 'gpu',
       capacity: 1000 * MIB,
-      bytes: 900 * MIB,
+      bytes: 1000 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.startService(settings);
     const all = [await harness.caption('one'), await harness.caption('two')];
@@ -197,7 +210,7 @@ describe('memory that is counted', () => {
     expect(await harness.embeds(all[0]!.key)).toBeUndefined();
     await training.release();
     await harness.settled();
-    expect(await held()).toEqual([expect.objectContaining({ owner: 'prompts' })]);
+    expect(await held()).toEqual([{ owner: 'prompts', token: 2, bytes: await encodingBytes(all[0]!.maxLength) }]);
     expect(await harness.statusDetail()).toBe('2 encoded, 0 there already, 0 failed');
     await waitFor('idle encoders', async () => (await held()).length === 0, 10_000);
   });
@@ -206,9 +219,9 @@ describe('memory that is counted', () => {
     const training = await acquireLease(harness.test.mesh, {
       device: 'gpu',
       capacity: 1000 * MIB,
-      bytes: 900 * MIB,
+      bytes: 1000 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await harness.ask(await harness.caption('one'), await harness.caption('two'));
     for (let stops = 0; stops < workPolicies[subjects.work.prompts]!.maxAttempts + 2; stops++) {
@@ -231,9 +244,9 @@ describe('memory that is counted', () => {
     const training = await acquireLease(harness.test.mesh, {
       device: 'gpu',
       capacity: 1000 * MIB,
-      bytes: 999 * MIB,
+      bytes: 1000 * MIB,
       owner: 'trainer',
-      priority: 10,
+      priority: leasePriorities.training,
     });
     await training.release();
   });

@@ -1,10 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { acquireLease, type Lease } from '@atelier/lease';
 import { Mesh, throughOutage } from '@atelier/mesh';
+import { leasePriorities } from '@atelier/models';
 import { TrainerConfig } from './trainer.config';
-
-/** Training goes before drawing (0). */
-const PRIORITY = 10;
 
 /** The device's memory, as the trainer leases it. */
 @Injectable()
@@ -27,8 +25,9 @@ export class DeviceMemory {
   /** Waits until the device has room. Throws RESOURCE_EXHAUSTED, with the numbers, for what it could never hold. */
   lease(bytes: number, owner: string, signal: AbortSignal): Promise<Lease> {
     const { device, deviceBytes } = this.config;
+    const priority = leasePriorities.training;
     return throughOutage(
-      () => acquireLease(this.mesh, { device, capacity: deviceBytes, bytes, owner, priority: PRIORITY, signal }),
+      () => acquireLease(this.mesh, { device, capacity: deviceBytes, bytes, owner, priority, signal }),
       { signal },
     );
   }

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { ModelHost, PromptSource } from '@atelier/drawing';
+import { PromptSource } from '@atelier/drawing';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
@@ -16,7 +17,6 @@ import { Validation } from './validation';
 @Module({})
 export class TrainerModule {
   static with(config: TrainerConfig): DynamicModule {
-    const { model, cacheDir, compute, threads, idleMs, textTokens } = config;
     return {
       module: TrainerModule,
       controllers: [TrainController, PlanController],
@@ -26,17 +26,14 @@ export class TrainerModule {
         {
           provide: ModelHost,
           useFactory: (logger: Logger) =>
-            new ModelHost({
-              model,
-              cacheDir,
-              compute,
-              threads,
-              idleMs,
-              onOpened: (computing) => logger.info({ computing }, 'device'),
-            }),
+            new ModelHost({ ...config, onOpened: (computing) => logger.info({ computing }, 'device') }),
           inject: [LOGGER],
         },
-        { provide: PromptSource, useFactory: (mesh: Mesh) => new PromptSource(mesh, textTokens), inject: [Mesh] },
+        {
+          provide: PromptSource,
+          useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens),
+          inject: [Mesh],
+        },
         TrainerService,
         DeviceMemory,
         RunStates,

@@ -11,8 +11,8 @@ import {
   type Run,
   type TrainWork,
 } from '@atelier/contracts';
-import { ModelHost, type Models } from '@atelier/drawing';
 import { LOGGER, Mesh, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
+import { ModelHost, type Models } from '@atelier/models';
 import { BlobStore, TensorArrivals } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';

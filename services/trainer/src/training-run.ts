@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readTrainOptions, type CompleteTrainOptions, type ISample, type Run } from '@atelier/contracts';
-import type { Models } from '@atelier/drawing';
 import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
 import { isStoreFull, throughOutage } from '@atelier/mesh';
+import type { Models } from '@atelier/models';
 import type { AdapterShelf } from './adapter-shelf';
 import type { DeviceMemory } from './device-memory';
 import { engineOptions, shapeOf, shapesOf } from './engine-options';

@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type CompleteTrainOptions } from '@atelier/contracts';
-import { drawPicture, encodePicture, PromptSource, type Models } from '@atelier/drawing';
+import { drawPicture, encodePicture, PromptSource } from '@atelier/drawing';
 import type { FluxTransformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
 import { LOGGER, throughOutage, type Logger } from '@atelier/mesh';
+import type { Models } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { RunStates } from './run-states';
 

@@ -18,6 +18,7 @@ import {
 import { Adapter } from '@atelier/engine';
 import { acquireLease } from '@atelier/lease';
 import { callRpc, publishEvent } from '@atelier/mesh';
+import { leasePriorities } from '@atelier/models';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
 
@@ -445,7 +446,7 @@ describe('the plan', () => {
       capacity: room,
       bytes: room,
       owner: 'an encoder',
-      priority: 5,
+      priority: leasePriorities.encoding,
       signal: AbortSignal.timeout(5000),
     });
     expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);

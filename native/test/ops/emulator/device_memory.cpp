@@ -1,4 +1,5 @@
 #include "device_memory.h"
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -49,7 +50,7 @@ void permit([[maybe_unused]] const void* data, [[maybe_unused]] size_t bytes) {
 struct Card {
     unsigned char* base = nullptr;
     std::map<size_t, size_t> pieces;
-    size_t used = 0;
+    size_t used = 0, most = 0;
     int open = 0;
     std::recursive_mutex mutex;
 
@@ -73,6 +74,7 @@ struct Card {
         if (kCard - at < size) return nullptr;
         pieces[at] = size;
         used += size;
+        most = std::max(most, used);
         const DeviceAccess access;
         permit(base + at, size);
         std::memset(base + at, 0xff, size); // NaN: reading what nobody wrote shows
@@ -118,6 +120,9 @@ void finish(cudaStream_t stream) {
 }
 void set_copies(Copies when) { early_copies = when == Copies::early; }
 uint64_t copied_to_device() { return uploaded; }
+uint64_t reserved() { return card().used; }
+uint64_t most_reserved() { return card().most; }
+void watch_reserved() { card().most = card().used; }
 bool has_memory() { return reserved_once; }
 bool on_device(const void* address) {
     const std::lock_guard lock(card().mutex);

@@ -53,5 +53,8 @@ void refuse_host_address(uint64_t word);
 enum class Copies { late, early }; // as late, or as early, as the streams allow
 void set_copies(Copies);
 uint64_t copied_to_device();         // bytes since the start
+uint64_t reserved();                 // bytes now, with what the emulator adds to each piece
+uint64_t most_reserved();            // of those the most since the last watch_reserved()
+void watch_reserved();
 
 } // namespace emulated

@@ -1,4 +1,4 @@
-import { openCheckpoint, type Checkpoint } from '@atelier/checkpoint';
+import { openCheckpoint, type Checkpoint, type Fingerprints } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
 import {
   Engine,
@@ -13,8 +13,6 @@ import {
 export interface ModelHostOptions {
   /** Folder of a checkpoint in the diffusers layout. */
   model: string;
-  /** Bytes of a card that T5 may take; layers that do not fit are fetched for each pass of captions. Default: what is free. */
-  t5Bytes?: () => Promise<number>;
   /** Where quantised copies are kept; none are without it. */
   cacheDir?: string;
   /** What computes: `cpu`, `cuda`, `cuda:N`, a card also with `,fp8` behind it, or `auto`, the default. */
@@ -33,6 +31,7 @@ export interface ModelHostOptions {
 /** The checkpoint's models, loaded when first used, shared while used, and let go when idle, so that another tenant can have the memory. */
 export class ModelHost {
   private opened?: Promise<Checkpoint>;
+  private known?: Promise<Fingerprints>;
   private engine?: Promise<Engine>;
   private readonly loaded = new Map<string, Promise<{ dispose(): Promise<void> }>>();
   private users = 0;
@@ -48,6 +47,17 @@ export class ModelHost {
       throw error;
     });
     return this.opened;
+  }
+
+  /** Of what is loaded: asked for again when it has been let go, since the files may be others by then. */
+  fingerprints(): Promise<Fingerprints> {
+    this.known ??= this.checkpoint()
+      .then((checkpoint) => checkpoint.fingerprints())
+      .catch((error: unknown) => {
+        this.known = undefined;
+        throw error;
+      });
+    return this.known;
   }
 
   /** Runs `work` with the models at hand; they stay loaded at least until it is over. */
@@ -69,10 +79,8 @@ export class ModelHost {
           ),
         vae: () => this.load('vae', (engine) => engine.loadVae(checkpoint.component('vae'))),
         clip: () => this.load('clip', (engine) => engine.loadClip(checkpoint.component('text_encoder'))),
-        t5: () =>
-          this.load('t5', async (engine) =>
-            engine.loadT5(checkpoint.component('text_encoder_2'), { memoryBudget: await this.options.t5Bytes?.() }),
-          ),
+        t5: (memoryBudget) =>
+          this.load('t5', (engine) => engine.loadT5(checkpoint.component('text_encoder_2'), { memoryBudget })),
       });
     } finally {
       if (--this.users === 0) {
@@ -101,6 +109,7 @@ export class ModelHost {
   private async close(engine: Promise<Engine> | undefined): Promise<void> {
     await Promise.allSettled(this.listeners.map((listener) => listener()));
     await engine?.then((open) => open.close()).catch(() => undefined);
+    this.known = undefined;
     await this.options.onFreed?.().catch(() => undefined);
   }
 
@@ -142,5 +151,9 @@ export interface Models {
   transformer(quant: BaseQuant): Promise<FluxTransformer>;
   vae(): Promise<Vae>;
   clip(): Promise<ClipText>;
-  t5(): Promise<T5Text>;
+  /**
+   * @param memoryBudget of whoever asks first: bytes of a card that it may take; layers that do not fit are fetched for
+   *   each pass of captions. Default: what is free
+   */
+  t5(memoryBudget?: number): Promise<T5Text>;
 }
