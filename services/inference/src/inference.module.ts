@@ -9,6 +9,7 @@ import { GenerationStates } from './generation-states';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
 import { InferenceService } from './inference.service';
+import { Painter } from './painter';
 import { Samplers } from './samplers';
 
 @Module({})
@@ -35,6 +36,7 @@ export class InferenceModule {
         },
         InferenceService,
         InferenceMetrics,
+        Painter,
         AdapterLibrary,
         Samplers,
         GenerationStates,

@@ -1,14 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { Tensor } from '@atelier/checkpoint';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
-import { drawPicture, encodePicture, PromptSource, type PictureFormat, type PromptEmbeds } from '@atelier/drawing';
+import { encodePicture } from '@atelier/drawing';
 import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
-import { LeasedModels, type Models } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { checkWork } from './check-work';
 import { GenerationStates, isOver } from './generation-states';
-import { InferenceMetrics } from './inference.metrics';
-import { Samplers } from './samplers';
+import { Painter, type Subject } from './painter';
 
 type DrawContext = Pick<WorkContext, 'attempt' | 'progress' | 'signal'>;
 
@@ -16,13 +15,10 @@ type DrawContext = Pick<WorkContext, 'attempt' | 'progress' | 'signal'>;
 @Injectable()
 export class InferenceService {
   constructor(
-    private readonly models: LeasedModels,
-    private readonly prompts: PromptSource,
     private readonly library: AdapterLibrary,
-    private readonly samplers: Samplers,
+    private readonly painter: Painter,
     private readonly blobs: BlobStore,
     private readonly states: GenerationStates,
-    private readonly metrics: InferenceMetrics,
     private readonly status: ServiceStatus,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -79,15 +75,14 @@ export class InferenceService {
       },
       'drawing',
     );
-    // Before any model is loaded: the encoders may need the room.
-    const prompt = await this.prompts.get(await this.models.checkpoint(), work.prompt, signal);
+    const subject = { adapters, fused: work.fused, prompt: await this.painter.prompt(work.prompt, signal) };
     const images: string[] = [];
     for (let index = 0; index < work.count; index++) {
       signal.throwIfAborted();
       this.status.detail = `draws picture ${index + 1} of ${work.count} (${id})`;
       const image = `${id}/${index}.${format}`;
       if (!(await throughOutage(() => this.blobs.has(buckets.blobs.samples, image)))) {
-        const bytes = await this.picture(id, work, index, format, adapters, prompt, signal);
+        const bytes = await encodePicture(await this.picture(id, work, index, subject, signal), format);
         await throughOutage(() => this.blobs.put(buckets.blobs.samples, image, bytes));
         if (index + 1 < work.count) await Promise.all([progress(), this.states.pictureStored(id)]);
       }
@@ -99,47 +94,21 @@ export class InferenceService {
   /** Each picture of a request has a seed of its own, counted up from the request's. */
   private async picture(
     id: string,
-    work: GenerateWork,
+    { width, height, steps, guidance, seed, count }: GenerateWork,
     index: number,
-    format: PictureFormat,
-    adapters: AdapterVersion[],
-    prompt: PromptEmbeds,
+    subject: Subject,
     signal: AbortSignal,
-  ): Promise<Buffer> {
-    const request = {
-      width: work.width,
-      height: work.height,
-      steps: work.steps,
-      guidance: work.guidance,
-      seed: work.seed + index,
-    };
+  ): Promise<Tensor> {
     let telling: Promise<void> = Promise.resolve();
     const onStep = (step: number): void => {
       telling = telling
-        .then(() => this.states.progress(id, index * work.steps + step, work.count * work.steps))
+        .then(() => this.states.progress(id, index * steps + step, count * steps))
         .catch(() => undefined);
     };
-    const need = async (models: Models) => {
-      const { scheduler } = models.checkpoint;
-      const sampler = await this.samplers.get(models, adapters, work.fused);
-      const vae = await models.vae();
-      const memoryBudget = Math.max(1, this.models.deviceBytes - vae.weightBytes);
-      const decodeBytes = vae.decodeBytes(work.height, work.width);
-      const plan = await sampler.plan({ ...request, ...prompt, scheduler, memoryBudget, decodeBytes }, { signal });
-      return { sampler, vae, scheduler, memoryBudget, bytes: plan.totalBytes + vae.weightBytes };
-    };
-    const image = await this.models.use(
-      need,
-      async ({ sampler, vae, scheduler, memoryBudget }) => {
-        const stopTimer = this.metrics.pictureSeconds.startTimer();
-        const drawn = await drawPicture(sampler, vae, { ...request, scheduler, memoryBudget, prompt, onStep, signal });
-        stopTimer();
-        return drawn;
-      },
-      signal,
-    );
+    const settings = { width, height, steps, guidance, seed: seed + index };
+    const image = await this.painter.draw(subject, settings, { onStep, signal });
     await telling;
-    return encodePicture(image, format);
+    return image;
   }
 
   private async find(uses: readonly IAdapterUse[]): Promise<AdapterVersion[]> {

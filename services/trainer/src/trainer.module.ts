@@ -5,14 +5,19 @@ import { ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
+import { Manifests } from './manifests';
 import { PlanController } from './plan.controller';
+import { PlanService } from './plan.service';
+import { SampleFetcher } from './run-samples';
 import { RunStates } from './run-states';
 import { TrainController } from './train.controller';
 import { TrainMetrics } from './train.metrics';
 import { TrainerConfig } from './trainer.config';
 import { TrainerService } from './trainer.service';
+import { TrainingAttempts } from './training-attempts';
 import { TrainingStates } from './training-states';
 import { Validation } from './validation';
+import { Workshop } from './workshop';
 
 @Module({})
 export class TrainerModule {
@@ -35,6 +40,11 @@ export class TrainerModule {
           inject: [Mesh],
         },
         TrainerService,
+        PlanService,
+        TrainingAttempts,
+        Manifests,
+        SampleFetcher,
+        Workshop,
         DeviceMemory,
         RunStates,
         TrainingStates,

@@ -1,36 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTrainOptions, type CompleteTrainOptions, type ISample, type Run } from '@atelier/contracts';
+import { readTrainOptions, type CompleteTrainOptions, type Run } from '@atelier/contracts';
 import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
-import { isStoreFull, throughOutage } from '@atelier/mesh';
+import { throughOutage } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
-import type { AdapterShelf } from './adapter-shelf';
-import type { DeviceMemory } from './device-memory';
-import { engineOptions, shapeOf, shapesOf } from './engine-options';
+import { engineOptions } from './engine-options';
 import { fittingPlan } from './fitting-plan';
-import type { RunStates } from './run-states';
-import type { SampleFlow } from './sample-flow';
+import type { Interruption } from './interruption';
+import type { RunSamples } from './run-samples';
+import type { RunTrainingState } from './run-training-state';
 import { StepReport } from './step-report';
-import type { TrainMetrics } from './train.metrics';
-import type { TrainingState, TrainingStates } from './training-states';
-import type { Validation } from './validation';
+import type { Workshop } from './workshop';
 
 /** How long a run that has its samples waits for the embeds of its validation prompts: without one it loses a picture. */
 const PROMPTS_MS = 120_000;
-
-/** What a run trains with and writes to. */
-export interface Workshop {
-  memory: DeviceMemory;
-  runs: RunStates;
-  states: TrainingStates;
-  shelf: AdapterShelf;
-  validation: Validation;
-  metrics: TrainMetrics;
-  /** Called after each training state that was saved. */
-  onSaved: () => Promise<void>;
-  /** The state of a step could not be kept; that of `savedStep` is. */
-  unsaved: (runId: string, step: number, savedStep: number, reason: string) => void;
-}
 
 /** One try of one run: from its first sample to its adapter, or to where the service was asked to stop. */
 export class TrainingRun {
@@ -38,82 +21,69 @@ export class TrainingRun {
   private readonly engineOptions: PartialTrainOptions;
   private readonly drawn: Set<string>;
   private readonly report: StepReport;
-  private savedStep: number;
 
-  /**
-   * @param saved where an earlier try had come to
-   * @param ended raised when the run is to end at once
-   * @param stopping raised when it is to be put down where it can go on
-   */
   constructor(
     private readonly workshop: Workshop,
     private readonly models: Models,
     private readonly run: Run,
-    private readonly samples: readonly ISample[],
-    private readonly flow: SampleFlow,
-    private readonly saved: TrainingState | undefined,
-    private readonly ended: AbortSignal,
-    private readonly stopping: AbortSignal,
+    private readonly samples: RunSamples,
+    private readonly state: RunTrainingState,
+    private readonly interruption: Interruption,
   ) {
     this.options = readTrainOptions(run.options);
     this.engineOptions = engineOptions(this.options, models.checkpoint);
     this.drawn = new Set(run.sampleImages);
     this.report = new StepReport(workshop.runs, workshop.metrics, run.id, this.options.totalSteps);
-    this.savedStep = saved?.step ?? 0;
   }
 
   /** Rejects with the reason of `ended` when that was raised. */
   async train(): Promise<'finished' | 'put down'> {
     const { transformer: baseFingerprint } = await this.models.checkpoint.fingerprints();
-    const either = AbortSignal.any([this.ended, this.stopping]);
     const over = new AbortController();
     const preparing = this.workshop.validation.prepare(
       this.models,
       this.options,
-      AbortSignal.any([either, over.signal]),
+      AbortSignal.any([this.interruption.either, over.signal]),
     );
     try {
-      return await this.trainOnceThere(baseFingerprint, either, preparing);
+      return await this.trainOnceThere(baseFingerprint, preparing);
     } finally {
       over.abort();
       await preparing;
     }
   }
 
-  private async trainOnceThere(
-    baseFingerprint: string,
-    either: AbortSignal,
-    preparing: Promise<void>,
-  ): Promise<'finished' | 'put down'> {
+  private async trainOnceThere(baseFingerprint: string, preparing: Promise<void>): Promise<'finished' | 'put down'> {
+    const { ended, either } = this.interruption;
     // The device is taken only when training can start: not before the first sample is there. On a card a plan takes all that there is, and a run that
     // held it while it waited for samples would keep their encoders from ever making them.
-    const first = await this.flow.next();
+    const first = await this.samples.next();
     if (this.workshop.memory.shared) {
-      await this.flow.settled();
+      await this.samples.settled();
       await Promise.race([preparing, sleep(PROMPTS_MS, undefined, { signal: either, ref: false })]).catch(
         () => undefined,
       );
     }
     const transformer = await this.models.transformer(this.options.quant);
-    const shapes = shapesOf(this.samples, first.shape.textTokens);
-    const picture = this.pictureShape(first);
+    const shapes = this.samples.shapes(first.shape.textTokens);
+    const picture = this.samples.pictureShape(first.shape.textTokens);
     const extra = await this.workshop.validation.extraBytes(this.models, transformer, this.options, picture);
     const { options, plan } = await fittingPlan(
       transformer,
       this.engineOptions,
       shapes,
       this.workshop.memory.capacity - extra,
-      { signal: this.ended },
+      { signal: ended },
     );
     await this.workshop.runs.planned(this.run.id, plan);
     this.workshop.metrics.planBytes.set(plan.totalBytes);
     const lease = await this.lease(plan.totalBytes + extra, either);
     try {
-      const trainer = await transformer.createTrainer(options, shapes, { signal: this.ended });
+      const trainer = await transformer.createTrainer(options, shapes, { signal: ended });
       try {
-        if (this.saved) await this.goOnFrom(trainer, this.saved);
+        await this.state.restore(trainer);
         await this.workshop.runs.training(this.run.id);
-        if (!(await this.trainOn(trainer, transformer, lease, first, picture, either))) return 'put down';
+        if (!(await this.trainOn(trainer, transformer, lease, first, picture))) return 'put down';
         await this.publish(trainer, baseFingerprint);
         return 'finished';
       } catch (error) {
@@ -134,8 +104,8 @@ export class TrainingRun {
     lease: HeldLease,
     first: Sample,
     picture: Shape,
-    either: AbortSignal,
   ): Promise<boolean> {
+    const { ended, stopping, either } = this.interruption;
     let waiting: Sample | undefined = first;
     for (;;) {
       const complete = await this.workshop.validation.draw(
@@ -147,10 +117,10 @@ export class TrainingRun {
         picture,
         either,
       );
-      this.ended.throwIfAborted();
+      ended.throwIfAborted();
       const last = trainer.step >= this.options.totalSteps;
-      if (this.stopping.aborted && !(last && complete)) {
-        await this.save(trainer);
+      if (stopping.aborted && !(last && complete)) {
+        await this.state.save(trainer, this.samples);
         await this.report.flush();
         return false;
       }
@@ -160,7 +130,7 @@ export class TrainingRun {
       waiting = undefined;
       const every = this.options.checkpointEvery;
       const due = every > 0 && trainer.step % every === 0;
-      if (due && trainer.step < this.options.totalSteps) await this.save(trainer);
+      if (due && trainer.step < this.options.totalSteps) await this.state.save(trainer, this.samples);
     }
   }
 
@@ -170,7 +140,7 @@ export class TrainingRun {
       await lease.renew();
       return true;
     } catch (error) {
-      if (this.stopping.aborted) return false;
+      if (this.interruption.stopping.aborted) return false;
       throw error;
     }
   }
@@ -179,52 +149,20 @@ export class TrainingRun {
   private async step(trainer: Trainer, first: Sample | undefined): Promise<void> {
     const started = performance.now();
     const { accumulation } = this.options;
-    const waited = this.flow.waited;
+    const waited = this.samples.waited;
     let loss = 0;
     const waiting = first ? [first] : [];
     for (let done = 0; done < accumulation;) {
       const samples = waiting.splice(0);
       while (samples.length < Math.min(trainer.memoryPlan.choice.together, accumulation - done))
-        samples.push(await this.flow.next());
-      for (const result of await trainer.microSteps(samples, { signal: this.ended }))
+        samples.push(await this.samples.next());
+      for (const result of await trainer.microSteps(samples, { signal: this.interruption.ended }))
         loss += result.loss / accumulation;
       done += samples.length;
     }
-    const result = await trainer.optimizerStep({ signal: this.ended });
-    this.workshop.metrics.waitSeconds.inc(this.flow.waited - waited);
+    const result = await trainer.optimizerStep({ signal: this.interruption.ended });
+    this.workshop.metrics.waitSeconds.inc(this.samples.waited - waited);
     await this.report.step(result, loss, (performance.now() - started) / 1000);
-  }
-
-  private async goOnFrom(trainer: Trainer, saved: TrainingState): Promise<void> {
-    try {
-      await trainer.loadState(saved.engine);
-    } catch (error) {
-      // The next try begins anew: it comes to the same adapter, only later.
-      await this.workshop.states.remove(this.run.id);
-      throw new Error(`the training state of run ${this.run.id} cannot be used: ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
-  }
-
-  /**
-   * Nothing where no step was taken since: a first sample that waits is then asked for again. In a full store the
-   * earlier state stays, and the run goes on: saving is tried again when it is due, and nothing but a stop before then
-   * costs the steps in between.
-   */
-  private async save(trainer: Trainer): Promise<void> {
-    if (trainer.step === this.savedStep) return;
-    const engine = await trainer.saveState();
-    try {
-      const { position, skipped } = this.flow;
-      await this.workshop.states.save(this.run.id, { engine, step: trainer.step, position, skipped: [...skipped] });
-      this.savedStep = trainer.step;
-    } catch (error) {
-      if (!isStoreFull(error)) throw error;
-      this.workshop.unsaved(this.run.id, trainer.step, this.savedStep, (error as Error).message);
-      return;
-    }
-    await this.workshop.onSaved();
   }
 
   private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {
@@ -236,12 +174,6 @@ export class TrainingRun {
       await adapter.dispose();
     }
     await this.workshop.runs.finished(this.run.id, this.run.name);
-  }
-
-  /** Validation pictures have the size of the first of the data set. */
-  private pictureShape(first: Sample): Shape {
-    const { width, height } = this.samples[0]!;
-    return shapeOf(width ?? 0, height ?? 0, first.shape.textTokens);
   }
 
   private async lease(bytes: number, signal: AbortSignal): Promise<HeldLease> {

@@ -1,0 +1,59 @@
+import type { Trainer } from '@atelier/engine';
+import { isStoreFull } from '@atelier/mesh';
+import type { SampleFlow } from './sample-flow';
+import type { TrainingState, TrainingStates } from './training-states';
+
+interface SavingListener {
+  /** Called after each state that was saved. */
+  saved: () => Promise<void>;
+  /** The state of a step could not be kept; that of `savedStep` is. */
+  unsaved: (step: number, savedStep: number, reason: string) => void;
+}
+
+/** The training state of one run: what it goes on from, and what is saved of it as it gets further. */
+export class RunTrainingState {
+  private savedStep: number;
+
+  constructor(
+    private readonly states: TrainingStates,
+    private readonly runId: string,
+    /** Where an earlier try had come to. */
+    readonly found: TrainingState | undefined,
+    private readonly listener: SavingListener,
+  ) {
+    this.savedStep = found?.step ?? 0;
+  }
+
+  async restore(trainer: Trainer): Promise<void> {
+    if (!this.found) return;
+    try {
+      await trainer.loadState(this.found.engine);
+    } catch (error) {
+      // The next try begins anew: it comes to the same adapter, only later.
+      await this.states.remove(this.runId);
+      throw new Error(`the training state of run ${this.runId} cannot be used: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Nothing where no step was taken since: a first sample that waits is then asked for again. In a full store the
+   * earlier state stays, and the run goes on: saving is tried again when it is due, and nothing but a stop before then
+   * costs the steps in between.
+   */
+  async save(trainer: Trainer, { position, skipped }: Pick<SampleFlow, 'position' | 'skipped'>): Promise<void> {
+    const { step } = trainer;
+    if (step === this.savedStep) return;
+    const engine = await trainer.saveState();
+    try {
+      await this.states.save(this.runId, { engine, step, position, skipped: [...skipped] });
+      this.savedStep = step;
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      this.listener.unsaved(step, this.savedStep, (error as Error).message);
+      return;
+    }
+    await this.listener.saved();
+  }
+}

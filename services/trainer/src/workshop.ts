@@ -1,0 +1,18 @@
+import { Injectable } from '@nestjs/common';
+import { AdapterShelf } from './adapter-shelf';
+import { DeviceMemory } from './device-memory';
+import { RunStates } from './run-states';
+import { TrainMetrics } from './train.metrics';
+import { Validation } from './validation';
+
+/** What every run trains with and writes to. */
+@Injectable()
+export class Workshop {
+  constructor(
+    readonly memory: DeviceMemory,
+    readonly runs: RunStates,
+    readonly shelf: AdapterShelf,
+    readonly validation: Validation,
+    readonly metrics: TrainMetrics,
+  ) {}
+}
