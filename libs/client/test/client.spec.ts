@@ -4,6 +4,7 @@ import {
   buckets,
   Dataset,
   DatasetState,
+  eventSubjects,
   GenerateWork,
   Generation,
   GenerationState,
@@ -13,10 +14,11 @@ import {
   RunState,
   subjects,
 } from '@atelier/contracts';
+import type { StreamedEvent } from '@atelier/jobs';
 import { Mesh, type MessageType, done, publishEvent, runWorker } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
 import { startTestMesh } from '@atelier/testing';
-import { AtelierClient, type StreamedEvent } from '../src';
+import { AtelierClient } from '../src';
 import { adapterBytes } from './fixtures';
 
 type TestMesh = Awaited<ReturnType<typeof startTestMesh>>;
@@ -138,7 +140,7 @@ describe('data sets', () => {
       told.push(event.datasetState);
       await publishEvent(
         mesh,
-        subjects.event('dataset', id, 'ingested'),
+        eventSubjects.dataset(id, 'ingested'),
         { datasetIngested: {} },
         { msgId: `after.${id}` },
       );
@@ -217,13 +219,13 @@ describe('fine-tunes', () => {
     await uploaded('story');
     const { id } = await client.startFinetune({ dataset: 'story' });
     for (const step of [1, 2, 3])
-      await publishEvent(mesh, subjects.event('run', id, 'step'), {
+      await publishEvent(mesh, eventSubjects.run(id, 'step'), {
         runStep: { runId: id, step, totalSteps: 3, loss: 1 / step },
       });
-    await publishEvent(mesh, subjects.event('run', 'run-another', 'step'), {
+    await publishEvent(mesh, eventSubjects.run('run-another', 'step'), {
       runStep: { runId: 'run-another', step: 9 },
     });
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
 
@@ -238,7 +240,7 @@ describe('fine-tunes', () => {
     await uploaded('encoded');
     const { id, datasetId } = await client.startFinetune({ dataset: 'encoded' });
     const ready = (kind: 'latents' | 'prompts', key: string) =>
-      publishEvent(mesh, subjects.event(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png` } });
+      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png` } });
     await ready('latents', 'mine-early');
     await ready('latents', 'foreign-early');
     const manifest = Manifest.encode({
@@ -246,18 +248,18 @@ describe('fine-tunes', () => {
       samples: [{ name: 'a.png', latentsKey: 'mine-early', promptsKey: 'mine-late' }],
     }).finish();
     await new BlobStore(mesh).put(buckets.blobs.manifests, 'manifest-of-encoded', manifest);
-    await publishEvent(mesh, subjects.event('run', id, 'encoding'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'encoding'), {
       encodeSummary: { runId: id, latentsTotal: 1, promptsTotal: 1 },
     });
     await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
       Object.assign(run, { manifest: 'manifest-of-encoded', state: RunState.RUN_STATE_ENCODING }),
     );
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_ENCODING },
     });
     await ready('prompts', 'foreign-late');
     await ready('prompts', 'mine-late');
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
 
@@ -271,7 +273,7 @@ describe('fine-tunes', () => {
     await uploaded('cached');
     const { id, datasetId } = await client.startFinetune({ dataset: 'cached' });
     const ready = (kind: 'latents' | 'prompts', key: string, seconds: number) =>
-      publishEvent(mesh, subjects.event(kind, key, 'ready'), {
+      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready'), {
         encodeReady: { key, kind, name: `${key}.png`, seconds },
       });
     await ready('latents', 'before-1', 2);
@@ -290,11 +292,11 @@ describe('fine-tunes', () => {
     await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
       Object.assign(run, { manifest: 'manifest-of-cached', state: RunState.RUN_STATE_ENCODING }),
     );
-    await publishEvent(mesh, subjects.event('run', id, 'encoding'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'encoding'), {
       encodeSummary: { runId: id, latentsTotal: 2, latentsCached: 1, promptsTotal: 1, promptsCached: 1 },
     });
     await ready('latents', 'own', 0);
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
     const told = (await collect(client.runEvents(id))).map(({ event }) =>
@@ -373,7 +375,7 @@ describe('drawings', () => {
     const finished = client.finishedGeneration(id);
     await new BlobStore(mesh).put(buckets.blobs.samples, `${id}-0.png`, Buffer.from('pixels'));
     await settle(id, { state: GenerationState.GENERATION_STATE_FINISHED, images: [`${id}-0.png`] });
-    await publishEvent(mesh, subjects.event('generate', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.generation(id, 'state'), {
       generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED },
     });
     expect((await finished).images).toEqual([`${id}-0.png`]);

@@ -1,4 +1,4 @@
-import { buckets, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
+import { buckets, eventFilters, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
 import {
   AckPolicy,
   DiscardPolicy,
@@ -54,7 +54,7 @@ const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
   },
   {
     name: streams.EVENTS,
-    subjects: ['events.>'],
+    subjects: [eventFilters.all],
     retention: RetentionPolicy.Limits,
     max_age: nanos(14 * 24 * 60 * MINUTE),
     max_bytes: -1,

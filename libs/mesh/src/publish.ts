@@ -1,4 +1,4 @@
-import { Event, headers as names, type IEvent } from '@atelier/contracts';
+import { Event, headers as names, timestamp, type IEvent } from '@atelier/contracts';
 import { randomBytes } from 'node:crypto';
 import { headers, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
@@ -44,8 +44,7 @@ export async function publishEvent(
   event: IEvent,
   options: { msgId?: string } = {},
 ): Promise<void> {
-  const now = Date.now();
-  const timed = { ...event, time: { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 } };
+  const timed = { ...event, time: timestamp() };
   const h = messageHeaders('atelier.v1.Event', options.msgId);
   await orStoreFull(() => mesh.js.publish(subject, Event.encode(timed).finish(), { headers: h }));
 }

@@ -1,7 +1,9 @@
 import {
+  AdapterInfo,
   buckets,
   Dataset,
   DatasetState,
+  eventSubjects,
   GenerateWork,
   Generation,
   GenerationState,
@@ -9,7 +11,6 @@ import {
   Run,
   RunState,
   subjects,
-  AdapterInfo,
 } from '@atelier/contracts';
 import { done, publishEvent, runWorker, type Mesh, type MessageType } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
@@ -35,7 +36,7 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
     await runs.update(id, (run) =>
       Object.assign(run, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }),
     );
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_TRAINING, preemptions: 3 },
     });
     for (let step = 1; step <= total; step++) {
@@ -47,11 +48,11 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
         learningRate: 1e-4,
         etaSeconds: total - step,
       };
-      await publishEvent(mesh, subjects.event('run', id, 'step'), { runStep: detail });
+      await publishEvent(mesh, eventSubjects.run(id, 'step'), { runStep: detail });
     }
     const image = `${id}/step-${total}.png`;
     await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
-    await publishEvent(mesh, subjects.event('run', id, 'sample'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'sample'), {
       runSample: { runId: id, step: total, prompt: 'a heron', image },
     });
     const bytes = adapterBytes();
@@ -69,7 +70,7 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
         sampleImages: [image],
       }),
     );
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
   };
@@ -91,7 +92,7 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
     await generations.update(id, (generation) =>
       Object.assign(generation, { state: GenerationState.GENERATION_STATE_FINISHED, images, preemptions: 2 }),
     );
-    await publishEvent(mesh, subjects.event('generate', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.generation(id, 'state'), {
       generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED, images },
     });
   };

@@ -1,11 +1,11 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ModelHost, PromptSource } from '@atelier/drawing';
-import { Mesh } from '@atelier/mesh';
+import { Generations } from '@atelier/jobs';
+import { Mesh, throughOutage } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary } from './adapter-library';
 import { DeviceMemory } from './device-memory';
 import { GenerateController } from './generate.controller';
-import { GenerationStates } from './generation-states';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
 import { InferenceService } from './inference.service';
@@ -31,7 +31,11 @@ export class InferenceModule {
         AdapterLibrary,
         Samplers,
         DeviceMemory,
-        GenerationStates,
+        {
+          provide: Generations,
+          useFactory: (mesh: Mesh) => new Generations(mesh, throughOutage),
+          inject: [Mesh],
+        },
       ],
     };
   }

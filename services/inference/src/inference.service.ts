@@ -8,12 +8,12 @@ import {
   type PictureFormat,
   type PromptEmbeds,
 } from '@atelier/drawing';
+import { Generations, isGenerationOver } from '@atelier/jobs';
 import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { checkWork } from './check-work';
 import { DeviceMemory } from './device-memory';
-import { GenerationStates, isOver } from './generation-states';
 import { InferenceMetrics } from './inference.metrics';
 import { Samplers } from './samplers';
 
@@ -29,7 +29,7 @@ export class InferenceService {
     private readonly samplers: Samplers,
     private readonly memory: DeviceMemory,
     private readonly blobs: BlobStore,
-    private readonly states: GenerationStates,
+    private readonly states: Generations,
     private readonly metrics: InferenceMetrics,
     private readonly status: ServiceStatus,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -42,7 +42,7 @@ export class InferenceService {
    */
   async generate({ id }: Pick<GenerateWork, 'id'>, context: DrawContext): Promise<'over' | 'put down'> {
     const generation = await this.states.get(id);
-    if (isOver(generation)) {
+    if (isGenerationOver(generation)) {
       await this.states.tellState(generation);
       return 'over';
     }
@@ -69,7 +69,7 @@ export class InferenceService {
   /** Ends a drawing that cannot be made, with the reason. One that is over, or of which nobody knows, stays as it is. */
   async giveUp(id: string, reason: string): Promise<void> {
     const generation = await this.states.find(id);
-    if (generation && !isOver(generation)) await this.states.failed(id, reason);
+    if (generation && !isGenerationOver(generation)) await this.states.failed(id, reason);
   }
 
   private async draw(id: string, work: GenerateWork, { attempt, progress, signal }: DrawContext): Promise<string[]> {

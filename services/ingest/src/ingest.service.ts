@@ -1,12 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { IngestWork } from '@atelier/contracts';
+import { Datasets, Runs } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
-import { DatasetCancelled, DatasetRefused } from './dataset-refused';
-import { DatasetStates } from './dataset-states';
+import { DatasetCancelled, DatasetRefused, found } from './dataset-refused';
 import { EncoderWork, summarize } from './encoder-work';
 import { ModelIdentity } from './model-identity';
 import { PreparedDatasets } from './prepared-datasets';
-import { RunStates } from './run-states';
 
 /**
  * One data set from files to keys: prepared pictures, a manifest, work for the encoders, and for a run its
@@ -15,8 +14,8 @@ import { RunStates } from './run-states';
 @Injectable()
 export class IngestService {
   constructor(
-    private readonly datasets: DatasetStates,
-    private readonly runs: RunStates,
+    private readonly datasets: Datasets,
+    private readonly runs: Runs,
     private readonly identity: ModelIdentity,
     private readonly prepared: PreparedDatasets,
     private readonly encoders: EncoderWork,
@@ -40,7 +39,7 @@ export class IngestService {
       await this.encoders.request(missing, datasetId, identity.maxLength, runId || datasetId);
       const summary = summarize(missing, datasetId, runId);
       this.logger.info(summary, 'encoder work');
-      await this.datasets.tellSummary(summary);
+      await this.datasets.tellSummary(datasetId, summary);
       if (runId) await this.runs.startEncoding(runId, stored.name, summary);
       return 'over';
     } catch (error) {
@@ -56,14 +55,14 @@ export class IngestService {
 
   /** Marks the data set (unless it was read before) and the run as failed, with the reason. */
   async giveUp(datasetId: string, runId: string, reason: string): Promise<void> {
-    const dataset = await this.datasets.fail(datasetId, reason);
-    if (runId) await this.runs.fail(runId, `data set ${dataset?.name ?? datasetId}: ${reason}`);
+    const dataset = await this.datasets.failed(datasetId, reason);
+    if (runId) await this.runs.failed(runId, `data set ${dataset?.name ?? datasetId}: ${reason}`);
   }
 
   private async cancelled(datasetId: string, runId: string, { message }: DatasetCancelled): Promise<void> {
-    const dataset = await this.datasets.get(datasetId);
+    const dataset = found(datasetId, await this.datasets.find(datasetId));
     await this.datasets.tellState(dataset);
-    if (runId) await this.runs.fail(runId, `data set ${dataset.name}: ${message}`);
+    if (runId) await this.runs.failed(runId, `data set ${dataset.name}: ${message}`);
     this.logger.info({ datasetId, runId }, 'the data set is cancelled');
   }
 }

@@ -1,11 +1,11 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ModelHost, PromptSource } from '@atelier/drawing';
-import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { Runs } from '@atelier/jobs';
+import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
 import { PlanController } from './plan.controller';
-import { RunStates } from './run-states';
 import { TrainController } from './train.controller';
 import { TrainMetrics } from './train.metrics';
 import { TrainerConfig } from './trainer.config';
@@ -39,7 +39,7 @@ export class TrainerModule {
         { provide: PromptSource, useFactory: (mesh: Mesh) => new PromptSource(mesh, textTokens), inject: [Mesh] },
         TrainerService,
         DeviceMemory,
-        RunStates,
+        { provide: Runs, useFactory: (mesh: Mesh) => new Runs(mesh, throughOutage), inject: [Mesh] },
         TrainingStates,
         AdapterShelf,
         Validation,

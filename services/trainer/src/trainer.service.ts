@@ -5,6 +5,7 @@ import {
   Manifest,
   readTrainOptions,
   RunState,
+  toDate,
   type CompleteTrainOptions,
   type IMemoryPlan,
   type PlanRequest,
@@ -12,13 +13,13 @@ import {
   type TrainWork,
 } from '@atelier/contracts';
 import { ModelHost, type Models } from '@atelier/drawing';
+import { isRunOver, Runs } from '@atelier/jobs';
 import { LOGGER, Mesh, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
 import { BlobStore, TensorArrivals } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
 import { engineOptions, shapeOf } from './engine-options';
 import { fittingPlan } from './fitting-plan';
-import { isOver, RunStates } from './run-states';
 import { SampleFlow } from './sample-flow';
 import { SampleOrder } from './sample-order';
 import { SampleSource } from './sample-source';
@@ -42,7 +43,7 @@ export class TrainerService {
     private readonly models: ModelHost,
     private readonly blobs: BlobStore,
     private readonly memory: DeviceMemory,
-    private readonly runs: RunStates,
+    private readonly runs: Runs,
     private readonly states: TrainingStates,
     private readonly shelf: AdapterShelf,
     private readonly validation: Validation,
@@ -59,7 +60,7 @@ export class TrainerService {
    */
   async train(work: Pick<TrainWork, 'runId' | 'manifest'>, context: TrainContext): Promise<'over' | 'put down'> {
     const run = await this.runs.get(work.runId);
-    if (isOver(run)) await this.runs.tellState(run);
+    if (isRunOver(run)) await this.runs.tellState(run);
     else if ((await this.attempt(run, work.manifest || run.manifest, context)) === 'put down') return 'put down';
     // What a run that failed had come to is kept: hours of work, which its reason may have nothing to do with.
     const { state } = await this.runs.get(run.id);
@@ -73,7 +74,7 @@ export class TrainerService {
    */
   async giveUp(runId: string, reason: string): Promise<void> {
     const run = await this.runs.find(runId);
-    if (run && !isOver(run)) await this.runs.failed(runId, reason);
+    if (run && !isRunOver(run)) await this.runs.failed(runId, reason);
   }
 
   /** Memory of a run on this device, to the byte, before it starts. */
@@ -203,7 +204,6 @@ export class TrainerService {
 }
 
 function since({ createdAt }: Run): Date {
-  return new Date(
-    (createdAt?.seconds ?? 0) * 1000 + Math.floor((createdAt?.nanos ?? 0) / 1e6) - (createdAt ? CLOCK_SKEW_MS : 0),
-  );
+  const created = toDate(createdAt);
+  return new Date(created ? created.getTime() - CLOCK_SKEW_MS : 0);
 }

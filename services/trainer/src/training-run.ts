@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readTrainOptions, type CompleteTrainOptions, type ISample, type Run } from '@atelier/contracts';
 import type { Models } from '@atelier/drawing';
 import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { Runs } from '@atelier/jobs';
 import type { Lease } from '@atelier/lease';
 import { isStoreFull, throughOutage } from '@atelier/mesh';
 import type { AdapterShelf } from './adapter-shelf';
 import type { DeviceMemory } from './device-memory';
 import { engineOptions, shapeOf, shapesOf } from './engine-options';
 import { fittingPlan } from './fitting-plan';
-import type { RunStates } from './run-states';
 import type { SampleFlow } from './sample-flow';
 import { StepReport } from './step-report';
 import type { TrainMetrics } from './train.metrics';
@@ -21,7 +21,7 @@ const PROMPTS_MS = 120_000;
 /** What a run trains with and writes to. */
 export interface Workshop {
   memory: DeviceMemory;
-  runs: RunStates;
+  runs: Runs;
   states: TrainingStates;
   shelf: AdapterShelf;
   validation: Validation;
@@ -58,7 +58,7 @@ export class TrainingRun {
     this.options = readTrainOptions(run.options);
     this.engineOptions = engineOptions(this.options, models.checkpoint);
     this.drawn = new Set(run.sampleImages);
-    this.report = new StepReport(workshop.runs, workshop.metrics, run.id, this.options.totalSteps);
+    this.report = new StepReport(workshop.runs, workshop.metrics, run, this.options.totalSteps);
     this.savedStep = saved?.step ?? 0;
   }
 

@@ -1,10 +1,10 @@
-import { buckets, Manifest, RunState, type IEncodeSummary, type Run } from '@atelier/contracts';
-import type { Connection } from './connection';
-import { follow, untilTrue, type FollowOptions, type StreamedEvent } from './events';
-import { findRun } from './finetunes';
+import { buckets, eventFilters, Manifest, RunState, toDate, type IEncodeSummary, type Run } from '@atelier/contracts';
+import type { Mesh } from '@atelier/mesh';
+import { BlobStore } from '@atelier/store';
+import { follow, untilTrue, type FollowOptions, type StreamedEvent } from './follow';
 import { encodedKey, RunEncodings } from './run-encodings';
+import type { Runs } from './runs';
 import { isRunOver } from './states';
-import { toDate } from './times';
 
 /** Clocks of the machine that noted the run and of the one that keeps the events may differ by this much. */
 const CLOCK_SKEW_MS = 60_000;
@@ -14,20 +14,21 @@ const CLOCK_SKEW_MS = 60_000;
  * their events name a key, not a run; run-encodings.ts tells which are this run's.
  */
 export async function* runEvents(
-  connection: Connection,
-  key: string,
+  mesh: Mesh,
+  runs: Runs,
+  run: Run,
   options: FollowOptions = {},
 ): AsyncGenerator<StreamedEvent> {
-  const run = await findRun(connection, key);
+  const blobs = new BlobStore(mesh);
   const created = toDate(run.createdAt);
-  const events = follow(connection, {
-    filter: 'events.>',
+  const events = follow(mesh, {
+    filter: eventFilters.all,
     from: created ? new Date(created.getTime() - CLOCK_SKEW_MS) : 'all',
     isLast: (event) => event.runState?.runId === run.id && isRunOver({ state: event.runState.state ?? undefined }),
-    over: (signal) => untilTrue(connection.runs.watch(run.id, { signal }), isRunOver),
+    over: (signal) => untilTrue(runs.states(run.id, signal), isRunOver),
     ...options,
   });
-  let keys = await keysOf(connection, run);
+  let keys = await keysOf(blobs, run);
   let summary: IEncodeSummary | undefined;
   let encodings = keys && options.after !== undefined ? new RunEncodings(keys) : undefined;
   const waiting: StreamedEvent[] = [];
@@ -36,10 +37,10 @@ export async function* runEvents(
     if (encodedKey(event)) {
       if (!encodings) waiting.push(streamed);
       else if (encodings.takes(event)) yield streamed;
-    } else if (subject.startsWith(`events.run.${run.id}.`)) {
+    } else if (subject.startsWith(eventFilters.run(run.id).slice(0, -1))) {
       summary ??= event.encodeSummary ?? undefined;
       if (!keys && event.runState && event.runState.state !== RunState.RUN_STATE_QUEUED)
-        keys = await keysOf(connection, await findRun(connection, run.id));
+        keys = await keysOf(blobs, await runs.get(run.id));
       if (!encodings && keys && (summary || event.runState)) {
         encodings = new RunEncodings(keys, summary);
         yield* encodings.early(waiting.splice(0));
@@ -50,7 +51,7 @@ export async function* runEvents(
 }
 
 /** Every key of the run's manifest, once it has one. */
-async function keysOf({ blobs }: Connection, { manifest }: Run): Promise<Set<string> | undefined> {
+async function keysOf(blobs: BlobStore, { manifest }: Run): Promise<Set<string> | undefined> {
   if (!manifest) return undefined;
   const { samples } = Manifest.decode(await blobs.get(buckets.blobs.manifests, manifest));
   return new Set(samples.flatMap(({ latentsKey, promptsKey }) => [latentsKey ?? '', promptsKey ?? '']));

@@ -1,5 +1,5 @@
 import type { IEncodeSummary } from '@atelier/contracts';
-import type { StreamedEvent } from './events';
+import type { StreamedEvent } from './follow';
 
 type Kind = 'latents' | 'prompts';
 
