@@ -89,7 +89,7 @@ async function start(id: string, captions: string[]): Promise<void> {
 async function summary(id: string, runs: number): Promise<IEncodeSummary> {
   const stop = new AbortController();
   let told: IEncodeSummary | undefined;
-  for await (const { event } of subscribeEvents(test.mesh, eventSubjects.run(id, 'encoding'), {
+  for await (const { event } of subscribeEvents(test.mesh, eventSubjects.run({ id, datasetId: id }, 'encoding'), {
     signal: stop.signal,
   })) {
     told = { ...event.encodeSummary };

@@ -9,10 +9,10 @@ import {
   Generation,
   GenerationState,
   IngestWork,
-  Manifest,
   Run,
   RunState,
   subjects,
+  type RunRef,
 } from '@atelier/contracts';
 import type { StreamedEvent } from '@atelier/jobs';
 import { Mesh, type MessageType, done, publishEvent, runWorker } from '@atelier/mesh';
@@ -217,15 +217,16 @@ describe('fine-tunes', () => {
 
   test('runEvents - replays from the first, goes on from a position, and ends with the end', async () => {
     await uploaded('story');
-    const { id } = await client.startFinetune({ dataset: 'story' });
+    const run = await client.startFinetune({ dataset: 'story' });
+    const { id, datasetId } = run;
     for (const step of [1, 2, 3])
-      await publishEvent(mesh, eventSubjects.run(id, 'step'), {
+      await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'step'), {
         runStep: { runId: id, step, totalSteps: 3, loss: 1 / step },
       });
-    await publishEvent(mesh, eventSubjects.run('run-another', 'step'), {
+    await publishEvent(mesh, eventSubjects.run({ id: 'run-another', datasetId }, 'step'), {
       runStep: { runId: 'run-another', step: 9 },
     });
-    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
 
@@ -236,32 +237,26 @@ describe('fine-tunes', () => {
     expect(rest.map(({ sequence }) => sequence)).toEqual(all.slice(2).map(({ sequence }) => sequence));
   });
 
-  test('runEvents - has what the encoders do for the run, and nothing they do for others', async () => {
+  test('runEvents - has what the encoders do for its data set, and nothing they do for others', async () => {
     await uploaded('encoded');
     const { id, datasetId } = await client.startFinetune({ dataset: 'encoded' });
-    const ready = (kind: 'latents' | 'prompts', key: string) =>
-      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png` } });
+    const ready = (kind: 'latents' | 'prompts', key: string, of = datasetId) =>
+      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready', of), {
+        encodeReady: { key, kind, name: `${key}.png`, datasetId: of },
+      });
+    const state = (of: RunRef, value: RunState) =>
+      publishEvent(mesh, eventSubjects.run(of, 'state'), { runState: { runId: of.id, state: value } });
     await ready('latents', 'mine-early');
-    await ready('latents', 'foreign-early');
-    const manifest = Manifest.encode({
-      datasetId,
-      samples: [{ name: 'a.png', latentsKey: 'mine-early', promptsKey: 'mine-late' }],
-    }).finish();
-    await new BlobStore(mesh).put(buckets.blobs.manifests, 'manifest-of-encoded', manifest);
-    await publishEvent(mesh, eventSubjects.run(id, 'encoding'), {
+    await ready('latents', 'foreign-early', 'dataset-of-others');
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'encoding'), {
       encodeSummary: { runId: id, latentsTotal: 1, promptsTotal: 1 },
     });
-    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
-      Object.assign(run, { manifest: 'manifest-of-encoded', state: RunState.RUN_STATE_ENCODING }),
-    );
-    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
-      runState: { runId: id, state: RunState.RUN_STATE_ENCODING },
-    });
-    await ready('prompts', 'foreign-late');
+    await state({ id, datasetId }, RunState.RUN_STATE_ENCODING);
+    await ready('prompts', 'foreign-late', 'dataset-of-others');
+    await ready('prompts', 'drawn', '');
+    await state({ id: 'run-beside', datasetId }, RunState.RUN_STATE_FINISHED);
     await ready('prompts', 'mine-late');
-    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
-      runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
-    });
+    await state({ id, datasetId }, RunState.RUN_STATE_FINISHED);
 
     const told = (all: StreamedEvent[]) => all.map(({ event }) => event.encodeReady?.key ?? event.detail);
     const all = await collect(client.runEvents(id));
@@ -269,34 +264,34 @@ describe('fine-tunes', () => {
     expect(told(await collect(client.runEvents(id, { after: all[2]!.sequence })))).toEqual(['mine-late', 'runState']);
   });
 
+  test('runEvents - a run that an older version told of, whose events name no data set, is read as before', async () => {
+    await uploaded('older');
+    const { id } = await client.startFinetune({ dataset: 'older' });
+    for (const state of [RunState.RUN_STATE_TRAINING, RunState.RUN_STATE_FINISHED])
+      await publishEvent(mesh, eventSubjects.run({ id }, 'state'), { runState: { runId: id, state } });
+    const all = await collect(client.runEvents(id));
+    expect(all.map(({ event }) => event.runState?.state)).toEqual([
+      RunState.RUN_STATE_TRAINING,
+      RunState.RUN_STATE_FINISHED,
+    ]);
+  });
+
   test('runEvents - what was encoded for an earlier run is nothing that this one waited for, and a key that is asked for twice counts once', async () => {
     await uploaded('cached');
     const { id, datasetId } = await client.startFinetune({ dataset: 'cached' });
     const ready = (kind: 'latents' | 'prompts', key: string, seconds: number) =>
-      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready'), {
-        encodeReady: { key, kind, name: `${key}.png`, seconds },
+      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready', datasetId), {
+        encodeReady: { key, kind, name: `${key}.png`, seconds, datasetId },
       });
     await ready('latents', 'before-1', 2);
     await ready('latents', 'own', 3);
     await ready('prompts', 'before-2', 1);
     await ready('latents', 'own', 0);
-    const samples = [
-      { latentsKey: 'before-1', promptsKey: 'before-2' },
-      { latentsKey: 'own', promptsKey: 'before-2' },
-    ];
-    await new BlobStore(mesh).put(
-      buckets.blobs.manifests,
-      'manifest-of-cached',
-      Manifest.encode({ datasetId, samples }).finish(),
-    );
-    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
-      Object.assign(run, { manifest: 'manifest-of-cached', state: RunState.RUN_STATE_ENCODING }),
-    );
-    await publishEvent(mesh, eventSubjects.run(id, 'encoding'), {
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'encoding'), {
       encodeSummary: { runId: id, latentsTotal: 2, latentsCached: 1, promptsTotal: 1, promptsCached: 1 },
     });
     await ready('latents', 'own', 0);
-    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
     const told = (await collect(client.runEvents(id))).map(({ event }) =>

@@ -4,6 +4,6 @@ export { allEvents, datasetEvents, generationEvents, type FollowOptions, type St
 export { Generations } from './generations';
 export type { Patience } from './patience';
 export { runEvents } from './run-events';
-export { Runs, type RunRef } from './runs';
+export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
 export { datasetStatus, generationStatus, preempted, runStatus, waitsFor } from './words';

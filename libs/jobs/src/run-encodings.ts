@@ -4,44 +4,50 @@ import type { StreamedEvent } from './follow';
 type Kind = 'latents' | 'prompts';
 
 /**
- * Tells which encoder events are a run's own. They name a key, and a key serves many runs: one that was made for an earlier run, perhaps a
- * moment ago, is nothing that this run waited for. The run's summary says how many it waits for; each key counts once, however often it is asked for.
+ * Tells which encoder events of its data set a run waited for: as many as its summary says, and each key once. What was
+ * made for an earlier run on the data set, perhaps a moment ago, is nothing that this one waited for.
  */
 export class RunEncodings {
   private readonly told = new Set<string>();
-  private readonly left: Record<Kind, number> | undefined;
+  private left: Record<Kind, number> | undefined;
+  /** Events from before the summary, until that comes. */
+  private early: StreamedEvent[] | undefined;
 
-  /** @param summary none for a reader who comes in after it: then every event of the run's keys counts */
-  constructor(
-    private readonly keys: ReadonlySet<string>,
-    summary?: IEncodeSummary,
-  ) {
-    if (!summary) return;
-    const { latentsTotal, latentsCached, promptsTotal, promptsCached } = summary;
-    this.left = {
-      latents: (latentsTotal ?? 0) - (latentsCached ?? 0),
-      prompts: (promptsTotal ?? 0) - (promptsCached ?? 0),
-    };
+  /** @param late whether the reader comes in after the summary: then every event counts */
+  constructor(late: boolean) {
+    this.early = late ? undefined : [];
   }
 
-  /** Of the events from before the run had its manifest, those of the keys that came last: the others were there when it asked. */
-  early(events: readonly StreamedEvent[]): StreamedEvent[] {
-    const wanted = new Set<string>();
-    for (const { event } of [...events].reverse()) {
-      const { key } = encodedKey(event)!;
-      if (!wanted.has(key) && this.takes(event)) wanted.add(key);
+  /** An encoder event, if the run waited for it. */
+  *take(streamed: StreamedEvent): Generator<StreamedEvent> {
+    if (this.early) this.early.push(streamed);
+    else if (this.counts(streamed)) yield streamed;
+  }
+
+  /**
+   * The run's summary, or none where its state came without one. Of the events until then those that came last are the
+   * run's: the others were there when it asked.
+   */
+  *begin(summary: IEncodeSummary | null | undefined): Generator<StreamedEvent> {
+    const { early } = this;
+    if (!early) return;
+    this.early = undefined;
+    if (summary) {
+      const { latentsTotal, latentsCached, promptsTotal, promptsCached } = summary;
+      this.left = {
+        latents: (latentsTotal ?? 0) - (latentsCached ?? 0),
+        prompts: (promptsTotal ?? 0) - (promptsCached ?? 0),
+      };
     }
-    const seen = new Set<string>();
-    return events.filter(({ event }) => {
-      const { key } = encodedKey(event)!;
-      return wanted.has(key) && !seen.has(key) && seen.add(key);
-    });
+    const own = new Set<string>();
+    for (const streamed of [...early].reverse()) if (this.counts(streamed)) own.add(encodedKey(streamed.event)!.key);
+    for (const streamed of early) if (own.delete(encodedKey(streamed.event)!.key)) yield streamed;
   }
 
   /** Whether the event is one the run waited for; then it is not again. */
-  takes(event: StreamedEvent['event']): boolean {
+  private counts({ event }: StreamedEvent): boolean {
     const { key, kind } = encodedKey(event)!;
-    if (!this.keys.has(key) || this.told.has(key) || (this.left && !(this.left[kind] > 0))) return false;
+    if (this.told.has(key) || (this.left && !(this.left[kind] > 0))) return false;
     this.told.add(key);
     if (this.left) this.left[kind] -= 1;
     return true;

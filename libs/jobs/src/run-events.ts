@@ -1,6 +1,5 @@
-import { buckets, eventFilters, Manifest, RunState, toDate, type IEncodeSummary, type Run } from '@atelier/contracts';
+import { eventFilters, isOfRun, streams, toDate, type Run } from '@atelier/contracts';
 import type { Mesh } from '@atelier/mesh';
-import { BlobStore } from '@atelier/store';
 import { follow, untilTrue, type FollowOptions, type StreamedEvent } from './follow';
 import { encodedKey, RunEncodings } from './run-encodings';
 import type { Runs } from './runs';
@@ -10,8 +9,8 @@ import { isRunOver } from './states';
 const CLOCK_SKEW_MS = 60_000;
 
 /**
- * Events of a run from its first on, ending with the one that says how it ended. What the encoders do for it is among them:
- * their events name a key, not a run; run-encodings.ts tells which are this run's.
+ * Events of a run from its first on, ending with the one that says how it ended. What the encoders do for it is among
+ * them: they tell of its data set.
  */
 export async function* runEvents(
   mesh: Mesh,
@@ -19,40 +18,29 @@ export async function* runEvents(
   run: Run,
   options: FollowOptions = {},
 ): AsyncGenerator<StreamedEvent> {
-  const blobs = new BlobStore(mesh);
   const created = toDate(run.createdAt);
   const events = follow(mesh, {
-    filter: eventFilters.all,
+    filter: await filterOf(mesh, run),
     from: created ? new Date(created.getTime() - CLOCK_SKEW_MS) : 'all',
     isLast: (event) => event.runState?.runId === run.id && isRunOver({ state: event.runState.state ?? undefined }),
     over: (signal) => untilTrue(runs.states(run.id, signal), isRunOver),
     ...options,
   });
-  let keys = await keysOf(blobs, run);
-  let summary: IEncodeSummary | undefined;
-  let encodings = keys && options.after !== undefined ? new RunEncodings(keys) : undefined;
-  const waiting: StreamedEvent[] = [];
+  const encodings = new RunEncodings(options.after !== undefined);
   for await (const streamed of events) {
     const { event, subject } = streamed;
-    if (encodedKey(event)) {
-      if (!encodings) waiting.push(streamed);
-      else if (encodings.takes(event)) yield streamed;
-    } else if (subject.startsWith(eventFilters.run(run.id).slice(0, -1))) {
-      summary ??= event.encodeSummary ?? undefined;
-      if (!keys && event.runState && event.runState.state !== RunState.RUN_STATE_QUEUED)
-        keys = await keysOf(blobs, await runs.get(run.id));
-      if (!encodings && keys && (summary || event.runState)) {
-        encodings = new RunEncodings(keys, summary);
-        yield* encodings.early(waiting.splice(0));
-      }
+    if (encodedKey(event)) yield* encodings.take(streamed);
+    else if (isOfRun(subject, run.id)) {
+      if (event.encodeSummary || event.runState) yield* encodings.begin(event.encodeSummary);
       yield streamed;
     }
   }
 }
 
-/** Every key of the run's manifest, once it has one. */
-async function keysOf(blobs: BlobStore, { manifest }: Run): Promise<Set<string> | undefined> {
-  if (!manifest) return undefined;
-  const { samples } = Manifest.decode(await blobs.get(buckets.blobs.manifests, manifest));
-  return new Set(samples.flatMap(({ latentsKey, promptsKey }) => [latentsKey ?? '', promptsKey ?? '']));
+/** One filter, since nats-server 2.9 takes no more. A run that an older version told of is read without its encoders. */
+async function filterOf({ jsm }: Mesh, { id, datasetId }: Run): Promise<string> {
+  const older = eventFilters.runWithoutDataset(id);
+  const { state } = await jsm.streams.info(streams.EVENTS, { subjects_filter: older });
+  const isOlder = !datasetId || Object.keys(state.subjects ?? {}).length > 0;
+  return isOlder ? eventFilters.run(id) : eventFilters.workOnDataset(datasetId);
 }

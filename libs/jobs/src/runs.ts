@@ -10,15 +10,13 @@ import {
   type IMemoryPlan,
   type IRunStep,
   type RunEventName,
+  type RunRef,
 } from '@atelier/contracts';
 import { publishEvent, type Mesh, type OutageOptions } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
 import { atOnce, STOPPING_PATIENCE_MS, type Patience } from './patience';
 import { isRunOver } from './states';
 import { queueIngest, queueTraining } from './work';
-
-/** What a run's events name. */
-export type RunRef = Pick<Run, 'id'>;
 
 /**
  * Runs in KV, what changes them, and what is told of it: queued → encoding → training → finished, failed or cancelled.
@@ -88,7 +86,7 @@ export class Runs {
 
   /** Gives the run its manifest and puts its training on the queue. A run that is further on keeps its state. */
   async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<void> {
-    await this.tell({ id }, 'encoding', { encodeSummary }, `encoding.${id}`);
+    await this.tell(await this.get(id), 'encoding', { encodeSummary }, `encoding.${id}`);
     const run = await this.change(id, (current) => {
       if (current.state !== RunState.RUN_STATE_QUEUED) return null;
       return Run.create({ ...current, manifest, state: RunState.RUN_STATE_ENCODING });
@@ -170,8 +168,9 @@ export class Runs {
    * Says where the run stands, or how it ended once more: who ended it may have died before saying it. Said twice, it
    * is one event.
    */
-  async tellState({ id, state, error, preemptions }: Run, msgId = `state.${id}.${state}`): Promise<void> {
-    await this.tell({ id }, 'state', { runState: { runId: id, state, error, preemptions } }, msgId);
+  async tellState(run: Run, msgId = `state.${run.id}.${run.state}`): Promise<void> {
+    const { id: runId, state, error, preemptions } = run;
+    await this.tell(run, 'state', { runState: { runId, state, error, preemptions } }, msgId);
   }
 
   /** One of which nobody knows is not told of. */
@@ -184,8 +183,8 @@ export class Runs {
     return this.patience(() => this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run))), options);
   }
 
-  private async tell({ id }: RunRef, what: RunEventName, event: IEvent, msgId: string): Promise<void> {
-    await this.patience(() => publishEvent(this.mesh, eventSubjects.run(id, what), event, { msgId }));
+  private async tell(run: RunRef, what: RunEventName, event: IEvent, msgId: string): Promise<void> {
+    await this.patience(() => publishEvent(this.mesh, eventSubjects.run(run, what), event, { msgId }));
   }
 }
 

@@ -31,12 +31,13 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   const generations = new StateStore(mesh, buckets.state.generations, Generation);
 
   const train = async (id: string): Promise<void> => {
-    const { name, options } = (await runs.get(id))!.value;
+    const run = (await runs.get(id))!.value;
+    const { name, options } = run;
     const total = options?.totalSteps ?? 0;
-    await runs.update(id, (run) =>
-      Object.assign(run, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }),
+    await runs.update(id, (current) =>
+      Object.assign(current, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }),
     );
-    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(run, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_TRAINING, preemptions: 3 },
     });
     for (let step = 1; step <= total; step++) {
@@ -48,11 +49,11 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
         learningRate: 1e-4,
         etaSeconds: total - step,
       };
-      await publishEvent(mesh, eventSubjects.run(id, 'step'), { runStep: detail });
+      await publishEvent(mesh, eventSubjects.run(run, 'step'), { runStep: detail });
     }
     const image = `${id}/step-${total}.png`;
     await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
-    await publishEvent(mesh, eventSubjects.run(id, 'sample'), {
+    await publishEvent(mesh, eventSubjects.run(run, 'sample'), {
       runSample: { runId: id, step: total, prompt: 'a heron', image },
     });
     const bytes = adapterBytes();
@@ -61,8 +62,8 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
       name,
       AdapterInfo.create({ name, runId: id, blob: `${name}.safetensors`, size: bytes.byteLength, rank: 2, alpha: 2 }),
     );
-    await runs.update(id, (run) =>
-      Object.assign(run, {
+    await runs.update(id, (current) =>
+      Object.assign(current, {
         state: RunState.RUN_STATE_FINISHED,
         step: total,
         loss: 1 / total,
@@ -70,7 +71,7 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
         sampleImages: [image],
       }),
     );
-    await publishEvent(mesh, eventSubjects.run(id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(run, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
   };

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { DatasetState, RunState, subjects, type Dataset } from '@atelier/contracts';
+import { DatasetState, eventSubjects, RunState, subjects, type Dataset } from '@atelier/contracts';
 import { workPolicies } from '@atelier/mesh';
 import { dieOver, waitFor } from '@atelier/testing';
 import { makeZip } from './archives';
@@ -225,8 +225,8 @@ describe('a run', () => {
       manifest: dataset?.manifest,
     });
     expect(await harness.trainWork()).toEqual([expect.objectContaining({ runId: 'r1', manifest: dataset?.manifest })]);
-    expect(await harness.events('events.run.r1.encoding')).toHaveLength(1);
-    expect(await harness.events('events.run.r1.state')).toHaveLength(1);
+    expect(await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'encoding'))).toHaveLength(1);
+    expect(await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'state'))).toHaveLength(1);
   });
 
   it('asks again for what could not be encoded for an earlier one', async () => {

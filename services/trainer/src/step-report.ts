@@ -1,6 +1,6 @@
 import type { StepResult } from '@atelier/engine';
 import type { Run } from '@atelier/contracts';
-import type { RunRef, Runs } from '@atelier/jobs';
+import type { Runs } from '@atelier/jobs';
 import type { TrainMetrics } from './train.metrics';
 
 /** Every step is an event; the run's state is written at most so often. */
@@ -17,7 +17,7 @@ export class StepReport {
   constructor(
     private readonly runs: Runs,
     private readonly metrics: TrainMetrics,
-    private readonly run: RunRef,
+    private readonly run: Run,
     private readonly totalSteps: number,
   ) {}
 
