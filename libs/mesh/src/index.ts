@@ -12,7 +12,7 @@ export { throughOutage, type OutageOptions } from './outage';
 export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outcome';
 export { takesConnections } from './ping';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
-export { publishEvent, publishWork, type MessageType } from './publish';
+export { publishEvent, publishWork, type MessageType, type Published } from './publish';
 export { callRpc, ProtobufDeserializer, ProtobufSerializer, Rpc } from './rpc';
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';

@@ -22,9 +22,16 @@ function messageHeaders(schema: string, msgId?: string): MsgHdrs {
 
 const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ?? 'Message'}`;
 
+/** Where a message stands in its stream. */
+export interface Published {
+  sequence: number;
+  /** Whether it was there already, under this id. */
+  duplicate: boolean;
+}
+
 /**
- * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message.
- * Throws StoreFull.
+ * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within a day is one message, handled
+ * in the meantime or not. Throws StoreFull.
  */
 export async function publishWork<I, T>(
   mesh: Mesh,
@@ -32,9 +39,11 @@ export async function publishWork<I, T>(
   type: MessageType<I, T>,
   message: I,
   options: { msgId: string },
-): Promise<void> {
+): Promise<Published> {
   const h = messageHeaders(schemaOf(type as { name?: string }), options.msgId);
-  await orStoreFull(() => mesh.js.publish(subject, type.encode(message).finish(), { headers: h }));
+  const bytes = type.encode(message).finish();
+  const { seq, duplicate } = await orStoreFull(() => mesh.js.publish(subject, bytes, { headers: h }));
+  return { sequence: seq, duplicate };
 }
 
 /** Tells what happened; it is in stream EVENTS when this resolves. The time is set here. Throws StoreFull. */

@@ -36,7 +36,7 @@ export class IngestService {
     try {
       const identity = await this.identity.get();
       const { stored, missing } = await this.prepared.get(datasetId, identity, stopping);
-      await this.encoders.request(missing, datasetId, identity.maxLength, runId || datasetId);
+      await this.encoders.request(missing, datasetId, identity.maxLength);
       const summary = summarize(missing, datasetId, runId);
       this.logger.info(summary, 'encoder work');
       await this.datasets.tellSummary(datasetId, summary);

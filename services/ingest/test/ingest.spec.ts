@@ -1,6 +1,14 @@
 import sharp from 'sharp';
-import { DatasetState, eventSubjects, RunState, subjects, type Dataset } from '@atelier/contracts';
-import { workPolicies } from '@atelier/mesh';
+import {
+  DatasetState,
+  eventSubjects,
+  LatentsWork,
+  RunState,
+  streams,
+  subjects,
+  type Dataset,
+} from '@atelier/contracts';
+import { deadLetter, runWorker, workPolicies } from '@atelier/mesh';
 import { dieOver, waitFor } from '@atelier/testing';
 import { makeZip } from './archives';
 import { Harness, type Files } from './harness';
@@ -229,12 +237,64 @@ describe('a run', () => {
     expect(await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'state'))).toHaveLength(1);
   });
 
-  it('asks again for what could not be encoded for an earlier one', async () => {
+  it('asks for nothing that its data set, or an earlier run on it, has asked for and that waits for its encoder', async () => {
     await harness.upload('d1', await threePictures());
     await harness.ingest('d1');
-    await harness.createRun('r1', 'd1');
-    await harness.ingest('d1', 'r1');
-    expect(await harness.latentsWork()).toHaveLength(6);
+    for (const id of ['r1', 'r2']) {
+      await harness.createRun(id, 'd1');
+      await harness.ingest('d1', id);
+    }
+    expect(await harness.latentsWork()).toHaveLength(3);
+    expect(await harness.promptsWork()).toHaveLength(3);
+    const told = await harness.events(eventSubjects.run({ id: 'r2', datasetId: 'd1' }, 'encoding'));
+    expect(told[0]?.encodeSummary).toMatchObject({ latentsTotal: 3, latentsCached: 0, promptsCached: 0 });
+  });
+
+  it('asks again for what could not be encoded, was lost, or was cleared away; each once, however often it is asked', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.ingest('d1');
+    const stop = new AbortController();
+    let left = 3;
+    const refusing = runWorker(
+      harness.test.mesh,
+      { subject: subjects.work.latents, type: LatentsWork, signal: stop.signal },
+      () => {
+        if (--left === 0) stop.abort();
+        return Promise.resolve(deadLetter('it is cut off'));
+      },
+    );
+    await refusing;
+    expect(await harness.deadLetters()).toHaveLength(3);
+    await harness.test.mesh.jsm.streams.purge(streams.WORK, { filter: subjects.work.prompts });
+    for (const id of ['r1', 'r2']) {
+      await harness.createRun(id, 'd1');
+      await harness.ingest('d1', id);
+      expect(await harness.latentsWork()).toHaveLength(3);
+      expect(await harness.promptsWork()).toHaveLength(3);
+    }
+    await encodeAll();
+    for (const kind of ['latents', 'prompts'] as const)
+      await harness.test.mesh.jsm.streams.purge(streams.WORK, { filter: subjects.work[kind] });
+    await harness.test.mesh.jsm.streams.purge(streams.TENSORS);
+    await harness.createRun('r3', 'd1');
+    await harness.ingest('d1', 'r3');
+    expect(await harness.latentsWork()).toHaveLength(3);
+    expect(await harness.promptsWork()).toHaveLength(3);
+  });
+
+  it('is told of what another data set has asked for as well', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.ingest('d1');
+    await harness.upload('d2', await threePictures());
+    await harness.ingest('d2');
+    expect((await harness.latentsWork()).map(({ datasetId }) => datasetId)).toEqual([
+      'd1',
+      'd1',
+      'd1',
+      'd2',
+      'd2',
+      'd2',
+    ]);
   });
 
   it('after the text length was changed has its captions keyed anew: a key never gets embeds of another length', async () => {
