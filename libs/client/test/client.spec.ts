@@ -11,6 +11,7 @@ import {
   IngestWork,
   Run,
   RunState,
+  streams,
   subjects,
   type RunRef,
 } from '@atelier/contracts';
@@ -173,9 +174,35 @@ describe('data sets', () => {
 });
 
 describe('fine-tunes', () => {
-  test('startFinetune - the run is queued with complete options, and its work names both', async () => {
+  const setDataset = (id: string, state: DatasetState) =>
+    new StateStore(mesh, buckets.state.datasets, Dataset).update(id, (value) => Object.assign(value, { state }));
+  const queued = async (): Promise<number> => {
+    const { state } = await mesh.jsm.streams.info(streams.WORK, { subjects_filter: subjects.work.ingest });
+    return state.subjects?.[subjects.work.ingest] ?? 0;
+  };
+
+  test('startFinetune - a run on a data set that is still to be read waits in it, and adds no message', async () => {
+    const { id } = await uploaded('lakes');
+    const before = await queued();
+    const runs = [await client.startFinetune({ dataset: id }), await client.startFinetune({ dataset: id })];
+    expect(await queued()).toBe(before);
+    expect((await client.dataset(id)).waitingRuns).toEqual(runs.map((run) => run.id));
+    expect(await takeWork(subjects.work.ingest, IngestWork)).toMatchObject({ datasetId: id, runId: '' });
+  });
+
+  test('startFinetune - a data set that is still to be read and has no message any more gets one, once', async () => {
+    const { id } = await uploaded('lost');
+    await takeWork(subjects.work.ingest, IngestWork);
+    const before = await queued();
+    await Promise.all([client.startFinetune({ dataset: id }), client.startFinetune({ dataset: id, name: 'found' })]);
+    expect(await queued()).toBe(before + 1);
+    expect(await takeWork(subjects.work.ingest, IngestWork)).toMatchObject({ datasetId: id, runId: '' });
+  });
+
+  test('startFinetune - on a data set that was read the run is queued with complete options, and its work names both', async () => {
     const dataset = await uploaded('ponds');
     await takeWork(subjects.work.ingest, IngestWork);
+    await setDataset(dataset.id, DatasetState.DATASET_STATE_INGESTED);
     const run = await client.startFinetune({ dataset: 'ponds', options: { totalSteps: 3 } });
     expect(run).toMatchObject({ name: 'ponds', datasetId: dataset.id, state: RunState.RUN_STATE_QUEUED });
     expect((await client.run(run.id)).options).toMatchObject({ rank: 4, alpha: 4, totalSteps: 3 });

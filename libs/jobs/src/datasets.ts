@@ -11,7 +11,7 @@ import {
 import { publishEvent, type Mesh } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
 import { isDatasetCancelled, isDatasetOver } from './states';
-import { queueIngest } from './work';
+import { queueIngest, queueIngestAgain } from './work';
 
 /** What of a data set changes when it has been read. */
 export type ReadDataset = Pick<Dataset, 'manifest' | 'samples' | 'duplicates' | 'rejected'>;
@@ -41,6 +41,31 @@ export class Datasets {
   async queue(dataset: Dataset): Promise<void> {
     await this.store.create(dataset.id, dataset);
     await queueIngest(this.mesh, { datasetId: dataset.id });
+  }
+
+  /**
+   * Lets a run wait for a data set that is still to be read. One compare-and-set decides: whoever ends the data set finds
+   * the run in it, or the run finds that the data set is over.
+   * @returns false where there is nothing to wait for: it is over, or was never uploaded
+   */
+  async keepWaiting(id: string, runId: string): Promise<boolean> {
+    if (!(await this.find(id))) return false;
+    const dataset = await this.store.update(id, (current) =>
+      isDatasetOver(current) || current.waitingRuns.includes(runId)
+        ? null
+        : Dataset.create({ ...current, waitingRuns: [...current.waitingRuns, runId] }),
+    );
+    if (isDatasetOver(dataset)) return false;
+    await queueIngestAgain(this.mesh, id, async () => isDatasetOver((await this.find(id)) ?? dataset));
+    return true;
+  }
+
+  /** These runs have been started, or have failed with it. */
+  async waitNoMore(id: string, runIds: readonly string[]): Promise<void> {
+    if (runIds.length === 0) return;
+    await this.store.update(id, (current) =>
+      Dataset.create({ ...current, waitingRuns: current.waitingRuns.filter((runId) => !runIds.includes(runId)) }),
+    );
   }
 
   /** Ends one that is not read yet; one that is over stays as it is. */

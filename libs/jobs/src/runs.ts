@@ -14,6 +14,7 @@ import {
 } from '@atelier/contracts';
 import { publishEvent, type Mesh, type OutageOptions } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
+import { Datasets } from './datasets';
 import { atOnce, STOPPING_PATIENCE_MS, type Patience } from './patience';
 import { isRunOver } from './states';
 import { queueIngest, queueTraining } from './work';
@@ -58,11 +59,15 @@ export class Runs {
     return new StateWatch(this.store, id, (run) => run.cancelRequested || isRunOver(run));
   }
 
-  /** Writes the run, then its work; it resolves only when both are on disk. Throws StoreFull. */
+  /**
+   * Writes the run, then what starts it: a note in its data set, while that is still to be read, or a message of its own.
+   * It resolves only when both are on disk. Throws StoreFull.
+   */
   async queue(run: Run): Promise<void> {
     await this.store.create(run.id, run);
     try {
-      await queueIngest(this.mesh, { datasetId: run.datasetId, runId: run.id });
+      if (!(await new Datasets(this.mesh).keepWaiting(run.datasetId, run.id)))
+        await queueIngest(this.mesh, { datasetId: run.datasetId, runId: run.id });
     } catch (error) {
       const reason = `its work could not be queued: ${(error as Error).message}`;
       await this.change(run.id, ended({ state: RunState.RUN_STATE_FAILED, error: reason }));
@@ -84,14 +89,20 @@ export class Runs {
     return false;
   }
 
-  /** Gives the run its manifest and puts its training on the queue. A run that is further on keeps its state. */
+  /**
+   * Gives the run its manifest and puts its training on the queue. Done twice, it is done once; a run that is further on
+   * keeps its state.
+   */
   async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<void> {
-    await this.tell(await this.get(id), 'encoding', { encodeSummary }, `encoding.${id}`);
+    const former = await this.get(id);
+    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING } = RunState;
+    if (former.state !== RUN_STATE_QUEUED && former.state !== RUN_STATE_ENCODING) return;
+    await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}`);
     const run = await this.change(id, (current) => {
-      if (current.state !== RunState.RUN_STATE_QUEUED) return null;
-      return Run.create({ ...current, manifest, state: RunState.RUN_STATE_ENCODING });
+      if (current.state !== RUN_STATE_QUEUED) return null;
+      return Run.create({ ...current, manifest, state: RUN_STATE_ENCODING });
     });
-    if (run.state !== RunState.RUN_STATE_ENCODING) return;
+    if (run.state !== RUN_STATE_ENCODING) return;
     await this.tellState(run);
     await queueTraining(this.mesh, { runId: id, manifest: run.manifest });
   }

@@ -110,19 +110,34 @@ describe('a run', () => {
 describe('a data set', () => {
   const queue = (id: string) =>
     datasets.queue(Dataset.create({ id, name: id, state: DatasetState.DATASET_STATE_UPLOADED }));
-  const read = { manifest: 'm', samples: 3, duplicates: 0, rejected: [] };
+  /** Manifests are named by what they hold, and it is by that name that an end is told once. */
+  const read = (id: string) => ({ manifest: `${id}.manifest`, samples: 3, duplicates: 0, rejected: [] });
 
   it('that was cancelled is not read any more, nor failed', async () => {
     await queue('d1');
     await datasets.cancel('d1');
-    expect((await datasets.ingested('d1', read)).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
+    expect((await datasets.ingested('d1', read('d1'))).state).toBe(DatasetState.DATASET_STATE_CANCELLED);
     expect((await datasets.failed('d1', 'x'))?.state).toBe(DatasetState.DATASET_STATE_CANCELLED);
     expect((await told(eventFilters.dataset('d1'))).map(({ detail }) => detail)).toEqual(['datasetState']);
   });
 
+  it('either has the run that waits when it ends, or the run finds that it is over: never neither', async () => {
+    for (let round = 0; round < 20; round++) {
+      const id = `race-${round}`;
+      await queue(id);
+      const ending = [() => datasets.ingested(id, read(id)), () => datasets.failed(id, 'x'), () => datasets.cancel(id)][
+        round % 3
+      ]!;
+      const [waits] = await Promise.all([datasets.keepWaiting(id, 'r'), ending()]);
+      expect((await datasets.find(id))?.waitingRuns).toEqual(waits ? ['r'] : []);
+    }
+    expect(await datasets.keepWaiting('race-0', 'late')).toBe(false);
+    expect(await datasets.keepWaiting('never-uploaded', 'r')).toBe(false);
+  });
+
   it('that was read stays usable, whatever fails or is cancelled afterwards', async () => {
     await queue('d2');
-    await datasets.ingested('d2', read);
+    await datasets.ingested('d2', read('d2'));
     await datasets.failed('d2', 'x');
     await datasets.cancel('d2');
     expect(await datasets.find('d2')).toMatchObject({ state: DatasetState.DATASET_STATE_INGESTED, samples: 3 });

@@ -13,6 +13,7 @@ export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outco
 export { takesConnections } from './ping';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
+export { publishWorkOnce, type OnceOptions } from './publish-once';
 export { callRpc, ProtobufDeserializer, ProtobufSerializer, Rpc } from './rpc';
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';

@@ -77,14 +77,14 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   };
 
   const ingest = async ({ datasetId, runId }: IngestWork): Promise<void> => {
-    await datasets.update(datasetId, (dataset) =>
+    const { waitingRuns } = await datasets.update(datasetId, (dataset) =>
       Object.assign(dataset, {
         state: DatasetState.DATASET_STATE_INGESTED,
         samples: dataset.files.filter(({ name }) => name?.endsWith('.png')).length,
         rejected: [{ name: 'broken.jpg', reason: 'it is cut short' }],
       }),
     );
-    if (runId) await train(runId);
+    for (const id of runId ? [runId] : waitingRuns) await train(id);
   };
 
   const draw = async ({ id, count }: GenerateWork): Promise<void> => {
