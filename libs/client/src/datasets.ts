@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { AtelierError, Dataset, DatasetState, newestFirst, timestamp } from '@atelier/contracts';
 import type { Connection } from './connection';
@@ -50,6 +51,7 @@ export async function createDataset(
   onProgress?: (progress: UploadProgress) => void,
 ): Promise<Dataset> {
   const { name, trigger, ...transform } = checkDataset(input);
+  heedErrors(files);
   await connection.mesh.room.require(bytes, 'new work');
   const id = newId('dataset');
   const stored = await storeFiles(connection, `uploads/${id}`, files, onProgress);
@@ -69,6 +71,12 @@ export async function createDataset(
   });
   await connection.datasets.queue(dataset);
   return dataset;
+}
+
+/** A stream that fails while the store is asked for room fails the data set when its turn comes, and not the process. */
+function heedErrors(files: DatasetRequest['files']): void {
+  if (!Array.isArray(files)) return;
+  for (const { data } of files as UploadFile[]) if (data instanceof Readable) data.on('error', () => undefined);
 }
 
 /** One data set by its id, or the newest by its name. */
