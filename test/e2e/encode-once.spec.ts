@@ -1,4 +1,4 @@
-// "A second run over the same pictures and captions does no encoder work at all, and says so. Change one caption: one prompt is encoded."
+// A key is asked for once, and encoded once. "A second run over the same pictures and captions does no encoder work at all, and says so. Change one caption: one prompt is encoded."
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import {
   buckets,
   Dataset,
   DatasetState,
+  eventSubjects,
   IngestWork,
   Manifest,
   Run,
@@ -17,8 +18,11 @@ import {
   subjects,
   TrainWork,
   type IEncodeSummary,
+  type RunRef,
+  type TensorKind,
 } from '@atelier/contracts';
-import { callRpc, publishWork, subscribeEvents } from '@atelier/mesh';
+import { AtelierClient } from '@atelier/client';
+import { callRpc, consumerName, publishWork, subscribeEvents } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import {
   startServiceProcess,
@@ -86,20 +90,35 @@ async function start(id: string, captions: string[]): Promise<void> {
 
 /** What the run's event says of the encoders, once nothing but its training is left on the queues. */
 async function summary(id: string, runs: number): Promise<IEncodeSummary> {
+  const told = await summaryOf({ id, datasetId: id });
+  await onlyTrainingLeft(runs);
+  return told;
+}
+
+async function summaryOf(run: RunRef): Promise<IEncodeSummary> {
   const stop = new AbortController();
   let told: IEncodeSummary | undefined;
-  for await (const { event } of subscribeEvents(test.mesh, subjects.event('run', id, 'encoding'), {
+  for await (const { event } of subscribeEvents(test.mesh, eventSubjects.run(run, 'encoding'), {
     signal: stop.signal,
   })) {
     told = { ...event.encodeSummary };
     break;
   }
   stop.abort();
+  return told!;
+}
+
+async function onlyTrainingLeft(runs: number): Promise<void> {
   await waitFor('queues with nothing but training', async () => {
     const { state } = await test.mesh.jsm.streams.info(streams.WORK, { subjects_filter: '>' });
     return state.messages === runs && state.subjects?.[subjects.work.train] === runs;
   });
-  return told!;
+}
+
+/** Messages that an encoder got from its queue; none was delivered twice where all went well. */
+async function asked(kind: TensorKind): Promise<number> {
+  const { delivered } = await test.mesh.jsm.consumers.info(streams.WORK, consumerName(subjects.work[kind]));
+  return delivered.consumer_seq;
 }
 
 const status = async (service: string): Promise<string> =>
@@ -153,4 +172,30 @@ it('every key of the manifest that a run trains on has its tensors when the queu
   for (const { latentsKey, promptsKey } of samples) {
     expect([await store.has('latents', latentsKey!), await store.has('prompts', promptsKey!)]).toEqual([true, true]);
   }
+}, 90_000);
+
+it('a fine-tune on six pictures asks the encoders for six pictures and six captions, whenever the run is started', async () => {
+  const client = new AtelierClient(test.mesh);
+  const backgrounds = ['tomato', 'seagreen', 'royalblue', 'gold', 'white', 'black'];
+  const pictures = await Promise.all(
+    backgrounds.map(async (background, at) => [
+      {
+        name: `${at}.png`,
+        data: await sharp({ create: { width: 80, height: 80, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      },
+      { name: `${at}.txt`, data: Buffer.from(`picture ${at}`) },
+    ]),
+  );
+  const { id } = await client.createDataset({ name: 'six', width: 64, height: 64, files: pictures.flat() });
+  const atOnce = await client.startFinetune({ dataset: id, name: 'at-once' });
+  await summaryOf(atOnce);
+  const later = await client.startFinetune({ dataset: id, name: 'later' });
+  await summaryOf(later);
+  await onlyTrainingLeft(2);
+  expect(await asked('latents')).toBe(6);
+  expect(await asked('prompts')).toBe(6);
+  expect(await status('latents')).toBe('6 encoded, 0 there already, 0 failed');
+  expect(await status('prompts')).toBe('6 encoded, 0 there already, 0 failed');
 }, 90_000);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
-import { nameFrom, toDate } from '@atelier/client';
-import type { AdapterInfo } from '@atelier/contracts';
+import { nameFrom } from '@atelier/client';
+import { toDate, type AdapterInfo } from '@atelier/contracts';
 import { Option, type Command } from 'commander';
 import { ADAPTER_FORMATS, convertToKohya, downloadAdapter, type AdapterFormat } from '../adapter-file';
 import { withClient } from '../connect';

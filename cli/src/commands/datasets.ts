@@ -1,5 +1,6 @@
-import { checkDataset, datasetStatus, toDate } from '@atelier/client';
-import { DatasetState, type Dataset } from '@atelier/contracts';
+import { checkDataset } from '@atelier/client';
+import { DatasetState, toDate, type Dataset } from '@atelier/contracts';
+import { datasetStatus } from '@atelier/jobs';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';

@@ -1,5 +1,5 @@
-import { preempted, runStatus, toDate, waitsFor } from '@atelier/client';
-import { trainOptionsJson, type Run } from '@atelier/contracts';
+import { toDate, trainOptionsJson, type Run } from '@atelier/contracts';
+import { preempted, runStatus, waitsFor } from '@atelier/jobs';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { runStatus, type AtelierClient } from '@atelier/client';
+import type { AtelierClient } from '@atelier/client';
 import { AtelierError, RunState, type Event, type Run } from '@atelier/contracts';
+import { runEvent, runStatus } from '@atelier/jobs';
 import { saveStream } from '../save';
 import type { Output } from '../output';
-import { runEvent } from './run-events';
 import { RunView } from './run-view';
 
 export interface FollowOptions {

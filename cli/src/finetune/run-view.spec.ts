@@ -1,5 +1,5 @@
+import type { RunEvent } from '@atelier/jobs';
 import { Output } from '../output';
-import type { RunEvent } from './run-events';
 import { RunView } from './run-view';
 
 /** What a person reads of these events where no bar can be drawn: jest's stderr is no terminal. */

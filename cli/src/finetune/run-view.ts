@@ -1,8 +1,7 @@
-import { preempted } from '@atelier/client';
+import { preempted, type RunEvent } from '@atelier/jobs';
 import type { Output } from '../output';
 import { bytes } from '../output';
 import { Progress } from '../progress';
-import type { RunEvent } from './run-events';
 
 type Encoding = Extract<RunEvent, { type: 'encoding' }>;
 

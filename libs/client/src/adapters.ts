@@ -1,9 +1,8 @@
 import type { Readable } from 'node:stream';
-import type { AdapterInfo } from '@atelier/contracts';
+import { newestFirst, type AdapterInfo } from '@atelier/contracts';
 import { describeAdapter } from './adapter-header';
 import type { Connection } from './connection';
 import { checkName } from './names';
-import { newestFirst } from './times';
 
 export async function listAdapters({ adapters }: Connection): Promise<AdapterInfo[]> {
   return newestFirst(await adapters.list());

@@ -1,17 +1,21 @@
 import type { Readable } from 'node:stream';
 import type { AdapterInfo, Dataset, Generation, MemoryPlan, Run } from '@atelier/contracts';
+import {
+  allEvents,
+  datasetEvents,
+  generationEvents,
+  runEvents,
+  type FollowOptions,
+  type StreamedEvent,
+} from '@atelier/jobs';
 import { Mesh, type StoreState } from '@atelier/mesh';
 import * as adapters from './adapters';
 import { Connection } from './connection';
 import * as datasets from './datasets';
-import * as events from './events';
 import * as finetunes from './finetunes';
 import * as generations from './generations';
-import { runEvents } from './run-events';
 import * as services from './services';
 import type { UploadProgress } from './uploads';
-
-type Follow = events.FollowOptions;
 
 /** Everything a person can ask, over NATS. Ids and names are both taken where a thing has both; the newest of a name counts. */
 export class AtelierClient {
@@ -42,8 +46,8 @@ export class AtelierClient {
   cancelDataset(key: string): Promise<Dataset> {
     return datasets.cancelDataset(this.connection, key);
   }
-  datasetEvents(id: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
-    return events.datasetEvents(this.connection, id, options);
+  datasetEvents(id: string, options?: FollowOptions): AsyncGenerator<StreamedEvent> {
+    return datasetEvents(this.mesh, id, options);
   }
 
   startFinetune(request: finetunes.FinetuneRequest): Promise<Run> {
@@ -59,8 +63,8 @@ export class AtelierClient {
     return finetunes.cancelRun(this.connection, key);
   }
   /** From the first on, with what the encoders do for the run; ends with the event that says how it ended. */
-  runEvents(key: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
-    return runEvents(this.connection, key, options);
+  async *runEvents(key: string, options?: FollowOptions): AsyncGenerator<StreamedEvent> {
+    yield* runEvents(this.mesh, this.connection.runs, await this.run(key), options);
   }
 
   adapters(): Promise<AdapterInfo[]> {
@@ -85,8 +89,8 @@ export class AtelierClient {
   generations(): Promise<Generation[]> {
     return generations.listGenerations(this.connection);
   }
-  generationEvents(id: string, options?: Follow): AsyncGenerator<events.StreamedEvent> {
-    return events.generationEvents(this.connection, id, options);
+  generationEvents(id: string, options?: FollowOptions): AsyncGenerator<StreamedEvent> {
+    return generationEvents(this.mesh, this.connection.generations, id, options);
   }
   finishedGeneration(id: string, options?: Parameters<typeof generations.finishedGeneration>[2]): Promise<Generation> {
     return generations.finishedGeneration(this.connection, id, options);
@@ -117,7 +121,7 @@ export class AtelierClient {
   }
 
   /** Everything that happens, for what an id does not name (encoders at work, dead letters). */
-  events(options?: Follow): AsyncGenerator<events.StreamedEvent> {
-    return events.allEvents(this.connection, options);
+  events(options?: FollowOptions): AsyncGenerator<StreamedEvent> {
+    return allEvents(this.mesh, options);
   }
 }

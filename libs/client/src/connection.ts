@@ -1,20 +1,20 @@
-import { buckets, Dataset, Generation, Run } from '@atelier/contracts';
+import { Datasets, Generations, Runs } from '@atelier/jobs';
 import type { Mesh } from '@atelier/mesh';
-import { AdapterStore, BlobStore, StateStore } from '@atelier/store';
+import { AdapterStore, BlobStore } from '@atelier/store';
 
-/** The stores a person's requests read and write, over one connection. */
+/** What a person's requests read and write, over one connection. */
 export class Connection {
   readonly blobs: BlobStore;
-  readonly datasets: StateStore<Dataset>;
-  readonly runs: StateStore<Run>;
+  readonly datasets: Datasets;
+  readonly runs: Runs;
   readonly adapters: AdapterStore;
-  readonly generations: StateStore<Generation>;
+  readonly generations: Generations;
 
   constructor(readonly mesh: Mesh) {
     this.blobs = new BlobStore(mesh);
-    this.datasets = new StateStore(mesh, buckets.state.datasets, Dataset);
-    this.runs = new StateStore(mesh, buckets.state.runs, Run);
+    this.datasets = new Datasets(mesh);
+    this.runs = new Runs(mesh);
     this.adapters = new AdapterStore(mesh);
-    this.generations = new StateStore(mesh, buckets.state.generations, Generation);
+    this.generations = new Generations(mesh);
   }
 }

@@ -1,12 +1,10 @@
+import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { AtelierError, Dataset, DatasetState, IngestWork, subjects } from '@atelier/contracts';
-import { publishEvent, publishWork } from '@atelier/mesh';
+import { AtelierError, Dataset, DatasetState, newestFirst, timestamp } from '@atelier/contracts';
 import type { Connection } from './connection';
 import { NAME_PATTERN, NAME_RULE, isKey, newId } from './names';
 import { invalidArgument } from './options';
-import { isDatasetOver } from './states';
-import { newestFirst, timestamp } from './times';
-import { hearFailures, storeFiles, type UploadFile, type UploadProgress } from './uploads';
+import { storeFiles, type UploadFile, type UploadProgress } from './uploads';
 
 const side = (what: string) =>
   z
@@ -53,7 +51,7 @@ export async function createDataset(
   onProgress?: (progress: UploadProgress) => void,
 ): Promise<Dataset> {
   const { name, trigger, ...transform } = checkDataset(input);
-  hearFailures(files);
+  heedErrors(files);
   await connection.mesh.room.require(bytes, 'new work');
   const id = newId('dataset');
   const stored = await storeFiles(connection, `uploads/${id}`, files, onProgress);
@@ -71,15 +69,20 @@ export async function createDataset(
     state: DatasetState.DATASET_STATE_UPLOADED,
     createdAt: timestamp(),
   });
-  await connection.datasets.create(id, dataset);
-  await publishWork(connection.mesh, subjects.work.ingest, IngestWork, { datasetId: id }, { msgId: `ingest.${id}` });
+  await connection.datasets.queue(dataset);
   return dataset;
+}
+
+/** A stream that fails while the store is asked for room fails the data set when its turn comes, and not the process. */
+function heedErrors(files: DatasetRequest['files']): void {
+  if (!Array.isArray(files)) return;
+  for (const { data } of files as UploadFile[]) if (data instanceof Readable) data.on('error', () => undefined);
 }
 
 /** One data set by its id, or the newest by its name. */
 export async function findDataset({ datasets }: Connection, key: string): Promise<Dataset> {
-  const byId = isKey(key) ? await datasets.get(key) : null;
-  const found = byId?.value ?? newestFirst(await datasets.list()).find((dataset) => dataset.name === key);
+  const byId = isKey(key) ? await datasets.find(key) : undefined;
+  const found = byId ?? newestFirst(await datasets.list()).find((dataset) => dataset.name === key);
   if (!found)
     throw new AtelierError(
       'NOT_FOUND',
@@ -98,13 +101,5 @@ export async function listDatasets({ datasets }: Connection): Promise<Dataset[]>
  */
 export async function cancelDataset(connection: Connection, key: string): Promise<Dataset> {
   const { id } = await findDataset(connection, key);
-  const dataset = await connection.datasets.update(id, (current) =>
-    isDatasetOver(current) ? null : Dataset.create({ ...current, state: DatasetState.DATASET_STATE_CANCELLED }),
-  );
-  if (dataset.state === DatasetState.DATASET_STATE_CANCELLED) {
-    const datasetState = { datasetId: id, state: dataset.state };
-    const msgId = `state.${id}.${dataset.state}`;
-    await publishEvent(connection.mesh, subjects.event('dataset', id, 'state'), { datasetState }, { msgId });
-  }
-  return dataset;
+  return connection.datasets.cancel(id);
 }

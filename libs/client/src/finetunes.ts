@@ -1,20 +1,18 @@
 import {
   AtelierError,
   DatasetState,
-  IngestWork,
+  newestFirst,
   Run,
   RunState,
-  subjects,
+  timestamp,
   trainOptionsMessage,
   type CompleteTrainOptions,
 } from '@atelier/contracts';
-import { publishWork } from '@atelier/mesh';
+import { isRunOver } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
 import { checkName, isKey, newId } from './names';
 import { checkedTrainOptions } from './options';
-import { isRunOver } from './states';
-import { newestFirst, timestamp } from './times';
 
 export interface FinetuneRequest {
   /** Id or name of a data set. */
@@ -51,29 +49,8 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
     options,
     createdAt: timestamp(),
   });
-  await connection.runs.create(id, run);
-  try {
-    await publishWork(
-      connection.mesh,
-      subjects.work.ingest,
-      IngestWork,
-      { datasetId: dataset.id, runId: id },
-      { msgId: `ingest.${id}` },
-    );
-  } catch (error) {
-    await endRun(connection, id, `its work could not be queued: ${(error as Error).message}`);
-    throw error;
-  }
+  await connection.runs.queue(run);
   return run;
-}
-
-async function endRun({ runs }: Connection, id: string, error: string): Promise<void> {
-  await runs.update(id, (run) => {
-    run.state = RunState.RUN_STATE_FAILED;
-    run.error = error;
-    run.finishedAt = timestamp();
-    return run;
-  });
 }
 
 /** The name the run's adapter gets: the one asked for, if it is free, or the first free one after the data set's. */
@@ -105,8 +82,8 @@ async function adapterName(connection: Connection, request: FinetuneRequest, fal
 
 /** One run by its id, or the newest whose adapter has that name. */
 export async function findRun({ runs }: Connection, key: string): Promise<Run> {
-  const byId = isKey(key) ? await runs.get(key) : null;
-  const found = byId?.value ?? newestFirst(await runs.list()).find((run) => run.name === key);
+  const byId = isKey(key) ? await runs.find(key) : undefined;
+  const found = byId ?? newestFirst(await runs.list()).find((run) => run.name === key);
   if (!found)
     throw new AtelierError(
       'NOT_FOUND',
@@ -122,9 +99,5 @@ export async function listRuns({ runs }: Connection): Promise<Run[]> {
 /** Asks for the end of a run; the trainer sees it within a step. A run that is over stays as it is. */
 export async function cancelRun(connection: Connection, key: string): Promise<Run> {
   const { id } = await findRun(connection, key);
-  return connection.runs.update(id, (run) => {
-    if (isRunOver(run) || run.cancelRequested) return null;
-    run.cancelRequested = true;
-    return run;
-  });
+  return connection.runs.cancel(id);
 }

@@ -1,14 +1,19 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { AtelierError, buckets, GenerateWork, Generation, GenerationState, subjects } from '@atelier/contracts';
-import { publishWork } from '@atelier/mesh';
+import {
+  AtelierError,
+  buckets,
+  GenerateWork,
+  Generation,
+  GenerationState,
+  newestFirst,
+  timestamp,
+} from '@atelier/contracts';
+import { generationEvents, generationStatus, type StreamedEvent } from '@atelier/jobs';
 import { findAdapter } from './adapters';
 import type { Connection } from './connection';
-import { generationEvents, type StreamedEvent } from './events';
 import { isKey, newId } from './names';
 import { invalidArgument } from './options';
-import { generationStatus, isGenerationOver } from './states';
-import { newestFirst, timestamp } from './times';
 
 const side = z
   .int()
@@ -56,15 +61,14 @@ export async function generate(connection: Connection, request: GenerateRequest)
     state: GenerationState.GENERATION_STATE_QUEUED,
     createdAt: timestamp(),
   });
-  await connection.generations.create(id, generation);
-  await publishWork(connection.mesh, subjects.work.generate, GenerateWork, work, { msgId: `generate.${id}` });
+  await connection.generations.queue(generation);
   return generation;
 }
 
 export async function findGeneration({ generations }: Connection, id: string): Promise<Generation> {
-  const found = isKey(id) ? await generations.get(id) : null;
+  const found = isKey(id) ? await generations.find(id) : undefined;
   if (!found) throw new AtelierError('NOT_FOUND', `there is no drawing ${JSON.stringify(id.slice(0, 80))}`);
-  return found.value;
+  return found;
 }
 
 export async function listGenerations({ generations }: Connection): Promise<Generation[]> {
@@ -77,7 +81,8 @@ export async function finishedGeneration(
   id: string,
   { signal, onEvent }: { signal?: AbortSignal; onEvent?: (streamed: StreamedEvent) => void } = {},
 ): Promise<Generation> {
-  for await (const streamed of generationEvents(connection, id, { signal })) onEvent?.(streamed);
+  for await (const streamed of generationEvents(connection.mesh, connection.generations, id, { signal }))
+    onEvent?.(streamed);
   const generation = await findGeneration(connection, id);
   if (generation.state === GenerationState.GENERATION_STATE_FINISHED) return generation;
   if (generation.state === GenerationState.GENERATION_STATE_FAILED) {
@@ -91,11 +96,7 @@ export async function finishedGeneration(
 
 export async function cancelGeneration(connection: Connection, id: string): Promise<Generation> {
   await findGeneration(connection, id);
-  return connection.generations.update(id, (generation) => {
-    if (isGenerationOver(generation) || generation.cancelRequested) return null;
-    generation.cancelRequested = true;
-    return generation;
-  });
+  return connection.generations.cancel(id);
 }
 
 /** A drawn picture or a validation picture by its object name. */

@@ -1,7 +1,6 @@
 export { AtelierClient } from './client';
 export { describeAdapter } from './adapter-header';
 export { checkDataset, datasetSchema, type DatasetInput, type DatasetRequest } from './datasets';
-export type { FollowOptions, StreamedEvent } from './events';
 export type { FinetuneRequest } from './finetunes';
 export { generateSchema, type GenerateRequest } from './generations';
 export { checkName, isKey, isName, NAME_PATTERN, NAME_RULE, nameFrom, newId } from './names';
@@ -14,6 +13,4 @@ export {
   type TrainOptionsInput,
 } from './options';
 export { SERVICES, type PlanInput, type ServiceState } from './services';
-export { datasetStatus, generationStatus, isGenerationOver, isRunOver, preempted, runStatus, waitsFor } from './states';
-export { newestFirst, timestamp, toDate } from './times';
 export type { UploadFile, UploadProgress } from './uploads';

@@ -1,4 +1,4 @@
-import { pipeline, Readable, Transform } from 'node:stream';
+import { pipeline, Transform, type Readable } from 'node:stream';
 import type { Connection } from './connection';
 import { buckets } from '@atelier/contracts';
 
@@ -47,7 +47,6 @@ export async function storeFiles(
         await blobs.put(buckets.blobs.pictures, blob, data, {}, 'new work');
         count(data.byteLength);
       } else {
-        if (data.errored) throw data.errored;
         await blobs.put(buckets.blobs.pictures, blob, counted(data, count), {}, 'new work');
       }
       entry.size = size;
@@ -57,15 +56,6 @@ export async function storeFiles(
     throw error;
   }
   return stored;
-}
-
-/**
- * Lets files that are open already fail before their turn: until then nobody reads them, and an error that nobody hears
- * would end the process.
- */
-export function hearFailures(files: AsyncIterable<UploadFile> | Iterable<UploadFile>): void {
-  if (!Array.isArray(files)) return;
-  for (const { data } of files as UploadFile[]) if (data instanceof Readable) data.on('error', () => undefined);
 }
 
 /** The same stream, telling the length of every chunk; an error of the source ends it. */

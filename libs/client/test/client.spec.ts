@@ -4,19 +4,22 @@ import {
   buckets,
   Dataset,
   DatasetState,
+  eventSubjects,
   GenerateWork,
   Generation,
   GenerationState,
   IngestWork,
-  Manifest,
   Run,
   RunState,
+  streams,
   subjects,
+  type RunRef,
 } from '@atelier/contracts';
+import type { StreamedEvent } from '@atelier/jobs';
 import { Mesh, type MessageType, done, publishEvent, runWorker } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
 import { startTestMesh } from '@atelier/testing';
-import { AtelierClient, type StreamedEvent } from '../src';
+import { AtelierClient } from '../src';
 import { adapterBytes } from './fixtures';
 
 type TestMesh = Awaited<ReturnType<typeof startTestMesh>>;
@@ -105,15 +108,11 @@ describe('data sets', () => {
     expect((await new BlobStore(mesh).list(buckets.blobs.pictures)).length).toBe(before);
   });
 
-  test.each([
-    ['the first over a connection', []],
-    ['one that waits for another', [{ name: 'first.png', data: Buffer.alloc(1) }]],
-  ])('createDataset - a file that fails before it is read, as %s, fails it', async (_, before) => {
+  test('createDataset - a file that fails before it is read, as the first over a connection, fails it', async () => {
     const fresh = await AtelierClient.connect(testMesh.url);
     try {
       const failing = new Readable({ read: () => undefined });
-      const files = [...before, { name: 'a.png', data: failing }];
-      const creating = fresh.createDataset({ name: 'unread', files });
+      const creating = fresh.createDataset({ name: 'unread', files: [{ name: 'a.png', data: failing }] });
       failing.destroy(new Error('the disk was pulled out'));
       await expect(creating).rejects.toThrow('the disk was pulled out');
       await expect(client.dataset('unread')).rejects.toMatchObject({ code: 'NOT_FOUND' });
@@ -142,7 +141,7 @@ describe('data sets', () => {
       told.push(event.datasetState);
       await publishEvent(
         mesh,
-        subjects.event('dataset', id, 'ingested'),
+        eventSubjects.dataset(id, 'ingested'),
         { datasetIngested: {} },
         { msgId: `after.${id}` },
       );
@@ -175,9 +174,35 @@ describe('data sets', () => {
 });
 
 describe('fine-tunes', () => {
-  test('startFinetune - the run is queued with complete options, and its work names both', async () => {
+  const setDataset = (id: string, state: DatasetState) =>
+    new StateStore(mesh, buckets.state.datasets, Dataset).update(id, (value) => Object.assign(value, { state }));
+  const queued = async (): Promise<number> => {
+    const { state } = await mesh.jsm.streams.info(streams.WORK, { subjects_filter: subjects.work.ingest });
+    return state.subjects?.[subjects.work.ingest] ?? 0;
+  };
+
+  test('startFinetune - a run on a data set that is still to be read waits in it, and adds no message', async () => {
+    const { id } = await uploaded('lakes');
+    const before = await queued();
+    const runs = [await client.startFinetune({ dataset: id }), await client.startFinetune({ dataset: id })];
+    expect(await queued()).toBe(before);
+    expect((await client.dataset(id)).waitingRuns).toEqual(runs.map((run) => run.id));
+    expect(await takeWork(subjects.work.ingest, IngestWork)).toMatchObject({ datasetId: id, runId: '' });
+  });
+
+  test('startFinetune - a data set that is still to be read and has no message any more gets one, once', async () => {
+    const { id } = await uploaded('lost');
+    await takeWork(subjects.work.ingest, IngestWork);
+    const before = await queued();
+    await Promise.all([client.startFinetune({ dataset: id }), client.startFinetune({ dataset: id, name: 'found' })]);
+    expect(await queued()).toBe(before + 1);
+    expect(await takeWork(subjects.work.ingest, IngestWork)).toMatchObject({ datasetId: id, runId: '' });
+  });
+
+  test('startFinetune - on a data set that was read the run is queued with complete options, and its work names both', async () => {
     const dataset = await uploaded('ponds');
     await takeWork(subjects.work.ingest, IngestWork);
+    await setDataset(dataset.id, DatasetState.DATASET_STATE_INGESTED);
     const run = await client.startFinetune({ dataset: 'ponds', options: { totalSteps: 3 } });
     expect(run).toMatchObject({ name: 'ponds', datasetId: dataset.id, state: RunState.RUN_STATE_QUEUED });
     expect((await client.run(run.id)).options).toMatchObject({ rank: 4, alpha: 4, totalSteps: 3 });
@@ -219,15 +244,16 @@ describe('fine-tunes', () => {
 
   test('runEvents - replays from the first, goes on from a position, and ends with the end', async () => {
     await uploaded('story');
-    const { id } = await client.startFinetune({ dataset: 'story' });
+    const run = await client.startFinetune({ dataset: 'story' });
+    const { id, datasetId } = run;
     for (const step of [1, 2, 3])
-      await publishEvent(mesh, subjects.event('run', id, 'step'), {
+      await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'step'), {
         runStep: { runId: id, step, totalSteps: 3, loss: 1 / step },
       });
-    await publishEvent(mesh, subjects.event('run', 'run-another', 'step'), {
+    await publishEvent(mesh, eventSubjects.run({ id: 'run-another', datasetId }, 'step'), {
       runStep: { runId: 'run-another', step: 9 },
     });
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
 
@@ -238,32 +264,26 @@ describe('fine-tunes', () => {
     expect(rest.map(({ sequence }) => sequence)).toEqual(all.slice(2).map(({ sequence }) => sequence));
   });
 
-  test('runEvents - has what the encoders do for the run, and nothing they do for others', async () => {
+  test('runEvents - has what the encoders do for its data set, and nothing they do for others', async () => {
     await uploaded('encoded');
     const { id, datasetId } = await client.startFinetune({ dataset: 'encoded' });
-    const ready = (kind: 'latents' | 'prompts', key: string) =>
-      publishEvent(mesh, subjects.event(kind, key, 'ready'), { encodeReady: { key, kind, name: `${key}.png` } });
+    const ready = (kind: 'latents' | 'prompts', key: string, of = datasetId) =>
+      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready', of), {
+        encodeReady: { key, kind, name: `${key}.png`, datasetId: of },
+      });
+    const state = (of: RunRef, value: RunState) =>
+      publishEvent(mesh, eventSubjects.run(of, 'state'), { runState: { runId: of.id, state: value } });
     await ready('latents', 'mine-early');
-    await ready('latents', 'foreign-early');
-    const manifest = Manifest.encode({
-      datasetId,
-      samples: [{ name: 'a.png', latentsKey: 'mine-early', promptsKey: 'mine-late' }],
-    }).finish();
-    await new BlobStore(mesh).put(buckets.blobs.manifests, 'manifest-of-encoded', manifest);
-    await publishEvent(mesh, subjects.event('run', id, 'encoding'), {
+    await ready('latents', 'foreign-early', 'dataset-of-others');
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'encoding'), {
       encodeSummary: { runId: id, latentsTotal: 1, promptsTotal: 1 },
     });
-    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
-      Object.assign(run, { manifest: 'manifest-of-encoded', state: RunState.RUN_STATE_ENCODING }),
-    );
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
-      runState: { runId: id, state: RunState.RUN_STATE_ENCODING },
-    });
-    await ready('prompts', 'foreign-late');
+    await state({ id, datasetId }, RunState.RUN_STATE_ENCODING);
+    await ready('prompts', 'foreign-late', 'dataset-of-others');
+    await ready('prompts', 'drawn', '');
+    await state({ id: 'run-beside', datasetId }, RunState.RUN_STATE_FINISHED);
     await ready('prompts', 'mine-late');
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
-      runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
-    });
+    await state({ id, datasetId }, RunState.RUN_STATE_FINISHED);
 
     const told = (all: StreamedEvent[]) => all.map(({ event }) => event.encodeReady?.key ?? event.detail);
     const all = await collect(client.runEvents(id));
@@ -271,34 +291,34 @@ describe('fine-tunes', () => {
     expect(told(await collect(client.runEvents(id, { after: all[2]!.sequence })))).toEqual(['mine-late', 'runState']);
   });
 
+  test('runEvents - a run that an older version told of, whose events name no data set, is read as before', async () => {
+    await uploaded('older');
+    const { id } = await client.startFinetune({ dataset: 'older' });
+    for (const state of [RunState.RUN_STATE_TRAINING, RunState.RUN_STATE_FINISHED])
+      await publishEvent(mesh, eventSubjects.run({ id }, 'state'), { runState: { runId: id, state } });
+    const all = await collect(client.runEvents(id));
+    expect(all.map(({ event }) => event.runState?.state)).toEqual([
+      RunState.RUN_STATE_TRAINING,
+      RunState.RUN_STATE_FINISHED,
+    ]);
+  });
+
   test('runEvents - what was encoded for an earlier run is nothing that this one waited for, and a key that is asked for twice counts once', async () => {
     await uploaded('cached');
     const { id, datasetId } = await client.startFinetune({ dataset: 'cached' });
     const ready = (kind: 'latents' | 'prompts', key: string, seconds: number) =>
-      publishEvent(mesh, subjects.event(kind, key, 'ready'), {
-        encodeReady: { key, kind, name: `${key}.png`, seconds },
+      publishEvent(mesh, eventSubjects.encoder(kind, key, 'ready', datasetId), {
+        encodeReady: { key, kind, name: `${key}.png`, seconds, datasetId },
       });
     await ready('latents', 'before-1', 2);
     await ready('latents', 'own', 3);
     await ready('prompts', 'before-2', 1);
     await ready('latents', 'own', 0);
-    const samples = [
-      { latentsKey: 'before-1', promptsKey: 'before-2' },
-      { latentsKey: 'own', promptsKey: 'before-2' },
-    ];
-    await new BlobStore(mesh).put(
-      buckets.blobs.manifests,
-      'manifest-of-cached',
-      Manifest.encode({ datasetId, samples }).finish(),
-    );
-    await new StateStore(mesh, buckets.state.runs, Run).update(id, (run) =>
-      Object.assign(run, { manifest: 'manifest-of-cached', state: RunState.RUN_STATE_ENCODING }),
-    );
-    await publishEvent(mesh, subjects.event('run', id, 'encoding'), {
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'encoding'), {
       encodeSummary: { runId: id, latentsTotal: 2, latentsCached: 1, promptsTotal: 1, promptsCached: 1 },
     });
     await ready('latents', 'own', 0);
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run({ id, datasetId }, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
     const told = (await collect(client.runEvents(id))).map(({ event }) =>
@@ -377,7 +397,7 @@ describe('drawings', () => {
     const finished = client.finishedGeneration(id);
     await new BlobStore(mesh).put(buckets.blobs.samples, `${id}-0.png`, Buffer.from('pixels'));
     await settle(id, { state: GenerationState.GENERATION_STATE_FINISHED, images: [`${id}-0.png`] });
-    await publishEvent(mesh, subjects.event('generate', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.generation(id, 'state'), {
       generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED },
     });
     expect((await finished).images).toEqual([`${id}-0.png`]);

@@ -1,6 +1,6 @@
-// The only place where subjects, streams, buckets, headers are spelled, and what a person's name for a thing may be.
+// The only place where subjects (those of events: event-subjects.ts), streams, buckets, headers are spelled, and what a
+// person's name for a thing may be.
 
-export type EventKind = 'dataset' | 'latents' | 'prompts' | 'run' | 'generate' | 'dead';
 export type TensorKind = 'latents' | 'prompts';
 
 export const subjects = {
@@ -11,7 +11,6 @@ export const subjects = {
     train: 'work.train',
     generate: 'work.generate',
   },
-  event: (kind: EventKind, id: string, what: string): string => `events.${kind}.${id}.${what}`,
   tensors: (kind: TensorKind, key: string): string => `tensors.${kind}.${key}`,
   dead: (subject: string): string => `dead.${subject}`,
   rpc: (service: string, method: string): string => `rpc.${service}.${method}`,

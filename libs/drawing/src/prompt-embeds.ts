@@ -61,7 +61,7 @@ export class PromptSource {
     const arrivals = await throughOutage(() => TensorArrivals.fromNow(this.mesh), { signal });
     try {
       const work = { key, caption, maxLength, name: caption.slice(0, 60), datasetId: '' };
-      // Not the key alone: a prompt that failed before may be tried again, and the queue forgets an id only after ten minutes.
+      // Not the key alone: a prompt that failed before may be tried again, and the queue forgets an id only after a day.
       const msgId = `prompts.${key}.${Date.now()}`;
       await throughOutage(() => publishWork(this.mesh, subjects.work.prompts, PromptsWork, work, { msgId }), {
         signal,

@@ -1,4 +1,4 @@
-import { headers as names, subjects } from '@atelier/contracts';
+import { eventSubjects, headers as names, subjects } from '@atelier/contracts';
 import { headers, type JsMsg } from 'nats';
 import type { Attempt } from './attempts';
 import type { Mesh } from './mesh';
@@ -135,7 +135,10 @@ export class Handling<I, T> {
   }
 
   private async settle(outcome: Outcome): Promise<void> {
-    if (outcome.kind === 'retry') { this.message.nak(outcome.delayMs); return; }
+    if (outcome.kind === 'retry') {
+      this.message.nak(outcome.delayMs);
+      return;
+    }
     if (outcome.kind === 'dead') await this.bury(outcome.reason, outcome.name);
     await this.confirmed();
     await this.attempt.forget();
@@ -148,7 +151,7 @@ export class Handling<I, T> {
     h.set(names.messageId, `dead.${info.stream}.${seq}`);
     const letter = { subject, reason, deliveries: info.deliveryCount, name };
     await this.patiently(() => this.mesh.js.publish(subjects.dead(subject), data, { headers: h }));
-    const told = subjects.event('dead', String(seq), 'letter');
+    const told = eventSubjects.deadLetter(seq);
     await this.patiently(() => publishEvent(this.mesh, told, { deadLetter: letter }, { msgId: `letter.${seq}` }));
   }
 

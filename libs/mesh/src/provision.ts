@@ -1,4 +1,4 @@
-import { buckets, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
+import { buckets, eventFilters, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
 import {
   AckPolicy,
   DiscardPolicy,
@@ -39,6 +39,12 @@ const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;
 export const consumerName = (subject: string): string => subject.replaceAll('.', '-');
 
 /**
+ * How long a message of stream WORK is known by its id: what is asked for once more while it waits, be that behind ten
+ * thousand pictures, is one message. nats-server holds some 200 bytes for each.
+ */
+const WORK_REMEMBERED_MS = 24 * 60 * MINUTE;
+
+/**
  * About 700 MB. Counted, since nats-server sets a limit in bytes aside at once: on a disk that has less, neither this
  * stream nor any other could be made, nor be found again at the next start.
  */
@@ -50,11 +56,11 @@ const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
     subjects: ['work.>'],
     retention: RetentionPolicy.Workqueue,
     max_msg_size: MAX_MESSAGE_BYTES,
-    duplicate_window: nanos(10 * MINUTE),
+    duplicate_window: nanos(WORK_REMEMBERED_MS),
   },
   {
     name: streams.EVENTS,
-    subjects: ['events.>'],
+    subjects: [eventFilters.all],
     retention: RetentionPolicy.Limits,
     max_age: nanos(14 * 24 * 60 * MINUTE),
     max_bytes: -1,

@@ -1,4 +1,4 @@
-import { Event, headers as names, type IEvent } from '@atelier/contracts';
+import { Event, headers as names, timestamp, type IEvent } from '@atelier/contracts';
 import { randomBytes } from 'node:crypto';
 import { headers, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
@@ -22,9 +22,16 @@ function messageHeaders(schema: string, msgId?: string): MsgHdrs {
 
 const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ?? 'Message'}`;
 
+/** Where a message stands in its stream. */
+export interface Published {
+  sequence: number;
+  /** Whether it was there already, under this id. */
+  duplicate: boolean;
+}
+
 /**
- * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message.
- * Throws StoreFull.
+ * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within a day is one message, handled
+ * in the meantime or not. Throws StoreFull.
  */
 export async function publishWork<I, T>(
   mesh: Mesh,
@@ -32,9 +39,11 @@ export async function publishWork<I, T>(
   type: MessageType<I, T>,
   message: I,
   options: { msgId: string },
-): Promise<void> {
+): Promise<Published> {
   const h = messageHeaders(schemaOf(type as { name?: string }), options.msgId);
-  await orStoreFull(() => mesh.js.publish(subject, type.encode(message).finish(), { headers: h }));
+  const bytes = type.encode(message).finish();
+  const { seq, duplicate } = await orStoreFull(() => mesh.js.publish(subject, bytes, { headers: h }));
+  return { sequence: seq, duplicate };
 }
 
 /** Tells what happened; it is in stream EVENTS when this resolves. The time is set here. Throws StoreFull. */
@@ -44,8 +53,7 @@ export async function publishEvent(
   event: IEvent,
   options: { msgId?: string } = {},
 ): Promise<void> {
-  const now = Date.now();
-  const timed = { ...event, time: { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 } };
+  const timed = { ...event, time: timestamp() };
   const h = messageHeaders('atelier.v1.Event', options.msgId);
   await orStoreFull(() => mesh.js.publish(subject, Event.encode(timed).finish(), { headers: h }));
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { AdapterInfo, AtelierError, buckets, isName, type google, type IReplacedFile } from '@atelier/contracts';
+import { AdapterInfo, AtelierError, buckets, isName, timestamp, toDate, type IReplacedFile } from '@atelier/contracts';
 import { throughOutage, type Mesh } from '@atelier/mesh';
 import { NatsError } from 'nats';
 import { BlobStore } from './blobs';
@@ -87,7 +87,7 @@ export class AdapterStore {
   /** Deletes the files that were replaced so long ago that nobody can be reading them any more. */
   async clearReplaced(): Promise<void> {
     const isDue = ({ replacedAt }: IReplacedFile): boolean =>
-      milliseconds(replacedAt) + this.keepReplacedMs <= Date.now();
+      (toDate(replacedAt)?.getTime() ?? 0) + this.keepReplacedMs <= Date.now();
     for (const { name, replaced } of await this.list()) {
       const due = replaced.filter(isDue);
       if (due.length === 0) continue;
@@ -170,13 +170,4 @@ function succeed(former: AdapterInfo | null, info: AdapterInfo, replace: boolean
 /** Neither an answer of JetStream nor a refusal of ours. */
 function isUnanswered(error: unknown): boolean {
   return error instanceof NatsError && error.api_error === undefined;
-}
-
-function timestamp(): google.protobuf.ITimestamp {
-  const now = Date.now();
-  return { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 };
-}
-
-function milliseconds(time: google.protobuf.ITimestamp | null | undefined): number {
-  return (time?.seconds ?? 0) * 1000 + Math.floor((time?.nanos ?? 0) / 1e6);
 }

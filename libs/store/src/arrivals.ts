@@ -1,4 +1,4 @@
-import { LatentsWork, PromptsWork, streams, subjects, type TensorKind } from '@atelier/contracts';
+import { eventFilters, LatentsWork, PromptsWork, streams, subjects, type TensorKind } from '@atelier/contracts';
 import { subscribeDeadLetters, subscribeEvents, throughOutage, type Mesh, type MessageType } from '@atelier/mesh';
 import { TensorStore } from './tensors';
 
@@ -88,7 +88,10 @@ export class TensorArrivals {
 
   private async followEvents(kind: TensorKind): Promise<void> {
     const from = this.since instanceof Date ? this.since : this.since.events;
-    for await (const { event } of subscribeEvents(this.mesh, `events.${kind}.>`, { from, signal: this.stop.signal })) {
+    for await (const { event } of subscribeEvents(this.mesh, eventFilters.encoder(kind), {
+      from,
+      signal: this.stop.signal,
+    })) {
       const key = (event.encodeReady ?? event.encodeFailed)?.key;
       if (!key) continue;
       if (event.encodeFailed)

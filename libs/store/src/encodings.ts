@@ -1,4 +1,4 @@
-import { subjects, type TensorKind } from '@atelier/contracts';
+import { eventSubjects, type TensorKind } from '@atelier/contracts';
 import { publishEvent, throughOutage, type Mesh } from '@atelier/mesh';
 import { TensorStore } from './tensors';
 
@@ -26,7 +26,7 @@ export class Encodings {
 
   /**
    * Makes and keeps the set, unless it is there already: asked for twice at once, the second waits for the first. Either way
-   * `events.<kind>.<key>.ready` says that it is there (with 0 seconds where nothing was made): the service may have been killed after it stored
+   * a `ready` event says that it is there (with 0 seconds where nothing was made): the service may have been killed after it stored
    * the set and before it said so.
    */
   async once(job: EncodeJob, make: () => Promise<Uint8Array>): Promise<'encoded' | 'cached'> {
@@ -43,13 +43,16 @@ export class Encodings {
     }
   }
 
-  private async ensure({ key, name }: EncodeJob, make: () => Promise<Uint8Array>): Promise<'encoded' | 'cached'> {
+  private async ensure(
+    { key, name, datasetId }: EncodeJob,
+    make: () => Promise<Uint8Array>,
+  ): Promise<'encoded' | 'cached'> {
     const cached = await this.tensors.has(this.kind, key);
     const started = Date.now();
     if (!cached) await this.keep(key, await make());
     const seconds = cached ? 0 : (Date.now() - started) / 1000;
-    await publishEvent(this.mesh, subjects.event(this.kind, key, 'ready'), {
-      encodeReady: { key, kind: this.kind, name, seconds },
+    await publishEvent(this.mesh, eventSubjects.encoder(this.kind, key, 'ready', datasetId), {
+      encodeReady: { key, kind: this.kind, name, seconds, datasetId },
     });
     return cached ? 'cached' : 'encoded';
   }
@@ -61,7 +64,7 @@ export class Encodings {
 
   /** Says that the set will not come, and why. */
   async refuse({ key, name, datasetId }: EncodeJob, reason: string): Promise<void> {
-    await publishEvent(this.mesh, subjects.event(this.kind, key, 'failed'), {
+    await publishEvent(this.mesh, eventSubjects.encoder(this.kind, key, 'failed', datasetId), {
       encodeFailed: { key, kind: this.kind, name, datasetId, reason },
     });
   }

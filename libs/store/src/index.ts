@@ -1,3 +1,4 @@
+export { askForLatents, askForPrompts } from './ask-encoders';
 export { AdapterStore, type AdapterFacts, type AdapterStoreOptions } from './adapters';
 export { EncodeRefused, TensorArrivals } from './arrivals';
 export { BlobStore, type BlobInfo } from './blobs';

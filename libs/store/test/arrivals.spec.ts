@@ -1,4 +1,4 @@
-import { LatentsWork, subjects } from '@atelier/contracts';
+import { eventSubjects, LatentsWork, subjects } from '@atelier/contracts';
 import { deadLetter, publishEvent, publishWork, runWorker } from '@atelier/mesh';
 import { EncodeRefused, TensorArrivals, TensorStore } from '@atelier/store';
 import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
@@ -16,7 +16,9 @@ afterEach(async () => {
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
 const failed = (key: string, reason: string) =>
-  publishEvent(test.mesh, subjects.event('latents', key, 'failed'), { encodeFailed: { key, kind: 'latents', reason } });
+  publishEvent(test.mesh, eventSubjects.encoder('latents', key, 'failed'), {
+    encodeFailed: { key, kind: 'latents', reason },
+  });
 
 describe('tensors on their way', () => {
   it('that are there already are given at once', async () => {
@@ -29,7 +31,9 @@ describe('tensors on their way', () => {
     const waiting = ['a', 'b', 'a'].map((key) => arrivals.get('prompts', key));
     for (const key of ['b', 'a']) {
       await tensors.put('prompts', key, bytes(`of ${key}`));
-      await publishEvent(test.mesh, subjects.event('prompts', key, 'ready'), { encodeReady: { key, kind: 'prompts' } });
+      await publishEvent(test.mesh, eventSubjects.encoder('prompts', key, 'ready'), {
+        encodeReady: { key, kind: 'prompts' },
+      });
     }
     expect((await Promise.all(waiting)).map((each) => Buffer.from(each as Uint8Array).toString())).toEqual([
       'of a',
@@ -64,7 +68,7 @@ describe('tensors on their way', () => {
     const waiting = later.get('latents', 'again');
     await new Promise((resolve) => setTimeout(resolve, 300));
     await new TensorStore(test.mesh).put('latents', 'again', bytes('this time'));
-    await publishEvent(test.mesh, subjects.event('latents', 'again', 'ready'), {
+    await publishEvent(test.mesh, eventSubjects.encoder('latents', 'again', 'ready'), {
       encodeReady: { key: 'again', kind: 'latents' },
     });
     expect(await waiting).toBeInstanceOf(Uint8Array);

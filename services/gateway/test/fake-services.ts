@@ -1,7 +1,9 @@
 import {
+  AdapterInfo,
   buckets,
   Dataset,
   DatasetState,
+  eventSubjects,
   GenerateWork,
   Generation,
   GenerationState,
@@ -9,7 +11,6 @@ import {
   Run,
   RunState,
   subjects,
-  AdapterInfo,
 } from '@atelier/contracts';
 import { done, publishEvent, runWorker, type Mesh, type MessageType } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
@@ -30,12 +31,13 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   const generations = new StateStore(mesh, buckets.state.generations, Generation);
 
   const train = async (id: string): Promise<void> => {
-    const { name, options } = (await runs.get(id))!.value;
+    const run = (await runs.get(id))!.value;
+    const { name, options } = run;
     const total = options?.totalSteps ?? 0;
-    await runs.update(id, (run) =>
-      Object.assign(run, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }),
+    await runs.update(id, (current) =>
+      Object.assign(current, { state: RunState.RUN_STATE_TRAINING, attempts: 1, preemptions: 3 }),
     );
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(run, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_TRAINING, preemptions: 3 },
     });
     for (let step = 1; step <= total; step++) {
@@ -47,11 +49,11 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
         learningRate: 1e-4,
         etaSeconds: total - step,
       };
-      await publishEvent(mesh, subjects.event('run', id, 'step'), { runStep: detail });
+      await publishEvent(mesh, eventSubjects.run(run, 'step'), { runStep: detail });
     }
     const image = `${id}/step-${total}.png`;
     await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
-    await publishEvent(mesh, subjects.event('run', id, 'sample'), {
+    await publishEvent(mesh, eventSubjects.run(run, 'sample'), {
       runSample: { runId: id, step: total, prompt: 'a heron', image },
     });
     const bytes = adapterBytes();
@@ -60,8 +62,8 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
       name,
       AdapterInfo.create({ name, runId: id, blob: `${name}.safetensors`, size: bytes.byteLength, rank: 2, alpha: 2 }),
     );
-    await runs.update(id, (run) =>
-      Object.assign(run, {
+    await runs.update(id, (current) =>
+      Object.assign(current, {
         state: RunState.RUN_STATE_FINISHED,
         step: total,
         loss: 1 / total,
@@ -69,20 +71,20 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
         sampleImages: [image],
       }),
     );
-    await publishEvent(mesh, subjects.event('run', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.run(run, 'state'), {
       runState: { runId: id, state: RunState.RUN_STATE_FINISHED },
     });
   };
 
   const ingest = async ({ datasetId, runId }: IngestWork): Promise<void> => {
-    await datasets.update(datasetId, (dataset) =>
+    const { waitingRuns } = await datasets.update(datasetId, (dataset) =>
       Object.assign(dataset, {
         state: DatasetState.DATASET_STATE_INGESTED,
         samples: dataset.files.filter(({ name }) => name?.endsWith('.png')).length,
         rejected: [{ name: 'broken.jpg', reason: 'it is cut short' }],
       }),
     );
-    if (runId) await train(runId);
+    for (const id of runId ? [runId] : waitingRuns) await train(id);
   };
 
   const draw = async ({ id, count }: GenerateWork): Promise<void> => {
@@ -91,7 +93,7 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
     await generations.update(id, (generation) =>
       Object.assign(generation, { state: GenerationState.GENERATION_STATE_FINISHED, images, preemptions: 2 }),
     );
-    await publishEvent(mesh, subjects.event('generate', id, 'state'), {
+    await publishEvent(mesh, eventSubjects.generation(id, 'state'), {
       generateState: { id, state: GenerationState.GENERATION_STATE_FINISHED, images },
     });
   };

@@ -1,4 +1,4 @@
-import { RunState, subjects } from '@atelier/contracts';
+import { eventSubjects, RunState } from '@atelier/contracts';
 import { publishEvent } from '@atelier/mesh';
 import { waitFor } from '@atelier/testing';
 import { runView } from '../src/finetunes/finetune.view';
@@ -29,7 +29,7 @@ describe('fine-tunes', () => {
   const events = (id: string, headers: Record<string, string> = {}) =>
     fetch(`${gateway.url}/v1/finetunes/${id}/events`, { headers });
 
-  async function started(body: Record<string, unknown>): Promise<{ id: string; name: string }> {
+  async function started(body: Record<string, unknown>): Promise<{ id: string; name: string; dataset: string }> {
     const response = await start({ dataset: 'herons', ...body });
     expect(response.status).toBe(202);
     return runView.parse(await response.json());
@@ -71,7 +71,7 @@ describe('fine-tunes', () => {
   test('a quiet stream is kept open by comments, and events come as they happen', async () => {
     const run = await started({ name: 'quiet', steps: 1 });
     const fail = (): Promise<void> =>
-      publishEvent(gateway.mesh, subjects.event('run', run.id, 'state'), {
+      publishEvent(gateway.mesh, eventSubjects.run({ id: run.id, datasetId: run.dataset }, 'state'), {
         runState: { runId: run.id, state: RunState.RUN_STATE_FAILED, error: 'no memory' },
       });
     const { events: all, comments } = await readEvents(await events(run.id), {

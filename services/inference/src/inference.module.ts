@@ -1,11 +1,11 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
-import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { Generations } from '@atelier/jobs';
+import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
 import { LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary } from './adapter-library';
 import { GenerateController } from './generate.controller';
-import { GenerationStates } from './generation-states';
 import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
 import { InferenceService } from './inference.service';
@@ -39,7 +39,11 @@ export class InferenceModule {
         Painter,
         AdapterLibrary,
         Samplers,
-        GenerationStates,
+        {
+          provide: Generations,
+          useFactory: (mesh: Mesh) => new Generations(mesh, throughOutage),
+          inject: [Mesh],
+        },
       ],
     };
   }

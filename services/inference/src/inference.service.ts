@@ -2,11 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Tensor } from '@atelier/checkpoint';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
 import { encodePicture } from '@atelier/drawing';
+import { Generations, isGenerationOver } from '@atelier/jobs';
 import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { checkWork } from './check-work';
-import { GenerationStates, isOver } from './generation-states';
 import { Painter, type Subject } from './painter';
 
 type DrawContext = Pick<WorkContext, 'attempt' | 'progress' | 'signal'>;
@@ -18,7 +18,7 @@ export class InferenceService {
     private readonly library: AdapterLibrary,
     private readonly painter: Painter,
     private readonly blobs: BlobStore,
-    private readonly states: GenerationStates,
+    private readonly states: Generations,
     private readonly status: ServiceStatus,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -30,7 +30,7 @@ export class InferenceService {
    */
   async generate({ id }: Pick<GenerateWork, 'id'>, context: DrawContext): Promise<'over' | 'put down'> {
     const generation = await this.states.get(id);
-    if (isOver(generation)) {
+    if (isGenerationOver(generation)) {
       await this.states.tellState(generation);
       return 'over';
     }
@@ -57,7 +57,7 @@ export class InferenceService {
   /** Ends a drawing that cannot be made, with the reason. One that is over, or of which nobody knows, stays as it is. */
   async giveUp(id: string, reason: string): Promise<void> {
     const generation = await this.states.find(id);
-    if (generation && !isOver(generation)) await this.states.failed(id, reason);
+    if (generation && !isGenerationOver(generation)) await this.states.failed(id, reason);
   }
 
   private async draw(id: string, work: GenerateWork, { attempt, progress, signal }: DrawContext): Promise<string[]> {

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { GenerationState, PromptsWork, subjects, type Generation } from '@atelier/contracts';
+import { eventSubjects, GenerationState, PromptsWork, subjects, type Generation } from '@atelier/contracts';
 import { acquireLease, leasesOf } from '@atelier/lease';
 import { done, publishEvent, runWorker, subscribeEvents } from '@atelier/mesh';
 import { leasePriorities } from '@atelier/models';
@@ -116,7 +116,7 @@ describe('a drawing', () => {
       async ({ key, caption }) => {
         asked.push(caption);
         await harness.tensors.put('prompts', key, promptsBytes(caption));
-        await publishEvent(harness.test.mesh, subjects.event('prompts', key, 'ready'), {
+        await publishEvent(harness.test.mesh, eventSubjects.encoder('prompts', key, 'ready'), {
           encodeReady: { key, kind: 'prompts' },
         });
         return done;
@@ -137,7 +137,7 @@ describe('a drawing', () => {
       async () => (await harness.drawing('g1')).state === GenerationState.GENERATION_STATE_RUNNING,
     );
     await new Promise((resolve) => setTimeout(resolve, 500));
-    await publishEvent(harness.test.mesh, subjects.event('prompts', key, 'failed'), {
+    await publishEvent(harness.test.mesh, eventSubjects.encoder('prompts', key, 'failed'), {
       encodeFailed: { key, kind: 'prompts', reason: 'no words for it' },
     });
     const drawing = await harness.over('g1');

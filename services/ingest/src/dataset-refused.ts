@@ -1,3 +1,5 @@
+import type { Dataset } from '@atelier/contracts';
+
 /** The data set as a whole cannot be used, in words for the person who handed it in; trying again changes nothing. */
 export class DatasetRefused extends Error {
   constructor(message: string) {
@@ -12,4 +14,10 @@ export class DatasetCancelled extends Error {
     super('it was cancelled before it was read: add it again');
     this.name = 'DatasetCancelled';
   }
+}
+
+/** @throws DatasetRefused where there is none */
+export function found(id: string, dataset: Dataset | undefined): Dataset {
+  if (dataset) return dataset;
+  throw new DatasetRefused(`there is no data set ${JSON.stringify(id)}: it was never uploaded or has been deleted`);
 }

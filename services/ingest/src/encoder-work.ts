@@ -1,15 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import {
-  buckets,
-  LatentsWork,
-  PromptsWork,
-  Sample,
-  subjects,
-  type IEncodeSummary,
-  type Manifest,
-} from '@atelier/contracts';
-import { Mesh, publishWork } from '@atelier/mesh';
-import { BlobStore, TensorStore } from '@atelier/store';
+import { buckets, Sample, type IEncodeSummary, type Manifest } from '@atelier/contracts';
+import { Mesh } from '@atelier/mesh';
+import { askForLatents, askForPrompts, BlobStore, TensorStore } from '@atelier/store';
 import { mapConcurrently } from './in-order';
 import { preparedPicture } from './sample-collection';
 
@@ -56,28 +48,13 @@ export class EncoderWork {
     return there.every(Boolean);
   }
 
-  /**
-   * Puts the missing work on the queues.
-   * @param asker who asks: the same asker asking again adds nothing, another one may try again what failed before
-   */
-  async request({ latents, prompts }: Missing, datasetId: string, maxLength: number, asker: string): Promise<void> {
+  /** Puts what is missing on the queues, unless it is there already. */
+  async request({ latents, prompts }: Missing, datasetId: string, maxLength: number): Promise<void> {
     await mapConcurrently(prompts, IN_FLIGHT, ({ promptsKey: key, caption, name }) =>
-      publishWork(
-        this.mesh,
-        subjects.work.prompts,
-        PromptsWork,
-        { key, caption, maxLength, name, datasetId },
-        { msgId: `prompts.${key}.${asker}` },
-      ),
+      askForPrompts(this.mesh, { key, caption, maxLength, name, datasetId }),
     );
     await mapConcurrently(latents, IN_FLIGHT, ({ latentsKey: key, width, height, name }) =>
-      publishWork(
-        this.mesh,
-        subjects.work.latents,
-        LatentsWork,
-        { key, picture: preparedPicture(key), width, height, name, datasetId },
-        { msgId: `latents.${key}.${asker}` },
-      ),
+      askForLatents(this.mesh, { key, picture: preparedPicture(key), width, height, name, datasetId }),
     );
   }
 }

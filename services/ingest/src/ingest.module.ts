@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { Datasets, Runs } from '@atelier/jobs';
 import { Mesh } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
-import { DatasetStates } from './dataset-states';
 import { EncoderWork } from './encoder-work';
 import { IngestConfig } from './ingest.config';
 import { IngestController } from './ingest.controller';
@@ -9,7 +9,6 @@ import { IngestService } from './ingest.service';
 import { Manifests } from './manifests';
 import { ModelIdentity } from './model-identity';
 import { PreparedDatasets } from './prepared-datasets';
-import { RunStates } from './run-states';
 import { SampleBuilder } from './sample-builder';
 import { SpoolCleaner } from './spool-cleaner';
 
@@ -23,9 +22,9 @@ export class IngestModule {
         { provide: IngestConfig, useValue: config },
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
         { provide: TensorStore, useFactory: (mesh: Mesh) => new TensorStore(mesh), inject: [Mesh] },
+        { provide: Datasets, useFactory: (mesh: Mesh) => new Datasets(mesh), inject: [Mesh] },
+        { provide: Runs, useFactory: (mesh: Mesh) => new Runs(mesh), inject: [Mesh] },
         IngestService,
-        DatasetStates,
-        RunStates,
         ModelIdentity,
         SampleBuilder,
         Manifests,

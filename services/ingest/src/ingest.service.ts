@@ -1,12 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { IngestWork } from '@atelier/contracts';
+import { Datasets, Runs } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
-import { DatasetCancelled, DatasetRefused } from './dataset-refused';
-import { DatasetStates } from './dataset-states';
+import { DatasetCancelled, DatasetRefused, found } from './dataset-refused';
 import { EncoderWork, summarize } from './encoder-work';
 import { ModelIdentity } from './model-identity';
 import { PreparedDatasets } from './prepared-datasets';
-import { RunStates } from './run-states';
 
 /**
  * One data set from files to keys: prepared pictures, a manifest, work for the encoders, and for a run its
@@ -15,8 +14,8 @@ import { RunStates } from './run-states';
 @Injectable()
 export class IngestService {
   constructor(
-    private readonly datasets: DatasetStates,
-    private readonly runs: RunStates,
+    private readonly datasets: Datasets,
+    private readonly runs: Runs,
     private readonly identity: ModelIdentity,
     private readonly prepared: PreparedDatasets,
     private readonly encoders: EncoderWork,
@@ -24,24 +23,24 @@ export class IngestService {
   ) {}
 
   /**
+   * A data set's message has it read, encoded, and the runs that wait for it started; a run's message starts that run.
    * @param stopping raised when the service is to stop: reading is then put down at once, and begun anew by whoever
    *   gets the work next
    * @returns 'over' also for a data set that was cancelled
-   * @throws DatasetRefused when the data set as a whole cannot be used; it and its run are marked as failed by then
+   * @throws DatasetRefused when the data set as a whole cannot be used; it and its runs are marked as failed by then
    */
   async ingest({ datasetId, runId }: IngestWork, stopping: AbortSignal): Promise<'over' | 'put down'> {
-    if (runId && !(await this.runs.wantsWork(runId))) {
-      this.logger.info({ datasetId, runId }, 'the run is over or cancelled: nothing to do');
-      return 'over';
-    }
+    if (runId && !(await this.canStart(datasetId, runId))) return 'over';
     try {
       const identity = await this.identity.get();
       const { stored, missing } = await this.prepared.get(datasetId, identity, stopping);
-      await this.encoders.request(missing, datasetId, identity.maxLength, runId || datasetId);
+      await this.encoders.request(missing, datasetId, identity.maxLength);
       const summary = summarize(missing, datasetId, runId);
       this.logger.info(summary, 'encoder work');
-      await this.datasets.tellSummary(summary);
-      if (runId) await this.runs.startEncoding(runId, stored.name, summary);
+      await this.datasets.tellSummary(datasetId, summary);
+      await this.each(datasetId, runId, async (id) => {
+        if (await this.runs.wantsWork(id)) await this.runs.startEncoding(id, stored.name, { ...summary, runId: id });
+      });
       return 'over';
     } catch (error) {
       if (error instanceof DatasetRefused) await this.giveUp(datasetId, runId, error.message);
@@ -54,16 +53,38 @@ export class IngestService {
     }
   }
 
-  /** Marks the data set (unless it was read before) and the run as failed, with the reason. */
+  /** Marks the data set (unless it was read before) and those who wait for it as failed, or the run that it is about. */
   async giveUp(datasetId: string, runId: string, reason: string): Promise<void> {
-    const dataset = await this.datasets.fail(datasetId, reason);
-    if (runId) await this.runs.fail(runId, `data set ${dataset?.name ?? datasetId}: ${reason}`);
+    const dataset = runId ? await this.datasets.find(datasetId) : await this.datasets.failed(datasetId, reason);
+    await this.each(datasetId, runId, (id) =>
+      this.runs.failed(id, `data set ${dataset?.name ?? datasetId}: ${reason}`),
+    );
+  }
+
+  private async canStart(datasetId: string, runId: string): Promise<boolean> {
+    if (!(await this.runs.wantsWork(runId))) {
+      this.logger.info({ datasetId, runId }, 'the run is over or cancelled: nothing to do');
+      return false;
+    }
+    // Whoever asked did not know of waiting, or the data set was uploaded after all.
+    return !(await this.datasets.keepWaiting(datasetId, runId));
   }
 
   private async cancelled(datasetId: string, runId: string, { message }: DatasetCancelled): Promise<void> {
-    const dataset = await this.datasets.get(datasetId);
+    const dataset = found(datasetId, await this.datasets.find(datasetId));
     await this.datasets.tellState(dataset);
-    if (runId) await this.runs.fail(runId, `data set ${dataset.name}: ${message}`);
+    await this.each(datasetId, runId, (id) => this.runs.failed(id, `data set ${dataset.name}: ${message}`));
     this.logger.info({ datasetId, runId }, 'the data set is cancelled');
+  }
+
+  /**
+   * The run that a message is about, or all that wait for its data set. That is over by now, so nobody comes to them; and
+   * its message is on the queue until the last of them has been seen to, so nobody is forgotten.
+   */
+  private async each(datasetId: string, runId: string, seeTo: (id: string) => Promise<void>): Promise<void> {
+    if (runId) return seeTo(runId);
+    const waiting = (await this.datasets.find(datasetId))?.waitingRuns ?? [];
+    for (const id of waiting) await seeTo(id);
+    await this.datasets.waitNoMore(datasetId, waiting);
   }
 }

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DatasetState, type Dataset } from '@atelier/contracts';
+import { Datasets, isDatasetCancelled } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
-import { DatasetCancelled } from './dataset-refused';
-import { DatasetStates, isCancelled } from './dataset-states';
+import { DatasetCancelled, found } from './dataset-refused';
 import { EncoderWork, type Missing } from './encoder-work';
 import { IngestConfig } from './ingest.config';
 import { Manifests, type StoredManifest } from './manifests';
@@ -22,7 +22,7 @@ export class PreparedDatasets {
   private readonly turns: Turns;
 
   constructor(
-    private readonly datasets: DatasetStates,
+    private readonly datasets: Datasets,
     private readonly builder: SampleBuilder,
     private readonly manifests: Manifests,
     private readonly encoders: EncoderWork,
@@ -34,13 +34,13 @@ export class PreparedDatasets {
 
   /** @throws DatasetCancelled as soon as someone cancels it; the signal's reason when the service is to stop */
   async get(id: string, identity: Identity, stopping: AbortSignal): Promise<PreparedDataset> {
-    const readBefore = await this.reuse(await this.datasets.get(id), identity);
+    const readBefore = await this.reuse(await this.find(id), identity);
     if (readBefore) return readBefore;
     const watch = this.datasets.watch(id);
     const signal = AbortSignal.any([watch.met, stopping]);
     try {
       return await this.turns.run(id, signal, async () => {
-        const dataset = await this.datasets.get(id); // whoever had the turn before may have read it
+        const dataset = await this.find(id); // whoever had the turn before may have read it
         return (await this.reuse(dataset, identity)) ?? (await this.read(dataset, identity, signal));
       });
     } catch (error) {
@@ -55,7 +55,7 @@ export class PreparedDatasets {
    * hand.
    */
   private async reuse(dataset: Dataset, identity: Identity): Promise<PreparedDataset | undefined> {
-    if (isCancelled(dataset)) throw new DatasetCancelled();
+    if (isDatasetCancelled(dataset)) throw new DatasetCancelled();
     if (dataset.state !== DatasetState.DATASET_STATE_INGESTED) return undefined;
     const stored = await this.manifests.find(dataset, identity);
     if (!stored) return undefined;
@@ -63,10 +63,15 @@ export class PreparedDatasets {
     return (await this.encoders.canEncode(missing)) ? { stored, missing } : undefined;
   }
 
+  private async find(id: string): Promise<Dataset> {
+    return found(id, await this.datasets.find(id));
+  }
+
   private async read(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<PreparedDataset> {
     const { samples, duplicates, rejected } = await this.builder.build(dataset, identity, signal);
     const stored = await this.manifests.save(dataset, samples, identity);
-    await this.datasets.ingested(dataset.id, { manifest: stored.name, samples: samples.length, duplicates, rejected });
+    const read = { manifest: stored.name, samples: samples.length, duplicates, rejected };
+    if (isDatasetCancelled(await this.datasets.ingested(dataset.id, read))) throw new DatasetCancelled();
     this.logger.info(
       { dataset: dataset.name, samples: samples.length, duplicates, rejected: rejected.length },
       'data set read',

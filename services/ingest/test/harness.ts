@@ -174,7 +174,7 @@ export class Harness {
     return this.messages(streams.DEAD, 'dead.>');
   }
 
-  private async queued(subject: string): Promise<number> {
+  async queued(subject: string): Promise<number> {
     const { state } = await this.test.mesh.jsm.streams.info(streams.WORK, { subjects_filter: subject });
     return state.subjects?.[subject] ?? 0;
   }

@@ -1,6 +1,16 @@
 import sharp from 'sharp';
-import { DatasetState, RunState, subjects, type Dataset } from '@atelier/contracts';
-import { workPolicies } from '@atelier/mesh';
+import {
+  DatasetState,
+  eventSubjects,
+  LatentsWork,
+  Run,
+  RunState,
+  streams,
+  subjects,
+  type Dataset,
+} from '@atelier/contracts';
+import { deadLetter, runWorker, workPolicies } from '@atelier/mesh';
+import { Datasets, Runs } from '@atelier/jobs';
 import { dieOver, waitFor } from '@atelier/testing';
 import { makeZip } from './archives';
 import { Harness, type Files } from './harness';
@@ -27,6 +37,9 @@ async function threePictures(): Promise<Files> {
   }
   return files;
 }
+
+const runOn = (datasetId: string, id: string): Run =>
+  Run.create({ id, name: id, datasetId, state: RunState.RUN_STATE_QUEUED });
 
 /** As the encoders would: everything that was asked for is there afterwards. */
 async function encodeAll(): Promise<void> {
@@ -225,16 +238,112 @@ describe('a run', () => {
       manifest: dataset?.manifest,
     });
     expect(await harness.trainWork()).toEqual([expect.objectContaining({ runId: 'r1', manifest: dataset?.manifest })]);
-    expect(await harness.events('events.run.r1.encoding')).toHaveLength(1);
-    expect(await harness.events('events.run.r1.state')).toHaveLength(1);
+    expect(await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'encoding'))).toHaveLength(1);
+    expect(await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'state'))).toHaveLength(1);
   });
 
-  it('asks again for what could not be encoded for an earlier one', async () => {
+  it('that waits for its data set is started when that is read, and has the manifest and the summary of its data set', async () => {
+    await harness.stopService();
+    await harness.upload('d1', await threePictures());
+    for (const id of ['r1', 'r2']) await new Runs(harness.test.mesh).queue(runOn('d1', id));
+    expect(await harness.queued(subjects.work.ingest)).toBe(1);
+    await harness.startService();
+    await waitFor('the queue to be empty', async () => (await harness.queued(subjects.work.ingest)) === 0);
+    const { manifest, waitingRuns } = (await harness.datasets.get('d1'))!.value;
+    for (const id of ['r1', 'r2']) {
+      expect((await harness.runs.get(id))?.value).toMatchObject({ state: RunState.RUN_STATE_ENCODING, manifest });
+      const [told, ...more] = await harness.events(eventSubjects.run({ id, datasetId: 'd1' }, 'encoding'));
+      expect(told?.encodeSummary).toMatchObject({ datasetId: 'd1', runId: id, latentsTotal: 3, latentsCached: 0 });
+      expect(more).toEqual([]);
+    }
+    expect((await harness.trainWork()).map(({ runId }) => runId)).toEqual(['r1', 'r2']);
+    expect(await harness.latentsWork()).toHaveLength(3);
+    expect(waitingRuns).toEqual([]);
+  });
+
+  it('is started though its service died between the end of its data set and its start, and twice is once', async () => {
+    await harness.upload('d1', await threePictures());
+    const { manifest } = (await harness.ingest('d1'))!;
+    await harness.createRun('r1', 'd1');
+    await harness.createRun('r2', 'd1');
+    for (let deliveries = 0; deliveries < 2; deliveries++) {
+      // As it stands when the data set's end was written, and of the runs that waited for it none or one was started.
+      await harness.datasets.update('d1', (dataset) => Object.assign(dataset, { waitingRuns: ['r1', 'r2'] }));
+      await harness.ingest('d1');
+    }
+    for (const id of ['r1', 'r2'])
+      expect((await harness.runs.get(id))?.value).toMatchObject({ state: RunState.RUN_STATE_ENCODING, manifest });
+    expect((await harness.trainWork()).map(({ runId }) => runId)).toEqual(['r1', 'r2']);
+    expect(await harness.events('events.dataset.d1.ingested')).toHaveLength(1);
+  });
+
+  it('whose own message comes before its data set was read is started with that; the data set is read once', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.createRun('r1', 'd1');
+    await harness.ingest('d1', 'r1'); // an older client's, and the data set's own was never sent
+    expect((await harness.runs.get('r1'))?.value.state).toBe(RunState.RUN_STATE_ENCODING);
+    expect(await harness.events('events.dataset.d1.ingested')).toHaveLength(1);
+    expect(await harness.trainWork()).toHaveLength(1);
+  });
+
+  it('asks for nothing that its data set, or an earlier run on it, has asked for and that waits for its encoder', async () => {
     await harness.upload('d1', await threePictures());
     await harness.ingest('d1');
-    await harness.createRun('r1', 'd1');
-    await harness.ingest('d1', 'r1');
-    expect(await harness.latentsWork()).toHaveLength(6);
+    for (const id of ['r1', 'r2']) {
+      await harness.createRun(id, 'd1');
+      await harness.ingest('d1', id);
+    }
+    expect(await harness.latentsWork()).toHaveLength(3);
+    expect(await harness.promptsWork()).toHaveLength(3);
+    const told = await harness.events(eventSubjects.run({ id: 'r2', datasetId: 'd1' }, 'encoding'));
+    expect(told[0]?.encodeSummary).toMatchObject({ latentsTotal: 3, latentsCached: 0, promptsCached: 0 });
+  });
+
+  it('asks again for what could not be encoded, was lost, or was cleared away; each once, however often it is asked', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.ingest('d1');
+    const stop = new AbortController();
+    let left = 3;
+    const refusing = runWorker(
+      harness.test.mesh,
+      { subject: subjects.work.latents, type: LatentsWork, signal: stop.signal },
+      () => {
+        if (--left === 0) stop.abort();
+        return Promise.resolve(deadLetter('it is cut off'));
+      },
+    );
+    await refusing;
+    expect(await harness.deadLetters()).toHaveLength(3);
+    await harness.test.mesh.jsm.streams.purge(streams.WORK, { filter: subjects.work.prompts });
+    for (const id of ['r1', 'r2']) {
+      await harness.createRun(id, 'd1');
+      await harness.ingest('d1', id);
+      expect(await harness.latentsWork()).toHaveLength(3);
+      expect(await harness.promptsWork()).toHaveLength(3);
+    }
+    await encodeAll();
+    for (const kind of ['latents', 'prompts'] as const)
+      await harness.test.mesh.jsm.streams.purge(streams.WORK, { filter: subjects.work[kind] });
+    await harness.test.mesh.jsm.streams.purge(streams.TENSORS);
+    await harness.createRun('r3', 'd1');
+    await harness.ingest('d1', 'r3');
+    expect(await harness.latentsWork()).toHaveLength(3);
+    expect(await harness.promptsWork()).toHaveLength(3);
+  });
+
+  it('is told of what another data set has asked for as well', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.ingest('d1');
+    await harness.upload('d2', await threePictures());
+    await harness.ingest('d2');
+    expect((await harness.latentsWork()).map(({ datasetId }) => datasetId)).toEqual([
+      'd1',
+      'd1',
+      'd1',
+      'd2',
+      'd2',
+      'd2',
+    ]);
   });
 
   it('after the text length was changed has its captions keyed anew: a key never gets embeds of another length', async () => {
@@ -315,7 +424,9 @@ describe('the service', () => {
     await harness.stopService();
     await harness.upload('d1', await threePictures());
     await harness.createRun('r1', 'd1');
-    await harness.ask('d1', 'r1');
+    await harness.ask('d1');
+    await new Datasets(harness.test.mesh).keepWaiting('d1', 'r1');
+    await harness.test.mesh.jsm.streams.purge(streams.WORK, { filter: subjects.work.ingest, keep: 1 });
     await dieOver(harness.test.mesh, subjects.work.ingest);
     await harness.startService();
     const run = await waitFor('the run to fail', async () => (await harness.runs.get('r1'))?.value.error || undefined);

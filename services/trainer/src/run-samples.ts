@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { readTrainOptions, type ISample, type Run } from '@atelier/contracts';
+import { readTrainOptions, toDate, type ISample, type Run } from '@atelier/contracts';
 import type { Shape } from '@atelier/engine';
+import { Runs } from '@atelier/jobs';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
 import { TensorArrivals } from '@atelier/store';
 import { shapeOf, shapesOf } from './engine-options';
 import type { Interruption } from './interruption';
-import { RunStates } from './run-states';
 import { SampleFlow, type SampleFlowOptions } from './sample-flow';
 import { SampleOrder } from './sample-order';
 import { SampleSource } from './sample-source';
@@ -43,7 +43,7 @@ export class SampleFetcher {
   constructor(
     private readonly config: TrainerConfig,
     private readonly mesh: Mesh,
-    private readonly runs: RunStates,
+    private readonly runs: Runs,
     private readonly metrics: TrainMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -89,7 +89,6 @@ export class SampleFetcher {
 }
 
 function since({ createdAt }: Run): Date {
-  return new Date(
-    (createdAt?.seconds ?? 0) * 1000 + Math.floor((createdAt?.nanos ?? 0) / 1e6) - (createdAt ? CLOCK_SKEW_MS : 0),
-  );
+  const created = toDate(createdAt);
+  return new Date(created ? created.getTime() - CLOCK_SKEW_MS : 0);
 }

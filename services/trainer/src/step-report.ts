@@ -1,6 +1,6 @@
 import type { StepResult } from '@atelier/engine';
 import type { Run } from '@atelier/contracts';
-import type { RunStates } from './run-states';
+import type { Runs } from '@atelier/jobs';
 import type { TrainMetrics } from './train.metrics';
 
 /** Every step is an event; the run's state is written at most so often. */
@@ -15,9 +15,9 @@ export class StepReport {
   private unwritten?: Pick<Run, 'step' | 'loss' | 'learningRate'>;
 
   constructor(
-    private readonly runs: RunStates,
+    private readonly runs: Runs,
     private readonly metrics: TrainMetrics,
-    private readonly runId: string,
+    private readonly run: Run,
     private readonly totalSteps: number,
   ) {}
 
@@ -30,8 +30,7 @@ export class StepReport {
     this.metrics.stepSeconds.observe(stepSeconds);
     this.metrics.loss.set(loss);
     this.metrics.steps.inc();
-    await this.runs.step({
-      runId: this.runId,
+    await this.runs.step(this.run, {
       step,
       totalSteps: this.totalSteps,
       loss,
@@ -47,7 +46,7 @@ export class StepReport {
   /** Writes what the state does not say yet. */
   async flush(): Promise<void> {
     if (!this.unwritten) return;
-    await this.runs.progress(this.runId, this.unwritten);
+    await this.runs.progress(this.run.id, this.unwritten);
     this.unwritten = undefined;
     this.written = Date.now();
   }

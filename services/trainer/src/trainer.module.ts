@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
-import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { Runs } from '@atelier/jobs';
+import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
 import { ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
@@ -9,7 +10,6 @@ import { Manifests } from './manifests';
 import { PlanController } from './plan.controller';
 import { PlanService } from './plan.service';
 import { SampleFetcher } from './run-samples';
-import { RunStates } from './run-states';
 import { TrainController } from './train.controller';
 import { TrainMetrics } from './train.metrics';
 import { TrainerConfig } from './trainer.config';
@@ -46,7 +46,7 @@ export class TrainerModule {
         SampleFetcher,
         Workshop,
         DeviceMemory,
-        RunStates,
+        { provide: Runs, useFactory: (mesh: Mesh) => new Runs(mesh, throughOutage), inject: [Mesh] },
         TrainingStates,
         AdapterShelf,
         Validation,

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { RunState, type Run, type TrainWork } from '@atelier/contracts';
+import { isRunOver, Runs } from '@atelier/jobs';
 import type { WorkContext } from '@atelier/mesh';
 import { ModelHost } from '@atelier/models';
-import { isOver, RunStates } from './run-states';
 import { TrainingAttempts } from './training-attempts';
 import { TrainingStates } from './training-states';
 
@@ -13,7 +13,7 @@ type TrainContext = Pick<WorkContext, 'attempt' | 'progress' | 'signal'>;
 export class TrainerService {
   constructor(
     private readonly models: ModelHost,
-    private readonly runs: RunStates,
+    private readonly runs: Runs,
     private readonly states: TrainingStates,
     private readonly attempts: TrainingAttempts,
   ) {}
@@ -26,7 +26,7 @@ export class TrainerService {
    */
   async train(work: Pick<TrainWork, 'runId' | 'manifest'>, context: TrainContext): Promise<'over' | 'put down'> {
     const run = await this.runs.get(work.runId);
-    if (isOver(run)) await this.runs.tellState(run);
+    if (isRunOver(run)) await this.runs.tellState(run);
     else if ((await this.attempt(run, work.manifest || run.manifest, context)) === 'put down') return 'put down';
     // What a run that failed had come to is kept: hours of work, which its reason may have nothing to do with.
     const { state } = await this.runs.get(run.id);
@@ -40,7 +40,7 @@ export class TrainerService {
    */
   async giveUp(runId: string, reason: string): Promise<void> {
     const run = await this.runs.find(runId);
-    if (run && !isOver(run)) await this.runs.failed(runId, reason);
+    if (run && !isRunOver(run)) await this.runs.failed(runId, reason);
   }
 
   private async attempt(run: Run, manifest: string, context: TrainContext): Promise<'over' | 'put down'> {

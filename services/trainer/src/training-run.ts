@@ -33,7 +33,7 @@ export class TrainingRun {
     this.options = readTrainOptions(run.options);
     this.engineOptions = engineOptions(this.options, models.checkpoint);
     this.drawn = new Set(run.sampleImages);
-    this.report = new StepReport(workshop.runs, workshop.metrics, run.id, this.options.totalSteps);
+    this.report = new StepReport(workshop.runs, workshop.metrics, run, this.options.totalSteps);
   }
 
   /** Rejects with the reason of `ended` when that was raised. */

@@ -2,10 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type CompleteTrainOptions } from '@atelier/contracts';
 import { drawPicture, encodePicture, PromptSource } from '@atelier/drawing';
 import type { FluxTransformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
+import { Runs } from '@atelier/jobs';
 import { LOGGER, throughOutage, type Logger } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
-import { RunStates } from './run-states';
 
 /** What a picture is drawn with where the options say nothing: the guidance FLUX.1-dev is used with. */
 const GUIDANCE = 3.5;
@@ -27,7 +27,7 @@ export class Validation {
   constructor(
     private readonly prompts: PromptSource,
     private readonly blobs: BlobStore,
-    private readonly runs: RunStates,
+    private readonly runs: Runs,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 

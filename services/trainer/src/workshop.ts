@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { Runs } from '@atelier/jobs';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
-import { RunStates } from './run-states';
 import { TrainMetrics } from './train.metrics';
 import { Validation } from './validation';
 
@@ -10,7 +10,7 @@ import { Validation } from './validation';
 export class Workshop {
   constructor(
     readonly memory: DeviceMemory,
-    readonly runs: RunStates,
+    readonly runs: Runs,
     readonly shelf: AdapterShelf,
     readonly validation: Validation,
     readonly metrics: TrainMetrics,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
 import {
+  eventSubjects,
   Manifest,
   MemoryPlan,
   PlanRequest,
@@ -99,7 +100,7 @@ describe('a run', () => {
     expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);
     for (let i = 3; i >= 0; i--) {
       await harness.encode('d', i);
-      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), {
+      await publishEvent(harness.test.mesh, eventSubjects.encoder('latents', `d-l${i}`, 'ready'), {
         encodeReady: { key: `d-l${i}`, kind: 'latents' },
       });
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -216,7 +217,7 @@ describe('a run', () => {
 
 describe('a sample that cannot be encoded', () => {
   const refuse = (key: string) =>
-    publishEvent(harness.test.mesh, subjects.event('latents', key, 'failed'), {
+    publishEvent(harness.test.mesh, eventSubjects.encoder('latents', key, 'failed'), {
       encodeFailed: { key, kind: 'latents', name: 's1.png', reason: 'it is cut short' },
     });
 
@@ -434,7 +435,7 @@ describe('the plan', () => {
     await harness.startRun('r1', await harness.dataset('d', 4, { encoded: false }), { totalSteps: 8 });
     const ready = async (i: number): Promise<void> => {
       await harness.encode('d', i);
-      await publishEvent(harness.test.mesh, subjects.event('latents', `d-l${i}`, 'ready'), {
+      await publishEvent(harness.test.mesh, eventSubjects.encoder('latents', `d-l${i}`, 'ready'), {
         encodeReady: { key: `d-l${i}`, kind: 'latents' },
       });
     };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { datasetStatus, toDate } from '@atelier/client';
-import type { Dataset } from '@atelier/contracts';
+import { toDate, type Dataset } from '@atelier/contracts';
+import { datasetStatus } from '@atelier/jobs';
 
 export const unixSeconds = (time: Parameters<typeof toDate>[0]): number | null => {
   const date = toDate(time);

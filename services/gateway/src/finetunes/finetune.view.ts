@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { runStatus, trainOptionsSchema, trainOptionValue, waitsFor, type TrainOptionsInput } from '@atelier/client';
+import { trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
 import { trainOptionsJson, trainOptionSpecs, type Run } from '@atelier/contracts';
+import { runStatus, waitsFor } from '@atelier/jobs';
 import type { StoreState } from '@atelier/mesh';
 import { unixSeconds } from '../datasets/dataset.view';
 import { pictureUrl } from '../images/picture-url';

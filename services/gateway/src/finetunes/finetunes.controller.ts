@@ -10,8 +10,9 @@ import {
   Res,
   type OnModuleDestroy,
 } from '@nestjs/common';
-import { AtelierClient, isRunOver, trainOptions } from '@atelier/client';
+import { AtelierClient, trainOptions } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
+import { isRunOver } from '@atelier/jobs';
 import { within, type StoreState } from '@atelier/mesh';
 import type { Response } from 'express';
 import { z } from 'zod';

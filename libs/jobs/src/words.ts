@@ -1,5 +1,7 @@
+// States in the words that people see, on the command line, in JSON and on the page alike.
 import { DatasetState, GenerationState, RunState } from '@atelier/contracts';
 import { describeStore, isFull, type StoreState } from '@atelier/mesh';
+import { isRunOver } from './states';
 
 /** Enum value → its name in the words people see: RUN_STATE_TRAINING → "training". */
 function word(names: Record<number, string>, prefix: string, value: number): string {
@@ -21,22 +23,6 @@ export const datasetStatus = (state: DatasetState): string => word(datasetNames,
 export const runStatus = (state: RunState): string => word(runNames, 'RUN_STATE_', state);
 export const generationStatus = (state: GenerationState): string => word(generationNames, 'GENERATION_STATE_', state);
 
-export function isDatasetOver({ state }: { state?: DatasetState | null }): boolean {
-  return (
-    state === DatasetState.DATASET_STATE_INGESTED ||
-    state === DatasetState.DATASET_STATE_FAILED ||
-    state === DatasetState.DATASET_STATE_CANCELLED
-  );
-}
-
-export function isRunOver({ state }: { state?: RunState | null }): boolean {
-  return (
-    state === RunState.RUN_STATE_FINISHED ||
-    state === RunState.RUN_STATE_FAILED ||
-    state === RunState.RUN_STATE_CANCELLED
-  );
-}
-
 /**
  * Why a run that is not over does not come on just now, in words for people; empty where nothing is known to hold it
  * up.
@@ -44,14 +30,6 @@ export function isRunOver({ state }: { state?: RunState | null }): boolean {
 export function waitsFor(run: { state?: RunState | null }, store: StoreState | undefined): string {
   if (!store || !isFull(store) || isRunOver(run)) return '';
   return `the store is full: ${describeStore(store)}. The run keeps its state and goes on when there is room`;
-}
-
-export function isGenerationOver({ state }: { state?: GenerationState | null }): boolean {
-  return (
-    state === GenerationState.GENERATION_STATE_FINISHED ||
-    state === GenerationState.GENERATION_STATE_FAILED ||
-    state === GenerationState.GENERATION_STATE_CANCELLED
-  );
 }
 
 /** What a person reads of a run that was put down now and then: nothing where it never was. */

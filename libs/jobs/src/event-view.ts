@@ -1,5 +1,5 @@
-import { runStatus } from '@atelier/client';
 import type { Event, RunState } from '@atelier/contracts';
+import { runStatus } from './words';
 
 export type RunEvent =
   | { type: 'encoding'; latents_total: number; latents_cached: number; prompts_total: number; prompts_cached: number }

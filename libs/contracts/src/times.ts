@@ -1,4 +1,4 @@
-import type { google } from '@atelier/contracts';
+import type { google } from './messages';
 
 type Timestamp = google.protobuf.ITimestamp;
 

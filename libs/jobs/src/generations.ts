@@ -1,28 +1,30 @@
-import { Injectable } from '@nestjs/common';
-import { AtelierError, Generation, GenerationState, subjects } from '@atelier/contracts';
-import { Mesh, publishEvent, throughOutage, type OutageOptions } from '@atelier/mesh';
+import {
+  AtelierError,
+  buckets,
+  eventSubjects,
+  Generation,
+  GenerationState,
+  type GenerationEvent,
+  type IEvent,
+} from '@atelier/contracts';
+import { publishEvent, type Mesh, type OutageOptions } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
+import { atOnce, STOPPING_PATIENCE_MS, type Patience } from './patience';
+import { isGenerationOver } from './states';
+import { queueGeneration } from './work';
 
-const OVER = new Set([
-  GenerationState.GENERATION_STATE_FINISHED,
-  GenerationState.GENERATION_STATE_FAILED,
-  GenerationState.GENERATION_STATE_CANCELLED,
-]);
-
-/** How long a service that stops waits for a mesh that is away. */
-const STOPPING_PATIENCE_MS = 5000;
-
-export const isOver = (generation: Generation): boolean => OVER.has(generation.state);
-
-/** A drawing's life, in KV and in events: queued → running → finished, failed or cancelled. */
-@Injectable()
-export class GenerationStates {
+/** Drawings in KV, what changes them, and what is told of it: queued → running → finished, failed or cancelled. */
+export class Generations {
   private readonly store: StateStore<Generation>;
 
-  constructor(private readonly mesh: Mesh) {
-    this.store = new StateStore(mesh, 'generations', Generation);
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly patience: Patience = atOnce,
+  ) {
+    this.store = new StateStore(mesh, buckets.state.generations, Generation);
   }
 
+  /** Throws NOT_FOUND. */
   async get(id: string): Promise<Generation> {
     const generation = await this.find(id);
     if (!generation)
@@ -31,12 +33,34 @@ export class GenerationStates {
   }
 
   async find(id: string): Promise<Generation | undefined> {
-    return (await throughOutage(() => this.store.get(id)))?.value;
+    return (await this.patience(() => this.store.get(id)))?.value;
+  }
+
+  list(): Promise<Generation[]> {
+    return this.store.list();
+  }
+
+  /** The drawing now, then every change of it, until the signal. */
+  states(id: string, signal: AbortSignal): AsyncGenerator<Generation> {
+    return this.store.watch(id, { signal });
   }
 
   /** Raised when someone asks for the drawing's end, or it was ended elsewhere. */
   watch(id: string): StateWatch<Generation> {
-    return new StateWatch(this.store, id, (generation) => generation.cancelRequested || isOver(generation));
+    return new StateWatch(this.store, id, (generation) => generation.cancelRequested || isGenerationOver(generation));
+  }
+
+  /** Writes the drawing, then its work; it resolves only when both are on disk. Throws StoreFull. */
+  async queue(generation: Generation): Promise<void> {
+    await this.store.create(generation.id, generation);
+    await queueGeneration(this.mesh, generation.work ?? { id: generation.id });
+  }
+
+  /** Asks for its end. */
+  cancel(id: string): Promise<Generation> {
+    return this.note(id, (drawing) =>
+      drawing.cancelRequested ? null : Generation.create({ ...drawing, cancelRequested: true }),
+    );
   }
 
   /** A service begins with it, or goes on. */
@@ -58,10 +82,7 @@ export class GenerationStates {
 
   /** @param step of totalSteps, those of all pictures together */
   async progress(id: string, step: number, totalSteps: number): Promise<void> {
-    const event = { generateProgress: { id, step, totalSteps } };
-    await throughOutage(() =>
-      publishEvent(this.mesh, subjects.event('generate', id, 'progress'), event, { msgId: `progress.${id}.${step}` }),
-    );
+    await this.tell(id, 'progress', { generateProgress: { id, step, totalSteps } }, `progress.${id}.${step}`);
   }
 
   async finished(id: string, images: string[]): Promise<void> {
@@ -78,10 +99,7 @@ export class GenerationStates {
 
   /** Said twice, it is one event. */
   async tellState({ id, state, error, images }: Generation): Promise<void> {
-    const event = { generateState: { id, state, error, images } };
-    await throughOutage(() =>
-      publishEvent(this.mesh, subjects.event('generate', id, 'state'), event, { msgId: `state.${id}.${state}` }),
-    );
+    await this.tell(id, 'state', { generateState: { id, state, error, images } }, `state.${id}.${state}`);
   }
 
   private async change(id: string, how: Partial<Generation>): Promise<void> {
@@ -94,6 +112,11 @@ export class GenerationStates {
     mutate: (drawing: Generation) => Generation | null,
     options?: OutageOptions,
   ): Promise<Generation> {
-    return throughOutage(() => this.store.update(id, (now) => (isOver(now) ? null : mutate(now))), options);
+    const unlessOver = (now: Generation): Generation | null => (isGenerationOver(now) ? null : mutate(now));
+    return this.patience(() => this.store.update(id, unlessOver), options);
+  }
+
+  private async tell(id: string, what: GenerationEvent, event: IEvent, msgId: string): Promise<void> {
+    await this.patience(() => publishEvent(this.mesh, eventSubjects.generation(id, what), event, { msgId }));
   }
 }

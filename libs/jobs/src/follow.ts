@@ -1,6 +1,6 @@
-import type { Event } from '@atelier/contracts';
-import { subscribeEvents, type ReceivedEvent } from '@atelier/mesh';
-import type { Connection } from './connection';
+import { eventFilters, type Event } from '@atelier/contracts';
+import { subscribeEvents, type Mesh, type ReceivedEvent } from '@atelier/mesh';
+import type { Generations } from './generations';
 import { isGenerationOver } from './states';
 
 /** `sequence` is a position in the EVENTS stream: give it back as `after` to go on where one left off. */
@@ -17,30 +17,27 @@ const LAST_EVENT_MS = 2000;
 
 /** Events of a picture being drawn, ending with the one that says how it ended. */
 export function generationEvents(
-  connection: Connection,
+  mesh: Mesh,
+  generations: Generations,
   id: string,
   options: FollowOptions = {},
 ): AsyncGenerator<StreamedEvent> {
-  return follow(connection, {
-    filter: `events.generate.${id}.>`,
+  return follow(mesh, {
+    filter: eventFilters.generation(id),
     isLast: ({ generateState }) => isGenerationOver({ state: generateState?.state }),
-    over: (signal) => untilTrue(connection.generations.watch(id, { signal }), isGenerationOver),
+    over: (signal) => untilTrue(generations.states(id, signal), isGenerationOver),
     ...options,
   });
 }
 
 /** Events of a data set from its first on; they end when the signal says so. */
-export function datasetEvents(
-  connection: Connection,
-  id: string,
-  options: FollowOptions = {},
-): AsyncGenerator<StreamedEvent> {
-  return follow(connection, { filter: `events.dataset.${id}.>`, isLast: () => false, ...options });
+export function datasetEvents(mesh: Mesh, id: string, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+  return follow(mesh, { filter: eventFilters.dataset(id), isLast: () => false, ...options });
 }
 
-/** Everything that happens in the mesh: for what an id does not name, such as encoders at work. */
-export function allEvents(connection: Connection, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
-  return follow(connection, { filter: 'events.>', isLast: () => false, ...options });
+/** Everything that happens in the mesh: for what an id does not name, such as dead letters. */
+export function allEvents(mesh: Mesh, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+  return follow(mesh, { filter: eventFilters.all, isLast: () => false, ...options });
 }
 
 export interface Followed extends FollowOptions {
@@ -56,7 +53,7 @@ export interface Followed extends FollowOptions {
  * the state is watched as well and ends the stream, a moment later, in its place.
  */
 export async function* follow(
-  connection: Connection,
+  mesh: Mesh,
   { filter, from = 'all', isLast, over, after, signal }: Followed,
 ): AsyncGenerator<StreamedEvent> {
   const stop = new AbortController();
@@ -69,7 +66,7 @@ export async function* follow(
   }, abort);
   try {
     const start = after === undefined ? from : after + 1;
-    for await (const streamed of subscribeEvents(connection.mesh, filter, { from: start, signal: stop.signal })) {
+    for await (const streamed of subscribeEvents(mesh, filter, { from: start, signal: stop.signal })) {
       yield streamed;
       timer?.refresh();
       if (isLast(streamed.event)) return;

@@ -1,0 +1,33 @@
+// The messages that set jobs going, each with the id under which it is one message however often it is sent.
+// A run has one message that starts it: that of its data set, while that is still to be read, or its own.
+import {
+  GenerateWork,
+  IngestWork,
+  subjects,
+  TrainWork,
+  type IGenerateWork,
+  type IIngestWork,
+  type ITrainWork,
+} from '@atelier/contracts';
+import { publishWork, publishWorkOnce, type Mesh } from '@atelier/mesh';
+
+const ingestId = ({ datasetId, runId }: IIngestWork): string => `ingest.${runId || datasetId}`;
+
+export async function queueIngest(mesh: Mesh, work: IIngestWork): Promise<void> {
+  await publishWork(mesh, subjects.work.ingest, IngestWork, work, { msgId: ingestId(work) });
+}
+
+/** The same of a data set that should be on the queue already: who uploaded it may have died before it was. */
+export async function queueIngestAgain(mesh: Mesh, datasetId: string, isOver: () => Promise<boolean>): Promise<void> {
+  const work = { datasetId };
+  const once = { msgId: ingestId(work), settled: isOver };
+  await publishWorkOnce(mesh, subjects.work.ingest, IngestWork, work, once);
+}
+
+export async function queueTraining(mesh: Mesh, work: ITrainWork): Promise<void> {
+  await publishWork(mesh, subjects.work.train, TrainWork, work, { msgId: `train.${work.runId}` });
+}
+
+export async function queueGeneration(mesh: Mesh, work: IGenerateWork): Promise<void> {
+  await publishWork(mesh, subjects.work.generate, GenerateWork, work, { msgId: `generate.${work.id}` });
+}

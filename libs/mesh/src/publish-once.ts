@@ -1,0 +1,53 @@
+import { streams } from '@atelier/contracts';
+import { NatsError } from 'nats';
+import type { Mesh } from './mesh';
+import { consumerName } from './provision';
+import { publishWork, type MessageType } from './publish';
+
+export interface OnceOptions {
+  /** Everybody who may ask for the same says the same. */
+  msgId: string;
+  /** Whether what is asked for is there, or not wanted any more. */
+  settled: () => Promise<boolean>;
+}
+
+/**
+ * Puts work on its queue unless it waits there, or is in hand, under this id already: whoever asks, and however often,
+ * it is one message. What was asked for before, is on the queue no more and is not settled is asked for anew: it was
+ * given up, or lost, or what came of it has been cleared away.
+ */
+export async function publishWorkOnce<I, T>(
+  mesh: Mesh,
+  subject: string,
+  type: MessageType<I, T>,
+  message: I,
+  { msgId, settled }: OnceOptions,
+): Promise<void> {
+  let { sequence, duplicate } = await publishWork(mesh, subject, type, message, { msgId });
+  while (duplicate && !(await isQueued(mesh, subject, sequence))) {
+    if (await settled()) return;
+    // Whoever finds the same message to be over asks under the same next id: of several at once one is stored.
+    ({ sequence, duplicate } = await publishWork(mesh, subject, type, message, { msgId: `${msgId}.${sequence}` }));
+  }
+}
+
+/**
+ * Not by the stream alone: nats-server 2.9 that was killed finds again on its disk what was acknowledged a moment
+ * before, keeps it, and hands it to nobody.
+ */
+async function isQueued({ jsm }: Mesh, subject: string, sequence: number): Promise<boolean> {
+  const { ack_floor: handled } = await jsm.consumers.info(streams.WORK, consumerName(subject));
+  if (sequence <= handled.stream_seq) return false;
+  try {
+    await jsm.streams.getMessage(streams.WORK, { seq: sequence });
+    return true;
+  } catch (error) {
+    if (isNoMessage(error)) return false;
+    throw error;
+  }
+}
+
+/** "no message found". */
+function isNoMessage(error: unknown): boolean {
+  return error instanceof NatsError && error.api_error?.err_code === 10037;
+}
