@@ -101,6 +101,12 @@ const ProgramPlan& Program::plan() {
     return plan_;
 }
 
+void Program::check_alive(const Buffer& b, int64_t op) const {
+    require(b.persistent || (b.first <= op && op <= b.last), ErrorCode::internal, "op ", op, " (",
+        ops_[static_cast<size_t>(op)].name, ") uses the matrix \"", b.name, "\", which lives from op ", b.first, " to ",
+        b.last, ": it must be among the matrices that the op touches");
+}
+
 View Program::Resolver::operator()(const Sym& s) const {
     if (!s) return {};
     const Buffer& b = program_.buffers_[s.buffer];
@@ -109,6 +115,7 @@ View Program::Resolver::operator()(const Sym& s) const {
         require(b.bound != nullptr, ErrorCode::internal, "buffer ", b.name, " is used before it was bound");
         return View{static_cast<std::byte*>(b.bound) + begin, s.rows, s.cols, s.ld, s.dtype};
     }
+    if (op_ != kOutside) program_.check_alive(b, op_);
     const uint64_t at = program_.plan_.offsets[s.buffer] + begin;
     if (s.rows > 0)
         high_water_ = std::max(high_water_, at + static_cast<uint64_t>((s.rows - 1) * s.ld + s.cols) * size);
@@ -127,9 +134,10 @@ View Program::Resolver::operator()(const View& constant) const {
 
 uint64_t Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
     require(planned_, ErrorCode::internal, "program run before it was planned");
-    const Resolver resolve(*this, arena);
+    Resolver resolve(*this, arena);
     for (const Op& op : ops_) {
         progress.check();
+        ++resolve.op_;
         op.run(ops, resolve);
     }
     return (resolve.high_water() + kAlignment - 1) / kAlignment * kAlignment;

@@ -60,7 +60,9 @@ public:
     class Resolver {
     public:
         Resolver(const Program& program, std::byte* arena) : program_(program), arena_(arena) {}
-        View operator()(const Sym& s) const; // a null Sym gives a null View
+        // A null Sym gives a null View. While an op runs: only matrices that live then, since the memory of another may
+        // be somebody else's by now; `internal`, naming both, if not.
+        View operator()(const Sym& s) const;
         Weight operator()(const Weight& constant) const;
         const float* operator()(const float* constant) const;
         View operator()(const View& constant) const;
@@ -69,8 +71,12 @@ public:
         } // end of the furthest matrix handed out so far, bytes from the arena's start
 
     private:
+        friend class Program;
+        static constexpr int64_t kOutside = -1;
+
         const Program& program_;
         std::byte* arena_;
+        int64_t op_ = kOutside; // the one that runs
         mutable uint64_t high_water_ = 0;
     };
     using Run = std::function<void(Ops&, const Resolver&)>;
@@ -108,6 +114,7 @@ private:
 
     Sym add(int64_t rows, int64_t cols, const char* name, DType dtype, bool persistent);
     void touch(const Sym& s, int64_t op);
+    void check_alive(const Buffer& b, int64_t op) const;
 
     std::vector<Buffer> buffers_;
     std::vector<Op> ops_;

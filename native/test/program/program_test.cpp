@@ -1,4 +1,5 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "ops/cpu/cpu_ops.h"
 #include "program/placement.h"
 #include "program/program.h"
 #include <doctest/doctest.h>
@@ -69,4 +70,15 @@ TEST_CASE("program - slices resolve to rows and columns of their buffer") {
     CHECK(tail.ld == 10);
     CHECK_FALSE(static_cast<bool>(resolve(Sym{})));
     CHECK_THROWS_AS((void)joint.row_range(4, 3), Error);
+}
+
+TEST_CASE("program - an op that uses a matrix outside its life is refused, naming both") {
+    Program p;
+    const Sym a = p.temp(4, 16, "early"), b = p.temp(4, 16, "late");
+    const auto uses = [](const Sym& used) { return [=](Ops&, const Program::Resolver& at) { (void)at(used); }; };
+    p.emit("first", {a}, uses(a));
+    p.emit("forgetful", {b}, uses(a)); // by now its memory is that of "late"
+    std::vector<std::byte> arena(p.plan().arena_bytes);
+    const auto ops = make_cpu_ops({1, "portable"});
+    CHECK_THROWS_WITH_AS(p.run(*ops, arena.data()), doctest::Contains("(forgetful) uses the matrix \"early\""), Error);
 }
