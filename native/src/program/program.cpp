@@ -83,9 +83,9 @@ void Program::check_alive(const Buffer& b, size_t op) const {
             b.name, "\" is used beside a run, and lives only in it: record it among Inputs or Outputs");
         return;
     }
-    require(b.first <= op && op <= b.last, ErrorCode::internal, "op ", op, " (", ops_[op]->name(),
-        ") uses the matrix \"", b.name, "\", which lives from op ", b.first, " to ", b.last,
-        ": it must be a member of the op's record");
+    if (b.first <= op && op <= b.last) return;
+    fail(ErrorCode::internal, "op ", op, " (", ops_[op]->name(), ") uses the matrix \"", b.name,
+        "\", which lives from op ", b.first, " to ", b.last, ": it must be a member of the op's record");
 }
 
 uint64_t Program::bytes_carried(Span from, Span to) const {

@@ -103,7 +103,9 @@ OpCost cost_of(const R& record) {
         if constexpr (std::is_same_v<Member, View>) cost.bytes += detail::bytes_of(member);
         if constexpr (std::is_same_v<Member, Table>) cost.bytes += detail::bytes_of(member.host);
     });
-    if constexpr (requires { record.flops(); }) {
+    constexpr bool has_kind = requires { R::kind; }, multiplies = requires { record.flops(); };
+    static_assert(has_kind == multiplies, "a record that multiplies says its kind and flops(), others neither");
+    if constexpr (multiplies) {
         cost.kind = R::kind;
         cost.flops = record.flops();
         for_each_member(record, [&](const auto& member) {

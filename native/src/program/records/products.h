@@ -97,6 +97,7 @@ struct AttentionBwd {
     float scale = 1;
 
     int64_t dim() const { return q.cols / heads; }
+    double flops() const { return 5 * multiply_add(q.rows, k.rows, q.cols); }
     void run(Ops& ops, const Program::Resolver& at) const {
         ops.attention_bwd(
             {at(dout), at(q), at(k), at(v), at(o), at(lse), at(dq), at(dk), at(dv), at(delta), heads, dim(), scale});
