@@ -2,6 +2,7 @@
 #include "engine/one_shot.h"
 #include "models/flux/pass.h"
 #include "models/flux/weight_units.h"
+#include "program/records/ends.h"
 
 namespace atelier {
 
@@ -81,7 +82,7 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     const Sym latents = program.persistent(shape.image_tokens(), dims.in_channels, "latents");
     const Sym prompt = program.persistent(shape.text_tokens, dims.joint_dim, "prompt_embeds");
     const ConditioningInputs conditioning(program, dims, 1);
-    emit_alive(program, "inputs", conditioning.all());
+    program.emit(op::Inputs{{conditioning.all()}});
     const Sym table = program.temp(1, ModulationLayout(dims).cols(), "modulation");
     stream.start();
     ConditioningTape tape = emit_embedding(
@@ -89,8 +90,8 @@ TensorMap FluxTransformer::forward(const ForwardInput& input) {
     network.begin(latents, prompt, table);
     FluxNetwork* const networks[] = {&network};
     const Sym prediction = emit_forward(program, stream, impl->weights.layers(), networks, {&tape, 1}).front();
-    emit_alive(program, "outputs", {prediction});
-    emit_alive(program, "outputs", network.captured());
+    program.emit(op::Outputs{{{prediction}}});
+    program.emit(op::Outputs{{network.captured()}});
 
     const auto placed = impl->place(impl->residence_beside(program.plan().arena_bytes, 0));
     stream.connect(*placed);

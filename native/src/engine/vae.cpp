@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "engine/one_shot.h"
 #include "models/vae/autoencoder.h"
+#include "program/records/ends.h"
 #include <algorithm>
 
 namespace atelier {
@@ -44,7 +45,7 @@ struct Vae::Impl {
         return placed->constants();
     }
 
-    // The first op reads the input and the last writes the output, so that both are temporary like all between.
+    // The last op writes the output, so that it is temporary, like all between.
     struct Recorded {
         Program program;
         Sym input;
@@ -52,10 +53,12 @@ struct Vae::Impl {
     };
     void record_encode(Recorded& r, int64_t height, int64_t width) const {
         r.input = r.program.temp(height * width, model.config.in_channels, "image");
+        r.program.emit(op::Inputs{{{r.input}}});
         r.output = model.encode(r.program, {r.input, height, width}, device->impl->ops->activations());
     }
     void record_decode(Recorded& r, int64_t h, int64_t w) const {
         r.input = r.program.temp(h * w, model.config.latent_channels, "latents");
+        r.program.emit(op::Inputs{{{r.input}}});
         r.output = model.decode(r.program, {r.input, h, w}, device->impl->ops->activations());
     }
     // input: (C, H·W) planes. Returns the output's pixels.

@@ -1,4 +1,6 @@
 #include "models/encoder_layers.h"
+#include "program/records/encoders.h"
+#include "program/records/products.h"
 
 namespace atelier {
 namespace {
@@ -32,54 +34,15 @@ void pack(ConstantPack& into, const NormLayer& layer) {
 }
 
 void emit_dense(Program& program, const DenseLayer& layer, const Sym& x, const Sym& y, Activation activation) {
-    program.emit(
-        "linear", {x, y}, [=, w = layer.weight, bias = pointer(layer.bias)](Ops& ops, const Program::Resolver& at) {
-            LinearArgs args;
-            args.x = at(x);
-            args.w = at(w);
-            args.bias = at(bias);
-            args.activation = activation;
-            args.y = at(y);
-            ops.linear(args);
-        });
+    program.emit(op::Linear{.x = x, .w = layer.weight, .bias = pointer(layer.bias), .activation = activation, .y = y});
 }
 
 void emit_layer_norm(Program& program, const NormLayer& layer, float eps, const Sym& x, const Sym& y) {
-    program.emit("layer_norm", {x, y},
-        [=, w = pointer(layer.weight), b = pointer(layer.bias)](
-            Ops& ops, const Program::Resolver& at) { ops.layer_norm(at(x), at(w), at(b), eps, at(y)); });
+    program.emit(op::LayerNorm{x, pointer(layer.weight), pointer(layer.bias), eps, y});
 }
 
 void emit_rms_norm(Program& program, const NormLayer& layer, float eps, const Sym& x, const Sym& y) {
-    program.emit("rms_norm", {x, y}, [=, w = pointer(layer.weight)](Ops& ops, const Program::Resolver& at) {
-        ops.rms_norm(at(x), at(w), eps, at(y));
-    });
-}
-
-void emit_add(Program& program, const Sym& x, const Sym& y, const Sym& out) {
-    program.emit("add", {x, y, out}, [=](Ops& ops, const Program::Resolver& at) { ops.add(at(x), at(y), at(out)); });
-}
-
-void emit_attention(Program& program, int64_t heads, float scale, bool causal, const float* bias, const Sym& q,
-    const Sym& k, const Sym& v, const Sym& o) {
-    program.emit("attention", {q, k, v, o}, [=](Ops& ops, const Program::Resolver& at) {
-        AttentionArgs args;
-        args.q = at(q);
-        args.k = at(k);
-        args.v = at(v);
-        args.o = at(o);
-        args.heads = heads;
-        args.dim = q.cols / heads;
-        args.scale = scale;
-        args.causal = causal;
-        args.bias = at(bias);
-        ops.attention(args);
-    });
-}
-
-void emit_embedding(Program& program, const Weight& table, const Sym& ids, const Sym& y) {
-    program.emit("embedding", {ids, y},
-        [=](Ops& ops, const Program::Resolver& at) { ops.embedding(at(ids), at(table), at(y)); });
+    program.emit(op::RmsNorm{x, pointer(layer.weight), eps, y});
 }
 
 } // namespace atelier

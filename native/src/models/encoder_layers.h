@@ -27,10 +27,5 @@ void pack(ConstantPack&, const NormLayer&);
 void emit_dense(Program&, const DenseLayer&, const Sym& x, const Sym& y, Activation = Activation::none);
 void emit_layer_norm(Program&, const NormLayer&, float eps, const Sym& x, const Sym& y);
 void emit_rms_norm(Program&, const NormLayer&, float eps, const Sym& x, const Sym& y);
-void emit_add(Program&, const Sym& x, const Sym& y, const Sym& out); // out may be x or y
-// o = softmax(q kᵀ · scale + bias) v per head; `bias`: (heads, S, S) that outlives the program, or null
-void emit_attention(Program&, int64_t heads, float scale, bool causal, const float* bias, const Sym& q, const Sym& k,
-    const Sym& v, const Sym& o);
-void emit_embedding(Program&, const Weight& table, const Sym& ids, const Sym& y);
 
 } // namespace atelier

@@ -1,5 +1,6 @@
 #include "planning/device_profile.h"
 #include "base/error.h"
+#include <algorithm>
 #include <cctype>
 
 namespace atelier {
@@ -25,6 +26,13 @@ DeviceProfile card(const char* name, double tflops, double terabytes, double hos
 }
 
 } // namespace
+
+double DeviceProfile::time(const OpCost& cost) const {
+    const double rate = cost.kind == OpCost::Kind::attention       ? attention
+                        : cost.kind == OpCost::Kind::attention_bwd ? attention_bwd
+                                                                   : matrix;
+    return widening_time(cost) + std::max(cost.flops / rate, cost.bytes / memory);
+}
 
 const std::vector<DeviceProfile>& card_profiles() {
     static const std::vector<DeviceProfile> all = {

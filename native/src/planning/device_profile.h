@@ -1,6 +1,7 @@
 // The rates that a plan's times are computed with. A model of a machine, from its published figures and the share of
 // them that kernels are expected to reach: nothing here was measured on the machine it names.
 #pragma once
+#include "program/op_cost.h"
 #include "tensor/dtype.h"
 #include <cstdint>
 #include <string>
@@ -19,6 +20,10 @@ struct DeviceProfile {
     bool widens = false; // whether Ops::widener is there
     uint64_t context_bytes = 0; // what the driver takes before anything is reserved
     uint64_t workspace_bytes = 0; // Ops::workspace_bytes
+
+    // Milliseconds of one op: its products or its bytes, whichever takes longer, after its weight was widened.
+    double time(const OpCost& cost) const;
+    double widening_time(const OpCost& cost) const { return cost.widening / memory; }
 };
 
 const std::vector<DeviceProfile>& card_profiles();

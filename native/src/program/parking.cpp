@@ -16,23 +16,32 @@ uint64_t bytes_of(const Sym& s) { return static_cast<uint64_t>(s.rows * s.cols) 
 
 } // namespace
 
-size_t Parking::emit_point(bool await_back, const std::vector<Sym>& touches) {
-    const size_t index = points_.size();
+size_t Parking::emit_point(bool await_back, std::vector<Sym> back) {
     points_.push_back({program_.op_count(), false, await_back, {}});
-    program_.emit(
-        "transfers", touches, [this, index](Ops& ops, const Program::Resolver& at) { run(points_[index], ops, at); });
-    return index;
+    program_.emit(Transfers{this, points_.size() - 1, {std::move(back)}});
+    return points_.size() - 1;
 }
 
-void Parking::run(const Point& point, Ops& ops, const Program::Resolver& at) const {
-    if (point.await_out) ops.memory().await(kOut);
-    if (point.await_back) ops.memory().await(kBack);
-    for (const size_t i : point.fetches) {
-        const Item& item = items_[i];
+void Parking::Transfers::run(Ops& ops, const Program::Resolver& at) const {
+    const Point& now = parking->points_[point];
+    if (now.await_out) ops.memory().await(kOut);
+    if (now.await_back) ops.memory().await(kBack);
+    for (const size_t i : now.fetches) {
+        const Item& item = parking->items_[i];
         for (size_t k = 0; k < item.to.size(); ++k)
             if (item.to[k])
-                ops.memory().fetch(kBack, at(item.to[k]).data, host_ + item.offsets[k], bytes_of(item.to[k]));
+                ops.memory().fetch(kBack, at(item.to[k]).data, parking->host_ + item.offsets[k], bytes_of(item.to[k]));
     }
+}
+
+void Parking::Park::run(Ops& ops, const Program::Resolver& at) const {
+    std::byte* const host = parking->host_;
+    require(host != nullptr, ErrorCode::internal, "tensors are parked before there is host memory for them");
+    if (wait) ops.memory().await(kOut);
+    const std::vector<uint64_t>& offsets = parking->items_[item].offsets;
+    for (size_t k = 0; k < leaving.all.size(); ++k)
+        if (leaving.all[k])
+            ops.memory().park(kOut, host + offsets[k], at(leaving.all[k]).data, bytes_of(leaving.all[k]));
 }
 
 void Parking::step() { emit_point(false, {}); }
@@ -47,21 +56,13 @@ size_t Parking::leave(const std::vector<Sym>& matrices) {
     }
     leaving_ = items_.size();
     leaving_since_ = points_.size();
-    std::vector<Sym> touches = matrices;
-    if (before != kNone) { // it had this item's step to leave beside
-        touches.insert(touches.end(), items_[before].from.begin(), items_[before].from.end());
+    Park park{this, leaving_, before != kNone, {matrices}, {}};
+    if (park.wait) {
+        park.left.all = items_[before].from;
         items_[before].home = points_.size();
     }
     items_.push_back(std::move(item));
-    program_.emit(
-        "park", touches, [this, index = leaving_, wait = before != kNone](Ops& ops, const Program::Resolver& at) {
-            require(host_ != nullptr, ErrorCode::internal, "tensors are parked before there is host memory for them");
-            const Item& item = items_[index];
-            if (wait) ops.memory().await(kOut);
-            for (size_t k = 0; k < item.from.size(); ++k)
-                if (item.from[k])
-                    ops.memory().park(kOut, host_ + item.offsets[k], at(item.from[k]).data, bytes_of(item.from[k]));
-        });
+    program_.emit(std::move(park));
     return leaving_;
 }
 
@@ -71,7 +72,7 @@ void Parking::settle() {
     Item& item = items_[leaving_];
     item.home = std::min(leaving_since_ + 1, points_.size() - 1);
     points_[item.home].await_out = true;
-    program_.touch_at(points_[item.home].op, item.from);
+    program_.touch_at(points_[item.home].op, item.from, Access::read);
     leaving_ = kNone;
 }
 
@@ -85,7 +86,7 @@ std::vector<Sym> Parking::back(size_t index) {
         item.to.push_back(s ? program_.temp(s.rows, s.cols, "brought back", s.dtype) : Sym{});
     Point& begin = points_[std::max(ahead, item.home)];
     begin.fetches.push_back(index);
-    program_.touch_at(begin.op, item.to);
+    program_.touch_at(begin.op, item.to, Access::write);
     last_back_ = emit_point(true, item.to);
     return item.to;
 }

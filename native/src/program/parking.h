@@ -41,8 +41,24 @@ private:
     };
     static constexpr size_t kNone = ~size_t{0};
 
-    size_t emit_point(bool await_back, const std::vector<Sym>& touches);
-    void run(const Point& point, Ops& ops, const Program::Resolver& at) const;
+    // Records. What a point fetches is decided after it was emitted, and touched then.
+    struct Park {
+        static constexpr const char* name = "park";
+        const Parking* parking;
+        size_t item;
+        bool wait;
+        Reads leaving, left; // left: the item before, which had this item's step to leave beside
+        void run(Ops& ops, const Program::Resolver& at) const;
+    };
+    struct Transfers {
+        static constexpr const char* name = "transfers";
+        const Parking* parking;
+        size_t point;
+        Writes back;
+        void run(Ops& ops, const Program::Resolver& at) const;
+    };
+
+    size_t emit_point(bool await_back, std::vector<Sym> back);
     void settle(); // the last item that left
 
     Program& program_;

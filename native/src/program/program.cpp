@@ -5,38 +5,11 @@
 
 namespace atelier {
 
-Sym Sym::row_range(int64_t begin, int64_t count) const {
-    require(begin >= 0 && count >= 0 && begin + count <= rows, ErrorCode::internal, "rows ", begin, "+", count, " of ",
-        rows);
-    Sym s = *this;
-    s.offset += begin * ld;
-    s.rows = count;
-    return s;
-}
-
-Sym Sym::col_range(int64_t begin, int64_t count) const {
-    require(begin >= 0 && count >= 0 && begin + count <= cols, ErrorCode::internal, "columns ", begin, "+", count,
-        " of ", cols);
-    Sym s = *this;
-    s.offset += begin;
-    s.cols = count;
-    return s;
-}
-
-Sym Sym::reshape(int64_t new_rows, int64_t new_cols) const {
-    require(ld == cols && new_rows * new_cols == rows * cols, ErrorCode::internal, "reshape ", rows, "x", cols, " (ld ",
-        ld, ") to ", new_rows, "x", new_cols);
-    Sym s = *this;
-    s.rows = new_rows;
-    s.cols = s.ld = new_cols;
-    return s;
-}
-
 Sym Program::add(int64_t rows, int64_t cols, const char* name, DType dtype, bool persistent) {
     require(!planned_, ErrorCode::internal, "buffer ", name, " added to a planned program");
     require(rows >= 0 && cols >= 0, ErrorCode::internal, "buffer ", name, " of ", rows, "x", cols);
     const uint64_t bytes = static_cast<uint64_t>(rows) * static_cast<uint64_t>(cols) * dtype_size(dtype);
-    buffers_.push_back({(bytes + kAlignment - 1) / kAlignment * kAlignment, name, -1, -1, persistent});
+    buffers_.push_back({(bytes + kAlignment - 1) / kAlignment * kAlignment, name, persistent});
     return Sym{static_cast<BufferId>(buffers_.size() - 1), 0, rows, cols, cols, dtype};
 }
 
@@ -60,45 +33,68 @@ void Program::bind(const Sym& external, void* data) {
     b.bound = data;
 }
 
-void Program::touch(const Sym& s, int64_t op) {
+void Program::begin_op(const char* name, bool idle) {
+    require(!planned_, ErrorCode::internal, "op ", name, " added to a planned program");
+    if (idle) return;
+    if (first_busy_ == kNever) first_busy_ = ops_.size();
+    last_busy_ = ops_.size();
+}
+
+void Program::touch(const Sym& s, Access access, size_t op) {
     if (!s) return;
     Buffer& b = buffers_[s.buffer];
-    b.first = b.first < 0 ? op : std::min(b.first, op);
+    b.first = std::min(b.first, op);
     b.last = std::max(b.last, op);
+    if (access != Access::read) b.written = std::min(b.written, op);
+    if (access != Access::write) b.read = std::min(b.read, op);
 }
 
-void Program::emit(const char* name, std::initializer_list<Sym> touches, Run run) {
-    emit(name, std::vector<Sym>(touches), std::move(run));
-}
-
-void Program::emit(const char* name, const std::vector<Sym>& touches, Run run) {
-    require(!planned_, ErrorCode::internal, "op ", name, " added to a planned program");
-    for (const Sym& s : touches) touch(s, static_cast<int64_t>(ops_.size()));
-    ops_.push_back({name, std::move(run)});
-}
-
-void Program::touch_at(size_t op, const std::vector<Sym>& touches) {
+void Program::touch_at(size_t op, const std::vector<Sym>& matrices, Access access) {
     require(!planned_ && op < ops_.size(), ErrorCode::internal, "op ", op, " of ", ops_.size(),
         " touches more than it was emitted with");
-    for (const Sym& s : touches) touch(s, static_cast<int64_t>(op));
+    for (const Sym& s : matrices) touch(s, access, op);
 }
 
 const ProgramPlan& Program::plan() {
     if (planned_) return plan_;
     std::vector<Interval> intervals;
     intervals.reserve(buffers_.size());
-    const int64_t end = static_cast<int64_t>(ops_.size());
+    const auto end = static_cast<int64_t>(ops_.size());
     for (const Buffer& b : buffers_) {
-        if (b.external) intervals.push_back({0, 0, 0});
+        if (b.external || !(b.persistent || b.used())) intervals.push_back({0, 0, 0}); // takes no room
         else if (b.persistent) intervals.push_back({b.bytes, -1, end});
-        else if (b.first < 0) // never used: takes no room
-            intervals.push_back({0, 0, 0});
-        else intervals.push_back({b.bytes, b.first, b.last});
+        else {
+            require(b.read == kNever || b.written < b.read, ErrorCode::internal, "op ", b.read, " (",
+                ops_[std::min(b.read, ops_.size() - 1)]->name(), ") reads the matrix \"", b.name,
+                "\", which no op before it writes");
+            intervals.push_back({b.bytes, static_cast<int64_t>(b.first), static_cast<int64_t>(b.last)});
+        }
     }
     Placement placed = place(intervals);
     plan_ = {placed.total_bytes, placed.lower_bound_bytes, std::move(placed.offsets)};
     planned_ = true;
     return plan_;
+}
+
+void Program::check_alive(const Buffer& b, size_t op) const {
+    if (b.persistent) return;
+    if (op == kNever) {
+        require(b.first <= first_busy_ || (b.used() && b.last >= last_busy_), ErrorCode::internal, "the matrix \"",
+            b.name, "\" is used beside a run, and lives only in it: record it among Inputs or Outputs");
+        return;
+    }
+    if (b.first <= op && op <= b.last) return;
+    fail(ErrorCode::internal, "op ", op, " (", ops_[op]->name(), ") uses the matrix \"", b.name,
+        "\", which lives from op ", b.first, " to ", b.last, ": it must be a member of the op's record");
+}
+
+uint64_t Program::bytes_carried(Span from, Span to) const {
+    uint64_t bytes = 0;
+    for (const Buffer& b : buffers_)
+        if (!b.persistent && b.used() && b.first >= from.begin && b.first < from.end && b.last >= to.begin &&
+            b.last < to.end)
+            bytes += b.bytes;
+    return bytes;
 }
 
 View Program::Resolver::operator()(const Sym& s) const {
@@ -109,6 +105,7 @@ View Program::Resolver::operator()(const Sym& s) const {
         require(b.bound != nullptr, ErrorCode::internal, "buffer ", b.name, " is used before it was bound");
         return View{static_cast<std::byte*>(b.bound) + begin, s.rows, s.cols, s.ld, s.dtype};
     }
+    program_.check_alive(b, op_);
     const uint64_t at = program_.plan_.offsets[s.buffer] + begin;
     if (s.rows > 0)
         high_water_ = std::max(high_water_, at + static_cast<uint64_t>((s.rows - 1) * s.ld + s.cols) * size);
@@ -121,16 +118,16 @@ Weight Program::Resolver::operator()(const Weight& constant) const {
 const float* Program::Resolver::operator()(const float* constant) const {
     return program_.constants_ ? program_.constants_->at(constant) : constant;
 }
-View Program::Resolver::operator()(const View& constant) const {
-    return program_.constants_ ? program_.constants_->at(constant) : constant;
+View Program::Resolver::operator()(const Table& constant) const {
+    return program_.constants_ ? program_.constants_->at(constant.host) : constant.host;
 }
 
 uint64_t Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
     require(planned_, ErrorCode::internal, "program run before it was planned");
-    const Resolver resolve(*this, arena);
-    for (const Op& op : ops_) {
+    Resolver resolve(*this, arena);
+    for (resolve.op_ = 0; resolve.op_ < ops_.size(); ++resolve.op_) {
         progress.check();
-        op.run(ops, resolve);
+        ops_[resolve.op_]->run(ops, resolve);
     }
     return (resolve.high_water() + kAlignment - 1) / kAlignment * kAlignment;
 }

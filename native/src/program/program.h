@@ -1,39 +1,21 @@
 // A program is the flat list of ops of one piece of work (a micro-step, a denoising step, a VAE decode), recorded once,
 // planned, run often.
 //
-// Model code emits ops on symbolic matrices (Sym). Nothing is computed while recording. plan() gives each buffer the
-// interval between its first and last op and places the intervals in one arena, so the peak is known to the byte before
-// anything runs. run() walks the list with resolved pointers and allocates nothing. Backward is emitted by hand like
-// forward: a tensor saved for backward is simply one that a later op reads, and recompute is emitting the forward ops
-// once more.
+// Model code emits ops, which are records (program/record.h), on symbolic matrices (Sym). Nothing is computed while
+// recording. plan() gives each buffer the interval between its first and last op and places the intervals in one arena,
+// so the peak is known to the byte before anything runs. run() walks the list with resolved pointers and allocates
+// nothing. Backward is emitted by hand like forward: a tensor saved for backward is simply one that a later op reads,
+// and recompute is emitting the forward ops once more.
 #pragma once
 #include "base/progress.h"
-#include "tensor/view.h"
-#include "tensor/weight.h"
-#include <functional>
-#include <string>
+#include "program/record.h"
+#include <memory>
 #include <vector>
 
 namespace atelier {
 
 class Constants;
 class Ops;
-
-using BufferId = uint32_t;
-inline constexpr BufferId kNoBuffer = ~0u;
-
-// A matrix inside a buffer of the program; row and column slices share the buffer.
-struct Sym {
-    BufferId buffer = kNoBuffer;
-    int64_t offset = 0; // elements from the buffer's start
-    int64_t rows = 0, cols = 0, ld = 0;
-    DType dtype = DType::f32;
-
-    explicit operator bool() const { return buffer != kNoBuffer; }
-    Sym row_range(int64_t begin, int64_t count) const;
-    Sym col_range(int64_t begin, int64_t count) const;
-    Sym reshape(int64_t new_rows, int64_t new_cols) const; // contiguous only
-};
 
 struct ProgramPlan {
     uint64_t arena_bytes = 0; // what run() needs, exactly
@@ -60,29 +42,46 @@ public:
     class Resolver {
     public:
         Resolver(const Program& program, std::byte* arena) : program_(program), arena_(arena) {}
-        View operator()(const Sym& s) const; // a null Sym gives a null View
+        // A null Sym gives a null View. `internal`, naming it, for a matrix that does not live now, since its memory
+        // may be somebody else's: while an op runs it must live then, at other times be an input or an output.
+        View operator()(const Sym& s) const;
         Weight operator()(const Weight& constant) const;
         const float* operator()(const float* constant) const;
-        View operator()(const View& constant) const;
+        View operator()(const Table& constant) const;
         uint64_t high_water() const {
             return high_water_;
         } // end of the furthest matrix handed out so far, bytes from the arena's start
 
     private:
+        friend class Program;
+
         const Program& program_;
         std::byte* arena_;
+        size_t op_ = kNever; // the one that runs
         mutable uint64_t high_water_ = 0;
     };
-    using Run = std::function<void(Ops&, const Resolver&)>;
 
-    // `touches`: every matrix the op reads or writes, scratch included; null ones are ignored.
-    void emit(const char* name, std::initializer_list<Sym> touches, Run run);
-    void emit(const char* name, const std::vector<Sym>& touches, Run run);
+    // An op, as the program keeps it.
+    class Op {
+    public:
+        virtual ~Op() = default;
+        virtual const char* name() const = 0;
+        virtual OpCost cost() const = 0;
+        virtual void run(Ops& ops, const Resolver& at) const = 0;
+    };
+
+    template <class R>
+    void emit(R record) {
+        begin_op(R::name, kIdle<R>);
+        for_each_matrix(record, [&](const Sym& s, Access access) { touch(s, access, ops_.size()); });
+        ops_.push_back(std::make_unique<Recorded<R>>(std::move(record)));
+    }
     // An op that was emitted before touches these too: for transfers that begin earlier than what they are for is
     // recorded.
-    void touch_at(size_t op, const std::vector<Sym>& touches);
+    void touch_at(size_t op, const std::vector<Sym>& matrices, Access access);
 
-    // Computed at the first call after recording; recording further ops makes it stale and is refused.
+    // Computed at the first call after recording; recording further ops is refused from then on. `internal`, naming it,
+    // for a matrix that is read before an op wrote it.
     const ProgramPlan& plan();
 
     // `arena` holds plan().arena_bytes, aligned to kAlignment. Cancellation is checked between ops. Returns the high
@@ -91,26 +90,46 @@ public:
     Resolver resolver(std::byte* arena) const { return Resolver(*this, arena); }
 
     size_t op_count() const { return ops_.size(); }
+    const Op& op(size_t index) const { return *ops_[index]; }
+
+    struct Span { // ops
+        size_t begin = 0, end = 0;
+    };
+    // Of the matrices that `from` makes and that `to`, later, still uses, not counting persistent ones.
+    uint64_t bytes_carried(Span from, Span to) const;
 
 private:
+    static constexpr size_t kNever = ~size_t{0};
     struct Buffer {
         uint64_t bytes;
         const char* name;
-        int64_t first = -1, last = -1; // op indices
         bool persistent;
         bool external = false;
         void* bound = nullptr; // of an external buffer
+        size_t first = kNever, last = 0; // op indices
+        size_t written = kNever, read = kNever; // the first op that does
+        bool used() const { return first != kNever; }
     };
-    struct Op {
-        const char* name;
-        Run run;
+    template <class R>
+    class Recorded final : public Op {
+    public:
+        explicit Recorded(R record) : record_(std::move(record)) {}
+        const char* name() const override { return R::name; }
+        OpCost cost() const override { return cost_of(record_); }
+        void run(Ops& ops, const Resolver& at) const override { record_.run(ops, at); }
+
+    private:
+        const R record_;
     };
 
     Sym add(int64_t rows, int64_t cols, const char* name, DType dtype, bool persistent);
-    void touch(const Sym& s, int64_t op);
+    void begin_op(const char* name, bool idle);
+    void touch(const Sym& s, Access access, size_t op);
+    void check_alive(const Buffer& buffer, size_t op) const;
 
     std::vector<Buffer> buffers_;
-    std::vector<Op> ops_;
+    std::vector<std::unique_ptr<const Op>> ops_;
+    size_t first_busy_ = kNever, last_busy_ = 0; // ops that are not idle
     ProgramPlan plan_;
     bool planned_ = false;
     const Constants* constants_ = nullptr;

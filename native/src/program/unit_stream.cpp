@@ -14,14 +14,10 @@ void UnitStream::start() {
 void UnitStream::begin(size_t unit) {
     require(started_, ErrorCode::internal, "weights of unit ", unit, " are used before the program's first fetches");
     uses_.push_back(unit);
-    program_.emit("await weights", {}, [this, unit](Ops&, const Program::Resolver&) { units_->await(unit); });
+    program_.emit(Await{this, unit});
 }
 
-void UnitStream::emit_fetches() {
-    program_.emit("fetch weights", {}, [this, point = uses_.size()](Ops&, const Program::Resolver&) {
-        for (const size_t unit : fetches_[point]) units_->fetch(unit);
-    });
-}
+void UnitStream::emit_fetches() { program_.emit(Fetch{this, uses_.size()}); }
 
 void UnitStream::connect(const PlacedUnits& units) {
     units_ = &units;

@@ -28,6 +28,23 @@ public:
     void connect(const PlacedUnits& units);
 
 private:
+    struct Await {
+        static constexpr const char* name = "await weights";
+        static constexpr bool idle = true;
+        const UnitStream* stream;
+        size_t unit;
+        void run(Ops&, const Program::Resolver&) const { stream->units_->await(unit); }
+    };
+    struct Fetch {
+        static constexpr const char* name = "fetch weights";
+        static constexpr bool idle = true;
+        const UnitStream* stream;
+        size_t point;
+        void run(Ops&, const Program::Resolver&) const {
+            for (const size_t unit : stream->fetches_[point]) stream->units_->fetch(unit);
+        }
+    };
+
     void begin(size_t unit);
     void emit_fetches(); // those that the end of the last use makes room for
 

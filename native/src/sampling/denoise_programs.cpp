@@ -1,5 +1,6 @@
 #include "sampling/denoise_programs.h"
 #include "memory/transfer.h"
+#include "program/records/ends.h"
 #include <algorithm>
 
 namespace atelier {
@@ -11,7 +12,7 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
       inputs_(conditioning_.list, layers.dims, steps) {
     Program& first = conditioning_.list;
     all_rows_ = first.external(steps, table_cols_, "modulation of all steps");
-    emit_alive(first, "inputs", inputs_.all());
+    first.emit(op::Inputs{{inputs_.all()}});
     conditioning_.stream.start();
     emit_conditioning(first, conditioning_.stream, layers, inputs_.time, inputs_.guidance, inputs_.pooled, all_rows_);
     conditioning_.program = first.plan();
@@ -27,10 +28,7 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
     network_->begin(latents_, prompt_, row_);
     FluxNetwork* const networks[] = {network_.get()};
     const Sym velocity = emit_forward(second, step_.stream, layers, networks, {}).front();
-    second.emit("euler_step", {latents_, velocity},
-        [x = latents_, velocity, sigmas = &sigmas_](Ops& ops, const Program::Resolver& at) {
-            ops.euler_step(at(x), at(velocity), sigmas->now, sigmas->next, at(x));
-        });
+    second.emit(op::EulerStep{latents_, velocity, &sigmas_, latents_});
     step_.program = second.plan();
 }
 

@@ -4,6 +4,7 @@
 #include "memory/placed_units.h"
 #include "models/flux/inputs.h"
 #include "models/flux/pass.h"
+#include "program/records/elements.h"
 #include <memory>
 
 namespace atelier {
@@ -38,16 +39,13 @@ private:
         UnitStream stream{list};
         ProgramPlan program;
     };
-    struct Sigmas {
-        float now = 0, next = 0;
-    };
 
     FluxDims dims_;
     FluxShape shape_;
     int64_t steps_, table_cols_;
     uint64_t table_bytes_;
     FluxTables tables_;
-    Sigmas sigmas_; // of the step under way, read by the recorded Euler step
+    op::Sigmas sigmas_; // of the step under way, read by the recorded Euler step
     Planned conditioning_, step_;
     ConditioningInputs inputs_;
     std::unique_ptr<Constants> constants_;

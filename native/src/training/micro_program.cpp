@@ -1,4 +1,6 @@
 #include "training/micro_program.h"
+#include "program/records/elements.h"
+#include "program/records/ends.h"
 #include <algorithm>
 
 namespace atelier {
@@ -26,8 +28,8 @@ MicroProgram::Sample::Sample(Program& program, const FluxLayers& layers, const F
     prompt = program.temp(shape.text_tokens, layers.dims.joint_dim, "prompt_embeds");
     sigma = program.temp(1, 1, "sigma");
     weight = program.temp(1, 1, "loss weight");
-    emit_alive(program, "inputs", conditioning.all());
-    emit_alive(program, "inputs", {latents, noise, prompt, sigma, weight});
+    program.emit(op::Inputs{{conditioning.all()}});
+    program.emit(op::Inputs{{{latents, noise, prompt, sigma, weight}}});
 }
 
 MicroProgram::MicroProgram(
@@ -45,9 +47,7 @@ MicroProgram::MicroProgram(
                   noisy = program.temp(I, C, "noisy latents");
         conditioning.push_back(emit_embedding(program, layers, sample.conditioning.time, sample.conditioning.guidance,
             sample.conditioning.pooled, table));
-        program.emit("flow_noise", {sample.latents, sample.noise, sample.sigma, noisy},
-            [x = sample.latents, n = sample.noise, s = sample.sigma, noisy](
-                Ops& ops, const Program::Resolver& at) { ops.flow_noise(at(x), at(n), at(s), at(noisy)); });
+        program.emit(op::FlowNoise{sample.latents, sample.noise, sample.sigma, noisy});
         sample.network.begin(noisy, sample.prompt, table);
         networks.push_back(&sample.network);
     }
@@ -60,17 +60,13 @@ MicroProgram::MicroProgram(
         sample.prediction = predictions[i];
         sample.loss = program.temp(1, 1, "loss");
         const Sym dprediction = dpredictions.emplace_back(program.temp(I, C, "dprediction"));
-        program.emit("flow_loss",
-            {sample.prediction, sample.latents, sample.noise, sample.weight, sample.loss, dprediction},
-            [p = sample.prediction, x = sample.latents, n = sample.noise, w = sample.weight, l = sample.loss,
-                dprediction, share](Ops& ops, const Program::Resolver& at) {
-                ops.flow_loss(at(p), at(x), at(n), at(w), share, at(l), at(dprediction));
-            });
+        program.emit(op::FlowLoss{
+            sample.prediction, sample.latents, sample.noise, sample.weight, share, sample.loss, dprediction});
         dtables.push_back(sample.network.dtable());
     }
     emit_backward(stream, layers, networks, dpredictions);
     if (dtables.front()) emit_conditioning_bwd(program, stream, layers, conditioning, dtables);
-    for (const Sample& sample : samples) emit_alive(program, "outputs", {sample.prediction, sample.loss});
+    for (const Sample& sample : samples) program.emit(op::Outputs{{{sample.prediction, sample.loss}}});
     program.plan();
 }
 

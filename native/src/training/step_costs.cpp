@@ -1,5 +1,6 @@
 #include "training/step_costs.h"
 #include "base/error.h"
+#include "models/flux/weight_units.h"
 #include "training/micro_program.h"
 #include <algorithm>
 #include <set>
@@ -7,117 +8,66 @@
 namespace atelier {
 namespace {
 
-// Matrices of rows x d that fused kernels read and write in a block, products aside: forward, backward, and for the
-// MLP's first linear made again. Estimates.
-constexpr double kForwardTraffic = 16, kBackwardTraffic = 26, kMlpAgainTraffic = 3;
-constexpr double kWidened = 2; // bytes of a weight's element as the products take it
+// One sample's pass through the blocks, recorded for its costs alone: never planned, never run.
+struct Recorded {
+    Program program;
+    UnitStream stream{program};
+    Program::Span modulation;
+    std::vector<Program::Span> forward, backward; // by block; empty below the lowest trained one
 
-struct Costing {
-    const FluxShape& shape;
-    const DeviceProfile& profile;
-    double d;
+    Recorded(
+        const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, DType activations, BlockKeep keep) {
+        NetworkOptions options;
+        options.training = true;
+        options.keep.assign(layers.doubles.size() + layers.singles.size(), keep);
+        options.activations = activations;
+        FluxNetwork network(program, layers, shape, tables, options);
+        const ConditioningInputs inputs(program, layers.dims, 1);
+        const auto matrix = [&](int64_t rows, int64_t cols) { return program.temp(rows, cols, "of a recorded pass"); };
+        const Sym table = matrix(1, ModulationLayout(layers.dims).cols());
+        stream.start();
+        ConditioningTape tape = emit_embedding(program, layers, inputs.time, inputs.guidance, inputs.pooled, table);
+        modulation = ops([&] { emit_modulation(program, stream, layers, {&tape, 1}, modulation_units(layers.dims)); });
+        network.begin(matrix(shape.image_tokens(), layers.dims.in_channels),
+            matrix(shape.text_tokens, layers.dims.joint_dim), table);
+        for (int64_t b = 0; b < network.blocks(); ++b) forward.push_back(ops([&] { network.forward_block(b); }));
+        network.end();
+        network.begin_backward(matrix(shape.image_tokens(), layers.dims.out_channels));
+        backward.resize(forward.size());
+        for (int64_t b = network.blocks() - 1; b >= network.lowest(); --b)
+            backward[static_cast<size_t>(b)] = ops([&] { network.backward_block(b); });
+    }
 
-    double tokens() const { return static_cast<double>(shape.tokens()); }
-    double traffic(double matrices) const {
-        return matrices * tokens() * d * static_cast<double>(dtype_size(profile.activations)) / profile.memory;
+    template <class F>
+    Program::Span ops(F&& emit) const {
+        const size_t begin = program.op_count();
+        emit();
+        return {begin, program.op_count()};
     }
-    double attention(double rate, double products) const { return products * 2 * tokens() * tokens() * d / rate; }
-    // One pass over linears whose rows are those of the tokens given: the products, and widening the weights where they
-    // are not yet.
-    double pass(std::initializer_list<const Linear*> linears, int64_t rows) const {
-        double ms = 0;
-        for (const Linear* l : linears) {
-            const double count = static_cast<double>(l->w.rows) * static_cast<double>(l->w.cols);
-            ms += 2 * count * static_cast<double>(rows) / profile.matrix + widening(*l);
-        }
-        return ms;
-    }
-    double widening(const Linear& l) const {
-        if (l.w.format != WeightFormat::nf4) return 0;
-        return (static_cast<double>(weight_bytes(l.w)) +
-                   kWidened * static_cast<double>(l.w.rows) * static_cast<double>(l.w.cols)) /
-               profile.memory;
+    // The sum over some ops of f(cost).
+    template <class F>
+    double sum(Program::Span span, F&& f) const {
+        double all = 0;
+        for (size_t i = span.begin; i < span.end; ++i) all += f(program.op(i).cost());
+        return all;
     }
 };
 
-// Of a block's linears, with their weights kept as they are and widened.
-struct WeightSizes {
-    uint64_t bytes = 0, widened = 0;
-    double widen_ms = 0;
-    void add(const Costing& c, std::initializer_list<const Linear*> linears) {
-        for (const Linear* l : linears) {
-            bytes += linear_bytes(*l);
-            widened += widened_linear_bytes(*l);
-            widen_ms += c.widening(*l);
+void add_weights(StepCosts& costs, const FluxLayers& layers, bool widens) {
+    for (size_t b = 0; b < costs.blocks.size(); ++b) {
+        BlockCost& block = costs.blocks[b];
+        for (const Linear* linear : block_linears(layers, static_cast<int64_t>(b))) {
+            block.weight_bytes += linear_bytes(*linear);
+            block.widened_bytes += widened_linear_bytes(*linear);
         }
+        if (!widens || block.widen_ms == 0) block.widened_bytes = 0, block.widen_ms = 0;
     }
-};
-
-// linears: the time of one pass over all of them, over those that a tape made again runs, and over the MLP's first.
-BlockCost block_cost(
-    const Costing& c, double linears, double tape, double mlp_first, uint64_t attention_kept, uint64_t all_kept) {
-    BlockCost block;
-    const double attention = c.attention(c.profile.attention, 2);
-    block.forward_ms = linears + attention + c.traffic(kForwardTraffic);
-    block.backward_ms = linears + c.attention(c.profile.attention_bwd, 5) + c.traffic(kBackwardTraffic);
-    block.again_ms = {tape + attention + c.traffic(kForwardTraffic), mlp_first + c.traffic(kMlpAgainTraffic), 0};
-    block.kept_bytes = {0, attention_kept, all_kept};
-    return block;
-}
-
-} // namespace
-
-StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile) {
-    const Costing c{shape, profile, static_cast<double>(layers.width())};
-    const int64_t T = shape.text_tokens, I = shape.image_tokens(), S = shape.tokens();
-    const uint64_t u = static_cast<uint64_t>(S * layers.width()) * dtype_size(profile.activations),
-                   lse = static_cast<uint64_t>(layers.dims.heads * S) * sizeof(float), mlp = kMlpRatio * u;
-    const bool conditioning = embedders_trained(layers);
-    const auto lowest = static_cast<size_t>(lowest_trained_block(layers));
-    StepCosts costs;
-    const auto modulation = [&](const Linear& norm) {
+    size_t index = 0;
+    for_each_modulation(layers, [&](const Linear& norm, int64_t, int64_t) {
+        if (index++ == modulation_units(layers.dims)) return; // norm_out, which belongs to no block
         costs.modulation_bytes += linear_bytes(norm);
         costs.modulation_slot_bytes = std::max(costs.modulation_slot_bytes, linear_bytes(norm));
-        costs.modulation_ms +=
-            static_cast<double>(weight_bytes(norm.w)) / profile.memory; // one row: as slow as its weight is read
-    };
-    const auto add = [&](BlockCost block, const WeightSizes& weights) {
-        if (costs.blocks.size() < lowest) { // forward alone
-            block.backward_ms = 0;
-            block.again_ms = {};
-            block.kept_bytes = {};
-        }
-        block.weight_bytes = weights.bytes;
-        if (profile.widens && weights.widen_ms > 0) {
-            block.widened_bytes = weights.widened;
-            block.widen_ms = weights.widen_ms;
-        }
-        costs.blocks.push_back(block);
-    };
-    for (const DoubleBlock& b : layers.doubles) {
-        double linears = 0, tape = 0, mlp_first = 0;
-        uint64_t gates = 0;
-        WeightSizes weights;
-        for (const auto& [side, rows] : {std::pair{&b.img, I}, std::pair{&b.txt, T}}) {
-            linears += c.pass({&side->q, &side->k, &side->v, &side->out, &side->up, &side->down}, rows);
-            tape += c.pass({&side->q, &side->k, &side->v, &side->out, &side->up}, rows);
-            mlp_first += c.pass({&side->up}, rows);
-            weights.add(c, {&side->q, &side->k, &side->v, &side->out, &side->up, &side->down});
-            if (conditioning || side->norm.trained())
-                gates += 2 * u * static_cast<uint64_t>(rows) / static_cast<uint64_t>(S); // its two branches
-            modulation(side->norm);
-        }
-        add(block_cost(c, linears, tape, mlp_first, 5 * u + lse + gates, 5 * u + lse + gates + mlp), weights);
-    }
-    for (const SingleBlock& b : layers.singles) {
-        const uint64_t gates = conditioning || b.norm.trained() ? u : 0;
-        modulation(b.norm);
-        WeightSizes weights;
-        weights.add(c, {&b.q, &b.k, &b.v, &b.mlp, &b.out});
-        add(block_cost(c, c.pass({&b.q, &b.k, &b.v, &b.mlp, &b.out}, S), c.pass({&b.q, &b.k, &b.v, &b.mlp}, S),
-                c.pass({&b.mlp}, S), 4 * u + lse + gates, 4 * u + lse + gates + mlp),
-            weights);
-    }
+    });
     uint64_t all = 0;
     for_each_linear(
         layers, [&](const std::string&, const Linear& linear, int64_t, int64_t) { all += linear_bytes(linear); });
@@ -126,6 +76,34 @@ StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const Dev
     });
     costs.other_bytes = all + packed_bytes(ConstantPack::shared_code().size_bytes()) - costs.modulation_bytes;
     for (const BlockCost& block : costs.blocks) costs.other_bytes -= block.weight_bytes;
+}
+
+} // namespace
+
+StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile) {
+    const auto time = [&](const OpCost& cost) { return profile.time(cost); };
+    const auto widening = [&](const OpCost& cost) { return profile.widening_time(cost); };
+    const FluxTables tables(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w);
+    StepCosts costs;
+    costs.blocks.resize(layers.doubles.size() + layers.singles.size());
+    for (const BlockKeep keep : {BlockKeep::all, BlockKeep::attention, BlockKeep::input}) {
+        const Recorded pass(layers, shape, tables, profile.activations, keep);
+        const auto level = static_cast<size_t>(keep);
+        if (keep == BlockKeep::all) costs.modulation_ms = pass.sum(pass.modulation, time);
+        for (size_t b = 0; b < costs.blocks.size(); ++b) {
+            BlockCost& block = costs.blocks[b];
+            const Program::Span forward = pass.forward[b], backward = pass.backward[b];
+            if (keep == BlockKeep::all) {
+                block.forward_ms = pass.sum(forward, time);
+                block.backward_ms = pass.sum(backward, time);
+                block.widen_ms = pass.sum(forward, widening);
+                if (block.backward_ms > 0) block.widen_ms = std::min(block.widen_ms, pass.sum(backward, widening));
+            }
+            block.again_ms[level] = pass.sum(backward, time) - block.backward_ms;
+            block.kept_bytes[level] = pass.program.bytes_carried(forward, backward);
+        }
+    }
+    add_weights(costs, layers, profile.widens);
     return costs;
 }
 

@@ -7,6 +7,8 @@
 #include "ops/emulated_cuda.h"
 #include "ops/emulator/device_memory.h"
 #include "program/parking.h"
+#include "program/records/elements.h"
+#include "program/records/ends.h"
 #include <doctest/doctest.h>
 
 using namespace atelier;
@@ -18,14 +20,19 @@ constexpr int64_t kRows = 16, kCols = 16;
 constexpr uint64_t kBytes = kRows * kCols * sizeof(float);
 constexpr float kInput = 0.5f;
 
+struct PerhapsEnd { // half-way, as a run ends that is cancelled
+    static constexpr const char* name = "perhaps end here";
+    size_t step;
+    const size_t* ends_at;
+    void run(Ops&, const Program::Resolver&) const { require(step != *ends_at, ErrorCode::internal, "ended half-way"); }
+};
+
 // Steps that each make a matrix and overwrite another, then one by one from the last to the first, or in the same
 // order, what adds them up and an input.
 struct Sums {
     Sums(int steps, const std::vector<bool>& parked, bool same_order) : parking(program) {
-        const auto fill = [&](const Sym& s, float value) {
-            program.emit("fill", {s}, [=](Ops& ops, const Program::Resolver& at) { ops.fill(at(s), value); });
-        };
-        program.emit("input", {first}, [](Ops&, const Program::Resolver&) {});
+        const auto fill = [&](const Sym& s, float value) { program.emit(op::Fill{s, value}); };
+        program.emit(op::Inputs{{{first}}});
         fill(sum, 0);
         std::vector<Sym> made;
         std::vector<size_t> items(static_cast<size_t>(steps));
@@ -39,21 +46,15 @@ struct Sums {
         for (size_t k = 0; k < items.size(); ++k) {
             const size_t i = same_order ? k : items.size() - 1 - k;
             parking.step();
-            program.emit("perhaps end here", {}, [this, k](Ops&, const Program::Resolver&) {
-                require(k != ends_at, ErrorCode::internal, "ended half-way");
-            });
+            program.emit(PerhapsEnd{k, &ends_at});
             if (parked[i]) made[i] = parking.back(items[i]).front();
             fill(program.temp(kRows, kCols, "scratch"), -1000);
             const Sym x = made[i], weight = program.temp(kRows, kCols, "weight"),
                       term = program.temp(kRows, kCols, "term");
             fill(weight, static_cast<float>(k + 1));
-            program.emit("add", {x, weight, term, sum}, [=, s = sum](Ops& ops, const Program::Resolver& at) {
-                ops.mul(at(x), at(weight), at(term));
-                ops.add(at(term), at(s), at(s));
-            });
-            if (k == 0)
-                program.emit("add input", {first, sum},
-                    [f = first, s = sum](Ops& ops, const Program::Resolver& at) { ops.add(at(f), at(s), at(s)); });
+            program.emit(op::Mul{x, weight, term});
+            program.emit(op::Add{term, sum, sum});
+            if (k == 0) program.emit(op::Add{first, sum, sum});
         }
         program.plan();
     }

@@ -2,6 +2,8 @@
 // FLUX.1-dev's plans on cards keep to the arithmetic of a paper model.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/machine_memory.h"
+#include "training/lora_bank.h"
+#include "training/step_costs.h"
 #include "training/support.h"
 #include <chrono>
 #include <doctest/doctest.h>
@@ -164,11 +166,57 @@ TEST_CASE("card: the figures of the paper model, part by part") {
     const double u = 1613.0 * 3072 * 2;
     CHECK(static_cast<double>(plan.arena_bytes) > (19 * 10 + 38 * 9) * u);
     CHECK(static_cast<double>(plan.arena_bytes) < (19 * 10 + 38 * 9 + 40) * u);
-    // 434 ms, and the modulation's reading, 2 ms
-    CHECK(plan.time.total_ms == doctest::Approx(436).epsilon(0.02));
+    // The paper model's 434 ms and 2 for the modulation's reading; it leaves out what low-rank products read, and that
+    // a few rows of text wait for their weights: 13 more
+    CHECK(plan.time.total_ms == doctest::Approx(449).epsilon(0.01));
     CHECK(plan.time.total_ms == doctest::Approx(plan.time.forward_ms + plan.time.backward_ms));
     run.options.recompute = true;
     CHECK(plan_on_card(run).time.total_ms > plan.time.total_ms + 100);
+}
+
+TEST_CASE("costs: of a block they are sums over the ops that a step records for it") {
+    const CardRun run = flux_dev(0);
+    FluxLayers layers = layers_without_values(run.dims, run.quant);
+    LoraBank::bind_without_values(layers, run.options);
+    const FluxShape shape{48, 32, 77};
+    const DeviceProfile& profile = card_profile("4090");
+    const StepCosts costs = step_costs(layers, shape, profile);
+    REQUIRE(costs.blocks.size() == 57);
+    constexpr auto input = static_cast<size_t>(BlockKeep::input), attention = static_cast<size_t>(BlockKeep::attention),
+                   all = static_cast<size_t>(BlockKeep::all);
+    const auto tokens = static_cast<double>(shape.tokens()), d = 3072.0, u = tokens * d * 2;
+    const struct {
+        const BlockCost& block;
+        double linears; // squares of d
+        double kept; // matrices: q, k, v, the attention's output, a double block's residual; the MLP of 4
+    } kinds[] = {{costs.blocks[1], 12, 5}, {costs.blocks[40], 12, 4}};
+    for (const auto& [block, linears, kept] : kinds) {
+        const double products = 2 * linears * d * d * tokens / profile.matrix,
+                     scores = 2 * 2 * tokens * tokens * d / profile.attention,
+                     bytes = (16 + linears / 2) * u / profile.memory; // of elementwise ops and what LoRA reads, about
+        CHECK(block.forward_ms > products + scores);
+        CHECK(block.forward_ms == doctest::Approx(products + scores + bytes + block.widen_ms).epsilon(0.05));
+        CHECK(block.backward_ms > products + 2.5 * scores * profile.attention / profile.attention_bwd + block.widen_ms);
+        CHECK(block.kept_bytes[input] == 0); // the input belongs to the block before
+        CHECK(static_cast<double>(block.kept_bytes[attention]) > kept * u); // and some rows of statistics and rank 16
+        CHECK(static_cast<double>(block.kept_bytes[attention]) < (kept + 0.2) * u);
+        CHECK(static_cast<double>(block.kept_bytes[all] - block.kept_bytes[attention]) >= 4 * u);
+        CHECK(static_cast<double>(block.kept_bytes[all] - block.kept_bytes[attention]) < 4.1 * u);
+        CHECK(block.again_ms[all] == 0);
+        CHECK(block.again_ms[attention] > products / 4);
+        CHECK(block.again_ms[input] > block.again_ms[attention] + scores);
+    }
+    CHECK(costs.blocks[1].forward_ms == costs.blocks[2].forward_ms); // to the bit: planners compare them
+    CHECK(costs.blocks[0].backward_ms < costs.blocks[1].backward_ms); // nothing below it wants a gradient
+
+    TrainOptions late = run.options;
+    late.targets = {"single_transformer_blocks.37.attn.to_q"};
+    FluxLayers last = layers_without_values(run.dims, run.quant);
+    LoraBank::bind_without_values(last, late);
+    const StepCosts few = step_costs(last, shape, profile);
+    CHECK(few.blocks[55].backward_ms == 0); // below the lowest that is trained
+    CHECK(few.blocks[55].kept_bytes[all] == 0);
+    CHECK(few.blocks[56].backward_ms > 0);
 }
 
 TEST_CASE("card: streaming decides the time where the bus is slow") {

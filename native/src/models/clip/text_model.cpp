@@ -1,4 +1,7 @@
 #include "models/clip/text_model.h"
+#include "program/records/elements.h"
+#include "program/records/encoders.h"
+#include "program/records/products.h"
 #include <algorithm>
 #include <cmath>
 
@@ -50,22 +53,21 @@ Sym TextModel::encode(Program& program, const Sym& ids) const {
     const Sym x = program.temp(rows, d, "x"), normed = program.temp(rows, d, "normed"), q = program.temp(rows, d, "q"),
               k = program.temp(rows, d, "k"), v = program.temp(rows, d, "v"), mixed = program.temp(rows, d, "mixed"),
               wide = program.temp(rows, config.intermediate_size, "wide");
-    emit_embedding(program, tokens, ids, x);
-    program.emit("add positions", {x}, [=, table = positions.data()](Ops& ops, const Program::Resolver& at) {
-        ops.add(at(x), at(View{const_cast<float*>(table), rows, d, d}), at(x)); // only read
-    });
+    program.emit(op::Embedding{ids, tokens, x});
+    const View table{const_cast<float*>(positions.data()), rows, d, d}; // only read
+    program.emit(op::AddTable{x, {table}, x});
     for (const Layer& layer : layers) {
         emit_layer_norm(program, layer.norm1, config.layer_norm_eps, x, normed);
         emit_dense(program, layer.q, normed, q);
         emit_dense(program, layer.k, normed, k);
         emit_dense(program, layer.v, normed, v);
-        emit_attention(program, config.num_heads, scale, true, nullptr, q, k, v, mixed);
+        program.emit(op::Attention{q, k, v, mixed, {}, config.num_heads, scale, true});
         emit_dense(program, layer.out, mixed, normed);
-        emit_add(program, x, normed, x);
+        program.emit(op::Add{x, normed, x});
         emit_layer_norm(program, layer.norm2, config.layer_norm_eps, x, normed);
         emit_dense(program, layer.fc1, normed, wide, activation);
         emit_dense(program, layer.fc2, wide, normed);
-        emit_add(program, x, normed, x);
+        program.emit(op::Add{x, normed, x});
     }
     const Sym last = program.persistent(rows, d, "last hidden state");
     emit_layer_norm(program, final_norm, config.layer_norm_eps, x, last);

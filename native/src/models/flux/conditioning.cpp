@@ -1,17 +1,10 @@
 #include "models/flux/network.h"
 #include "models/flux/weight_units.h"
+#include "program/records/blocks.h"
+#include "program/records/elements.h"
 
 namespace atelier {
 namespace {
-
-void emit_activation(Program& program, const Sym& x, const Sym& y) {
-    program.emit(
-        "silu", {x, y}, [=](Ops& ops, const Program::Resolver& at) { ops.activation(at(x), Activation::silu, at(y)); });
-}
-
-void emit_add(Program& program, const Sym& x, const Sym& y, const Sym& out) {
-    program.emit("add", {x, y, out}, [=](Ops& ops, const Program::Resolver& at) { ops.add(at(x), at(y), at(out)); });
-}
 
 bool trained(const EmbedderMlp& mlp) { return mlp.first.trained() || mlp.second.trained(); }
 
@@ -31,9 +24,7 @@ void emit_mlp_bwd(Program& program, const EmbedderMlp& mlp, const ConditioningTa
     const Sym dhidden = mlp.first.trained() ? program.temp(dout.rows, mlp.first.w.rows, "embedder dhidden") : Sym{};
     emit_linear_bwd(program, mlp.second, tape.hidden, tape.xa_second, dout, dhidden);
     if (!dhidden) return;
-    program.emit("silu_bwd", {dhidden, tape.pre}, [=, pre = tape.pre](Ops& ops, const Program::Resolver& at) {
-        ops.activation_bwd(at(dhidden), at(pre), Activation::silu, at(dhidden));
-    });
+    program.emit(op::ActivateBwd{dhidden, tape.pre, Activation::silu, dhidden});
     emit_linear_bwd(program, mlp.first, tape.input, tape.xa_first, dhidden, {});
 }
 
@@ -54,11 +45,11 @@ ConditioningTape emit_embedding(Program& program, const FluxLayers& layers, cons
     const Sym part = program.temp(rows, d, "embedding part");
     if (guidance) {
         tape.guidance = emit_mlp(program, layers.guidance, guidance, part);
-        emit_add(program, tape.embedding, part, tape.embedding);
+        program.emit(op::Add{tape.embedding, part, tape.embedding});
     }
     tape.text = emit_mlp(program, layers.text, pooled, part);
-    emit_add(program, tape.embedding, part, tape.embedding);
-    emit_activation(program, tape.embedding, tape.activated);
+    program.emit(op::Add{tape.embedding, part, tape.embedding});
+    program.emit(op::Activate{tape.embedding, Activation::silu, tape.activated});
     return tape;
 }
 
@@ -104,10 +95,7 @@ void emit_conditioning_bwd(Program& program, UnitStream& stream, const FluxLayer
     if (!below) return;
     for (size_t s = 0; s < samples.size(); ++s) {
         const ConditioningTape& tape = samples[s];
-        program.emit(
-            "silu_bwd", {d[s], tape.embedding}, [d = d[s], x = tape.embedding](Ops& ops, const Program::Resolver& at) {
-                ops.activation_bwd(at(d), at(x), Activation::silu, at(d));
-            });
+        program.emit(op::ActivateBwd{d[s], tape.embedding, Activation::silu, d[s]});
         emit_mlp_bwd(program, layers.time, tape.time, d[s]);
         if (layers.dims.guidance) emit_mlp_bwd(program, layers.guidance, tape.guidance, d[s]);
         emit_mlp_bwd(program, layers.text, tape.text, d[s]);

@@ -1,4 +1,5 @@
 #include "models/flux/network.h"
+#include "program/records/blocks.h"
 
 namespace atelier {
 namespace {
@@ -53,16 +54,12 @@ DoubleTape FluxNetwork::double_forward(int64_t block, const Sym& in, const Sym& 
                   shift = modulation(column, kShiftMlp), scale = modulation(column, kScaleMlp);
         const Sym mlp_in = gates ? rows(normed) : branch; // r and y: the branch is read before its row is overwritten
         const Sym normed2 = temp(side.rows, d_, "modulated for the MLP");
-        program_.emit("gated_norm_modulate", {x, gate, branch, shift, scale, middle, normed2},
-            [=](Ops& ops, const Program::Resolver& at) {
-                ops.gated_norm_modulate(
-                    at(x), at(gate), at(branch), at(shift), at(scale), 1e-6f, at(middle), at(normed2), View{});
-            });
+        program_.emit(op::GatedNormModulate{x, gate, branch, shift, scale, kFluxEps, middle, normed2, {}});
         if (keep_pre) t.pre = temp(side.rows, hidden_, "MLP pre-activation");
         if (tape_only) t.xa_up = emit_linear(program_, side.layers.up, normed2, t.pre);
         if (tape_only && !gates && !side.layers.down.trained()) continue;
         const Sym active = temp(side.rows, hidden_, "MLP active");
-        if (tape_only) gelu(t.pre, active);
+        if (tape_only) program_.emit(op::Activate{t.pre, Activation::gelu_tanh, active});
         else t.xa_up = emit_linear(program_, side.layers.up, normed2, active, Activation::gelu_tanh, t.pre);
         if (tape_only && !gates) {
             t.xa_down = emit_lora_down(program_, side.layers.down, active);
@@ -70,7 +67,7 @@ DoubleTape FluxNetwork::double_forward(int64_t block, const Sym& in, const Sym& 
         }
         const Sym branch2 = gates ? (t.mlp_branch = temp(side.rows, d_, "MLP branch")) : mlp_in;
         t.xa_down = emit_linear(program_, side.layers.down, active, branch2);
-        if (!tape_only) gated_residual(middle, modulation(column, kGateMlp), branch2, rows(out));
+        if (!tape_only) program_.emit(op::GatedResidual{middle, modulation(column, kGateMlp), branch2, rows(out)});
     }
     return tape;
 }
@@ -124,10 +121,10 @@ void FluxNetwork::mlp_backward(
     Sym active;
     if (side.layers.down.trained()) {
         active = temp(side.rows, hidden_, "MLP active");
-        gelu(t.pre, active);
+        program_.emit(op::Activate{t.pre, Activation::gelu_tanh, active});
     }
     emit_linear_bwd(program_, side.layers.down, active, t.xa_down, dbranch, dhidden);
-    gelu_bwd(dhidden, t.pre);
+    program_.emit(op::ActivateBwd{dhidden, t.pre, Activation::gelu_tanh, dhidden});
     if (!normed) normalise();
     emit_linear_bwd(program_, side.layers.up, normed, t.xa_up, dhidden, dbranch);
     modulate_bwd(dbranch, middle, column, kShiftMlp, kScaleMlp, stats, static_cast<bool>(dmodulation(column, 0)), dout);

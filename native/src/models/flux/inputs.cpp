@@ -34,8 +34,4 @@ void ConditioningInputs::fill(Memory& memory, const Program::Resolver& at, int64
     write(pooled, pooled_text);
 }
 
-void emit_alive(Program& program, const char* name, const std::vector<Sym>& matrices) {
-    program.emit(name, matrices, [](Ops&, const Program::Resolver&) {});
-}
-
 } // namespace atelier

@@ -1,4 +1,4 @@
-// The inputs that every program over the transformer starts with, and how a program keeps matrices alive at its ends.
+// The inputs that every program over the transformer starts with.
 #pragma once
 #include "models/flux/network.h"
 #include <span>
@@ -16,8 +16,5 @@ struct ConditioningInputs {
     void fill(Memory& memory, const Program::Resolver& at, int64_t row, float sigma, float guidance_scale,
         std::span<const float> pooled_text) const;
 };
-
-// An op that does nothing but use its matrices: inputs are alive from it, outputs until it.
-void emit_alive(Program& program, const char* name, const std::vector<Sym>& matrices);
 
 } // namespace atelier

@@ -38,6 +38,19 @@ FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant) {
     return layers;
 }
 
+std::vector<const Linear*> block_linears(const FluxLayers& layers, int64_t block) {
+    const auto doubles = static_cast<int64_t>(layers.doubles.size());
+    if (block >= doubles) {
+        const SingleBlock& b = layers.singles[static_cast<size_t>(block - doubles)];
+        return {&b.q, &b.k, &b.v, &b.mlp, &b.out};
+    }
+    std::vector<const Linear*> all;
+    const DoubleBlock& b = layers.doubles[static_cast<size_t>(block)];
+    for (const DoubleSide* s : {&b.img, &b.txt})
+        all.insert(all.end(), {&s->q, &s->k, &s->v, &s->out, &s->up, &s->down});
+    return all;
+}
+
 bool target_matches(const std::string& target, const std::string& path) {
     if (path == target) return true;
     return path.size() > target.size() && path.ends_with(target) && path[path.size() - target.size() - 1] == '.';

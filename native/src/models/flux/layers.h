@@ -70,6 +70,9 @@ struct FluxLayers {
     int64_t width() const { return dims.heads * dims.head_dim; }
 };
 
+// A block's linears beside its modulation's, in the order in which they are packed. block: doubles before singles.
+std::vector<const Linear*> block_linears(const FluxLayers& layers, int64_t block);
+
 inline constexpr int64_t kSinusoids = 256; // channels of the timestep and guidance embedding
 inline constexpr int64_t kMlpRatio = 4;
 

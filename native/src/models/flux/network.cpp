@@ -1,12 +1,13 @@
 #include "models/flux/network.h"
 #include "base/error.h"
+#include "program/records/blocks.h"
+#include "program/records/elements.h"
+#include "program/records/products.h"
 #include <algorithm>
 #include <cmath>
 
 namespace atelier {
 namespace {
-
-constexpr float kEps = 1e-6f; // of every norm in the model
 
 enum { kHeadScale, kHeadShift }; // norm_out's rows: the other way round than a block's
 
@@ -114,7 +115,7 @@ Sym FluxNetwork::end() {
 }
 
 void FluxNetwork::begin_backward(const Sym& dprediction) {
-    if (dtable_) zero(dtable_);
+    if (dtable_) program_.emit(op::Fill{dtable_, 0});
     dhidden_ = temp(shape_.tokens(), d_, "dhidden");
     head_backward(dprediction);
 }
@@ -166,7 +167,7 @@ void FluxNetwork::head_backward(const Sym& dprediction) {
     if (!dnormed) return;
     const Sym x = hidden_state_.row_range(T, I), again = temp(I, d_, "modulated"), stats = exact(I, 2, "stats");
     modulate(x, at_.out_at(), kHeadShift, kHeadScale, again, stats);
-    if (below) zero(dhidden_);
+    if (below) program_.emit(op::Fill{dhidden_, 0});
     modulate_bwd(dnormed, x, at_.out_at(), kHeadShift, kHeadScale, stats, table_gradient,
         below ? dhidden_.row_range(T, I) : Sym{});
 }
@@ -182,123 +183,55 @@ Sym FluxNetwork::dmodulation(int64_t column, int64_t part) const {
 
 void FluxNetwork::modulate(
     const Sym& x, int64_t column, int64_t shift_part, int64_t scale_part, const Sym& y, const Sym& stats) {
-    const Sym shift = modulation(column, shift_part), scale = modulation(column, scale_part);
-    program_.emit("modulate", {x, shift, scale, y, stats}, [=](Ops& ops, const Program::Resolver& at) {
-        ops.gated_norm_modulate(at(x), View{}, View{}, at(shift), at(scale), kEps, View{}, at(y), at(stats));
-    });
+    program_.emit(op::GatedNormModulate{
+        x, {}, {}, modulation(column, shift_part), modulation(column, scale_part), kFluxEps, {}, y, stats});
 }
 
 void FluxNetwork::modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int64_t shift_part, int64_t scale_part,
     const Sym& stats, bool table_gradient, const Sym& dx) {
     if (table_gradient) {
-        const Sym dshift = dmodulation(column, shift_part), dscale = dmodulation(column, scale_part),
-                  normal = temp(x.rows, d_, "normalised");
-        program_.emit("normalise", {x, normal}, [=, none = no_modulation_](Ops& ops, const Program::Resolver& at) {
-            ops.gated_norm_modulate(at(x), View{}, View{}, at(none), at(none), kEps, View{}, at(normal), View{});
-        });
-        program_.emit("dmodulation", {dy, normal, dshift, dscale}, [=](Ops& ops, const Program::Resolver& at) {
-            ops.column_dot(at(dy), View{}, at(dshift));
-            ops.column_dot(at(dy), at(normal), at(dscale));
-        });
+        const Sym normal = temp(x.rows, d_, "normalised");
+        program_.emit(op::Normalise{x, {no_modulation_}, kFluxEps, normal});
+        program_.emit(op::ColumnDot{dy, {}, dmodulation(column, shift_part)});
+        program_.emit(op::ColumnDot{dy, normal, dmodulation(column, scale_part)});
     }
-    if (!dx) return;
-    const Sym scale = modulation(column, scale_part);
-    program_.emit("norm_modulate_bwd", {dy, x, scale, stats, dx}, [=](Ops& ops, const Program::Resolver& at) {
-        ops.norm_modulate_bwd(at(dy), at(x), at(scale), at(stats), at(dx));
-    });
-}
-
-void FluxNetwork::gated_residual(const Sym& x, const Sym& gate, const Sym& branch, const Sym& r) {
-    program_.emit("gated_residual", {x, gate, branch, r},
-        [=](Ops& ops, const Program::Resolver& at) { ops.gated_residual(at(x), at(gate), at(branch), at(r)); });
+    if (dx) program_.emit(op::NormModulateBwd{dy, x, modulation(column, scale_part), stats, dx});
 }
 
 // dbranch = gate ⊙ dout; dgate += column sums of dout ⊙ branch where it is wanted.
 void FluxNetwork::through_gate(
     const Sym& dout, const Sym& gate, const Sym& branch, const Sym& dgate, const Sym& dbranch) {
-    program_.emit("mul_row", {dout, gate, dbranch},
-        [=](Ops& ops, const Program::Resolver& at) { ops.mul_row(at(dout), at(gate), at(dbranch)); });
-    if (dgate)
-        program_.emit("dgate", {dout, branch, dgate},
-            [=](Ops& ops, const Program::Resolver& at) { ops.column_dot(at(dout), at(branch), at(dgate)); });
+    program_.emit(op::MulRow{dout, gate, dbranch});
+    if (dgate) program_.emit(op::ColumnDot{dout, branch, dgate});
+}
+
+Table FluxNetwork::rotary(const View& table, int64_t begin, int64_t rows) const {
+    View part = table;
+    part.data = table.row(begin);
+    part.rows = rows;
+    return {part};
 }
 
 void FluxNetwork::norm_rope(const Sym& x, const float* weight, int64_t begin, const Sym& y) {
-    program_.emit("qk_norm_rope", {x, y},
-        [=, this_cos = cos_, this_sin = sin_, heads = layers_.dims.heads](Ops& ops, const Program::Resolver& at) {
-            View cos = at(this_cos), sin = at(this_sin);
-            cos.data = cos.row(begin);
-            sin.data = sin.row(begin);
-            ops.qk_norm_rope(at(x), at(weight), cos, sin, heads, kEps, at(y));
-        });
+    program_.emit(op::QkNormRope{
+        x, weight, rotary(cos_, begin, x.rows), rotary(sin_, begin, x.rows), layers_.dims.heads, kFluxEps, y});
 }
 
 void FluxNetwork::norm_rope_bwd(const Sym& dx, const Sym& x, const float* weight, int64_t begin) {
-    program_.emit("qk_norm_rope_bwd", {dx, x},
-        [=, this_cos = cos_, this_sin = sin_, heads = layers_.dims.heads](Ops& ops, const Program::Resolver& at) {
-            View cos = at(this_cos), sin = at(this_sin);
-            cos.data = cos.row(begin);
-            sin.data = sin.row(begin);
-            ops.qk_norm_rope_bwd(at(dx), at(x), at(weight), cos, sin, heads, kEps, at(dx));
-        });
+    program_.emit(op::QkNormRopeBwd{
+        dx, x, weight, rotary(cos_, begin, x.rows), rotary(sin_, begin, x.rows), layers_.dims.heads, kFluxEps, dx});
 }
 
+float FluxNetwork::attention_scale() const { return 1.0f / std::sqrt(static_cast<float>(layers_.dims.head_dim)); }
+
 void FluxNetwork::attention(const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse) {
-    program_.emit("attention", {q, k, v, o, lse},
-        [=, heads = layers_.dims.heads, dim = layers_.dims.head_dim](Ops& ops, const Program::Resolver& at) {
-            AttentionArgs args;
-            args.q = at(q);
-            args.k = at(k);
-            args.v = at(v);
-            args.o = at(o);
-            args.lse = at(lse);
-            args.heads = heads;
-            args.dim = dim;
-            args.scale = 1.0f / std::sqrt(static_cast<float>(dim));
-            ops.attention(args);
-        });
+    program_.emit(op::Attention{q, k, v, o, lse, layers_.dims.heads, attention_scale()});
 }
 
 void FluxNetwork::attention_bwd(const Sym& dout, const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse,
     const Sym& dq, const Sym& dk, const Sym& dv) {
     const Sym delta = exact(layers_.dims.heads, q.rows, "attention delta");
-    program_.emit("attention_bwd", {dout, q, k, v, o, lse, dq, dk, dv, delta},
-        [=, heads = layers_.dims.heads, dim = layers_.dims.head_dim](Ops& ops, const Program::Resolver& at) {
-            AttentionBwdArgs args;
-            args.dout = at(dout);
-            args.q = at(q);
-            args.k = at(k);
-            args.v = at(v);
-            args.o = at(o);
-            args.lse = at(lse);
-            args.dq = at(dq);
-            args.dk = at(dk);
-            args.dv = at(dv);
-            args.delta = at(delta);
-            args.heads = heads;
-            args.dim = dim;
-            args.scale = 1.0f / std::sqrt(static_cast<float>(dim));
-            ops.attention_bwd(args);
-        });
-}
-
-void FluxNetwork::gelu(const Sym& x, const Sym& y) {
-    program_.emit("gelu", {x, y},
-        [=](Ops& ops, const Program::Resolver& at) { ops.activation(at(x), Activation::gelu_tanh, at(y)); });
-}
-
-void FluxNetwork::gelu_bwd(const Sym& d, const Sym& pre) {
-    program_.emit("gelu_bwd", {d, pre}, [=](Ops& ops, const Program::Resolver& at) {
-        ops.activation_bwd(at(d), at(pre), Activation::gelu_tanh, at(d));
-    });
-}
-
-void FluxNetwork::copy(const Sym& x, const Sym& y) {
-    program_.emit("copy", {x, y}, [=](Ops& ops, const Program::Resolver& at) { ops.copy(at(x), at(y)); });
-}
-
-void FluxNetwork::zero(const Sym& x) {
-    program_.emit("zero", {x}, [=](Ops& ops, const Program::Resolver& at) { ops.fill(at(x), 0.0f); });
+    program_.emit(op::AttentionBwd{dout, q, k, v, o, lse, dq, dk, dv, delta, layers_.dims.heads, attention_scale()});
 }
 
 } // namespace atelier

@@ -17,6 +17,8 @@
 
 namespace atelier {
 
+inline constexpr float kFluxEps = 1e-6f; // of every norm in the model
+
 struct FluxShape {
     int64_t grid_h = 0, grid_w = 0, text_tokens = 0;
     int64_t image_tokens() const { return grid_h * grid_w; }
@@ -158,23 +160,20 @@ private:
     void modulate(const Sym& x, int64_t column, int64_t shift, int64_t scale, const Sym& y, const Sym& stats = {});
     void modulate_bwd(const Sym& dy, const Sym& x, int64_t column, int64_t shift, int64_t scale, const Sym& stats,
         bool table_gradient, const Sym& dx);
-    void gated_residual(const Sym& x, const Sym& gate, const Sym& branch, const Sym& r);
     void through_gate(const Sym& dout, const Sym& gate, const Sym& branch, const Sym& dgate, const Sym& dbranch);
+    Table rotary(const View& table, int64_t begin, int64_t rows) const;
+    float attention_scale() const;
     void norm_rope(const Sym& x, const float* weight, int64_t begin, const Sym& y);
     void norm_rope_bwd(const Sym& dx, const Sym& x, const float* weight, int64_t begin);
     void attention(const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse);
     void attention_bwd(const Sym& dout, const Sym& q, const Sym& k, const Sym& v, const Sym& o, const Sym& lse,
         const Sym& dq, const Sym& dk, const Sym& dv);
-    void gelu(const Sym& x, const Sym& y);
-    void gelu_bwd(const Sym& d, const Sym& pre); // in place
-    void copy(const Sym& x, const Sym& y);
     Sym temp(int64_t rows, int64_t cols, const char* name) {
         return program_.temp(rows, cols, name, options_.activations);
     }
     Sym exact(int64_t rows, int64_t cols, const char* name) {
         return program_.temp(rows, cols, name);
     } // f32 with every backend
-    void zero(const Sym& x);
 
     void find_trained();
     bool below_double(const Side&) const; // the gradient of its input is needed

@@ -1,4 +1,6 @@
 #include "models/flux/network.h"
+#include "program/records/blocks.h"
+#include "program/records/elements.h"
 
 namespace atelier {
 namespace {
@@ -40,14 +42,14 @@ SingleTape FluxNetwork::single_forward(int64_t block, const Sym& in, const Sym& 
         return tape;
     }
     tape.xa_mlp = emit_linear(program_, l.mlp, normed, joined.col_range(d_, hidden_), Activation::gelu_tanh, tape.pre);
-    if (saving) copy(o, joined.col_range(0, d_));
+    if (saving) program_.emit(op::Copy{o, joined.col_range(0, d_)});
     if (tape_only && !gates) {
         tape.xa_out = emit_lora_down(program_, l.out, joined);
         return tape;
     }
     const Sym branch = gates ? (tape.branch = temp(S, d_, "branch")) : normed;
     tape.xa_out = emit_linear(program_, l.out, joined, branch);
-    if (!tape_only) gated_residual(in, modulation(column, kGate), branch, out);
+    if (!tape_only) program_.emit(op::GatedResidual{in, modulation(column, kGate), branch, out});
     return tape;
 }
 
@@ -75,14 +77,14 @@ void FluxNetwork::single_backward(int64_t block, const SingleTape& kept, const S
     if (l.out.trained()) {
         joined = temp(S, d_ + hidden_, "attention and MLP");
         const Sym left = joined.col_range(0, d_), right = joined.col_range(d_, hidden_);
-        copy(tape.o, left);
-        gelu(tape.pre, right);
+        program_.emit(op::Copy{tape.o, left});
+        program_.emit(op::Activate{tape.pre, Activation::gelu_tanh, right});
     }
     emit_linear_bwd(program_, l.out, joined, tape.xa_out, dnormed, djoined);
     if (!mlp_wanted) return;
 
     const Sym dmlp = djoined.col_range(d_, hidden_);
-    gelu_bwd(dmlp, tape.pre);
+    program_.emit(op::ActivateBwd{dmlp, tape.pre, Activation::gelu_tanh, dmlp});
     if (!normed) normalise();
     const Sym dx = below || table_gradient ? dnormed : Sym{};
     emit_linear_bwd(program_, l.mlp, normed, tape.xa_mlp, dmlp, dx);

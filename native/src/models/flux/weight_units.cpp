@@ -3,7 +3,7 @@
 namespace atelier {
 namespace {
 
-void add(ConstantPack& pack, std::initializer_list<const Linear*> linears) {
+void add(ConstantPack& pack, const std::vector<const Linear*>& linears) {
     for (const Linear* l : linears) {
         pack.add(l->w);
         pack.add(l->bias, static_cast<uint64_t>(l->w.rows) * sizeof(float));
@@ -14,15 +14,12 @@ void add(ConstantPack& pack, std::initializer_list<const Linear*> linears) {
 
 UnitPacks weight_units(const FluxLayers& layers) {
     UnitPacks packs;
-    const auto unit = [&](std::initializer_list<const Linear*> linears) { add(packs.units.emplace_back(), linears); };
+    const auto unit = [&](const std::vector<const Linear*>& linears) { add(packs.units.emplace_back(), linears); };
     for (const DoubleBlock& b : layers.doubles)
         for (const DoubleSide* side : {&b.img, &b.txt}) unit({&side->norm});
     for (const SingleBlock& b : layers.singles) unit({&b.norm});
     packs.rare = packs.units.size();
-    for (const DoubleBlock& b : layers.doubles)
-        unit({&b.img.q, &b.img.k, &b.img.v, &b.img.out, &b.img.up, &b.img.down, &b.txt.q, &b.txt.k, &b.txt.v,
-            &b.txt.out, &b.txt.up, &b.txt.down});
-    for (const SingleBlock& b : layers.singles) unit({&b.q, &b.k, &b.v, &b.mlp, &b.out});
+    for (int64_t b = 0; b < layers.dims.num_layers + layers.dims.num_single_layers; ++b) unit(block_linears(layers, b));
 
     add(packs.always, {&layers.time.first, &layers.time.second, &layers.text.first, &layers.text.second,
                           &layers.context_embedder, &layers.x_embedder, &layers.norm_out, &layers.proj_out});

@@ -1,4 +1,7 @@
 #include "models/t5/encoder.h"
+#include "program/records/elements.h"
+#include "program/records/encoders.h"
+#include "program/records/products.h"
 #include <cmath>
 
 namespace atelier::t5 {
@@ -78,7 +81,7 @@ std::vector<Sym> Encoder::encode(
     std::vector<Sym> states;
     for (const Sym& caption : ids) states.push_back(program.persistent(caption.rows, config.d_model, "embeds"));
     stream.start();
-    for (size_t i = 0; i < ids.size(); ++i) emit_embedding(program, tokens, ids[i], states[i]);
+    for (size_t i = 0; i < ids.size(); ++i) program.emit(op::Embedding{ids[i], tokens, states[i]});
     for (size_t i = 0; i < layers.size(); ++i)
         stream.use(i, [&] {
             for (const Sym& x : states) emit_layer(program, layers[i], x, bias);
@@ -96,17 +99,16 @@ void Encoder::emit_layer(Program& program, const Layer& layer, const Sym& x, con
     emit_dense(program, layer.q, normed, q);
     emit_dense(program, layer.k, normed, k);
     emit_dense(program, layer.v, normed, v);
-    emit_attention(program, config.num_heads, 1, false, bias, q, k, v, mixed);
+    program.emit(op::Attention{q, k, v, mixed, {}, config.num_heads, 1, false, bias});
     emit_dense(program, layer.out, mixed, normed);
-    emit_add(program, x, normed, x);
+    program.emit(op::Add{x, normed, x});
     emit_rms_norm(program, layer.norm2, config.layer_norm_eps, x, normed);
     const Sym gate = matrix(config.d_ff, "gate"), up = matrix(config.d_ff, "up");
     emit_dense(program, layer.gate, normed, gate, Activation::gelu_tanh);
     emit_dense(program, layer.up, normed, up);
-    program.emit(
-        "mul", {gate, up}, [=](Ops& ops, const Program::Resolver& at) { ops.mul(at(gate), at(up), at(gate)); });
+    program.emit(op::Mul{gate, up, gate});
     emit_dense(program, layer.down, gate, normed);
-    emit_add(program, x, normed, x);
+    program.emit(op::Add{x, normed, x});
 }
 
 } // namespace atelier::t5

@@ -1,4 +1,7 @@
 #include "models/vae/layers.h"
+#include "program/records/elements.h"
+#include "program/records/encoders.h"
+#include "program/records/products.h"
 #include <cmath>
 
 namespace atelier::vae {
@@ -85,23 +88,8 @@ Picture Emitter::emit(const Conv& c, const Picture& x, const Steps& steps, const
     y.height = (height + pads - c.kernel) / steps.stride + 1;
     y.width = (width + pads - c.kernel) / steps.stride + 1;
     y.pixels = program_.temp(y.height * y.width, c.out, "conv", type);
-    program_.emit("conv2d", {x.pixels, residual, y.pixels},
-        [=, conv = &c, x = x.pixels, y = y.pixels](Ops& ops, const Program::Resolver& at) {
-            Conv2dArgs args;
-            args.x = at(x);
-            args.height = height;
-            args.width = width;
-            args.upsampled = steps.upsampled;
-            args.weight = at(conv->weight());
-            args.bias = at(conv->bias.data());
-            args.kernel = conv->kernel;
-            args.stride = steps.stride;
-            args.pad_top = args.pad_left = steps.pad_before;
-            args.pad_bottom = args.pad_right = steps.pad_after;
-            args.residual = at(residual);
-            args.y = at(y);
-            ops.conv2d(args);
-        });
+    program_.emit(op::Conv2d{x.pixels, height, width, steps.upsampled, c.weight(), c.bias.data(), c.kernel,
+        steps.stride, steps.pad_before, steps.pad_after, residual, y.pixels});
     return y;
 }
 
@@ -117,9 +105,7 @@ Picture Emitter::upsample(const Conv& c, const Picture& x) {
 }
 
 void Emitter::norm(const NormLayer& layer, Activation then, const Sym& x, const Sym& y) {
-    program_.emit("group_norm", {x, y},
-        [=, groups = groups_, w = layer.weight.data(), b = layer.bias.data()](
-            Ops& ops, const Program::Resolver& at) { ops.group_norm(at(x), at(w), at(b), groups, kEps, then, at(y)); });
+    program_.emit(op::GroupNorm{x, layer.weight.data(), layer.bias.data(), groups_, kEps, then, y});
 }
 
 Picture Emitter::resnet(const Resnet& r, const Picture& x) {
@@ -142,9 +128,9 @@ Picture Emitter::attention(const Attention& a, const Picture& x) {
     emit_dense(program_, a.q, normed, q);
     emit_dense(program_, a.k, normed, k);
     emit_dense(program_, a.v, normed, v);
-    emit_attention(program_, 1, 1.0f / std::sqrt(static_cast<float>(channels)), false, nullptr, q, k, v, mixed);
+    program_.emit(op::Attention{q, k, v, mixed, {}, 1, 1.0f / std::sqrt(static_cast<float>(channels))});
     emit_dense(program_, a.out, mixed, y);
-    emit_add(program_, x.pixels, y, y);
+    program_.emit(op::Add{x.pixels, y, y});
     return {y, x.height, x.width};
 }
 
