@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AtelierError, Dataset, DatasetState, IngestWork, subjects } from '@atelier/contracts';
+import { AtelierError, cropFields, Dataset, DatasetState, IngestWork, subjects } from '@atelier/contracts';
 import { publishEvent, publishWork } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { NAME_PATTERN, NAME_RULE, isKey, newId } from './names';
@@ -65,7 +65,7 @@ export async function createDataset(
     id,
     name,
     trigger,
-    transform: { ...transform, crop: 'center' },
+    transform: { ...transform, ...cropFields('center') },
     files: stored,
     state: DatasetState.DATASET_STATE_UPLOADED,
     createdAt: timestamp(),

@@ -1,6 +1,15 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { AtelierError, buckets, GenerateWork, Generation, GenerationState, subjects } from '@atelier/contracts';
+import {
+  AtelierError,
+  buckets,
+  GenerateWork,
+  Generation,
+  GenerationState,
+  pictureFormatFields,
+  pictureFormats,
+  subjects,
+} from '@atelier/contracts';
 import { publishWork } from '@atelier/mesh';
 import { findAdapter } from './adapters';
 import type { Connection } from './connection';
@@ -29,7 +38,7 @@ export const generateSchema = z.strictObject({
   seed: z.int().min(0).optional(),
   count: z.int().min(1).max(10).default(1),
   fused: z.boolean().default(false),
-  format: z.enum(['png', 'jpeg', 'webp']).default('png'),
+  format: z.enum(pictureFormats).default('png'),
 });
 
 export type GenerateRequest = z.input<typeof generateSchema>;
@@ -49,7 +58,8 @@ export async function generate(connection: Connection, request: GenerateRequest)
   await connection.mesh.room.require(count * width * height * BYTES_PER_PIXEL, 'new work');
   const id = newId('gen');
   const seed = parsed.data.seed ?? Math.floor(Math.random() * 2 ** 32);
-  const work = GenerateWork.create({ ...parsed.data, seed, id });
+  const { format, ...asked } = parsed.data;
+  const work = GenerateWork.create({ ...asked, ...pictureFormatFields(format), seed, id });
   const generation = Generation.create({
     id,
     work,

@@ -1,7 +1,7 @@
-import type { IEncodeSummary } from '@atelier/contracts';
+import { encodedKindOf, type IEncodeSummary, type TensorKind } from '@atelier/contracts';
 import type { StreamedEvent } from './events';
 
-type Kind = 'latents' | 'prompts';
+type Kind = TensorKind;
 
 /**
  * Tells which encoder events are a run's own. They name a key, and a key serves many runs: one that was made for an earlier run, perhaps a
@@ -53,5 +53,5 @@ export function encodedKey({
   encodeFailed,
 }: StreamedEvent['event']): { key: string; kind: Kind } | undefined {
   const told = encodeReady ?? encodeFailed;
-  return told?.key ? { key: told.key, kind: told.kind as Kind } : undefined;
+  return told?.key ? { key: told.key, kind: encodedKindOf(told) as Kind } : undefined;
 }

@@ -3,3 +3,4 @@ export * from './names';
 export * from './errors';
 export * from './keys';
 export * from './train-options';
+export * from './enum-names';

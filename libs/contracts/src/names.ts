@@ -1,7 +1,8 @@
 // The only place where subjects, streams, buckets, headers are spelled, and what a person's name for a thing may be.
+import type { EncodedKindName } from './enum-names';
 
 export type EventKind = 'dataset' | 'latents' | 'prompts' | 'run' | 'generate' | 'dead';
-export type TensorKind = 'latents' | 'prompts';
+export type TensorKind = EncodedKindName;
 
 export const subjects = {
   work: {

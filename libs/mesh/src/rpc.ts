@@ -1,5 +1,13 @@
 // Request and reply through Nest's NATS transporter, in the same protobuf as everything else. Errors travel as atelier.v1.Error.
-import { AtelierError, Error as ErrorMessage, ERROR_CODES, subjects, type ErrorCode } from '@atelier/contracts';
+import {
+  AtelierError,
+  Error as ErrorMessage,
+  ERROR_CODES,
+  errorMessage,
+  errorOf,
+  subjects,
+  type ErrorCode,
+} from '@atelier/contracts';
 import {
   MessagePattern,
   RpcException,
@@ -25,14 +33,8 @@ export class ProtobufSerializer implements Serializer<
     const code = ERROR_CODES.includes(error.code as ErrorCode) ? (error.code as ErrorCode) : 'INTERNAL';
     const h = headers();
     h.set(ERROR_HEADER, code);
-    return {
-      data: ErrorMessage.encode({
-        code,
-        message: error.message ?? 'no reason was given',
-        details: error.details ?? {},
-      }).finish(),
-      headers: h,
-    };
+    const message = errorMessage(code, error.message ?? 'no reason was given', error.details ?? {});
+    return { data: ErrorMessage.encode(message).finish(), headers: h };
   }
 }
 
@@ -82,10 +84,7 @@ export async function callRpc<I, T, RI, R>(
     const answer = await mesh.nc.request(subjects.rpc(service, method), request.encode(message).finish(), {
       timeout: timeoutMs,
     });
-    if (answer.headers?.has(ERROR_HEADER)) {
-      const { code, message: text, details } = ErrorMessage.decode(answer.data);
-      throw new AtelierError(code as ErrorCode, text, details);
-    }
+    if (answer.headers?.has(ERROR_HEADER)) throw errorOf(ErrorMessage.decode(answer.data));
     return reply.decode(answer.data);
   } catch (error) {
     if (!(error instanceof NatsError)) throw error;

@@ -1,4 +1,4 @@
-import { subjects, type TensorKind } from '@atelier/contracts';
+import { encodedKindFields, subjects, type TensorKind } from '@atelier/contracts';
 import { publishEvent, throughOutage, type Mesh } from '@atelier/mesh';
 import { TensorStore } from './tensors';
 
@@ -49,7 +49,7 @@ export class Encodings {
     if (!cached) await this.keep(key, await make());
     const seconds = cached ? 0 : (Date.now() - started) / 1000;
     await publishEvent(this.mesh, subjects.event(this.kind, key, 'ready'), {
-      encodeReady: { key, kind: this.kind, name, seconds },
+      encodeReady: { key, ...encodedKindFields(this.kind), name, seconds },
     });
     return cached ? 'cached' : 'encoded';
   }
@@ -62,7 +62,7 @@ export class Encodings {
   /** Says that the set will not come, and why. */
   async refuse({ key, name, datasetId }: EncodeJob, reason: string): Promise<void> {
     await publishEvent(this.mesh, subjects.event(this.kind, key, 'failed'), {
-      encodeFailed: { key, kind: this.kind, name, datasetId, reason },
+      encodeFailed: { key, ...encodedKindFields(this.kind), name, datasetId, reason },
     });
   }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { dataFolder } from '@atelier/checkpoint';
+import { baseQuants, type BaseQuantName } from '@atelier/contracts';
 import { computeMemory, DEVICE_FORMS, DEVICE_PATTERN } from '@atelier/engine';
 import { loadConfig } from '@atelier/mesh';
 import { z } from 'zod';
@@ -16,7 +17,7 @@ const settings = z.object({
   ATELIER_DEVICE: z.string().min(1).optional(),
   ATELIER_DEVICE_MIB: z.coerce.number().positive().optional(),
   ATELIER_IDLE_SECONDS: z.coerce.number().min(0).max(86_400).default(60),
-  ATELIER_INFERENCE_QUANT: z.enum(['none', 'nf4', 'nf4_double']).default('nf4'),
+  ATELIER_INFERENCE_QUANT: z.enum(baseQuants).default('nf4'),
   ATELIER_INFERENCE_SAMPLERS: count.max(64).default(4),
 });
 
@@ -38,7 +39,7 @@ export class InferenceConfig {
   /** How long unused models stay loaded, and their lease held. */
   readonly idleMs: number;
   /** How the frozen weights are kept. */
-  readonly quant: 'none' | 'nf4' | 'nf4_double';
+  readonly quant: BaseQuantName;
   /** Combinations of adapters that stay at hand. */
   readonly samplers: number;
 

@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import { decodeTensors, openCheckpoint, type Tensor } from '@atelier/checkpoint';
 import {
   buckets,
+  cropFields,
   Event,
   latentsKey,
   LatentsWork,
@@ -63,7 +64,7 @@ export class Harness {
       pixels,
       width: size,
       height: size,
-      transform: { crop: 'center', flip: seed % 2 === 1 },
+      transform: { ...cropFields('center'), flip: seed % 2 === 1 },
       vaeFingerprint,
     });
     const picture = `prepared/${key}.png`;

@@ -1,5 +1,5 @@
 import { runStatus } from '@atelier/client';
-import type { Event, RunState } from '@atelier/contracts';
+import { encodedKindOf, type Event, type RunState } from '@atelier/contracts';
 import { pictureUrl } from '../images/picture-url';
 
 /** An event of a run as the stream's JSON, or nothing for what a person need not see. */
@@ -46,14 +46,14 @@ export function viewRunEvent(event: Event): Record<string, unknown> | null {
     case 'encodeReady':
       return {
         type: 'encoded',
-        kind: event.encodeReady?.kind,
+        kind: encodedKindOf(event.encodeReady ?? {}),
         name: event.encodeReady?.name,
         seconds: event.encodeReady?.seconds,
       };
     case 'encodeFailed':
       return {
         type: 'encode_failed',
-        kind: event.encodeFailed?.kind,
+        kind: encodedKindOf(event.encodeFailed ?? {}),
         name: event.encodeFailed?.name,
         reason: event.encodeFailed?.reason,
       };
