@@ -16,6 +16,8 @@ export const subjects = {
   tensors: (kind: TensorKind, key: string): string => `tensors.${kind}.${key}`,
   dead: (subject: string): string => `dead.${subject}`,
   rpc: (service: string, method: string): string => `rpc.${service}.${method}`,
+  /** All of a stream. */
+  all: { work: 'work.>', events: 'events.>', tensors: 'tensors.>', dead: 'dead.>' },
 } as const;
 
 export type WorkSubject = (typeof subjects.work)[keyof typeof subjects.work];
@@ -34,7 +36,6 @@ export const buckets = {
     datasets: 'datasets',
     runs: 'runs',
     adapters: 'adapters',
-    models: 'models',
     generations: 'generations',
     leases: 'leases',
     attempts: 'attempts',
@@ -44,11 +45,21 @@ export const buckets = {
 export type BlobBucket = keyof typeof buckets.blobs;
 export type StateBucket = keyof typeof buckets.state;
 
+/** What JetStream keeps buckets in, for the few questions that its clients for buckets cannot ask. */
+export const backing = {
+  blobStream: (bucket: BlobBucket): string => `OBJ_${bucket}`,
+  stateStream: (bucket: StateBucket): string => `KV_${bucket}`,
+  stateSubject: (bucket: StateBucket, key: string): string => `$KV.${bucket}.${key}`,
+} as const;
+
 export const headers = {
   messageId: 'Nats-Msg-Id',
-  trace: 'traceparent',
-  schema: 'atelier-schema',
+  /** The place in its stream of a message that was fetched. */
+  sequence: 'Nats-Sequence',
+  /** Of a dead letter: why. */
   reason: 'atelier-reason',
+  /** Of an answer to a call that is an Error: its code. */
+  error: 'atelier-error',
 } as const;
 
 /** Names people choose (data sets, adapters): safe as a file name, a URL segment, a NATS subject token and a KV key. */

@@ -16,6 +16,7 @@ export {
 } from './nats-server';
 export { throughOutage, type OutageOptions } from './outage';
 export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outcome';
+export { hasNoResponders, isConflict, isMeshAway, isNotFound, isTimeout, isUnanswered } from './nats-errors';
 export { takesConnections } from './ping';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType } from './publish';

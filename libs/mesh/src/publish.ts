@@ -1,5 +1,4 @@
-import { Event, headers as names, type IEvent } from '@atelier/contracts';
-import { randomBytes } from 'node:crypto';
+import { Event, headers as names, type IEvent, type WorkSubject } from '@atelier/contracts';
 import { headers, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
 import { orStoreFull } from './store-full';
@@ -9,18 +8,13 @@ export interface MessageType<I, T = unknown> {
   encode(message: I): { finish(): Uint8Array };
   decode(bytes: Uint8Array): T;
   create(message?: I): T;
-  getTypeUrl?(): string;
 }
 
-function messageHeaders(schema: string, msgId?: string): MsgHdrs {
+function messageHeaders(msgId?: string): MsgHdrs {
   const h = headers();
   if (msgId) h.set(names.messageId, msgId);
-  h.set(names.trace, `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`);
-  h.set(names.schema, schema);
   return h;
 }
-
-const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ?? 'Message'}`;
 
 /**
  * Puts work on its queue; it is on disk when this resolves. The same `msgId` twice within ten minutes is one message.
@@ -28,12 +22,12 @@ const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ??
  */
 export async function publishWork<I, T>(
   mesh: Mesh,
-  subject: string,
+  subject: WorkSubject,
   type: MessageType<I, T>,
   message: I,
   options: { msgId: string },
 ): Promise<void> {
-  const h = messageHeaders(schemaOf(type as { name?: string }), options.msgId);
+  const h = messageHeaders(options.msgId);
   await orStoreFull(() => mesh.js.publish(subject, type.encode(message).finish(), { headers: h }));
 }
 
@@ -46,6 +40,6 @@ export async function publishEvent(
 ): Promise<void> {
   const now = Date.now();
   const timed = { ...event, time: { seconds: Math.floor(now / 1000), nanos: (now % 1000) * 1e6 } };
-  const h = messageHeaders('atelier.v1.Event', options.msgId);
+  const h = messageHeaders(options.msgId);
   await orStoreFull(() => mesh.js.publish(subject, Event.encode(timed).finish(), { headers: h }));
 }

@@ -4,6 +4,7 @@ import {
   buckets,
   cropFields,
   Event,
+  headers,
   latentsKey,
   LatentsWork,
   StatusReply,
@@ -129,7 +130,7 @@ export class Harness {
     const found = [];
     for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq += 1) {
       const message = await this.test.mesh.jsm.streams.getMessage(stream, { seq });
-      found.push({ data: message.data, reason: message.header?.get('atelier-reason') ?? '' });
+      found.push({ data: message.data, reason: message.header?.get(headers.reason) ?? '' });
     }
     return found;
   }
