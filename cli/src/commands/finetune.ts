@@ -73,7 +73,7 @@ Examples:
   atelier finetune --dataset herons --name herons-32 --rank 32 --validation-prompt "a heron at dusk" --validate-every 100
   atelier finetune pictures.parquet --detach --json`,
     )
-    .action(handle<Flags>(finetune as never));
+    .action(handle<Flags, [pictures: string[]]>(finetune));
 }
 
 async function finetune(context: Context, flags: Flags, pictures: string[]): Promise<void> {

@@ -14,7 +14,7 @@ export class StateStore<T> {
   constructor(
     private readonly mesh: Mesh,
     private readonly bucket: StateBucket,
-    private readonly type: MessageType<never, T>,
+    private readonly type: MessageType<NoInfer<T>, T>,
   ) {}
 
   async get(id: string): Promise<Stored<T> | null> {
@@ -128,6 +128,6 @@ export class StateStore<T> {
     return this.type.decode(this.encode(value));
   }
   private encode(value: T): Uint8Array {
-    return this.type.encode(value as never).finish();
+    return this.type.encode(value).finish();
   }
 }
