@@ -1,10 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import type { AtelierClient } from '@atelier/client';
-import { Adapter, adapterFromBytes } from '@atelier/engine';
+import { Adapter, adapterFromBytes, type AdapterFormat } from '@atelier/engine';
 import { saveStream, saveWith } from './save';
-
-export const ADAPTER_FORMATS = ['diffusers', 'kohya'] as const;
-export type AdapterFormat = (typeof ADAPTER_FORMATS)[number];
 
 export async function downloadAdapter(
   client: AtelierClient,

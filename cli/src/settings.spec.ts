@@ -36,6 +36,14 @@ describe('settings', () => {
     );
   });
 
+  test('a misspelt one is refused with the one that was meant, beside the others', () => {
+    expect(() => readSettings({}, { ATELIER_MODLE: '/m', ATELIER_HTTP_PORT: 'x' })).toThrow(
+      /ATELIER_MODLE is no setting: the nearest is ATELIER_MODEL\..*ATELIER_HTTP_PORT is "x"/,
+    );
+    const settings = readSettings({}, { ATELIER_HTTP_PORT: 'tcp://10.0.0.7:80', ATELIER_INGEST_PARALLEL: '1' });
+    expect(settings.httpPort).toBe(7870); // a service link of Kubernetes, and another's setting
+  });
+
   test('the gateway goes by several names; one that is no address is refused', () => {
     const two = 'https://a.example, http://b.example:8080';
     expect(readSettings({}, { ATELIER_PUBLIC_URL: two }).publicUrls).toBe(two);

@@ -1,7 +1,11 @@
 import { join, resolve } from 'node:path';
 import { AtelierError, dataFolder } from '@atelier/contracts';
+import { settingsIn, unknownSettings } from '@atelier/mesh';
 
-/** Every setting of the command, by its name in the environment. Services started by "atelier up" get the whole environment as well. */
+/**
+ * Every setting of the command, by its name in the environment. Services started by "atelier up" get the whole environment as well;
+ * the names of all are in libs/mesh, where an unknown one is told.
+ */
 export const SETTINGS = [
   {
     name: 'ATELIER_NATS_URL',
@@ -14,6 +18,12 @@ export const SETTINGS = [
     flag: '',
     value: '4222, another one when that is taken',
     about: 'with "up": the port of the nats-server it starts; 0: any free one',
+  },
+  {
+    name: 'ATELIER_NATS_SERVER',
+    flag: '',
+    value: 'nats-server, as it is found in PATH',
+    about: 'with "up": the nats-server to start',
   },
   {
     name: 'ATELIER_DATA',
@@ -83,9 +93,10 @@ export interface Settings {
   hubToken?: string;
 }
 
-/** Flags first, then the environment, then defaults. Every bad one is reported at once. */
-export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = process.env): Settings {
-  const details: Record<string, string> = {};
+/** Flags first, then the environment, then defaults. Every bad one is reported at once, and every ATELIER_… that nothing reads. */
+export function readSettings(flags: GlobalFlags = {}, environment: NodeJS.ProcessEnv = process.env): Settings {
+  const env = settingsIn(environment);
+  const details = unknownSettings(environment);
   const natsUrl = flags.nats || env.ATELIER_NATS_URL || undefined;
   if (natsUrl !== undefined && !natsUrl.split(',').every(isNatsUrl)) {
     details.ATELIER_NATS_URL = `is ${JSON.stringify(natsUrl)}: use nats://host:port, several separated by commas`;
@@ -115,7 +126,7 @@ export function readSettings(flags: GlobalFlags = {}, env: NodeJS.ProcessEnv = p
     publicUrls: env.ATELIER_PUBLIC_URL || undefined,
     healthPort: number('ATELIER_HEALTH_PORT', 0, 65_530),
     textTokens: number('ATELIER_TEXT_TOKENS', 1, 512),
-    hubToken: env.HF_TOKEN || undefined,
+    hubToken: environment.HF_TOKEN || undefined,
   };
   const problems = Object.entries(details).map(([name, problem]) => `${name} ${problem}`);
   if (problems.length > 0)

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { basename, extname, resolve } from 'node:path';
 import { nameFrom } from '@atelier/client';
-import { toDate, type AdapterInfo } from '@atelier/contracts';
+import { adapterFormats, toDate, type AdapterInfo } from '@atelier/contracts';
+import type { AdapterFormat } from '@atelier/engine';
 import { Option, type Command } from 'commander';
-import { ADAPTER_FORMATS, convertToKohya, downloadAdapter, type AdapterFormat } from '../adapter-file';
+import { convertToKohya, downloadAdapter } from '../adapter-file';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
 import { bytes, when } from '../output';
@@ -45,7 +46,7 @@ Examples:
     .option('-o, --output <file>', 'file to write (default: <name>.safetensors)')
     .addOption(
       new Option('--format <name>', "key names: diffusers' and PEFT's, or kohya's and ComfyUI's")
-        .choices(ADAPTER_FORMATS)
+        .choices(adapterFormats)
         .default('diffusers'),
     )
     .addHelpText(

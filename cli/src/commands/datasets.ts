@@ -54,7 +54,7 @@ Examples:
     .option('--flip', 'mirror pictures left to right')
     .option('--trigger <text>', 'caption for pictures that come without one')
     .addHelpText('after', '\nExamples:\n  atelier datasets add pictures/ --name herons --size 512x768')
-    .action(handle<AddFlags>(add as never));
+    .action(handle<AddFlags, [pictures: string[]]>(add));
   datasets
     .command('cancel')
     .argument('<dataset>')

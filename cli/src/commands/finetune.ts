@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { checkDataset, checkName, type AtelierClient, type DatasetInput } from '@atelier/client';
-import { AtelierError, type Dataset } from '@atelier/contracts';
+import { adapterFormats, AtelierError, type Dataset } from '@atelier/contracts';
+import type { AdapterFormat } from '@atelier/engine';
 import { Option, type Command } from 'commander';
-import { ADAPTER_FORMATS, downloadAdapter, type AdapterFormat } from '../adapter-file';
+import { downloadAdapter } from '../adapter-file';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
 import { defaultName, localFiles, type LocalFiles } from '../finetune/files';
@@ -46,7 +47,7 @@ export function finetuneCommand(program: Command): void {
     .option('-o, --output <file>', 'write the adapter to a file')
     .addOption(
       new Option('--format <name>', "key names of that file: diffusers' and PEFT's, or kohya's and ComfyUI's")
-        .choices(ADAPTER_FORMATS)
+        .choices(adapterFormats)
         .default('diffusers'),
     )
     .option('--validation-dir <folder>', 'write validation pictures to a folder')
@@ -72,7 +73,7 @@ Examples:
   atelier finetune --dataset herons --name herons-32 --rank 32 --validation-prompt "a heron at dusk" --validate-every 100
   atelier finetune pictures.parquet --detach --json`,
     )
-    .action(handle<Flags>(finetune as never));
+    .action(handle<Flags, [pictures: string[]]>(finetune));
 }
 
 async function finetune(context: Context, flags: Flags, pictures: string[]): Promise<void> {

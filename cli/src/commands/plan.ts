@@ -33,7 +33,12 @@ export function planCommand(program: Command): void {
     .command('plan')
     .summary("tell a run's memory, to the byte, before it starts")
     .description(
-      `Tells what memory a run would take. With --vram or --gpu it is planned for a card, which need not be here, nor any weights: the fastest choice within the budget of what is kept, made again and fetched, its bytes, and its time by the card's published rates; exit code 5 names the smallest budget that works. Without them the trainer answers, or, where none is running, the checkpoint opened here.`,
+      [
+        'Tells what memory a run would take. With --vram or --gpu it is planned for a card, which need not be here, nor any',
+        'weights: the fastest choice within the budget of what is kept, made again and fetched, its bytes, and its time by the',
+        "card's published rates; exit code 5 names the smallest budget that works. Without them the trainer answers, or, where",
+        'none is running, the checkpoint opened here.',
+      ].join(' '),
     )
     .addOption(
       new Option('--size <WxH>', 'the largest picture').argParser(size).default({ width: 512, height: 512 }, '512x512'),

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { AtelierClient } from '@atelier/client';
 import { Engine } from '@atelier/engine';
-import { describeStore, isFull } from '@atelier/mesh';
+import { describeStore, isFull, natsServerBinary } from '@atelier/mesh';
 import { meshUrl } from '../connect';
 import { DataFolder } from '../local/data-folder';
 import { freePort } from '../local/ports';
@@ -62,7 +62,7 @@ function checkNode(): Finding {
 
 async function checkNatsServer({ natsUrl }: Settings): Promise<Finding> {
   if (natsUrl) return { state: 'ok', text: `not needed: ${natsUrl} is used` };
-  const binary = process.env.ATELIER_NATS_SERVER || 'nats-server';
+  const binary = natsServerBinary();
   try {
     const { stdout } = await run(binary, ['--version']);
     return { state: 'ok', text: stdout.trim() };

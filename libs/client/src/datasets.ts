@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import { AtelierError, Dataset, DatasetState, newestFirst, timestamp } from '@atelier/contracts';
+import { AtelierError, cropFields, Dataset, DatasetState, newestFirst, timestamp } from '@atelier/contracts';
 import type { Connection } from './connection';
 import { NAME_PATTERN, NAME_RULE, isKey, newId } from './names';
 import { invalidArgument } from './options';
@@ -64,7 +64,7 @@ export async function createDataset(
     id,
     name,
     trigger,
-    transform: { ...transform, crop: 'center' },
+    transform: { ...transform, ...cropFields('center') },
     files: stored,
     state: DatasetState.DATASET_STATE_UPLOADED,
     createdAt: timestamp(),

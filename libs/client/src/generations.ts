@@ -7,6 +7,8 @@ import {
   Generation,
   GenerationState,
   newestFirst,
+  pictureFormatFields,
+  pictureFormats,
   timestamp,
 } from '@atelier/contracts';
 import { generationEvents, generationStatus, type StreamedEvent } from '@atelier/jobs';
@@ -34,7 +36,7 @@ export const generateSchema = z.strictObject({
   seed: z.int().min(0).optional(),
   count: z.int().min(1).max(10).default(1),
   fused: z.boolean().default(false),
-  format: z.enum(['png', 'jpeg', 'webp']).default('png'),
+  format: z.enum(pictureFormats).default('png'),
 });
 
 export type GenerateRequest = z.input<typeof generateSchema>;
@@ -54,7 +56,8 @@ export async function generate(connection: Connection, request: GenerateRequest)
   await connection.mesh.room.require(count * width * height * BYTES_PER_PIXEL, 'new work');
   const id = newId('gen');
   const seed = parsed.data.seed ?? Math.floor(Math.random() * 2 ** 32);
-  const work = GenerateWork.create({ ...parsed.data, seed, id });
+  const { format, ...asked } = parsed.data;
+  const work = GenerateWork.create({ ...asked, ...pictureFormatFields(format), seed, id });
   const generation = Generation.create({
     id,
     work,

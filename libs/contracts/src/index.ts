@@ -6,3 +6,4 @@ export * from './errors';
 export * from './keys';
 export * from './times';
 export * from './train-options';
+export * from './enum-names';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { cropOf } from './enum-names';
 import type { ITransform } from './messages';
 
 /**
@@ -19,7 +20,7 @@ export function latentsKey(of: {
       1,
       of.width,
       of.height,
-      of.transform.crop || 'center',
+      cropOf(of.transform),
       Boolean(of.transform.flip),
       of.vaeFingerprint,
     ]),

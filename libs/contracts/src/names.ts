@@ -1,7 +1,8 @@
 // The only place where subjects (those of events: event-subjects.ts), streams, buckets, headers are spelled, and what a
 // person's name for a thing may be.
+import type { EncodedKindName } from './enum-names';
 
-export type TensorKind = 'latents' | 'prompts';
+export type TensorKind = EncodedKindName;
 
 export const subjects = {
   work: {
@@ -14,6 +15,8 @@ export const subjects = {
   tensors: (kind: TensorKind, key: string): string => `tensors.${kind}.${key}`,
   dead: (subject: string): string => `dead.${subject}`,
   rpc: (service: string, method: string): string => `rpc.${service}.${method}`,
+  /** All of a stream; of EVENTS: event-subjects.ts. */
+  all: { work: 'work.>', tensors: 'tensors.>', dead: 'dead.>' },
 } as const;
 
 export type WorkSubject = (typeof subjects.work)[keyof typeof subjects.work];
@@ -32,7 +35,6 @@ export const buckets = {
     datasets: 'datasets',
     runs: 'runs',
     adapters: 'adapters',
-    models: 'models',
     generations: 'generations',
     leases: 'leases',
     attempts: 'attempts',
@@ -42,11 +44,21 @@ export const buckets = {
 export type BlobBucket = keyof typeof buckets.blobs;
 export type StateBucket = keyof typeof buckets.state;
 
+/** What JetStream keeps buckets in, for the few questions that its clients for buckets cannot ask. */
+export const backing = {
+  blobStream: (bucket: BlobBucket): string => `OBJ_${bucket}`,
+  stateStream: (bucket: StateBucket): string => `KV_${bucket}`,
+  stateSubject: (bucket: StateBucket, key: string): string => `$KV.${bucket}.${key}`,
+} as const;
+
 export const headers = {
   messageId: 'Nats-Msg-Id',
-  trace: 'traceparent',
-  schema: 'atelier-schema',
+  /** The place in its stream of a message that was fetched. */
+  sequence: 'Nats-Sequence',
+  /** Of a dead letter: why. */
   reason: 'atelier-reason',
+  /** Of an answer to a call that is an Error: its code. */
+  error: 'atelier-error',
 } as const;
 
 /** Names people choose (data sets, adapters): safe as a file name, a URL segment, a NATS subject token and a KV key. */

@@ -1,10 +1,11 @@
 import type { Tensor } from '@atelier/checkpoint';
+import type { PictureFormatName } from '@atelier/contracts';
 import type { Sampler, Vae } from '@atelier/engine';
 import sharp from 'sharp';
 import type { SchedulerConfig } from '@atelier/checkpoint';
 import type { PromptEmbeds } from './prompt-embeds';
 
-export type PictureFormat = 'png' | 'jpeg' | 'webp';
+export type PictureFormat = PictureFormatName;
 
 /** (3, H, W) of about -1..1 → 8-bit RGB, as diffusers' VaeImageProcessor rounds. */
 export function toPixels({ shape, data }: Tensor): { pixels: Uint8Array; width: number; height: number } {

@@ -2,12 +2,13 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AdapterFormatName } from '@atelier/contracts';
 import { Adapter } from './adapter';
 import type { Call } from './call';
 import { EngineError } from './errors';
 
 /** Key names of an adapter's file: of diffusers and PEFT, or of kohya's scripts and ComfyUI. */
-export type AdapterFormat = 'diffusers' | 'kohya';
+export type AdapterFormat = AdapterFormatName;
 
 /**
  * Reads a file's bytes, with diffusers', peft's or kohya's keys.

@@ -2,6 +2,7 @@
 // Nothing but the classes beside this file calls it. Every Promise is settled on the JS thread; its work ran on another one.
 import type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
 import type {
+  AdapterFormatName,
   BaseQuantName,
   CompleteTrainOptions,
   EngineTrainOption,
@@ -352,7 +353,7 @@ export interface NativeAddon {
   loadAdapter(file: string, call?: NativeCall): Promise<AdapterHandle>;
   createAdapter(modules: Record<string, AdapterModule>, metadata: Record<string, string>): AdapterHandle;
   adapterContent(adapter: AdapterHandle): AdapterContent;
-  saveAdapter(adapter: AdapterHandle, file: string, format: 'diffusers' | 'kohya', call?: NativeCall): Promise<void>;
+  saveAdapter(adapter: AdapterHandle, file: string, format: AdapterFormatName, call?: NativeCall): Promise<void>;
   validateAdapter(adapter: AdapterHandle, transformer: TransformerHandle, call?: NativeCall): Promise<void>;
 
   createOptimizer(kind: OptimizerKind, count: number, rates: OptimizerRates): OptimizerHandle;

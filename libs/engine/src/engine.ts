@@ -37,7 +37,10 @@ export class Engine extends Loaded<DeviceHandle> {
     return runNow((native) => native.cudaDevices());
   }
 
-  /** "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB", with fp8 also ", fp8 products". Of `auto` on the CPU though there is a card: also why. */
+  /**
+   * "cpu avx2, 2 threads", "cuda: NVIDIA GeForce RTX 4090, 24 GB", with fp8 also ", fp8 products". Where `auto` took the CPU although there is a card, it also
+   * says why.
+   */
   get description(): string {
     return runNow((native) => native.deviceDescription(this.handle));
   }

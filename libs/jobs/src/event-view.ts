@@ -1,4 +1,4 @@
-import type { Event, RunState } from '@atelier/contracts';
+import { encodedKindOf, type Event, type RunState } from '@atelier/contracts';
 import { runStatus } from './words';
 
 export type RunEvent =
@@ -41,12 +41,14 @@ export function runEvent(event: Event): RunEvent | null {
       };
     }
     case 'encodeReady': {
-      const { key, kind, name, seconds } = event.encodeReady!;
-      return { type: 'encoded', key: key ?? '', kind: kind ?? '', name: name ?? '', seconds: seconds ?? 0 };
+      const { key, name, seconds } = event.encodeReady!;
+      const kind = encodedKindOf(event.encodeReady!);
+      return { type: 'encoded', key: key ?? '', kind, name: name ?? '', seconds: seconds ?? 0 };
     }
     case 'encodeFailed': {
-      const { key, kind, name, reason } = event.encodeFailed!;
-      return { type: 'encode_failed', key: key ?? '', kind: kind ?? '', name: name ?? '', reason: reason ?? '' };
+      const { key, name, reason } = event.encodeFailed!;
+      const kind = encodedKindOf(event.encodeFailed!);
+      return { type: 'encode_failed', key: key ?? '', kind, name: name ?? '', reason: reason ?? '' };
     }
     case 'runPlanned': {
       const { arenaBytes, weightBytes, stateBytes, workspaceBytes, totalBytes } = event.runPlanned!.plan ?? {};

@@ -1,4 +1,4 @@
-import type { IEncodeSummary } from '@atelier/contracts';
+import { encodedKindOf, type IEncodeSummary, type TensorKind } from '@atelier/contracts';
 import type { StreamedEvent } from './follow';
 
 type Kind = 'latents' | 'prompts';
@@ -59,5 +59,5 @@ export function encodedKey({
   encodeFailed,
 }: StreamedEvent['event']): { key: string; kind: Kind } | undefined {
   const told = encodeReady ?? encodeFailed;
-  return told?.key ? { key: told.key, kind: told.kind as Kind } : undefined;
+  return told?.key ? { key: told.key, kind: encodedKindOf(told) as Kind } : undefined;
 }

@@ -1,6 +1,6 @@
 import { AtelierError, buckets } from '@atelier/contracts';
-import type { Mesh } from '@atelier/mesh';
-import { NatsError, type KV } from 'nats';
+import { isConflict, type Mesh } from '@atelier/mesh';
+import type { KV } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One holder's share of a device's memory. */
@@ -213,7 +213,7 @@ async function change<R>(kv: KV, key: string, capacity: number, edit: (ledger: L
       else await kv.create(key, bytes);
       return result;
     } catch (error) {
-      if (!(error instanceof NatsError && error.api_error?.err_code === 10071)) throw error;
+      if (!isConflict(error)) throw error;
     }
   }
 }

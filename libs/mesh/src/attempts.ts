@@ -1,7 +1,8 @@
 import { AttemptCount, buckets } from '@atelier/contracts';
-import { NatsError, type JsMsg, type KV } from 'nats';
+import type { JsMsg, KV } from 'nats';
 import type { Logger } from './logging';
 import type { Mesh } from './mesh';
+import { isConflict } from './nats-errors';
 import { throughOutage } from './outage';
 import { consumerName } from './provision';
 
@@ -142,8 +143,3 @@ interface Standing {
 }
 
 const keyOf = (message: JsMsg): string => `${consumerName(message.subject)}.${message.seq}`;
-
-/** "wrong last sequence": someone else wrote first. */
-function isConflict(error: unknown): boolean {
-  return error instanceof NatsError && error.api_error?.err_code === 10071;
-}

@@ -72,19 +72,12 @@ export async function startService(
   }
 }
 
-/** The whole of a main.ts: runs the service until SIGTERM or SIGINT, ends with 0 after a clean stop, 1 when it could not start. */
-export async function bootstrapService(
-  module: Type | DynamicModule | (() => Type | DynamicModule),
-  name: string,
-): Promise<void> {
-  await runUntilSignal(async () => {
-    // A class is the module; a plain function makes it, so that bad settings are reported like every other failure to start.
-    const made =
-      typeof module === 'function' && !/^class\b/.test(Function.prototype.toString.call(module))
-        ? (module as () => Type | DynamicModule)()
-        : (module as Type | DynamicModule);
-    return startService(made, name);
-  }, name);
+/**
+ * The whole of a main.ts: runs the service until SIGTERM or SIGINT, ends with 0 after a clean stop, 1 when it could not start.
+ * @param makeModule called within, so that bad settings are reported like every other failure to start
+ */
+export async function bootstrapService(makeModule: () => Type | DynamicModule, name: string): Promise<void> {
+  await runUntilSignal(async () => startService(makeModule(), name), name);
 }
 
 /** How long a start that is not over yet may go on after the signal. */

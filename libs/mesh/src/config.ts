@@ -1,23 +1,21 @@
 import { AtelierError } from '@atelier/contracts';
 import { z } from 'zod';
+import { settingsIn, unknownSettings } from './settings';
 
 /**
- * Settings from the environment, validated whole: every bad one is reported at once, by the name of its variable. The keys of the schema
- * are the variables' names.
+ * Settings from the environment, validated whole: every bad one is reported at once, by the name of its variable, and so is every ATELIER_…
+ * that nothing reads. The keys of the schema are the variables' names.
  */
 export function loadConfig<Schema extends z.ZodObject>(
   schema: Schema,
   env: Record<string, string | undefined> = process.env,
 ): z.output<Schema> {
-  const given = Object.fromEntries(
-    Object.keys(schema.shape)
-      .filter((key) => env[key] !== undefined && env[key] !== '')
-      .map((key) => [key, env[key]]),
-  );
+  const set = settingsIn(env);
+  const given = Object.fromEntries(Object.entries(set).filter(([key]) => key in schema.shape));
   const parsed = schema.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const details: Record<string, string> = {};
-  for (const issue of parsed.error.issues) {
+  const details = unknownSettings(env);
+  if (parsed.success && Object.keys(details).length === 0) return parsed.data;
+  for (const issue of parsed.error?.issues ?? []) {
     const key = String(issue.path[0] ?? 'settings');
     details[key] = `${given[key] === undefined ? 'is not set' : `is ${JSON.stringify(given[key])}`}: ${issue.message}`;
   }

@@ -7,14 +7,22 @@ export { createLogger, nestLogger, type Logger } from './logging';
 export { Mesh, type MeshConfig } from './mesh';
 export { MeshModule, type MeshModuleOptions } from './mesh.module';
 export { Counter, Gauge, Histogram, Registry } from './metrics';
-export { natsServerConfig, startNatsServer, type NatsServer, type NatsServerOptions } from './nats-server';
+export {
+  natsServerBinary,
+  natsServerConfig,
+  startNatsServer,
+  type NatsServer,
+  type NatsServerOptions,
+} from './nats-server';
 export { throughOutage, type OutageOptions } from './outage';
 export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outcome';
+export { hasNoResponders, isConflict, isMeshAway, isNotFound, isTimeout, isUnanswered } from './nats-errors';
 export { takesConnections } from './ping';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
 export { publishWorkOnce, type OnceOptions } from './publish-once';
 export { callRpc, ProtobufDeserializer, ProtobufSerializer, Rpc } from './rpc';
+export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings';
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';

@@ -60,15 +60,14 @@ const LISTENS = /Listening for client connections on (\S+)/;
 const READY = /Server is ready/;
 const WITHOUT_LIMIT = 1024 ** 4;
 
+/** The nats-server that is started on this machine. */
+export function natsServerBinary(): string {
+  return process.env['ATELIER_NATS_SERVER'] || 'nats-server';
+}
+
 /** Starts nats-server with JetStream on local disk and waits until it answers. */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
-  const {
-    storeDir,
-    binary = process.env['ATELIER_NATS_SERVER'] ?? 'nats-server',
-    onLog,
-    stopMs = STOP_MS,
-    signal,
-  } = options;
+  const { storeDir, binary = natsServerBinary(), onLog, stopMs = STOP_MS, signal } = options;
   const config = writeConfig(options);
   const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
   let log = '';

@@ -1,5 +1,5 @@
-import { ErrorCode, NatsError } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isClosedByUs, isMeshAway, isTimeout } from './nats-errors';
 import { isStoreFull } from './store-full';
 
 export interface OutageOptions {
@@ -53,20 +53,11 @@ async function pauseFor(ms: number, signal?: AbortSignal): Promise<void> {
  */
 export function isFromOutage(error: unknown, interrupted: boolean): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (isOutage(cause)) return interrupted || !hasCode(cause as NatsError, ErrorCode.Timeout);
+    if (isOutage(cause)) return interrupted || !isTimeout(cause);
   }
   return false;
 }
 
 function isOutage(error: unknown): boolean {
-  if (!(error instanceof NatsError)) return false;
-  // It reconnects for ever: closed, it is because someone here closed it, and it does not come back.
-  if (hasCode(error, ErrorCode.ConnectionClosed) || hasCode(error, ErrorCode.ConnectionDraining)) return false;
-  // Answers of JetStream about the request itself carry an api error below 500; 503 is "not ready yet".
-  return error.api_error === undefined || error.api_error.code >= 500;
-}
-
-/** The client declares its codes as an enum and its errors' code as a string. */
-export function hasCode(error: NatsError, code: ErrorCode): boolean {
-  return error.code === (code as string);
+  return isMeshAway(error) && !isClosedByUs(error);
 }

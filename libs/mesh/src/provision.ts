@@ -1,9 +1,8 @@
-import { buckets, eventFilters, MAX_MESSAGE_BYTES, streams, subjects } from '@atelier/contracts';
+import { buckets, eventFilters, MAX_MESSAGE_BYTES, streams, subjects, type WorkSubject } from '@atelier/contracts';
 import {
   AckPolicy,
   DiscardPolicy,
   nanos,
-  NatsError,
   RetentionPolicy,
   StorageType,
   type ConsumerConfig,
@@ -11,6 +10,7 @@ import {
 } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Mesh } from './mesh';
+import { isStreamOverlap, isStreamTaken } from './nats-errors';
 
 const MINUTE = 60_000;
 
@@ -30,7 +30,7 @@ export const workPolicies: Record<string, WorkPolicy> = {
   [subjects.work.prompts]: { ackWaitMs: 10_000, maxAttempts: 4 },
   [subjects.work.train]: { ackWaitMs: 10_000, maxAttempts: 10 },
   [subjects.work.generate]: { ackWaitMs: 10_000, maxAttempts: 4 },
-};
+} satisfies Record<WorkSubject, WorkPolicy>;
 
 /** Counts of attempts go with their message; what a service left that died over its last settlement goes after this. */
 const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;
@@ -53,7 +53,7 @@ const MOST_EVENTS = 2_000_000;
 const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
   {
     name: streams.WORK,
-    subjects: ['work.>'],
+    subjects: [subjects.all.work],
     retention: RetentionPolicy.Workqueue,
     max_msg_size: MAX_MESSAGE_BYTES,
     duplicate_window: nanos(WORK_REMEMBERED_MS),
@@ -69,7 +69,7 @@ const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
   },
   {
     name: streams.TENSORS,
-    subjects: ['tensors.>'],
+    subjects: [subjects.all.tensors],
     retention: RetentionPolicy.Limits,
     max_msgs_per_subject: 1,
     allow_direct: true,
@@ -77,7 +77,7 @@ const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
   },
   {
     name: streams.DEAD,
-    subjects: ['dead.>'],
+    subjects: [subjects.all.dead],
     retention: RetentionPolicy.Limits,
     max_age: nanos(90 * 24 * 60 * MINUTE),
   },
@@ -109,7 +109,7 @@ async function besideOthers(make: () => Promise<unknown>): Promise<void> {
       await make();
       return;
     } catch (error) {
-      if (!isOverlap(error) || Date.now() > deadline) throw error;
+      if (!isStreamOverlap(error) || Date.now() > deadline) throw error;
     }
     await sleep(50);
   }
@@ -119,7 +119,7 @@ async function ensureStream(mesh: Mesh, config: Partial<StreamConfig> & { name: 
   try {
     await mesh.jsm.streams.add({ storage: StorageType.File, ...config });
   } catch (error) {
-    if (!isTaken(error)) throw error;
+    if (!isStreamTaken(error)) throw error;
     await mesh.jsm.streams.update(config.name, config);
   }
 }
@@ -135,14 +135,4 @@ async function ensureConsumer(mesh: Mesh, subject: string, policy: WorkPolicy): 
     max_ack_pending: 1000,
   };
   await mesh.jsm.consumers.add(streams.WORK, config);
-}
-
-/** "Subjects overlap with an existing stream". */
-function isOverlap(error: unknown): boolean {
-  return error instanceof NatsError && error.api_error?.err_code === 10065;
-}
-
-/** "Stream name already in use with a different configuration". */
-function isTaken(error: unknown): boolean {
-  return error instanceof NatsError && error.api_error?.err_code === 10058;
 }

@@ -1,5 +1,4 @@
-import { Event, headers as names, timestamp, type IEvent } from '@atelier/contracts';
-import { randomBytes } from 'node:crypto';
+import { Event, headers as names, timestamp, type IEvent, type WorkSubject } from '@atelier/contracts';
 import { headers, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
 import { orStoreFull } from './store-full';
@@ -9,18 +8,13 @@ export interface MessageType<I, T = unknown> {
   encode(message: I): { finish(): Uint8Array };
   decode(bytes: Uint8Array): T;
   create(message?: I): T;
-  getTypeUrl?(): string;
 }
 
-function messageHeaders(schema: string, msgId?: string): MsgHdrs {
+function messageHeaders(msgId?: string): MsgHdrs {
   const h = headers();
   if (msgId) h.set(names.messageId, msgId);
-  h.set(names.trace, `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`);
-  h.set(names.schema, schema);
   return h;
 }
-
-const schemaOf = (type: { name?: string }): string => `atelier.v1.${type.name ?? 'Message'}`;
 
 /** Where a message stands in its stream. */
 export interface Published {
@@ -35,12 +29,12 @@ export interface Published {
  */
 export async function publishWork<I, T>(
   mesh: Mesh,
-  subject: string,
+  subject: WorkSubject,
   type: MessageType<I, T>,
   message: I,
   options: { msgId: string },
 ): Promise<Published> {
-  const h = messageHeaders(schemaOf(type as { name?: string }), options.msgId);
+  const h = messageHeaders(options.msgId);
   const bytes = type.encode(message).finish();
   const { seq, duplicate } = await orStoreFull(() => mesh.js.publish(subject, bytes, { headers: h }));
   return { sequence: seq, duplicate };
@@ -54,6 +48,6 @@ export async function publishEvent(
   options: { msgId?: string } = {},
 ): Promise<void> {
   const timed = { ...event, time: timestamp() };
-  const h = messageHeaders('atelier.v1.Event', options.msgId);
+  const h = messageHeaders(options.msgId);
   await orStoreFull(() => mesh.js.publish(subject, Event.encode(timed).finish(), { headers: h }));
 }

@@ -1,5 +1,14 @@
 // Request and reply through Nest's NATS transporter, in the same protobuf as everything else. Errors travel as atelier.v1.Error.
-import { AtelierError, Error as ErrorMessage, ERROR_CODES, subjects, type ErrorCode } from '@atelier/contracts';
+import {
+  AtelierError,
+  Error as ErrorMessage,
+  ERROR_CODES,
+  errorMessage,
+  errorOf,
+  headers as names,
+  subjects,
+  type ErrorCode,
+} from '@atelier/contracts';
 import {
   MessagePattern,
   RpcException,
@@ -7,12 +16,10 @@ import {
   type IncomingRequest,
   type Serializer,
 } from '@nestjs/microservices';
-import { ErrorCode as NatsCode, headers, NatsError, type MsgHdrs } from 'nats';
+import { headers, NatsError, type MsgHdrs } from 'nats';
 import type { Mesh } from './mesh';
-import { hasCode } from './outage';
+import { hasNoResponders, isTimeout } from './nats-errors';
 import type { MessageType } from './publish';
-
-const ERROR_HEADER = 'atelier-error';
 
 /** Nest → NATS: what a handler returned is bytes already (see reply), an error becomes atelier.v1.Error. */
 export class ProtobufSerializer implements Serializer<
@@ -24,15 +31,9 @@ export class ProtobufSerializer implements Serializer<
     const error = err as Partial<AtelierError> & { message?: string };
     const code = ERROR_CODES.includes(error.code as ErrorCode) ? (error.code as ErrorCode) : 'INTERNAL';
     const h = headers();
-    h.set(ERROR_HEADER, code);
-    return {
-      data: ErrorMessage.encode({
-        code,
-        message: error.message ?? 'no reason was given',
-        details: error.details ?? {},
-      }).finish(),
-      headers: h,
-    };
+    h.set(names.error, code);
+    const message = errorMessage(code, error.message ?? 'no reason was given', error.details ?? {});
+    return { data: ErrorMessage.encode(message).finish(), headers: h };
   }
 }
 
@@ -82,21 +83,18 @@ export async function callRpc<I, T, RI, R>(
     const answer = await mesh.nc.request(subjects.rpc(service, method), request.encode(message).finish(), {
       timeout: timeoutMs,
     });
-    if (answer.headers?.has(ERROR_HEADER)) {
-      const { code, message: text, details } = ErrorMessage.decode(answer.data);
-      throw new AtelierError(code as ErrorCode, text, details);
-    }
+    if (answer.headers?.has(names.error)) throw errorOf(ErrorMessage.decode(answer.data));
     return reply.decode(answer.data);
   } catch (error) {
     if (!(error instanceof NatsError)) throw error;
-    if (hasCode(error, NatsCode.NoResponders))
+    if (hasNoResponders(error))
       throw new AtelierError(
         'UNAVAILABLE',
         `service ${service} is not running: start it with "atelier up"`,
         {},
         { cause: error },
       );
-    if (hasCode(error, NatsCode.Timeout))
+    if (isTimeout(error))
       throw new AtelierError(
         'DEADLINE_EXCEEDED',
         `service ${service} did not answer in ${timeoutMs} ms`,

@@ -1,13 +1,7 @@
 import { AtelierError } from '@atelier/contracts';
-import { NatsError } from 'nats';
+import type { NatsError } from 'nats';
+import { isOutOfRoom } from './nats-errors';
 
-/**
- * JetStream's own words for "there is no room": its server's limit, its account's limit, a limit that a stream would
- * ask for.
- */
-const FULL: ReadonlySet<number> = new Set([10023, 10002, 10047]);
-/** "The stream could not store it", whose description says why. */
-const STORE_FAILED = 10077;
 const MARK = { store: 'full' };
 
 /**
@@ -25,12 +19,7 @@ export class StoreFull extends AtelierError {
 export function isStoreFull(error: unknown): boolean {
   if (error instanceof AtelierError)
     return error.code === 'RESOURCE_EXHAUSTED' && error.details['store'] === MARK.store;
-  if (!(error instanceof NatsError) || error.api_error === undefined) return false;
-  const { err_code: code, description } = error.api_error;
-  return (
-    (code !== undefined && FULL.has(code)) ||
-    (code === STORE_FAILED && /no space left|maximum bytes/i.test(description))
-  );
+  return isOutOfRoom(error);
 }
 
 /** A write whose refusal for lack of room comes as StoreFull, with what to do. */

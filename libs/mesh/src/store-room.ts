@@ -1,7 +1,7 @@
 import { StoreReply, StoreRequest, subjects } from '@atelier/contracts';
-import { ErrorCode, NatsError, type JetStreamManager, type NatsConnection } from 'nats';
+import type { JetStreamManager, NatsConnection } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasCode } from './outage';
+import { hasNoResponders } from './nats-errors';
 import { REMEDY, StoreFull } from './store-full';
 import { within } from './within';
 
@@ -123,7 +123,7 @@ export class StoreRoom {
         (await this.nc.request(subjects.rpc('store', 'room'), asked, { timeout: ANSWER_MS })).data,
       );
     } catch (error) {
-      if (error instanceof NatsError && hasCode(error, ErrorCode.NoResponders)) return undefined;
+      if (hasNoResponders(error)) return undefined;
       throw error;
     }
   }

@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 
 const subject = subjects.work.ingest;
-const work = (id: string): Promise<void> =>
+const work = (id: string): Promise<unknown> =>
   publishWork(test.mesh, subject, IngestWork, { datasetId: id }, { msgId: id });
 const left = async (): Promise<number> => (await test.mesh.jsm.streams.info(streams.WORK)).state.messages;
 const notes = async (): Promise<number> => (await test.mesh.jsm.streams.info('KV_attempts')).state.last_seq;

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AdapterInfo, AtelierError, buckets, isName, timestamp, toDate, type IReplacedFile } from '@atelier/contracts';
-import { throughOutage, type Mesh } from '@atelier/mesh';
-import { NatsError } from 'nats';
+import { isUnanswered, throughOutage, type Mesh } from '@atelier/mesh';
 import { BlobStore } from './blobs';
 import { StateStore, type Stored } from './state';
 
@@ -165,9 +164,4 @@ function succeed(former: AdapterInfo | null, info: AdapterInfo, replace: boolean
     ...info,
     replaced: [...former.replaced, { blob: former.blob, replacedAt: info.createdAt }],
   });
-}
-
-/** Neither an answer of JetStream nor a refusal of ours. */
-function isUnanswered(error: unknown): boolean {
-  return error instanceof NatsError && error.api_error === undefined;
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { pipeline, Readable, Transform } from 'node:stream';
-import { AtelierError, type BlobBucket } from '@atelier/contracts';
-import { isStoreFull, orStoreFull, type Mesh, type Purpose } from '@atelier/mesh';
-import { NatsError, type JetStreamClient, type ObjectInfo, type ObjectStore } from 'nats';
+import { AtelierError, backing, headers, type BlobBucket } from '@atelier/contracts';
+import { isNotFound, isStoreFull, orStoreFull, type Mesh, type Purpose } from '@atelier/mesh';
+import type { JetStreamClient, ObjectInfo, ObjectStore } from 'nats';
 
 export interface BlobInfo {
   name: string;
@@ -96,7 +96,8 @@ export class BlobStore {
     } catch (error) {
       if (!isStoreFull(error)) throw error;
       const info = await store.info(name);
-      const purge = (filter: string): Promise<unknown> => this.mesh.jsm.streams.purge(streamOf(bucket), { filter });
+      const purge = (filter: string): Promise<unknown> =>
+        this.mesh.jsm.streams.purge(backing.blobStream(bucket), { filter });
       await purge(`$O.${bucket}.M.${Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_')}`);
       if (info) await purge(`$O.${bucket}.C.${info.nuid}`);
       return;
@@ -104,13 +105,13 @@ export class BlobStore {
     // What is left is a note for those who watch the bucket, and nobody does: for names used once they would pile up.
     const note = await store.info(name);
     if (!note?.deleted) return;
-    await this.mesh.jsm.streams.deleteMessage(streamOf(bucket), note.revision, false).catch(() => undefined);
+    await this.mesh.jsm.streams.deleteMessage(backing.blobStream(bucket), note.revision, false).catch(() => undefined);
   }
 
   /** Asked of the stream: the client's own list follows the bucket until it has caught up, perhaps never. */
   async list(bucket: BlobBucket): Promise<BlobInfo[]> {
     const prefix = `$O.${bucket}.M.`;
-    const { state } = await this.mesh.jsm.streams.info(streamOf(bucket), { subjects_filter: `${prefix}>` });
+    const { state } = await this.mesh.jsm.streams.info(backing.blobStream(bucket), { subjects_filter: `${prefix}>` });
     const encoded = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
     const names = encoded.map((name) => Buffer.from(name, 'base64url').toString());
     return (await Promise.all(names.map((name) => this.info(bucket, name)))).flatMap((info) => info ?? []);
@@ -144,15 +145,15 @@ export class BlobStore {
   private async chunk(bucket: BlobBucket, subject: string, from: number): Promise<Chunk | null> {
     const query = { seq: from, next_by_subj: subject };
     // Direct get (NATS ADR-31), as for tensors: no base64. Any replica answers, also one that has not heard of it yet.
-    const direct = `$JS.API.DIRECT.GET.${streamOf(bucket)}`;
+    const direct = `$JS.API.DIRECT.GET.${backing.blobStream(bucket)}`;
     const answer = await this.mesh.nc.request(direct, JSON.stringify(query), { timeout: 20_000 });
     const { code = 0, description = '' } = answer.headers ?? {};
-    if (code === 0) return { data: answer.data, seq: Number(answer.headers?.get('Nats-Sequence')) };
+    if (code === 0) return { data: answer.data, seq: Number(answer.headers?.get(headers.sequence)) };
     if (code !== 404) throw new AtelierError('UNAVAILABLE', `${bucket} cannot be read: ${description}`);
     try {
-      return await this.mesh.jsm.streams.getMessage(streamOf(bucket), query); // the leader knows for sure
+      return await this.mesh.jsm.streams.getMessage(backing.blobStream(bucket), query); // the leader knows for sure
     } catch (error) {
-      if (error instanceof NatsError && error.api_error?.code === 404) return null;
+      if (isNotFound(error)) return null;
       throw error;
     }
   }
@@ -197,11 +198,6 @@ function heard(js: JetStreamClient): JetStreamClient {
     return published;
   };
   return Object.create(js, { publish: { value: publish } }) as JetStreamClient;
-}
-
-/** The stream that JetStream keeps a bucket's objects in. */
-function streamOf(bucket: BlobBucket): string {
-  return `OBJ_${bucket}`;
 }
 
 function oneChunk(data: Uint8Array): ReadableStream<Uint8Array> {

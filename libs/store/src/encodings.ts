@@ -1,4 +1,4 @@
-import { eventSubjects, type TensorKind } from '@atelier/contracts';
+import { encodedKindFields, eventSubjects, type TensorKind } from '@atelier/contracts';
 import { publishEvent, throughOutage, type Mesh } from '@atelier/mesh';
 import { TensorStore } from './tensors';
 
@@ -52,7 +52,7 @@ export class Encodings {
     if (!cached) await this.keep(key, await make());
     const seconds = cached ? 0 : (Date.now() - started) / 1000;
     await publishEvent(this.mesh, eventSubjects.encoder(this.kind, key, 'ready', datasetId), {
-      encodeReady: { key, kind: this.kind, name, seconds, datasetId },
+      encodeReady: { key, ...encodedKindFields(this.kind), name, seconds, datasetId },
     });
     return cached ? 'cached' : 'encoded';
   }
@@ -65,7 +65,7 @@ export class Encodings {
   /** Says that the set will not come, and why. */
   async refuse({ key, name, datasetId }: EncodeJob, reason: string): Promise<void> {
     await publishEvent(this.mesh, eventSubjects.encoder(this.kind, key, 'failed', datasetId), {
-      encodeFailed: { key, kind: this.kind, name, datasetId, reason },
+      encodeFailed: { key, ...encodedKindFields(this.kind), name, datasetId, reason },
     });
   }
 }

@@ -1,6 +1,6 @@
-import { AtelierError, type StateBucket } from '@atelier/contracts';
-import { isStoreFull, orStoreFull, type Mesh, type MessageType } from '@atelier/mesh';
-import { NatsError, type KV, type KvEntry } from 'nats';
+import { AtelierError, backing, type StateBucket } from '@atelier/contracts';
+import { isConflict, isStoreFull, orStoreFull, type Mesh, type MessageType } from '@atelier/mesh';
+import type { KV, KvEntry } from 'nats';
 
 export interface Stored<T> {
   value: T;
@@ -14,7 +14,7 @@ export class StateStore<T> {
   constructor(
     private readonly mesh: Mesh,
     private readonly bucket: StateBucket,
-    private readonly type: MessageType<never, T>,
+    private readonly type: MessageType<NoInfer<T>, T>,
   ) {}
 
   async get(id: string): Promise<Stored<T> | null> {
@@ -74,7 +74,9 @@ export class StateStore<T> {
       await (await this.kv()).delete(id);
     } catch (error) {
       if (!isStoreFull(error)) throw error;
-      await this.mesh.jsm.streams.purge(`KV_${this.bucket}`, { filter: `$KV.${this.bucket}.${id}` });
+      await this.mesh.jsm.streams.purge(backing.stateStream(this.bucket), {
+        filter: backing.stateSubject(this.bucket, id),
+      });
     }
   }
 
@@ -88,8 +90,10 @@ export class StateStore<T> {
    * meanwhile comes several times, and where one is written again and again the end may never come.
    */
   private async keys(): Promise<string[]> {
-    const prefix = `$KV.${this.bucket}.`;
-    const { state } = await this.mesh.jsm.streams.info(`KV_${this.bucket}`, { subjects_filter: `${prefix}>` });
+    const prefix = backing.stateSubject(this.bucket, '');
+    const { state } = await this.mesh.jsm.streams.info(backing.stateStream(this.bucket), {
+      subjects_filter: `${prefix}>`,
+    });
     return Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
   }
 
@@ -124,11 +128,6 @@ export class StateStore<T> {
     return this.type.decode(this.encode(value));
   }
   private encode(value: T): Uint8Array {
-    return this.type.encode(value as never).finish();
+    return this.type.encode(value).finish();
   }
-}
-
-/** "wrong last sequence": someone else wrote first. */
-function isConflict(error: unknown): boolean {
-  return error instanceof NatsError && error.api_error?.err_code === 10071;
 }

@@ -1,3 +1,4 @@
+export { natsError } from './nats-error';
 export { dieOver } from './die-over';
 export { killInTheAct } from './kill-in-the-act';
 export { startTestMesh, type TestMesh } from './mesh';

@@ -1,5 +1,5 @@
 import { AtelierError, type ErrorCode } from '@atelier/contracts';
-import { asStoreFull, isStoreFull } from '@atelier/mesh';
+import { asStoreFull, isMeshAway, isStoreFull } from '@atelier/mesh';
 
 /** What an error code is over HTTP, and which of OpenAI's error types it goes by. */
 const HTTP: Record<string, { status: number; type: string }> = {
@@ -94,14 +94,9 @@ function insufficientStorage({ message, details }: AtelierError): ErrorBody {
   return answer;
 }
 
-/**
- * The mesh is away or comes back just now; an answer of JetStream about the request itself carries an api_error below
- * 500.
- */
+/** A full store answers with 503 as well. */
 function isOutage(error: unknown): boolean {
-  if (!(error instanceof Error) || error.name !== 'NatsError' || isStoreFull(error)) return false;
-  const { api_error: said } = error as { api_error?: { code: number } };
-  return said === undefined || said.code >= 500;
+  return isMeshAway(error) && !isStoreFull(error);
 }
 
 /** Nest's and Express's own refusals (no such route, malformed JSON, body too large) carry a 4xx status. */

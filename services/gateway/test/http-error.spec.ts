@@ -1,10 +1,7 @@
 import { AtelierError } from '@atelier/contracts';
 import { StoreFull } from '@atelier/mesh';
+import { natsError } from '@atelier/testing';
 import { httpError, PayloadTooLarge } from '../src/http-error';
-
-/** As the NATS client throws it: what JetStream itself answered is in api_error. */
-const natsError = (code: string, apiError?: { code: number }): Error =>
-  Object.assign(new Error(code), { name: 'NatsError', code, api_error: apiError });
 
 test.each<[string, Error, number, string, RegExp]>([
   [

@@ -1,11 +1,15 @@
-import { AtelierError, type GenerateWork } from '@atelier/contracts';
-import type { PictureFormat } from '@atelier/drawing';
+import {
+  AtelierError,
+  pictureFormatOf,
+  pictureFormats,
+  type GenerateWork,
+  type PictureFormatName,
+} from '@atelier/contracts';
 
-const FORMATS: readonly string[] = ['png', 'jpeg', 'webp'];
 const MAX_SIDE = 4096;
 
 /** What a request may say; whoever queued it may not have checked. Throws INVALID_ARGUMENT that names every bad field at once. */
-export function checkWork(work: GenerateWork): { format: PictureFormat } {
+export function checkWork(work: GenerateWork): { format: PictureFormatName } {
   const details: Record<string, string> = {};
   const expect = (holds: boolean, field: string, problem: string): void => {
     if (!holds) details[field] = problem;
@@ -32,8 +36,9 @@ export function checkWork(work: GenerateWork): { format: PictureFormat } {
     'guidance',
     `is ${work.guidance}: use 0 to 100`,
   );
-  const format = work.format || 'png';
-  expect(FORMATS.includes(format), 'format', `is ${JSON.stringify(format)}: use one of ${FORMATS.join(', ')}`);
+  const asked = pictureFormatOf(work);
+  const format = pictureFormats.find((known) => known === asked);
+  expect(format !== undefined, 'format', `is ${JSON.stringify(asked)}: use one of ${pictureFormats.join(', ')}`);
   expect(work.adapters.length <= 16, 'adapters', `are ${work.adapters.length}: use at most 16`);
   for (const [i, { name, weight }] of work.adapters.entries()) {
     expect(
@@ -46,5 +51,5 @@ export function checkWork(work: GenerateWork): { format: PictureFormat } {
     const list = Object.entries(details).map(([field, problem]) => `${field} ${problem}`);
     throw new AtelierError('INVALID_ARGUMENT', `the request is not valid: ${list.join('. ')}`, details);
   }
-  return { format: format as PictureFormat };
+  return { format: format! };
 }

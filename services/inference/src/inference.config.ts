@@ -1,3 +1,4 @@
+import { baseQuants, type BaseQuantName } from '@atelier/contracts';
 import { loadConfig } from '@atelier/mesh';
 import { ComputeConfig, computeSettings } from '@atelier/models';
 import { z } from 'zod';
@@ -6,7 +7,7 @@ const count = z.coerce.number().int().positive();
 
 const settings = computeSettings.extend({
   ATELIER_TEXT_TOKENS: count.max(512).optional(),
-  ATELIER_INFERENCE_QUANT: z.enum(['none', 'nf4', 'nf4_double']).default('nf4'),
+  ATELIER_INFERENCE_QUANT: z.enum(baseQuants).default('nf4'),
   ATELIER_INFERENCE_SAMPLERS: count.max(64).default(4),
 });
 
@@ -15,7 +16,7 @@ export class InferenceConfig extends ComputeConfig {
   /** T5 tokens of a prompt; the checkpoint's own length where none is set. */
   readonly textTokens?: number;
   /** How the frozen weights are kept. */
-  readonly quant: 'none' | 'nf4' | 'nf4_double';
+  readonly quant: BaseQuantName;
   /** Combinations of adapters that stay at hand. */
   readonly samplers: number;
 

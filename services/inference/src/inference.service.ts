@@ -54,7 +54,7 @@ export class InferenceService {
     return 'put down';
   }
 
-  /** Ends a drawing that cannot be made, with the reason. One that is over, or of which nobody knows, stays as it is. */
+  /** Ends a drawing that cannot be made, with the reason. A drawing that is over already, or that does not exist, is left alone. */
   async giveUp(id: string, reason: string): Promise<void> {
     const generation = await this.states.find(id);
     if (generation && !isGenerationOver(generation)) await this.states.failed(id, reason);

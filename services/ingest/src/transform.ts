@@ -1,4 +1,4 @@
-import type { ITransform } from '@atelier/contracts';
+import { cropOf, crops, type ITransform } from '@atelier/contracts';
 import { DatasetRefused } from './dataset-refused';
 import { aspectBuckets, SIZE_MULTIPLE, type Size } from './pictures/buckets';
 
@@ -13,7 +13,7 @@ const MAX_PIXELS = 2048 * 2048;
 
 /** @throws DatasetRefused when it cannot be done */
 export function checkTransform(transform: ITransform): CheckedTransform {
-  const { width, height, crop, flip, buckets: bucketed } = transform as Required<ITransform>;
+  const { width, height, flip, buckets: bucketed } = transform as Required<ITransform>;
   for (const side of [width!, height!]) {
     if (side < SIZE_MULTIPLE || side > MAX_SIDE || side % SIZE_MULTIPLE !== 0) {
       throw new DatasetRefused(
@@ -26,7 +26,11 @@ export function checkTransform(transform: ITransform): CheckedTransform {
       `pictures cannot be made ${width} × ${height}: ${width! * height!} pixels are more than the ${MAX_PIXELS} (2048 × 2048) whose latents fit into one message`,
     );
   }
-  if (crop && crop !== 'center') throw new DatasetRefused(`crop is ${JSON.stringify(crop)}; "center" is known`);
+  const crop = cropOf(transform);
+  if (crops.every((known) => known !== crop))
+    throw new DatasetRefused(
+      `crop is ${JSON.stringify(crop)}; ${crops.map((known) => `"${known}"`).join(', ')} is known`,
+    );
   const base = { width: width!, height: height! };
   return { sizes: bucketed ? aspectBuckets(base) : [base], flip: Boolean(flip) };
 }

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { encodeTensors } from '@atelier/checkpoint';
-import { AtelierError, buckets, latentsKey, MAX_MESSAGE_BYTES, type LatentsWork } from '@atelier/contracts';
+import { AtelierError, buckets, cropFields, latentsKey, MAX_MESSAGE_BYTES, type LatentsWork } from '@atelier/contracts';
 import { LOGGER, type Logger } from '@atelier/mesh';
 import { BlobStore, Encodings } from '@atelier/store';
 import { LatentsMetrics } from './latents.metrics';
@@ -60,7 +60,7 @@ export class LatentsService {
   private async checkKey(key: string, picture: PreparedPicture): Promise<void> {
     const vaeFingerprint = await this.encoder.fingerprint();
     const fits = [false, true].some(
-      (flip) => latentsKey({ ...picture, transform: { crop: 'center', flip }, vaeFingerprint }) === key,
+      (flip) => latentsKey({ ...picture, transform: { ...cropFields('center'), flip }, vaeFingerprint }) === key,
     );
     if (!fits) {
       throw new AtelierError(

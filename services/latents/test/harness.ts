@@ -2,7 +2,9 @@ import sharp from 'sharp';
 import { decodeTensors, openCheckpoint, type Tensor } from '@atelier/checkpoint';
 import {
   buckets,
+  cropFields,
   Event,
+  headers,
   latentsKey,
   LatentsWork,
   StatusReply,
@@ -63,7 +65,7 @@ export class Harness {
       pixels,
       width: size,
       height: size,
-      transform: { crop: 'center', flip: seed % 2 === 1 },
+      transform: { ...cropFields('center'), flip: seed % 2 === 1 },
       vaeFingerprint,
     });
     const picture = `prepared/${key}.png`;
@@ -128,7 +130,7 @@ export class Harness {
     const found = [];
     for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq += 1) {
       const message = await this.test.mesh.jsm.streams.getMessage(stream, { seq });
-      found.push({ data: message.data, reason: message.header?.get('atelier-reason') ?? '' });
+      found.push({ data: message.data, reason: message.header?.get(headers.reason) ?? '' });
     }
     return found;
   }

@@ -1,6 +1,7 @@
 import { openCheckpoint } from '@atelier/checkpoint';
 import {
   Event,
+  headers,
   promptsKey,
   PromptsWork,
   StatusReply,
@@ -101,7 +102,7 @@ export class Harness {
     const found = [];
     for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq += 1) {
       const message = await this.test.mesh.jsm.streams.getMessage(stream, { seq });
-      found.push({ data: message.data, reason: message.header?.get('atelier-reason') ?? '' });
+      found.push({ data: message.data, reason: message.header?.get(headers.reason) ?? '' });
     }
     return found;
   }

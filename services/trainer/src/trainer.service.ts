@@ -35,8 +35,8 @@ export class TrainerService {
   }
 
   /**
-   * Ends a run that cannot be trained, with the reason. One that is over, or of which nobody knows, stays as it is. Its
-   * training state is kept.
+   * Ends a run that cannot be trained, with the reason. A run that is over already, or that does not exist, is left
+   * alone. Its training state is kept.
    */
   async giveUp(runId: string, reason: string): Promise<void> {
     const run = await this.runs.find(runId);

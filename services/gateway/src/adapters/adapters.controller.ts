@@ -1,6 +1,6 @@
 import { Controller, Get, HttpCode, Param, Put, Query, Req, Res } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
-import type { AdapterInfo } from '@atelier/contracts';
+import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
@@ -24,7 +24,7 @@ const adapterView = z.strictObject({
 
 const downloadQuery = z.object({
   format: z
-    .enum(['diffusers', 'kohya'])
+    .enum(adapterFormats)
     .default('diffusers')
     .describe('Key names: of diffusers and PEFT, or of kohya and ComfyUI.'),
   token: z.string().optional(),

@@ -1,3 +1,4 @@
+import { pictureFormats } from '@atelier/contracts';
 import { z } from 'zod';
 
 const size = z
@@ -24,7 +25,7 @@ export const imageBody = z.strictObject({
     .nullish()
     .transform((value) => value ?? 'url'),
   output_format: z
-    .enum(['png', 'jpeg', 'webp'])
+    .enum(pictureFormats)
     .nullish()
     .transform((value) => value ?? 'png'),
   quality: z.string().max(20).nullish().describe('Taken for compatibility; steps decide.'),

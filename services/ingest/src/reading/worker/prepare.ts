@@ -1,4 +1,4 @@
-import { latentsKey } from '@atelier/contracts';
+import { cropFields, latentsKey } from '@atelier/contracts';
 import { composeCaption } from '../../pictures/caption';
 import { mirror, preparePicture, type Picture } from '../../pictures/picture';
 import { BadFile, type Found, type InHand } from '../../readers';
@@ -37,6 +37,12 @@ export async function prepare(
 
 function viewOf(picture: Picture, mirrored: boolean, { vaeFingerprint }: Wanted): Prepared['views'][number] {
   const { pixels, width, height } = picture;
-  const key = latentsKey({ pixels, width, height, transform: { crop: 'center', flip: mirrored }, vaeFingerprint });
+  const key = latentsKey({
+    pixels,
+    width,
+    height,
+    transform: { ...cropFields('center'), flip: mirrored },
+    vaeFingerprint,
+  });
   return { key, width, height, mirrored, picture };
 }

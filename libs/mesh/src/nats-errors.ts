@@ -1,0 +1,57 @@
+// What the mesh's errors mean, as questions. The numbers are nats-server's own (server/errors.json), and stand nowhere else.
+import { ErrorCode, NatsError } from 'nats';
+
+const WRONG_LAST_SEQUENCE = 10071;
+const SUBJECTS_OVERLAP = 10065;
+const STREAM_NAME_IN_USE = 10058;
+/** Its server's limit, its account's limit, a limit that a stream would ask for. */
+const NO_ROOM: ReadonlySet<number> = new Set([10023, 10002, 10047]);
+/** "The stream could not store it", whose description says why. */
+const STORE_FAILED = 10077;
+
+function errCodeOf(error: unknown): number | undefined {
+  return error instanceof NatsError ? error.api_error?.err_code : undefined;
+}
+
+/** The client declares its codes as an enum and its errors' code as a string. */
+function hasCode(error: unknown, code: ErrorCode): boolean {
+  return error instanceof NatsError && error.code === (code as string);
+}
+
+/** "wrong last sequence": someone else wrote first. */
+export const isConflict = (error: unknown): boolean => errCodeOf(error) === WRONG_LAST_SEQUENCE;
+
+/** "subjects overlap with an existing stream" */
+export const isStreamOverlap = (error: unknown): boolean => errCodeOf(error) === SUBJECTS_OVERLAP;
+
+/** "stream name already in use with a different configuration" */
+export const isStreamTaken = (error: unknown): boolean => errCodeOf(error) === STREAM_NAME_IN_USE;
+
+/** Stream, consumer, message: what was asked for is not there. */
+export const isNotFound = (error: unknown): boolean =>
+  error instanceof NatsError && error.api_error !== undefined && error.api_error.code === 404;
+
+/** JetStream takes no more, for want of room. */
+export function isOutOfRoom(error: unknown): boolean {
+  const code = errCodeOf(error);
+  if (code === undefined) return false;
+  const full = /no space left|maximum bytes/i;
+  return NO_ROOM.has(code) || (code === STORE_FAILED && full.test((error as NatsError).api_error!.description));
+}
+
+/** Nobody answers calls on the subject. */
+export const hasNoResponders = (error: unknown): boolean => hasCode(error, ErrorCode.NoResponders);
+
+/** The answer did not come in time. */
+export const isTimeout = (error: unknown): boolean => hasCode(error, ErrorCode.Timeout);
+
+/** The connection was closed by someone here: it reconnects for ever, and does not come back from that. */
+export const isClosedByUs = (error: unknown): boolean =>
+  hasCode(error, ErrorCode.ConnectionClosed) || hasCode(error, ErrorCode.ConnectionDraining);
+
+/** No answer of JetStream about the request itself: it may have been done or not. */
+export const isUnanswered = (error: unknown): boolean => error instanceof NatsError && error.api_error === undefined;
+
+/** The mesh is away, or comes back just now: JetStream's own answers about a request are below 500; 503 is "not ready yet". */
+export const isMeshAway = (error: unknown): boolean =>
+  error instanceof NatsError && (error.api_error === undefined || error.api_error.code >= 500);
