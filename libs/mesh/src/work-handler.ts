@@ -44,11 +44,7 @@ export function WorkHandler<I, T>(
   { concurrency = 1, onExhausted }: WorkHandlerOptions = {},
 ): MethodDecorator {
   return (_target, _key, descriptor) => {
-    Reflect.defineMetadata(
-      METADATA,
-      { subject, type, concurrency, onExhausted },
-      descriptor.value as object,
-    );
+    Reflect.defineMetadata(METADATA, { subject, type, concurrency, onExhausted }, descriptor.value as object);
   };
 }
 

@@ -31,7 +31,10 @@ export class StateWatch<T> {
     while (!signal.aborted) {
       try {
         for await (const value of this.store.watch(this.id, { signal })) {
-          if (this.condition(value)) { this.meeting.abort(new Error(`${this.id} is to end`)); return; }
+          if (this.condition(value)) {
+            this.meeting.abort(new Error(`${this.id} is to end`));
+            return;
+          }
         }
       } catch {
         // The mesh is away: watched anew when it is back.

@@ -14,9 +14,15 @@ export function knownHostsOnly(config: Pick<GatewayConfig, 'host' | 'publicUrls'
   const names = new Set(['localhost', config.host.toLowerCase(), ...pages.map((url) => new URL(url).hostname)]);
   return ({ headers: { host } }, _response, next) => {
     // Only HTTP/1.0 may leave it out, and no browser does.
-    if (host === undefined) { next(); return; }
+    if (host === undefined) {
+      next();
+      return;
+    }
     const name = hostName(host);
-    if (name !== undefined && (isIP(name) !== 0 || names.has(name))) { next(); return; }
+    if (name !== undefined && (isIP(name) !== 0 || names.has(name))) {
+      next();
+      return;
+    }
     const named = JSON.stringify(host.slice(0, 100));
     next(
       new AtelierError(

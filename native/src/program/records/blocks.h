@@ -94,19 +94,19 @@ struct QkNormRopeBwd {
 struct Activate {
     static constexpr const char* name = "activation";
     Read x;
-    Activation kind = Activation::none;
+    Activation function = Activation::none;
     Write y;
 
-    void run(Ops& ops, const Program::Resolver& at) const { ops.activation(at(x), kind, at(y)); }
+    void run(Ops& ops, const Program::Resolver& at) const { ops.activation(at(x), function, at(y)); }
 };
 
 struct ActivateBwd {
     static constexpr const char* name = "activation_bwd";
     Read dy, x;
-    Activation kind = Activation::none;
+    Activation function = Activation::none;
     Write dx;
 
-    void run(Ops& ops, const Program::Resolver& at) const { ops.activation_bwd(at(dy), at(x), kind, at(dx)); }
+    void run(Ops& ops, const Program::Resolver& at) const { ops.activation_bwd(at(dy), at(x), function, at(dx)); }
 };
 
 } // namespace atelier::op
