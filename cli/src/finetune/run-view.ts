@@ -8,7 +8,7 @@ type Encoding = Extract<RunEvent, { type: 'encoding' }>;
 interface EncodingView {
   bar: Progress;
   summary: Encoding;
-  /** Keys: a data set and its run may both have asked for one, and then it is told twice. */
+  /** Keys: one whose message is delivered again is told twice. */
   latents: Set<string>;
   prompts: Set<string>;
   failed: number;
