@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { componentFiles } from './component-files';
 import {
@@ -32,6 +33,13 @@ export class Checkpoint {
   /** The folder of a component, as the engine's load calls want it. */
   component(name: ComponentName): string {
     return join(this.dir, name);
+  }
+
+  /** Bytes of a component's weights on disk, all shards together: what a lease is measured by before anything is loaded. */
+  async weightBytes(name: ComponentName): Promise<number> {
+    const weights = this.files[name].filter((file) => file.endsWith('.safetensors'));
+    const sizes = await Promise.all(weights.map(async (file) => (await stat(file)).size));
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
   /**
