@@ -7,16 +7,16 @@ export interface ComponentLayout {
   /** Classes in model_index.json that mean this component. */
   classes: readonly string[];
   config: string;
-  /** The stem of the weights: `<stem>.safetensors` or `<stem>.safetensors.index.json` with shards. */
-  weights?: string;
+  /** Whether it has weights; weight-files.ts says which files they are. */
+  weights?: true;
   /** Each group needs at least one complete alternative. */
   files?: readonly (readonly string[])[];
 }
 
 export const COMPONENTS: Record<ComponentName, ComponentLayout> = {
   scheduler: { classes: ['FlowMatchEulerDiscreteScheduler'], config: 'scheduler_config.json' },
-  text_encoder: { classes: ['CLIPTextModel'], config: 'config.json', weights: 'model' },
-  text_encoder_2: { classes: ['T5EncoderModel'], config: 'config.json', weights: 'model' },
+  text_encoder: { classes: ['CLIPTextModel'], config: 'config.json', weights: true },
+  text_encoder_2: { classes: ['T5EncoderModel'], config: 'config.json', weights: true },
   tokenizer: {
     classes: ['CLIPTokenizer', 'CLIPTokenizerFast'],
     config: 'tokenizer_config.json',
@@ -27,8 +27,8 @@ export const COMPONENTS: Record<ComponentName, ComponentLayout> = {
     config: 'tokenizer_config.json',
     files: [['tokenizer.json'], ['spiece.model']],
   },
-  transformer: { classes: ['FluxTransformer2DModel'], config: 'config.json', weights: 'diffusion_pytorch_model' },
-  vae: { classes: ['AutoencoderKL'], config: 'config.json', weights: 'diffusion_pytorch_model' },
+  transformer: { classes: ['FluxTransformer2DModel'], config: 'config.json', weights: true },
+  vae: { classes: ['AutoencoderKL'], config: 'config.json', weights: true },
 };
 
 export const COMPONENT_NAMES = Object.keys(COMPONENTS) as ComponentName[];

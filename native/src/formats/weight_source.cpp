@@ -24,8 +24,6 @@ struct WeightSource::Contents {
 
 namespace {
 
-const char* const kStems[] = {"diffusion_pytorch_model", "model"};
-const char* const kVariants[] = {"", ".fp32", ".bf16", ".fp16"};
 const char kQuantState[] = ".quant_state.bitsandbytes__";
 
 // Names bitsandbytes stores beside a quantised `<name>`.
@@ -37,6 +35,24 @@ bool is_quant_companion(const std::string& name, std::string& base) {
             return true;
         }
     return false;
+}
+
+// Names of a component's weights, the one to take first at the front. libs/checkpoint/src/weight-files.ts says it once
+// more for whoever has no engine; native/test/goldens/weight_files.json holds both to the same answers.
+//
+// diffusers and transformers read a variant only where it is asked for by name. Nobody asks here: what is there counts,
+// the plain files first, then the more precise ones. Where one file and an index of shards are both there, diffusers
+// takes the shards and transformers, whose stem is "model", the file.
+std::vector<std::string> weight_names() {
+    std::vector<std::string> names;
+    for (const std::string variant : {"", ".fp32", ".bf16", ".fp16"}) {
+        names.push_back("diffusion_pytorch_model.safetensors.index" + variant + ".json");
+        names.push_back("diffusion_pytorch_model.safetensors" + variant + ".index.json"); // of earlier diffusers
+        names.push_back("diffusion_pytorch_model" + variant + ".safetensors");
+        names.push_back("model" + variant + ".safetensors");
+        names.push_back("model.safetensors.index" + variant + ".json");
+    }
+    return names;
 }
 
 std::vector<std::string> shards_of(const std::string& index_path, std::unordered_map<std::string, std::string>& map) {
@@ -105,44 +121,41 @@ int64_t first_not_finite(const std::byte* bytes, int64_t count, Bits exponent) {
 } // namespace
 
 WeightSource WeightSource::open(const std::string& dir) {
-    WeightSource source;
-    source.label_ = dir;
-    source.contents_ = std::make_shared<Contents>();
-    for (const char* variant : kVariants)
-        for (const char* stem : kStems) {
-            // transformers writes model.safetensors.index.fp16.json, diffusers
-            // diffusion_pytorch_model.safetensors.index.fp16.json or ….fp16.safetensors.index.json
-            for (const std::string& index : {std::string(stem) + ".safetensors.index" + variant + ".json",
-                     std::string(stem) + variant + ".safetensors.index.json"}) {
-                const std::string path = (fs::path(dir) / index).string();
-                if (!fs::exists(path)) continue;
-                std::unordered_map<std::string, std::string> map;
-                for (const std::string& shard : shards_of(path, map)) {
-                    const std::string shard_path = (fs::path(dir) / shard).string();
-                    atelier::require(fs::exists(shard_path), ErrorCode::not_found, shard_path,
-                        ": this shard is named in ", index, " but is not there; the download is incomplete");
-                    source.contents_->files.push_back(SafetensorsFile::open(shard_path));
-                    for (const auto& [name, tensor] : source.contents_->files.back().tensors()) {
-                        const auto mapped = map.find(name);
-                        atelier::require(mapped != map.end() && mapped->second == shard, ErrorCode::corrupt, shard_path,
-                            ": tensor ", in_quotes(name),
-                            mapped == map.end() ? " is not named in " : " belongs to another shard by ", index);
-                        source.contents_->file_of[name] = source.contents_->files.size() - 1;
-                    }
-                }
-                for (const auto& [name, shard] : map)
-                    atelier::require(source.find(name), ErrorCode::corrupt, (fs::path(dir) / shard).string(),
-                        ": tensor ", in_quotes(name), " is promised by ", index, " but missing");
-                return source;
-            }
-            const std::string path = (fs::path(dir) / (std::string(stem) + variant + ".safetensors")).string();
-            if (fs::exists(path)) {
-                WeightSource single = open_file(path);
-                single.label_ = dir;
-                return single;
-            }
-        }
+    const fs::path folder(dir);
+    for (const std::string& name : weight_names()) {
+        const std::string path = (folder / name).string();
+        std::error_code ignored;
+        if (!fs::is_regular_file(path, ignored)) continue;
+        WeightSource source = name.ends_with(".json") ? open_shards(path) : open_file(path);
+        source.label_ = dir;
+        return source;
+    }
     no_weights(dir);
+}
+
+WeightSource WeightSource::open_shards(const std::string& path) {
+    const fs::path index(path);
+    WeightSource source;
+    source.contents_ = std::make_shared<Contents>();
+    const std::string index_name = index.filename().string();
+    std::unordered_map<std::string, std::string> map;
+    for (const std::string& shard : shards_of(path, map)) {
+        const std::string shard_path = (index.parent_path() / shard).string();
+        atelier::require(fs::exists(shard_path), ErrorCode::not_found, shard_path, ": this shard is named in ",
+            index_name, " but is not there; the download is incomplete");
+        source.contents_->files.push_back(SafetensorsFile::open(shard_path));
+        for (const auto& [name, tensor] : source.contents_->files.back().tensors()) {
+            const auto mapped = map.find(name);
+            atelier::require(mapped != map.end() && mapped->second == shard, ErrorCode::corrupt, shard_path,
+                ": tensor ", in_quotes(name),
+                mapped == map.end() ? " is not named in " : " belongs to another shard by ", index_name);
+            source.contents_->file_of[name] = source.contents_->files.size() - 1;
+        }
+    }
+    for (const auto& [name, shard] : map)
+        atelier::require(source.find(name), ErrorCode::corrupt, (index.parent_path() / shard).string(), ": tensor ",
+            in_quotes(name), " is promised by ", index_name, " but missing");
+    return source;
 }
 
 WeightSource WeightSource::open_file(const std::string& path) {

@@ -17,8 +17,8 @@ struct TensorSpec {
 
 class WeightSource {
 public:
-    // Looks for diffusion_pytorch_model* or model*: index first, then a single file; plain names first, then the
-    // variants fp32, bf16, fp16.
+    // One file or the shards of an index, of diffusers or transformers; where there are several, weight_source.cpp says
+    // which.
     static WeightSource open(const std::string& dir);
     // A single file, whatever its name.
     static WeightSource open_file(const std::string& path);
@@ -53,6 +53,7 @@ public:
 
 private:
     struct Contents;
+    static WeightSource open_shards(const std::string& path);
     const SafetensorsFile& file_of(const std::string& name) const;
     const std::byte* aligned(const TensorView&) const;
     void check_finite(const TensorView&) const;

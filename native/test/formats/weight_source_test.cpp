@@ -3,6 +3,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/half.h"
 #include "formats/config.h"
+#include "formats/json_file.h"
 #include "formats/support.h"
 #include "formats/weight_source.h"
 #include "quant/nf4.h"
@@ -60,6 +61,32 @@ TEST_CASE("shards: found through the index, whose lies are refused") {
         R"({"a":"model-00001-of-00002.safetensors","c":"model-00001-of-00002.safetensors"})");
     refuse(ErrorCode::corrupt, {"weight_map", "index.json"}, "7");
     refuse(ErrorCode::corrupt, {"empty"}, "{}");
+}
+
+TEST_CASE("which files are the weights is what the checkpoint library says, whatever else lies there") {
+    const JsonObject cases = JsonObject::read(std::string(ATELIER_GOLDENS) + "/weight_files.json");
+    for (const std::string& title : cases.keys()) {
+        INFO(title);
+        const JsonObject said = cases.object(title);
+        TempDir dir;
+        for (const std::string& file : said.strings("folder")) write_tensors(dir / file, {{file, {1}}});
+        const JsonObject indexes = said.has("indexes") ? said.object("indexes") : JsonObject::parse("{}", title);
+        for (const std::string& index : indexes.keys()) {
+            std::string map;
+            for (const std::string& file : indexes.strings(index))
+                map += (map.empty() ? "\"" : ",\"") + file + "\":\"" + file + "\"";
+            write_file(dir / index, "{\"weight_map\":{" + map + "}}");
+        }
+        std::vector<std::string> found;
+        try {
+            const WeightSource source = WeightSource::open(dir.path());
+            for (const SafetensorsFile& file : source.files())
+                found.push_back(std::filesystem::path(file.path()).filename().string());
+        } catch (const Error&) {
+            CHECK(said.strings("weights").empty());
+        }
+        CHECK(found == said.strings("weights"));
+    }
 }
 
 TEST_CASE("no weights: the error says what was looked for, or what to convert") {
