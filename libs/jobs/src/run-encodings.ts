@@ -1,7 +1,7 @@
 import { encodedKindOf, type IEncodeSummary, type TensorKind } from '@atelier/contracts';
 import type { StreamedEvent } from './follow';
 
-type Kind = 'latents' | 'prompts';
+type Kind = TensorKind;
 
 /**
  * Tells which encoder events of its data set a run waited for: as many as its summary says, and each key once. What was

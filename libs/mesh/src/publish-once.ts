@@ -1,6 +1,6 @@
-import { streams } from '@atelier/contracts';
-import { NatsError } from 'nats';
+import { streams, type WorkSubject } from '@atelier/contracts';
 import type { Mesh } from './mesh';
+import { isNotFound } from './nats-errors';
 import { consumerName } from './provision';
 import { publishWork, type MessageType } from './publish';
 
@@ -18,7 +18,7 @@ export interface OnceOptions {
  */
 export async function publishWorkOnce<I, T>(
   mesh: Mesh,
-  subject: string,
+  subject: WorkSubject,
   type: MessageType<I, T>,
   message: I,
   { msgId, settled }: OnceOptions,
@@ -42,12 +42,7 @@ async function isQueued({ jsm }: Mesh, subject: string, sequence: number): Promi
     await jsm.streams.getMessage(streams.WORK, { seq: sequence });
     return true;
   } catch (error) {
-    if (isNoMessage(error)) return false;
+    if (isNotFound(error)) return false;
     throw error;
   }
-}
-
-/** "no message found". */
-function isNoMessage(error: unknown): boolean {
-  return error instanceof NatsError && error.api_error?.err_code === 10037;
 }

@@ -10,7 +10,7 @@
 //
 // run() has no matrix but the record's members, and each says how it is used. So what an op touches is read off the
 // struct: which matrices must be alive, whether somebody wrote what is read, how many bytes go by. A record that
-// multiplies matrices says its kind and flops() too.
+// multiplies matrices says its cost_kind and flops() too.
 #pragma once
 #include "program/members.h"
 #include "program/op_cost.h"
@@ -103,10 +103,10 @@ OpCost cost_of(const R& record) {
         if constexpr (std::is_same_v<Member, View>) cost.bytes += detail::bytes_of(member);
         if constexpr (std::is_same_v<Member, Table>) cost.bytes += detail::bytes_of(member.host);
     });
-    constexpr bool has_kind = requires { R::kind; }, multiplies = requires { record.flops(); };
-    static_assert(has_kind == multiplies, "a record that multiplies says its kind and flops(), others neither");
+    constexpr bool has_kind = requires { R::cost_kind; }, multiplies = requires { record.flops(); };
+    static_assert(has_kind == multiplies, "a record that multiplies says its cost_kind and flops(), others neither");
     if constexpr (multiplies) {
-        cost.kind = R::kind;
+        cost.kind = R::cost_kind;
         cost.flops = record.flops();
         for_each_member(record, [&](const auto& member) {
             if constexpr (std::is_same_v<std::remove_cvref_t<decltype(member)>, Weight>)

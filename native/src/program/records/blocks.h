@@ -94,19 +94,19 @@ struct QkNormRopeBwd {
 struct Activate {
     static constexpr const char* name = "activation";
     Read x;
-    Activation function = Activation::none;
+    Activation kind = Activation::none;
     Write y;
 
-    void run(Ops& ops, const Program::Resolver& at) const { ops.activation(at(x), function, at(y)); }
+    void run(Ops& ops, const Program::Resolver& at) const { ops.activation(at(x), kind, at(y)); }
 };
 
 struct ActivateBwd {
     static constexpr const char* name = "activation_bwd";
     Read dy, x;
-    Activation function = Activation::none;
+    Activation kind = Activation::none;
     Write dx;
 
-    void run(Ops& ops, const Program::Resolver& at) const { ops.activation_bwd(at(dy), at(x), function, at(dx)); }
+    void run(Ops& ops, const Program::Resolver& at) const { ops.activation_bwd(at(dy), at(x), kind, at(dx)); }
 };
 
 } // namespace atelier::op

@@ -11,7 +11,7 @@ inline double multiply_add(int64_t rows, int64_t cols, int64_t terms) {
 
 struct Linear {
     static constexpr const char* name = "linear";
-    static constexpr auto kind = OpCost::Kind::product;
+    static constexpr auto cost_kind = OpCost::Kind::product;
     Read x;
     Weight w;
     const float* bias = nullptr;
@@ -30,7 +30,7 @@ struct Linear {
 
 struct LinearDx {
     static constexpr const char* name = "linear_dx";
-    static constexpr auto kind = OpCost::Kind::product;
+    static constexpr auto cost_kind = OpCost::Kind::product;
     Read dy;
     Weight w;
     Read lora_dxa; // LoraGrad's
@@ -47,7 +47,7 @@ struct LinearDx {
 
 struct LoraDown {
     static constexpr const char* name = "lora_down";
-    static constexpr auto kind = OpCost::Kind::product;
+    static constexpr auto cost_kind = OpCost::Kind::product;
     Read x;
     View a;
     Write xa;
@@ -58,7 +58,7 @@ struct LoraDown {
 
 struct LoraGrad {
     static constexpr const char* name = "lora_grad";
-    static constexpr auto kind = OpCost::Kind::product;
+    static constexpr auto cost_kind = OpCost::Kind::product;
     Read x, xa, dy;
     View b;
     float scale = 1;
@@ -73,7 +73,7 @@ struct LoraGrad {
 
 struct Attention {
     static constexpr const char* name = "attention";
-    static constexpr auto kind = OpCost::Kind::attention;
+    static constexpr auto cost_kind = OpCost::Kind::attention;
     Read q, k, v;
     Write o, lse;
     int64_t heads = 0;
@@ -90,7 +90,7 @@ struct Attention {
 
 struct AttentionBwd {
     static constexpr const char* name = "attention_bwd";
-    static constexpr auto kind = OpCost::Kind::attention_bwd;
+    static constexpr auto cost_kind = OpCost::Kind::attention_bwd;
     Read dout, q, k, v, o, lse;
     Write dq, dk, dv, delta;
     int64_t heads = 0;
@@ -106,7 +106,7 @@ struct AttentionBwd {
 
 struct Conv2d {
     static constexpr const char* name = "conv2d";
-    static constexpr auto kind = OpCost::Kind::product;
+    static constexpr auto cost_kind = OpCost::Kind::product;
     Read x;
     int64_t height = 0, width = 0; // as the convolution reads it
     bool upsampled = false;
