@@ -23,6 +23,8 @@ const SOUND: Record<string, string> = {
   'libs/testing/src/index.ts': 'export const wait = 1;\n',
   'services/trainer/package.json': manifest('trainer', { dependencies: on('mesh') }),
   'services/trainer/src/main.ts': "import '@atelier/mesh';\n",
+  'native/src/floors.txt': 'base\n',
+  'native/src/base/error.h': '',
   'deploy/docker/Dockerfile': 'FROM scratch\nCOPY cli/package.json cli/\nRUN npm ci\n',
 };
 
