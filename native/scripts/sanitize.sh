@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Native tests under the address and undefined-behaviour sanitizers, in native/build-sanitize, for the CPU. The last line counts them.
-# sanitize.sh [--all]   without: what reads other people's files and what keeps account of memory, which takes a minute; --all: every test
+# sanitize.sh [--all]   without: what reads other people's files and what keeps account of memory, which takes minutes to build and seconds to run; --all: every test
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parts=(formats memory program quant)

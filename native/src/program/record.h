@@ -4,8 +4,9 @@
 //         static constexpr const char* name = "gated_residual";
 //         Read x, gate, branch;
 //         Write r;
-//         void run(Ops& ops, const Program::Resolver& at) const { ops.gated_residual(at(x), at(gate), at(branch),
-//         at(r)); }
+//         void run(Ops& ops, const Program::Resolver& at) const {
+//             ops.gated_residual(at(x), at(gate), at(branch), at(r));
+//         }
 //     };
 //
 // run() has no matrix but the record's members, and each says how it is used. So what an op touches is read off the
