@@ -14,10 +14,11 @@ export interface EnumNames<Name extends string, Value> {
    * What a message says: the enum's name, or else the text that 0.1.0 wrote, whatever it is; undefined where it says neither. A
    * value that this version does not know reads as its number.
    */
-  read(value: Value | null | undefined, text: string | null | undefined): string | undefined;
+  read(value: Value | null | undefined, text?: string | null): string | undefined;
 }
 
-function enumNames<Members extends Values, Prefix extends string>(
+/** @param prefix of the enum's members: PICTURE_FORMAT */
+export function enumNames<Members extends Values, Prefix extends string>(
   members: Members,
   prefix: Prefix,
 ): EnumNames<NameOf<keyof Members, Prefix>, Members[keyof Members]> {

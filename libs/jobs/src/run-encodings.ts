@@ -1,15 +1,13 @@
 import { encodedKindOf, type IEncodeSummary, type TensorKind } from '@atelier/contracts';
 import type { StreamedEvent } from './follow';
 
-type Kind = TensorKind;
-
 /**
  * Tells which encoder events of its data set a run waited for: as many as its summary says, and each key once. What was
  * made for an earlier run on the data set, perhaps a moment ago, is nothing that this one waited for.
  */
 export class RunEncodings {
   private readonly told = new Set<string>();
-  private left: Record<Kind, number> | undefined;
+  private left: Record<TensorKind, number> | undefined;
   /** Events from before the summary, until that comes. */
   private early: StreamedEvent[] | undefined;
 
@@ -57,7 +55,7 @@ export class RunEncodings {
 export function encodedKey({
   encodeReady,
   encodeFailed,
-}: StreamedEvent['event']): { key: string; kind: Kind } | undefined {
+}: StreamedEvent['event']): { key: string; kind: TensorKind } | undefined {
   const told = encodeReady ?? encodeFailed;
-  return told?.key ? { key: told.key, kind: encodedKindOf(told) as Kind } : undefined;
+  return told?.key ? { key: told.key, kind: encodedKindOf(told) as TensorKind } : undefined;
 }

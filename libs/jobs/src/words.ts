@@ -1,27 +1,17 @@
 // States in the words that people see, on the command line, in JSON and on the page alike.
-import { DatasetState, GenerationState, RunState } from '@atelier/contracts';
+import { DatasetState, enumNames, GenerationState, RunState } from '@atelier/contracts';
 import { describeStore, isFull, type StoreState } from '@atelier/mesh';
 import { isRunOver } from './states';
 
-/** Enum value → its name in the words people see: RUN_STATE_TRAINING → "training". */
-function word(names: Record<number, string>, prefix: string, value: number): string {
-  return (names[value] ?? 'unspecified').replace(prefix, '').toLowerCase();
-}
+const datasets = enumNames(DatasetState, 'DATASET_STATE');
+const runs = enumNames(RunState, 'RUN_STATE');
+const generations = enumNames(GenerationState, 'GENERATION_STATE');
 
-const names = (values: Record<string, string | number>): Record<number, string> =>
-  Object.fromEntries(
-    Object.entries(values)
-      .filter((entry): entry is [string, number] => typeof entry[1] === 'number')
-      .map(([name, value]) => [value, name]),
-  );
+const UNSPECIFIED = 'unspecified';
 
-const datasetNames = names(DatasetState);
-const runNames = names(RunState);
-const generationNames = names(GenerationState);
-
-export const datasetStatus = (state: DatasetState): string => word(datasetNames, 'DATASET_STATE_', state);
-export const runStatus = (state: RunState): string => word(runNames, 'RUN_STATE_', state);
-export const generationStatus = (state: GenerationState): string => word(generationNames, 'GENERATION_STATE_', state);
+export const datasetStatus = (state: DatasetState): string => datasets.read(state) ?? UNSPECIFIED;
+export const runStatus = (state: RunState): string => runs.read(state) ?? UNSPECIFIED;
+export const generationStatus = (state: GenerationState): string => generations.read(state) ?? UNSPECIFIED;
 
 /**
  * Why a run that is not over does not come on just now, in words for people; empty where nothing is known to hold it
