@@ -171,6 +171,32 @@ describe("a project's specs", () => {
     expect(said).toMatch(/crash\.spec\.ts was lost/);
     expect(code).toBe(1);
   });
+
+  it('that fail are asked once more: what passes then is named as unsteady, what fails again has failed', () => {
+    const file = 'libs/contracts/test/wavers.spec.ts';
+    const seen = JSON.stringify(join(root, 'seen'));
+    const { code, result } = specs({
+      wavers: `const { existsSync, writeFileSync } = require('node:fs');
+        test('wavers', () => {
+          const before = existsSync(${seen});
+          writeFileSync(${seen}, '');
+          expect(before).toBe(true);
+        });
+        test('is', () => expect(1).toBe(1));\n`,
+      wrong: "test('is two', () => expect(1).toBe(2));\n",
+    });
+    expect(result).toMatchObject({
+      passed: 2,
+      failed: 1,
+      failures: [{ file: 'libs/contracts/test/wrong.spec.ts', title: 'is two' }],
+      unsteady: [{ file, title: 'wavers', message: expect.stringContaining('Expected: true') as string }],
+    });
+    expect(code).toBe(1);
+    expect(specs({ wrong: "test('is one', () => expect(1).toBe(1));\n" })).toMatchObject({
+      code: 0,
+      result: { passed: 3, failed: 0, failures: [], unsteady: [] },
+    });
+  });
 });
 
 describe('a script that counts its cases', () => {

@@ -18,6 +18,7 @@ const TARGETS = [
   'test',
   'sanitize',
 ];
+const LINES_OF_A_FAILURE = 12;
 // In a git worktree nx would keep its cache in the main one.
 const CACHE = process.env.NX_CACHE_DIRECTORY ?? join(root, '.nx', 'cache');
 const RUN = join(CACHE, 'run.json'); // nx writes it at the end of each run: every task, and how it ended
@@ -32,8 +33,15 @@ const { status } = spawnSync(nx, ['run-many', '-t', ...TARGETS, ...options], {
   env: { ...process.env, NX_CACHE_DIRECTORY: CACHE },
 });
 
+/** A failed case where the reader looks first, though its own output may lie thousands of lines above. */
+function told({ file, title, message }) {
+  const lines = message.split('\n').filter((line) => line.trim() !== '' && !line.includes('node_modules'));
+  return [`${file}: ${title}`, ...lines.slice(0, LINES_OF_A_FAILURE)].join('\n    ');
+}
+
 const tasks = existsSync(RUN) ? JSON.parse(readFileSync(RUN, 'utf8')).tasks : [];
 const problems = [];
+const unsteady = [];
 let passed = 0;
 let failed = 0;
 // Where some projects were chosen by options, those that nx says it ran.
@@ -46,6 +54,10 @@ for (const [project, target] of testTargets().filter((each) => !chosen || ran(ea
     failed += result.failed;
     if (result.failed > 0) problems.push(`${project}:${target}: ${result.failed} failed`);
     problems.push(...result.lost.map((name) => `${project}:${target}: ${name} was lost`));
+    problems.push(...result.failures.map((each) => `${project}:${target}: ${told(each)}`));
+    unsteady.push(
+      ...result.unsteady.map((each) => `${project}:${target}: unsteady, passed when asked again: ${told(each)}`),
+    );
   } else {
     failed += 1;
     problems.push(`${project}:${target} did not run to its end: all of it was lost`);
@@ -71,6 +83,7 @@ console.log(
   `\n${tasks.filter(({ cacheStatus }) => cacheStatus !== 'cache-miss').length} of ${tasks.length} tasks came from the cache`,
 );
 for (const task of slowest) console.log(`${seconds(task).toFixed(1).padStart(7)} s  ${task.taskId}`);
+for (const line of unsteady) console.error(line);
 for (const problem of problems) console.error(problem);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

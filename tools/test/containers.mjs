@@ -69,7 +69,7 @@ if (project === '--show') {
 }
 
 const TARGET = 'test';
-const total = { passed: 0, failed: 0, lost: [] };
+const total = { passed: 0, failed: 0, lost: [], failures: [], unsteady: [] };
 forgetResult(project, TARGET);
 
 function runSpecs(image) {
@@ -83,10 +83,12 @@ function runSpecs(image) {
   ];
   const env = { ...process.env, DOCKER_HOST: `unix://${socket}`, ATELIER_TEST_NATS_IMAGE: image };
   spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', env });
-  const result = readResult(`${project}-run`, TARGET) ?? { passed: 0, failed: 1, lost: [] };
+  const result = readResult(`${project}-run`, TARGET) ?? { passed: 0, failed: 1, lost: [], failures: [], unsteady: [] };
   forgetResult(`${project}-run`, TARGET);
   for (const key of ['passed', 'failed']) total[key] += result[key];
   total.lost.push(...result.lost.map((name) => `${name} on ${image}`));
+  for (const key of ['failures', 'unsteady'])
+    total[key].push(...result[key].map((each) => ({ ...each, title: `${each.title}, on ${image}` })));
 }
 
 if (!socket) {

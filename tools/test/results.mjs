@@ -7,11 +7,15 @@ export const RESULTS = join(root, 'dist', 'test-results');
 
 const fileOf = (project, target) => join(RESULTS, project, `${target}.json`);
 
-/** @param outcome { passed, failed, lost }: numbers of cases, and the names of what should have run and did not */
-export function writeResult(project, target, { passed, failed, lost = [] }) {
+/**
+ * @param outcome { passed, failed, lost, failures, unsteady }: numbers of cases; the names of what should have run and did not; what
+ *   failed, and what failed at first and passed when asked again, each as { file, title, message }
+ */
+export function writeResult(project, target, { passed, failed, lost = [], failures = [], unsteady = [] }) {
   const file = fileOf(project, target);
+  const result = { project, target, passed, failed, lost, failures, unsteady };
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ project, target, passed, failed, lost }, undefined, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
 export function readResult(project, target) {
