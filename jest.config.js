@@ -34,5 +34,6 @@ module.exports = {
     ],
   },
   transformIgnorePatterns: ['/node_modules/(?!(hyparquet|hyparquet-compressors|hysnappy)/)'],
-  testTimeout: 60_000,
+  // Ends what hangs, and judges nobody's speed: specs start servers and processes, on machines that may be busy.
+  testTimeout: 180_000,
 };

@@ -5,8 +5,6 @@ import sharp from 'sharp';
 import { syntheticPictures, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { cli, startCli, type Ended, type RunningCli } from './run-cli';
 
-jest.setTimeout(180_000);
-
 const objects = (text: string): Record<string, unknown>[] =>
   text
     .trim()
@@ -31,12 +29,12 @@ describe('finetune and generate', () => {
       },
       90_000,
     );
-  }, 120_000);
+  });
   afterAll(async () => {
     up.child.kill('SIGTERM');
     await up.ended;
     rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   const train = (...args: string[]): Promise<Ended> => cli(['finetune', ...data(), '--rank', '2', ...args]);
   const upload = (...args: string[]): Promise<Ended> => train('--size', '64', ...args);

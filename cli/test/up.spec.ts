@@ -14,7 +14,6 @@ interface Up {
 }
 
 const STARTING_MS = 90_000;
-jest.setTimeout(180_000);
 
 describe('atelier up', () => {
   let folder: string;

@@ -159,7 +159,7 @@ it('a second run does no encoder work at all and says so; with one caption chang
   expect(await status('latents')).toBe('3 encoded, 0 there already, 0 failed');
   expect(await status('prompts')).toBe('4 encoded, 0 there already, 0 failed');
   expect(await tensors()).toBe(7);
-}, 90_000);
+});
 
 it('every key of the manifest that a run trains on has its tensors when the queues are empty', async () => {
   await start('run', ['a heron', 'two herons', 'a pond']);
@@ -172,7 +172,7 @@ it('every key of the manifest that a run trains on has its tensors when the queu
   for (const { latentsKey, promptsKey } of samples) {
     expect([await store.has('latents', latentsKey!), await store.has('prompts', promptsKey!)]).toEqual([true, true]);
   }
-}, 90_000);
+});
 
 it('a fine-tune on six pictures asks the encoders for six pictures and six captions, whenever the run is started', async () => {
   const client = new AtelierClient(test.mesh);
@@ -198,4 +198,4 @@ it('a fine-tune on six pictures asks the encoders for six pictures and six capti
   expect(await asked('prompts')).toBe(6);
   expect(await status('latents')).toBe('6 encoded, 0 there already, 0 failed');
   expect(await status('prompts')).toBe('6 encoded, 0 there already, 0 failed');
-}, 90_000);
+});

@@ -29,7 +29,7 @@ beforeAll(async () => {
   pictures = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
   rmSync(folder, { recursive: true });
   atelier = await Atelier.start({ ATELIER_API_TOKEN: TOKEN });
-}, 120_000);
+});
 afterAll(() => atelier?.stop());
 
 const ofType = (events: RunEvent[], type: string): RunEvent[] => events.filter((event) => event.type === type);
@@ -75,7 +75,7 @@ describe('a job over HTTP', () => {
       samples: 3,
       rejected: [],
     });
-  }, 90_000);
+  });
 
   test('the adapter comes down in either spelling, and its up matrices, which start at zero, have learned', async () => {
     const diffusers = decodeTensors(await atelier.api.bytes('/v1/adapters/shapes'));
@@ -108,7 +108,7 @@ describe('a job over HTTP', () => {
     expect(trained.equals(base)).toBe(false);
     expect((await draw({ model: 'shapes' })).equals(trained)).toBe(true);
     expect((await draw({ adapters: [{ name: 'shapes', weight: 0 }] })).equals(base)).toBe(true);
-  }, 60_000);
+  });
 
   test('an address in place of the picture leads to the same bytes', async () => {
     const asked = { prompt: 'a tomato circle', model: 'shapes', n: 2, seed: 5 };
@@ -117,7 +117,7 @@ describe('a job over HTTP', () => {
     const pictures = await Promise.all(data.map(({ url }) => atelier.api.bytes(new URL(url!).pathname)));
     expect(pictures.map((bytes) => bytes.toString('base64'))).toEqual(inline.data.map(({ b64_json }) => b64_json));
     expect(pictures[0]!.equals(pictures[1]!)).toBe(false); // each has a seed of its own
-  }, 60_000);
+  });
 
   test('the second run over the same pictures encodes nothing, says so, and comes to the same adapter', async () => {
     const before = await encoded();
@@ -133,7 +133,7 @@ describe('a job over HTTP', () => {
     expect(
       (await atelier.api.bytes('/v1/adapters/shapes-again')).equals(await atelier.api.bytes('/v1/adapters/shapes')),
     ).toBe(true);
-  }, 90_000);
+  });
 
   test('a run is cancelled in the middle: it ends within a step, and leaves no adapter', async () => {
     const run = await atelier.api.finetune({ dataset: 'shapes', name: 'given-up', steps: 100_000, rank: 2 });
@@ -151,7 +151,7 @@ describe('a job over HTTP', () => {
       adapter: null,
     });
     await expect(atelier.api.bytes('/v1/adapters/given-up')).rejects.toMatchObject({ status: 404 });
-  }, 60_000);
+  });
 
   test('the document describes every route that was used here, and nothing but it and the page is open without the token', async () => {
     const { paths } = (await (await fetch(`${atelier.api.url}/openapi.json`)).json()) as {

@@ -49,7 +49,7 @@ beforeAll(async () => {
   atelier = await Atelier.start({ ...SETTINGS, ATELIER_MODEL: model });
   await job('first');
   lora = await atelier.api.bytes('/v1/adapters/first');
-}, 150_000);
+});
 afterAll(async () => {
   await atelier?.stop();
   rmSync(folder, { recursive: true, force: true });

@@ -42,7 +42,7 @@ beforeAll(async () => {
   atelier = await Atelier.start();
   const adapter = await adapterOf(await start('undisturbed'));
   undisturbed = { adapter, drawing: (await atelier.api.draw(DRAWING)).data };
-}, 150_000);
+});
 afterAll(() => atelier?.stop());
 
 /** The whole job from its pictures on, with nothing encoded yet. */

@@ -110,7 +110,7 @@ onSmallDisk('nats-server on a disk that others fill', () => {
     expect(await full()).toBe(false);
     expect(await tensors.has('latents', 'waiting')).toBe(true);
     expect(unasked).toEqual([]);
-  }, 120_000);
+  });
 
   test('whose JetStream hangs at the end of its disk is started anew by itself, and has all that was acknowledged', async () => {
     const acknowledged: string[] = [];
@@ -136,5 +136,5 @@ onSmallDisk('nats-server on a disk that others fill', () => {
     await throughOutage(() => tensors.put('latents', 'after', Buffer.alloc(MiB, 'after')), { patienceMs: 90_000 });
     await read();
     expect(unasked).toEqual([]);
-  }, 150_000);
+  });
 });

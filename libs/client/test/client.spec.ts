@@ -32,12 +32,12 @@ beforeAll(async () => {
   testMesh = await startTestMesh();
   mesh = testMesh.mesh;
   client = await AtelierClient.connect(testMesh.url);
-}, 60_000);
+});
 
 afterAll(async () => {
   await client?.close();
   await testMesh?.stop();
-}, 60_000);
+});
 
 const picture = (name: string) => ({ name, data: Buffer.from(`bytes of ${name}`) });
 const uploaded = (name: string) =>

@@ -59,13 +59,16 @@ export async function startServiceProcess(name: string, env: Record<string, stri
   };
 }
 
+/** Ends a wait for what never comes, on a machine however busy. */
+const PATIENCE_MS = 60_000;
+
 type Ask<T> = () => Promise<T | null | undefined | false> | T | null | undefined | false;
 
 /** Asks again until the answer is neither null, undefined nor false. `what` names it in the error. */
 export async function waitFor<T>(what: string, ask: Ask<T>, ms?: number): Promise<T>;
 export async function waitFor<T>(ask: Ask<T>, ms?: number): Promise<T>;
 export async function waitFor<T>(...given: [string, Ask<T>, number?] | [Ask<T>, number?]): Promise<T> {
-  const [what, ask, ms = 30_000] =
+  const [what, ask, ms = PATIENCE_MS] =
     typeof given[0] === 'string'
       ? (given as [string, Ask<T>, number?])
       : ['what was waited for', ...(given as [Ask<T>, number?])];

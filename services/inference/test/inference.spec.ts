@@ -223,7 +223,7 @@ describe('a drawing of several pictures', () => {
     );
     expect(pictures.map((picture, index) => picture.equals(undisturbed[index]!))).toEqual(undisturbed.map(() => true));
     expect(await harness.deadLetters()).toBe(0);
-  }, 90_000);
+  });
 
   it('goes on though its services died over it more often than they may, each time after one more picture', async () => {
     await harness.stopService();

@@ -30,7 +30,7 @@ beforeAll(async () => {
       .toBuffer(),
     'good.txt': 'good',
   };
-}, 60_000);
+});
 afterAll(async () => {
   await service?.stop();
   await harness?.stop();
@@ -149,7 +149,7 @@ it('a file that takes too long is named, and what is behind it is read', async (
       },
     ],
   });
-}, 120_000);
+});
 
 it('a data set that takes too long fails with the reason', async () => {
   await service.stop();

@@ -18,7 +18,7 @@ beforeAll(async () => {
     Array.from({ length: 60 }, (_, at) => [`${at}.webp`, Buffer.concat([webp, Buffer.from([at])])]),
   );
   good = { 'good.png': await picture(64).png().toBuffer(), 'good.txt': 'good' };
-}, 60_000);
+});
 beforeEach(async () => {
   harness = await Harness.start();
 });

@@ -23,4 +23,4 @@ it('killed in the middle of a picture, the service loses none: the next one take
   const ready = (await harness.events()).map(({ encodeReady }) => encodeReady!.key);
   expect(new Set(ready)).toEqual(new Set(all.map(({ key }) => key)));
   expect(await second.stop()).toBe(0);
-}, 120_000);
+});

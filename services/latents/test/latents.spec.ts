@@ -184,7 +184,7 @@ describe('memory that is counted', () => {
     const [lease, ...others] = await held();
     expect(lease).toEqual({ owner: 'latents', token: 1, bytes: await encodingBytes() });
     expect(others).toEqual([]);
-    await waitFor('an idle VAE', async () => (await held()).length === 0, 10_000);
+    await waitFor('an idle VAE', async () => (await held()).length === 0);
     await harness.ask(await harness.picture(3));
     await harness.settled();
     expect(await held()).toEqual([expect.objectContaining({ owner: 'latents', token: 2 })]);

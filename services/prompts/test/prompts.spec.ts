@@ -212,7 +212,7 @@ describe('memory that is counted', () => {
     await harness.settled();
     expect(await held()).toEqual([{ owner: 'prompts', token: 2, bytes: await encodingBytes(all[0]!.maxLength) }]);
     expect(await harness.statusDetail()).toBe('2 encoded, 0 there already, 0 failed');
-    await waitFor('idle encoders', async () => (await held()).length === 0, 10_000);
+    await waitFor('idle encoders', async () => (await held()).length === 0);
   });
 
   it('is not waited for by a service that is asked to stop: the work goes back, however often', async () => {

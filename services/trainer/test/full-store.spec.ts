@@ -20,7 +20,7 @@ beforeAll(async () => {
   await harness.startRun('undisturbed', 'd', OPTIONS);
   await harness.startService();
   await harness.over('undisturbed');
-}, 60_000);
+});
 afterAll(() => harness.stop());
 
 const status = async (): Promise<string> =>
@@ -51,7 +51,7 @@ test('a run that finds the store full says so, waits with what it has, and comes
   });
   expect((await harness.adapterBytes('waits')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
   expect((await harness.test.mesh.jsm.streams.info(streams.DEAD)).state.messages).toBe(0);
-}, 60_000);
+});
 
 test('a trainer that is asked to stop while its store is full ends within its grace, and the run goes on elsewhere to the same adapter', async () => {
   await trained('stopped');
@@ -72,4 +72,4 @@ test('a trainer that is asked to stop while its store is full ends within its gr
   );
   expect(await harness.over('stopped', 60_000)).toMatchObject({ state: RunState.RUN_STATE_FINISHED });
   expect((await harness.adapterBytes('stopped')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
-}, 120_000);
+});

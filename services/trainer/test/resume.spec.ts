@@ -20,7 +20,7 @@ beforeAll(async () => {
   const trainer = await harness.startProcess();
   expect((await harness.over('undisturbed', 100_000)).state).toBe(RunState.RUN_STATE_FINISHED);
   expect(await trainer.stop()).toBe(0);
-}, 150_000);
+});
 afterAll(() => harness.stop());
 
 const lastStep = async (id: string): Promise<number> => (await harness.events(id, 'step')).at(-1)?.runStep?.step ?? 0;
@@ -69,7 +69,7 @@ describe('a trainer', () => {
     expect(next).toBe(step + 1);
     await harness.over('stopped', 100_000);
     expect((await harness.adapterBytes('stopped')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
-  }, 150_000);
+  });
 
   it('that finds a damaged training state begins anew, and comes to the same adapter', async () => {
     await harness.blobs.put('checkpoints', 'damaged', Buffer.from('not a training state'), {
@@ -80,5 +80,5 @@ describe('a trainer', () => {
     await harness.startRun('damaged', 'd', OPTIONS);
     await harness.over('damaged', 100_000);
     expect((await harness.adapterBytes('damaged')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
-  }, 120_000);
+  });
 });

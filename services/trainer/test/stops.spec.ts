@@ -66,7 +66,7 @@ describe('a run', () => {
     expect((await harness.adapterBytes('stopped')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
     expect(await harness.blobs.list('checkpoints')).toEqual([]);
     expect(await harness.deadLetters()).toBe(0);
-  }, 120_000);
+  });
 
   it('whose trainers died over it without getting further fails, and what it had come to is kept', async () => {
     await harness.startRun('r1', await harness.dataset('d', 2), OPTIONS);

@@ -212,7 +212,7 @@ describe('a run', () => {
     );
     expect(run).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 60 });
     expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('r2'))).toBe(true);
-  }, 140_000);
+  });
 });
 
 describe('a sample that cannot be encoded', () => {
