@@ -156,7 +156,7 @@ describe('a drawing', () => {
     await harness.generations.update('long', (drawing) => Object.assign(drawing, { cancelRequested: true }));
     expect((await harness.over('next')).state).toBe(GenerationState.GENERATION_STATE_CANCELLED);
     expect((await harness.drawing('long')).state).toBe(GenerationState.GENERATION_STATE_CANCELLED);
-    expect(Date.now() - asked).toBeLessThan(5000);
+    expect(Date.now() - asked).toBeLessThan(20_000);
     expect(await harness.deadLetters()).toBe(0);
   });
 
@@ -319,7 +319,7 @@ describe('the device', () => {
     expect((await leasesOf(harness.test.mesh, 'cpu')).map(({ owner }) => owner)).toEqual(['inference']);
     const asked = Date.now();
     const lease = await train();
-    expect(Date.now() - asked).toBeLessThan(3000);
+    expect(Date.now() - asked).toBeLessThan(20_000);
     await lease.release();
     expect(await harness.draw('g2')).toHaveLength(1);
   });

@@ -143,7 +143,7 @@ it('a service that stops puts it down at once, and the next one reads it', async
   await reading();
   const asked = performance.now();
   await harness.stopService();
-  expect(performance.now() - asked).toBeLessThan(3000);
+  expect(performance.now() - asked).toBeLessThan(20_000);
   await nothingLeft();
   expect((await harness.datasets.get('d1'))?.value.state).toBe(DatasetState.DATASET_STATE_UPLOADED);
   await harness.startService();

@@ -177,7 +177,7 @@ describe('a run', () => {
     await harness.runs.update('r1', (run) => Object.assign(run, { cancelRequested: true }));
     const asked = Date.now();
     const run = await harness.over('r1');
-    expect(Date.now() - asked).toBeLessThan(3000);
+    expect(Date.now() - asked).toBeLessThan(20_000);
     expect(run).toMatchObject({ state: RunState.RUN_STATE_CANCELLED, adapter: '' });
     expect(await harness.adapters.get('adapter-r1')).toBeNull();
     expect(await harness.blobs.list('checkpoints')).toEqual([]);
