@@ -199,6 +199,8 @@ describe('the command, as a process', () => {
       expect(fits.code).toBe(0);
       expect(plan).toMatchObject({ type: 'plan', fits: true, budget_bytes: 1024 ** 3 });
       expect(plan.total_bytes).toBe(plan.arena_bytes! + plan.weight_bytes! + plan.state_bytes! + plan.workspace_bytes!);
+      expect(plan.keep_input! + plan.keep_attention! + plan.keep_all!).toBe(plan.blocks);
+      expect(plan).not.toHaveProperty('predicted'); // of the CPU there is no model
       const tight = await cli(
         ['plan', '--here', '--model', model, '--size', '64', '--vram', String(plan.total_bytes! - 1)],
         data,
@@ -260,7 +262,7 @@ describe('the command, as a process', () => {
       test('says for people what is kept, what stays, and that times are not measured', async () => {
         const { stdout } = await inProcess(['plan', '--size', '512x768', '--vram', '8GB'], data);
         expect(stdout).toMatch(
-          /fits in 8\.0 GiB.*\n.*\n.*kept for backward .*of \d+ blocks\n.*parked till backward .*\n.*blocks stay on the card.*\ntime by a model of the 4090's published rates, not measured\n/,
+          /fits in 8\.0 GiB.*\n.*\n.*kept for backward .*of \d+ blocks\n.*parked till backward .*\n.*blocks stay on the device.*\ntime by a model of the 4090's published rates, not measured\n/,
         );
       });
 

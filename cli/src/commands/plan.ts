@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { openCheckpoint } from '@atelier/checkpoint';
 import { AtelierClient } from '@atelier/client';
 import { AtelierError, type CompleteTrainOptions } from '@atelier/contracts';
-import { Engine, engineTrainOptionsOf } from '@atelier/engine';
+import { Engine, engineTrainOptionsOf, type MemoryPlan } from '@atelier/engine';
+import { memoryPlanView, type MemoryPlanView } from '@atelier/jobs';
 import { Option, type Command } from 'commander';
 import { meshUrl } from '../connect';
 import { handle, type Context } from '../context';
@@ -10,7 +11,7 @@ import { EXIT, type ExitCode } from '../exit-codes';
 import { addTrainFlags, trainOptionsOf } from '../finetune/train-flags';
 import { openModel } from '../open-model';
 import { bytes } from '../output';
-import { cardLines, cardObject, DEFAULT_CARD, planForCard } from '../plan/card';
+import { choiceLines, DEFAULT_CARD, planForCard, planObject, timeLines } from '../plan/card';
 import { integer, memory, size, type Size } from '../parse';
 import { Progress } from '../progress';
 
@@ -21,8 +22,6 @@ interface Flags extends Record<string, unknown> {
   gpu?: string;
   here?: boolean;
 }
-
-type Bytes = Record<'arenaBytes' | 'weightBytes' | 'stateBytes' | 'workspaceBytes' | 'totalBytes', number>;
 
 const PIXELS_A_TOKEN = 16;
 /** Where the trainer's checkpoint is on another machine. */
@@ -84,65 +83,58 @@ async function plan(context: Context, flags: Flags): Promise<ExitCode> {
     throw new AtelierError('INVALID_ARGUMENT', '--gpu plans for a card, --here for this machine: give one of them');
   if (flags.gpu || (flags.vram !== undefined && !flags.here)) {
     const card = flags.gpu ?? DEFAULT_CARD;
-    const answer = await planForCard(settings, options, gridOf(flags.size, textTokens), card, flags.vram);
-    context.out.object({ ...planObject(answer, flags.vram), ...cardObject(answer, options, card) });
-    planLines(context, answer, `${what}, on a ${card}`, [['driver', answer.contextBytes]], flags.vram);
-    for (const line of cardLines(answer, options, card)) context.out.line(line);
+    const view = memoryPlanView(await planForCard(settings, options, gridOf(flags.size, textTokens), card, flags.vram));
+    context.out.object({ ...planObject(view, options), ...budgetObject(view, flags.vram), gpu: card });
+    planLines(context, view, `${what}, on a ${card}`, flags.vram);
+    tellChoice(context, view, options, `the ${card}`);
     return EXIT.ok;
   }
   const client = flags.here ? undefined : await runningTrainer(context);
   try {
-    const answer = client
-      ? numbers(await client.plan({ options, ...flags.size, textTokens }))
-      : await planHere(context, options, flags.size, textTokens);
-    return report(context, answer, flags.vram, what, remedies(options));
+    const view = memoryPlanView(
+      client
+        ? await client.plan({ options, ...flags.size, textTokens })
+        : await planHere(context, options, flags.size, textTokens),
+    );
+    context.out.object({ ...planObject(view, options), ...budgetObject(view, flags.vram) });
+    planLines(context, view, what, flags.vram);
+    tellChoice(context, view, options, "the trainer's card");
+    if (flags.vram === undefined || view.total_bytes <= flags.vram) return EXIT.ok;
+    context.out.note(
+      `atelier: it does not fit in ${bytes(flags.vram)}: these options need ${bytes(view.total_bytes)} (${view.total_bytes} bytes). Less is taken with ${remedies(options)}`,
+    );
+    return EXIT.exhausted;
   } finally {
     await client?.close();
   }
 }
 
-function report(context: Context, plan: Bytes, budget: number | undefined, what: string, smaller: string): ExitCode {
-  context.out.object(planObject(plan, budget));
-  planLines(context, plan, what, [], budget);
-  if (budget === undefined || plan.totalBytes <= budget) return EXIT.ok;
-  context.out.note(
-    `atelier: it does not fit in ${bytes(budget)}: these options need ${bytes(plan.totalBytes)} (${plan.totalBytes} bytes). Less is taken with ${smaller}`,
-  );
-  return EXIT.exhausted;
+function budgetObject({ total_bytes }: MemoryPlanView, budget: number | undefined): object {
+  return budget === undefined ? {} : { budget_bytes: budget, fits: total_bytes <= budget };
 }
 
-function planObject(plan: Bytes, budget: number | undefined): object {
-  return {
-    type: 'plan',
-    arena_bytes: plan.arenaBytes,
-    weight_bytes: plan.weightBytes,
-    state_bytes: plan.stateBytes,
-    workspace_bytes: plan.workspaceBytes,
-    total_bytes: plan.totalBytes,
-    ...(budget !== undefined && { budget_bytes: budget, fits: plan.totalBytes <= budget }),
-  };
-}
-
-function planLines(
-  { out }: Context,
-  plan: Bytes,
-  what: string,
-  more: readonly (readonly [string, number])[],
-  budget: number | undefined,
-): void {
-  const parts = [
-    ['weights', plan.weightBytes],
-    ['activations', plan.arenaBytes],
-    ['adapter and optimizer', plan.stateBytes],
-    ['workspace', plan.workspaceBytes],
-    ...more,
-    ['total', plan.totalBytes],
-  ] as const;
+function planLines({ out }: Context, plan: MemoryPlanView, what: string, budget: number | undefined): void {
+  const parts: (readonly [string, number])[] = [
+    ['weights', plan.weight_bytes],
+    ['activations', plan.arena_bytes],
+    ['adapter and optimizer', plan.state_bytes],
+    ['workspace', plan.workspace_bytes],
+    ...(plan.context_bytes > 0 ? [['driver', plan.context_bytes] as const] : []),
+    ['total', plan.total_bytes],
+  ];
   out.line(`memory of a run at ${what}`);
   for (const [name, amount] of parts)
     out.line(`  ${name.padEnd(22)} ${bytes(amount).padStart(10)}  ${String(amount).padStart(14)} bytes`);
-  if (budget !== undefined && plan.totalBytes <= budget)
-    out.line(`fits in ${bytes(budget)}, with ${bytes(budget - plan.totalBytes)} to spare`);
+  if (budget !== undefined && plan.total_bytes <= budget)
+    out.line(`fits in ${bytes(budget)}, with ${bytes(budget - plan.total_bytes)} to spare`);
+}
+
+function tellChoice({ out }: Context, plan: MemoryPlanView, options: CompleteTrainOptions, card: string): void {
+  const lines = [
+    ...(plan.choice ? choiceLines(plan.choice, plan.parked_bytes) : []),
+    ...(plan.predicted ? timeLines(plan.predicted, options, card) : []),
+  ];
+  for (const line of lines) out.line(line);
 }
 
 function gridOf({ width, height }: Size, textTokens: number): { gridH: number; gridW: number; textTokens: number } {
@@ -163,7 +155,7 @@ async function planHere(
   options: CompleteTrainOptions,
   size: Size,
   textTokens: number,
-): Promise<Bytes> {
+): Promise<MemoryPlan> {
   const checkpoint = await openModel(settings);
   const engine = await Engine.open({ device: 'cpu' });
   let bar: Progress | undefined;
@@ -185,22 +177,6 @@ async function planHere(
     bar?.done();
     await engine.close();
   }
-}
-
-function numbers({
-  arenaBytes,
-  weightBytes,
-  stateBytes,
-  workspaceBytes,
-  totalBytes,
-}: { [Field in keyof Bytes]?: unknown }): Bytes {
-  return {
-    arenaBytes: Number(arenaBytes),
-    weightBytes: Number(weightBytes),
-    stateBytes: Number(stateBytes),
-    workspaceBytes: Number(workspaceBytes),
-    totalBytes: Number(totalBytes),
-  };
 }
 
 /** What would take less, of what has not been chosen yet. */

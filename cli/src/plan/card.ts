@@ -8,6 +8,7 @@ import {
   type Shape,
   transformerDims,
 } from '@atelier/engine';
+import type { MemoryChoiceView, MemoryPlanView, StepTimeView } from '@atelier/jobs';
 import { bytes, duration } from '../output';
 import type { Settings } from '../settings';
 
@@ -26,77 +27,68 @@ export async function planForCard(
   return planOnCard({ dims, quant: options.quant, options: engineOptions, shapes: [shape], card });
 }
 
-/** What was chosen and how long it would take, for people. */
-export function cardLines(
-  { choice, time, parkedBytes }: MemoryPlan,
-  options: CompleteTrainOptions,
-  card: string,
-): string[] {
+/** What was chosen, for people. */
+export function choiceLines(choice: MemoryChoiceView, parkedBytes: number): string[] {
   const blocks = blocksOf(choice);
-  const steps = options.totalSteps;
-  const micro = options.accumulation;
+  const kept = (
+    [
+      [choice.keep_all, 'all'],
+      [choice.keep_attention, 'attention'],
+      [choice.keep_input, 'the input alone'],
+    ] as const
+  ).map(([count, what]) => `${what} of ${count}`);
+  const fetched = choice.resident_blocks < blocks ? ', the others are fetched for each use' : '';
+  const widened = choice.widened_blocks ? `, ${choice.widened_blocks} of them widened to bf16` : '';
+  const together = choice.micro_steps_together;
   return [
     'what the memory is spent on',
-    `  kept for backward      ${[
-      [choice.keepAll, 'all'],
-      [choice.keepAttention, 'attention'],
-      [choice.keepInput, 'the input alone'],
-    ]
-      .map(([count, what]) => `${what} of ${count}`)
-      .join(', ')} blocks`,
-    `  parked till backward   ${choice.parked} of ${blocks} blocks${choice.parked ? `, in ${bytes(parkedBytes)} of host memory` : ''}`,
-    `  weights                ${choice.resident} of ${blocks} blocks stay on the card${choice.resident < blocks ? ', the others are fetched for each use' : ''}${choice.widened ? `, ${choice.widened} of them widened to bf16` : ''}; modulation ${choice.modulationResident ? 'stays' : 'is fetched'}`,
-    ...(choice.together > 1
+    `  kept for backward      ${kept.join(', ')} blocks`,
+    `  parked till backward   ${choice.parked_blocks} of ${blocks} blocks${choice.parked_blocks ? `, in ${bytes(parkedBytes)} of host memory` : ''}`,
+    `  weights                ${choice.resident_blocks} of ${blocks} blocks stay on the device${fetched}${widened}; modulation ${choice.modulation_resident ? 'stays' : 'is fetched'}`,
+    ...(together > 1
       ? [
-          `  passes                 ${choice.together} micro-steps at once, so that what is fetched is fetched once for all of them`,
+          `  passes                 ${together} micro-steps at once, so that what is fetched is fetched once for all of them`,
         ]
       : []),
-    `time by a model of the ${card}'s published rates, not measured`,
-    `  micro-step             ${milliseconds(time.totalMs)}: forward ${milliseconds(time.forwardMs)}, backward ${milliseconds(time.backwardMs)} of which made again ${milliseconds(time.againMs)}`,
-    `  transfers beside it    ${milliseconds(time.forwardFetchMs)} fetching and ${milliseconds(time.parkMs)} parking in forward, ${milliseconds(time.backwardFetchMs)} fetching in backward`,
-    `  run                    ${duration(secondsOf(time.totalMs, steps, micro))} for ${steps} steps of ${micro} micro-step${micro === 1 ? '' : 's'}`,
+  ];
+}
+
+/** How long it would take by a model of a card's published rates, for people. */
+export function timeLines(
+  time: StepTimeView,
+  { totalSteps, accumulation }: CompleteTrainOptions,
+  card: string,
+): string[] {
+  const micro = accumulation === 1 ? '1 micro-step' : `${accumulation} micro-steps`;
+  return [
+    `time by a model of ${card}'s published rates, not measured`,
+    `  micro-step             ${milliseconds(time.micro_step_ms)}: forward ${milliseconds(time.forward_ms)}, backward ${milliseconds(time.backward_ms)} of which made again ${milliseconds(time.again_ms)}`,
+    `  transfers beside it    ${milliseconds(time.forward_fetch_ms)} fetching and ${milliseconds(time.park_ms)} parking in forward, ${milliseconds(time.backward_fetch_ms)} fetching in backward`,
+    `  run                    ${duration(secondsOf(time, totalSteps * accumulation))} for ${totalSteps} steps of ${micro}`,
     'no card has run this yet: docs/cuda.md',
   ];
 }
 
-/** The same, for scripts. */
-export function cardObject(
-  { choice, time, contextBytes, parkedBytes }: MemoryPlan,
-  options: CompleteTrainOptions,
-  card: string,
+/** A plan for scripts. */
+export function planObject(
+  { choice, predicted, ...bytesOf }: MemoryPlanView,
+  { totalSteps, accumulation }: CompleteTrainOptions,
 ): object {
   return {
-    gpu: card,
-    context_bytes: contextBytes,
-    keep_input: choice.keepInput,
-    keep_attention: choice.keepAttention,
-    keep_all: choice.keepAll,
-    parked_blocks: choice.parked,
-    parked_bytes: parkedBytes,
-    resident_blocks: choice.resident,
-    widened_blocks: choice.widened,
-    blocks: blocksOf(choice),
-    modulation_resident: choice.modulationResident,
-    micro_steps_together: choice.together,
-    predicted: {
-      micro_step_ms: time.totalMs,
-      forward_ms: time.forwardMs,
-      backward_ms: time.backwardMs,
-      again_ms: time.againMs,
-      forward_fetch_ms: time.forwardFetchMs,
-      backward_fetch_ms: time.backwardFetchMs,
-      park_ms: time.parkMs,
-      run_s: secondsOf(time.totalMs, options.totalSteps, options.accumulation),
-    },
+    type: 'plan',
+    ...bytesOf,
+    ...choice,
+    ...(choice && { blocks: blocksOf(choice) }),
+    ...(predicted && { predicted: { ...predicted, run_s: secondsOf(predicted, totalSteps * accumulation) } }),
   };
 }
 
-function blocksOf({ keepInput, keepAttention, keepAll }: MemoryPlan['choice']): number {
-  return keepInput + keepAttention + keepAll;
+function blocksOf({ keep_input, keep_attention, keep_all }: MemoryChoiceView): number {
+  return keep_input + keep_attention + keep_all;
 }
 
-function secondsOf(microMs: number, steps: number, micro: number): number {
-  return (microMs * steps * micro) / 1000;
+function secondsOf({ micro_step_ms }: StepTimeView, microSteps: number): number {
+  return (micro_step_ms * microSteps) / 1000;
 }
 
 function milliseconds(value: number): string {

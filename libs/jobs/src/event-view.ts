@@ -1,18 +1,12 @@
 import { encodedKindOf, type Event, type RunState } from '@atelier/contracts';
+import { memoryPlanView, type MemoryPlanView } from './plan-view';
 import { runStatus } from './words';
 
 export type RunEvent =
   | { type: 'encoding'; latents_total: number; latents_cached: number; prompts_total: number; prompts_cached: number }
   | { type: 'encoded'; key: string; kind: string; name: string; seconds: number }
   | { type: 'encode_failed'; key: string; kind: string; name: string; reason: string }
-  | {
-      type: 'planned';
-      arena_bytes: number;
-      weight_bytes: number;
-      state_bytes: number;
-      workspace_bytes: number;
-      total_bytes: number;
-    }
+  | ({ type: 'planned' } & MemoryPlanView)
   | {
       type: 'step';
       step: number;
@@ -50,17 +44,8 @@ export function runEvent(event: Event): RunEvent | null {
       const kind = encodedKindOf(event.encodeFailed!);
       return { type: 'encode_failed', key: key ?? '', kind, name: name ?? '', reason: reason ?? '' };
     }
-    case 'runPlanned': {
-      const { arenaBytes, weightBytes, stateBytes, workspaceBytes, totalBytes } = event.runPlanned!.plan ?? {};
-      return {
-        type: 'planned',
-        arena_bytes: arenaBytes ?? 0,
-        weight_bytes: weightBytes ?? 0,
-        state_bytes: stateBytes ?? 0,
-        workspace_bytes: workspaceBytes ?? 0,
-        total_bytes: totalBytes ?? 0,
-      };
-    }
+    case 'runPlanned':
+      return { type: 'planned', ...memoryPlanView(event.runPlanned!.plan ?? {}) };
     case 'runStep': {
       const { step, totalSteps, loss, learningRate, gradNorm, stepSeconds, etaSeconds } = event.runStep!;
       return {

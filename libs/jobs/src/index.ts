@@ -3,6 +3,7 @@ export { runEvent, type RunEvent } from './event-view';
 export { allEvents, datasetEvents, generationEvents, type FollowOptions, type StreamedEvent } from './follow';
 export { Generations } from './generations';
 export type { Patience } from './patience';
+export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
 export { runEvents } from './run-events';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';

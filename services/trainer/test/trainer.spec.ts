@@ -68,6 +68,8 @@ describe('a run', () => {
     expect(steps[0]!.etaSeconds).toBeCloseTo(4 * steps[0]!.stepSeconds!, 6);
     expect(run.plan).toEqual(events[0]!.runPlanned!.plan);
     expect(run.plan?.totalBytes).toBeGreaterThan(1e6);
+    const { keepInput, keepAttention, keepAll } = run.plan!.choice!;
+    expect(keepInput! + keepAttention! + keepAll!).toBe(4); // the tiny checkpoint's blocks, and what a run keeps of each
 
     const info = (await harness.adapters.get('adapter-r1'))!.value;
     const bytes = await harness.adapterBytes('r1');

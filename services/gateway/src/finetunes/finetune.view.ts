@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
 import { trainOptionsJson, trainOptionSpecs, type Run } from '@atelier/contracts';
-import { runStatus, waitsFor } from '@atelier/jobs';
+import { memoryPlanView, runStatus, waitsFor } from '@atelier/jobs';
 import type { StoreState } from '@atelier/mesh';
 import { unixSeconds } from '../datasets/dataset.view';
 import { pictureUrl } from '../images/picture-url';
@@ -43,7 +43,34 @@ const planView = z.strictObject({
   weight_bytes: z.int(),
   state_bytes: z.int(),
   workspace_bytes: z.int(),
+  context_bytes: z.int().describe("A card's driver."),
   total_bytes: z.int(),
+  parked_bytes: z.int().describe('Page-locked memory of the host, not in the total.'),
+  choice: z
+    .strictObject({
+      keep_input: z.int().describe('Blocks of which backward has the input and makes the rest again.'),
+      keep_attention: z.int().describe('Blocks whose attention is kept too.'),
+      keep_all: z.int(),
+      parked_blocks: z.int().describe('Of those, blocks whose kept tensors wait in host memory.'),
+      resident_blocks: z.int().describe("Blocks whose weights stay on the device; the others' are fetched."),
+      widened_blocks: z.int().describe('Resident blocks whose NF4 weights are kept as bf16.'),
+      modulation_resident: z.boolean(),
+      micro_steps_together: z.int().describe('Samples of one shape that pass the blocks at once.'),
+    })
+    .nullable()
+    .describe('What the memory is spent on; null in a plan of version 0.1.0.'),
+  predicted: z
+    .strictObject({
+      micro_step_ms: z.number(),
+      forward_ms: z.number(),
+      backward_ms: z.number(),
+      again_ms: z.number().describe('Of backward: what was not kept.'),
+      forward_fetch_ms: z.number(),
+      backward_fetch_ms: z.number(),
+      park_ms: z.number(),
+    })
+    .nullable()
+    .describe("A micro-step by a card's published rates, never measured; null on the CPU."),
 });
 
 export const runView = z.strictObject({
@@ -98,15 +125,7 @@ export function viewRun(run: Run, store?: StoreState): z.output<typeof runView> 
     adapter: run.adapter || null,
     samples: run.sampleImages.map((image) => pictureUrl(image)),
     options: { ...options },
-    plan: run.plan
-      ? {
-          arena_bytes: run.plan.arenaBytes ?? 0,
-          weight_bytes: run.plan.weightBytes ?? 0,
-          state_bytes: run.plan.stateBytes ?? 0,
-          workspace_bytes: run.plan.workspaceBytes ?? 0,
-          total_bytes: run.plan.totalBytes ?? 0,
-        }
-      : null,
+    plan: run.plan ? memoryPlanView(run.plan) : null,
     created_at: unixSeconds(run.createdAt),
     started_at: unixSeconds(run.startedAt),
     finished_at: unixSeconds(run.finishedAt),

@@ -3,7 +3,7 @@ import { runEvent } from '@atelier/jobs';
 import { pictureUrl } from '../images/picture-url';
 
 /** An event of a run as the stream's JSON, or nothing for what a person need not see. */
-export function viewRunEvent(event: Event): Record<string, unknown> | null {
+export function viewRunEvent(event: Event): object | null {
   const told = runEvent(event);
   switch (told?.type) {
     case 'sample': {
