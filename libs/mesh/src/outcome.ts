@@ -19,9 +19,22 @@ export interface DeadLetterOutcome {
   readonly name: string;
 }
 
+/** How a handler of a service may end, too: nothing more is to be done, or it was asked to stop and the work goes on elsewhere. */
+export type Ending = 'over' | 'put down';
+
 export const done: Done = { kind: 'done' };
 export const retryLater = (delayMs: number, reason: string): RetryLater => ({ kind: 'retry', delayMs, reason });
 export const deadLetter = (reason: string, name = ''): DeadLetterOutcome => ({ kind: 'dead', reason, name });
+
+/** What a handler returned as what becomes of its message. Nest lets it return anything. */
+export function outcomeOf(returned: unknown): Outcome {
+  if (returned === undefined || returned === 'over') return done;
+  if (returned === 'put down') return retryLater(0, 'it was put down');
+  if (typeof returned === 'object' && returned !== null && 'kind' in returned) return returned as Outcome;
+  throw new Error(
+    `${JSON.stringify(returned)} is no outcome of work: return nothing, 'over', 'put down' or an Outcome`,
+  );
+}
 
 /** What may be otherwise at the next try. */
 const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
