@@ -2,7 +2,6 @@ export { Datasets, type ReadDataset } from './datasets';
 export { runEvent, type RunEvent } from './event-view';
 export { allEvents, datasetEvents, generationEvents, type FollowOptions, type StreamedEvent } from './follow';
 export { Generations } from './generations';
-export type { Patience } from './patience';
 export { runEvents } from './run-events';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';

@@ -12,10 +12,10 @@ import {
   type RunEventName,
   type RunRef,
 } from '@atelier/contracts';
-import { publishEvent, type Mesh, type OutageOptions } from '@atelier/mesh';
+import { atOnce, publishEvent, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
 import { Datasets } from './datasets';
-import { atOnce, STOPPING_PATIENCE_MS, type Patience } from './patience';
+import { STOPPING_PATIENCE_MS } from './patience';
 import { isRunOver } from './states';
 import { queueIngest, queueTraining } from './work';
 
@@ -30,7 +30,7 @@ export class Runs {
     private readonly mesh: Mesh,
     private readonly patience: Patience = atOnce,
   ) {
-    this.store = new StateStore(mesh, buckets.state.runs, Run);
+    this.store = new StateStore(mesh, buckets.state.runs, Run, patience);
   }
 
   /** Throws NOT_FOUND. */
@@ -42,7 +42,7 @@ export class Runs {
   }
 
   async find(id: string): Promise<Run | undefined> {
-    return (await this.patience(() => this.store.get(id)))?.value;
+    return (await this.store.get(id))?.value;
   }
 
   list(): Promise<Run[]> {
@@ -191,7 +191,7 @@ export class Runs {
 
   /** A run that is over stays as it ended. */
   private change(id: string, mutate: (run: Run) => Run | null, options?: OutageOptions): Promise<Run> {
-    return this.patience(() => this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run))), options);
+    return this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run)), options);
   }
 
   private async tell(run: RunRef, what: RunEventName, event: IEvent, msgId: string): Promise<void> {

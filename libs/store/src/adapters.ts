@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AdapterInfo, AtelierError, buckets, isName, timestamp, toDate, type IReplacedFile } from '@atelier/contracts';
-import { isUnanswered, throughOutage, type Mesh } from '@atelier/mesh';
+import { atOnce, isUnanswered, type Mesh, type Patience } from '@atelier/mesh';
 import { BlobStore } from './blobs';
 import { StateStore, type Stored } from './state';
 
@@ -10,8 +10,7 @@ export type AdapterFacts = Pick<AdapterInfo, 'name' | 'rank' | 'alpha'> &
   Partial<Pick<AdapterInfo, 'runId' | 'baseFingerprint'>>;
 
 export interface AdapterStoreOptions {
-  /** For long jobs, which a restart of nats-server should not cost: asks again while it is away. */
-  throughOutages?: boolean;
+  patience?: Patience;
   /** How long a file that was replaced stays for those who are reading it. */
   keepReplacedMs?: number;
 }
@@ -28,13 +27,13 @@ const HOUR = 60 * 60 * 1000;
 export class AdapterStore {
   private readonly entries: StateStore<AdapterInfo>;
   private readonly blobs: BlobStore;
-  private readonly ask: <T>(question: () => Promise<T>) => Promise<T>;
+  private readonly ask: Patience;
   private readonly keepReplacedMs: number;
 
-  constructor(mesh: Mesh, { throughOutages = false, keepReplacedMs = HOUR }: AdapterStoreOptions = {}) {
+  constructor(mesh: Mesh, { patience = atOnce, keepReplacedMs = HOUR }: AdapterStoreOptions = {}) {
     this.entries = new StateStore(mesh, buckets.state.adapters, AdapterInfo);
     this.blobs = new BlobStore(mesh);
-    this.ask = throughOutages ? (question) => throughOutage(question) : (question) => question();
+    this.ask = patience;
     this.keepReplacedMs = keepReplacedMs;
   }
 

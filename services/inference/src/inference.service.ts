@@ -3,7 +3,7 @@ import type { Tensor } from '@atelier/checkpoint';
 import { buckets, type GenerateWork, type IAdapterUse } from '@atelier/contracts';
 import { encodePicture } from '@atelier/drawing';
 import { Generations, isGenerationOver } from '@atelier/jobs';
-import { LOGGER, ServiceStatus, throughOutage, type Logger, type WorkContext } from '@atelier/mesh';
+import { LOGGER, ServiceStatus, type Logger, type WorkContext } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary, type AdapterVersion } from './adapter-library';
 import { checkWork } from './check-work';
@@ -81,9 +81,9 @@ export class InferenceService {
       signal.throwIfAborted();
       this.status.detail = `draws picture ${index + 1} of ${work.count} (${id})`;
       const image = `${id}/${index}.${format}`;
-      if (!(await throughOutage(() => this.blobs.has(buckets.blobs.samples, image)))) {
+      if (!(await this.blobs.has(buckets.blobs.samples, image))) {
         const bytes = await encodePicture(await this.picture(id, work, index, subject, signal), format);
-        await throughOutage(() => this.blobs.put(buckets.blobs.samples, image, bytes));
+        await this.blobs.put(buckets.blobs.samples, image, bytes);
         if (index + 1 < work.count) await Promise.all([progress(), this.states.pictureStored(id)]);
       }
       images.push(image);

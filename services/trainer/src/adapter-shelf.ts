@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { readTrainOptions, type Run } from '@atelier/contracts';
 import { adapterToBytes, type Adapter } from '@atelier/engine';
-import { Mesh } from '@atelier/mesh';
+import { Mesh, throughOutage } from '@atelier/mesh';
 import { AdapterStore } from '@atelier/store';
 
 /** Where trained adapters are put, under the name that their run was given. */
@@ -10,7 +10,7 @@ export class AdapterShelf {
   private readonly adapters: AdapterStore;
 
   constructor(mesh: Mesh) {
-    this.adapters = new AdapterStore(mesh, { throughOutages: true });
+    this.adapters = new AdapterStore(mesh, { patience: throughOutage });
   }
 
   /** Takes the place of an earlier adapter of that name. Done twice, it leaves the same. */

@@ -27,7 +27,7 @@ export class TrainerModule {
       controllers: [TrainController, PlanController],
       providers: [
         { provide: TrainerConfig, useValue: config },
-        { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
+        { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh, throughOutage), inject: [Mesh] },
         {
           provide: ModelHost,
           useFactory: (logger: Logger) =>

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readTrainOptions, type CompleteTrainOptions, type Run } from '@atelier/contracts';
 import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { Lease } from '@atelier/lease';
-import { throughOutage } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
 import { engineOptions } from './engine-options';
 import { fittingPlan } from './fitting-plan';
@@ -93,7 +92,7 @@ export class TrainingRun {
         await trainer.dispose();
       }
     } finally {
-      await throughOutage(() => lease.current.release()).catch(() => undefined); // else it expires
+      await lease.current.release().catch(() => undefined); // else it expires
     }
   }
 

@@ -1,7 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets } from '@atelier/contracts';
-import { LOGGER, throughOutage, type Logger } from '@atelier/mesh';
+import { LOGGER, Mesh, throughOutage, type Logger, type Patience } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
+
+/** A full store is passed on: whoever trains can go on without a saved state, and save later. */
+const unlessFull: Patience = (ask, options) => throughOutage(ask, { full: 'pass on', ...options });
 
 /** What a run goes on from: the engine's state, and where it was in its order. */
 export interface TrainingState {
@@ -21,23 +24,27 @@ export interface TrainingState {
  */
 @Injectable()
 export class TrainingStates {
-  constructor(
-    private readonly blobs: BlobStore,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+  private readonly blobs: BlobStore;
 
-  /** Throws StoreFull: whoever trains can go on without it, and save later. */
+  constructor(
+    mesh: Mesh,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.blobs = new BlobStore(mesh, unlessFull);
+  }
+
+  /** Throws StoreFull. */
   async save(runId: string, { engine, step, position, skipped }: TrainingState): Promise<void> {
     const metadata = { step: String(step), position: String(position), skipped: JSON.stringify(skipped) };
-    await throughOutage(() => this.blobs.put(buckets.blobs.checkpoints, runId, engine, metadata), { full: 'pass on' });
+    await this.blobs.put(buckets.blobs.checkpoints, runId, engine, metadata);
   }
 
   /** None, too, where it cannot be read: the run then begins anew, which costs time but changes nothing of the result. */
   async load(runId: string): Promise<TrainingState | undefined> {
-    const info = await throughOutage(() => this.blobs.info(buckets.blobs.checkpoints, runId));
+    const info = await this.blobs.info(buckets.blobs.checkpoints, runId);
     if (!info) return undefined;
     try {
-      const engine = await throughOutage(() => this.blobs.get(buckets.blobs.checkpoints, runId));
+      const engine = await this.blobs.get(buckets.blobs.checkpoints, runId);
       const { step, position, skipped } = info.metadata;
       return {
         engine,
@@ -57,7 +64,7 @@ export class TrainingStates {
   }
 
   async remove(runId: string): Promise<void> {
-    await throughOutage(() => this.blobs.delete(buckets.blobs.checkpoints, runId));
+    await this.blobs.delete(buckets.blobs.checkpoints, runId);
   }
 }
 

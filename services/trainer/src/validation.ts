@@ -3,7 +3,7 @@ import { buckets, type CompleteTrainOptions } from '@atelier/contracts';
 import { drawPicture, encodePicture, PromptSource } from '@atelier/drawing';
 import type { FluxTransformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
 import { Runs } from '@atelier/jobs';
-import { LOGGER, throughOutage, type Logger } from '@atelier/mesh';
+import { LOGGER, type Logger } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 
@@ -113,7 +113,7 @@ export class Validation {
             signal,
           });
           const bytes = await encodePicture(picture, 'png');
-          await throughOutage(() => this.blobs.put(buckets.blobs.samples, image, bytes));
+          await this.blobs.put(buckets.blobs.samples, image, bytes);
           await this.runs.sample(id, step, prompt, image);
           drawn.add(image);
         } catch (error) {
