@@ -68,6 +68,7 @@ export class Handling<I, T> {
   }
 
   private async settle(outcome: Outcome): Promise<void> {
+    if (outcome.kind === 'left') return;
     if (outcome.kind === 'retry') {
       this.message.nak(outcome.delayMs);
       return;

@@ -42,6 +42,7 @@ export class Verdict<I, T> {
     }
     try {
       const outcome = await this.handle(work, handler);
+      if (outcome.kind === 'left') await attempt.excuse();
       return outcome.kind === 'retry' ? await this.again(work, outcome.reason, outcome.delayMs) : outcome;
     } catch (error) {
       return this.failed(work, error as Error);
@@ -60,6 +61,7 @@ export class Verdict<I, T> {
     const { attempt, message, options } = this;
     const context: WorkContext = {
       working: () => message.working(),
+      sequence: message.seq,
       attempt: attempt.number,
       progress: () => attempt.progress(),
       signal: options.signal,

@@ -6,6 +6,8 @@ import type { MessageType } from './publish';
 export interface WorkContext {
   /** Renews the message's lease now; it is also renewed by itself while the handler runs. */
   working(): void;
+  /** Which message it is: its place in the queue's stream, the same each time that it comes. */
+  readonly sequence: number;
   /**
    * Of those since the work last got further, this one among them: 1 at the first, and again after a service that was
    * only stopped.

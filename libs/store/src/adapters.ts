@@ -15,6 +15,16 @@ export interface AdapterStoreOptions {
   keepReplacedMs?: number;
 }
 
+export interface AdapterPutOptions {
+  /** Whether it may take the place of another's. */
+  replace?: boolean;
+  /**
+   * Throws where the writer may not write any more. Asked between reading the entry and its compare-and-set, so that
+   * whoever writes there after the answer has this one asked again.
+   */
+  require?: () => Promise<void>;
+}
+
 const BUCKET = buckets.blobs.adapters;
 const HOUR = 60 * 60 * 1000;
 
@@ -69,14 +79,17 @@ export class AdapterStore {
   async put(
     facts: AdapterFacts,
     bytes: Uint8Array,
-    { replace = false }: { replace?: boolean } = {},
+    { replace = false, require = async () => undefined }: AdapterPutOptions = {},
   ): Promise<AdapterInfo> {
     const info = AdapterInfo.create({ ...facts, blob: randomUUID(), size: bytes.byteLength, createdAt: timestamp() });
     const decide = (former: AdapterInfo | null): AdapterInfo | null => succeed(former, info, replace);
     // Before a byte is written, which may be many; what counts is what is there when the entry is.
     const there = await this.ask(() => this.entries.get(info.name));
     if (there && decide(there.value) === null) return there.value;
-    const stored = await this.write(info, bytes, decide);
+    const stored = await this.write(info, bytes, async (former) => {
+      await require();
+      return decide(former);
+    });
     if (stored.blob !== info.blob) await this.discard(info.blob);
     else await this.clearReplaced().catch(() => undefined); // what it leaves, the next one finds
     return stored;
@@ -102,7 +115,7 @@ export class AdapterStore {
   private async write(
     info: AdapterInfo,
     bytes: Uint8Array,
-    decide: (former: AdapterInfo | null) => AdapterInfo | null,
+    decide: (former: AdapterInfo | null) => Promise<AdapterInfo | null>,
   ): Promise<AdapterInfo> {
     let perhapsNamed = false;
     const name = async (): Promise<AdapterInfo> => {

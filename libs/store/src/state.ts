@@ -11,6 +11,9 @@ import {
 } from '@atelier/mesh';
 import type { KV, KvEntry } from 'nats';
 
+/** What comes after what is there. It may look elsewhere first: what changes here meanwhile has it asked again. */
+type Make<T> = (former: T | null) => T | null | Promise<T | null>;
+
 export interface Stored<T> {
   value: T;
   revision: number;
@@ -66,15 +69,15 @@ export class StateStore<T> {
    * Creates what is not there, takes the place of what is. `make` gets a copy of what is there, or null, and may be
    * called several times; it may throw to refuse, and return null to leave what is there. Resolves with what is stored.
    */
-  put(id: string, make: (former: T | null) => T | null, options?: OutageOptions): Promise<T> {
+  put(id: string, make: Make<T>, options?: OutageOptions): Promise<T> {
     return this.patience(() => this.write(id, make), options);
   }
 
-  private async write(id: string, make: (former: T | null) => T | null): Promise<T> {
+  private async write(id: string, make: Make<T>): Promise<T> {
     const kv = await this.kv();
     for (;;) {
       const stored = await this.read(id);
-      const next = make(stored && this.copy(stored.value));
+      const next = await make(stored && this.copy(stored.value));
       if (next === null) {
         if (stored) return stored.value;
         throw new AtelierError('INTERNAL', `${this.bucket} has no ${id}, which was to be left as it is`);

@@ -13,8 +13,11 @@ export class AdapterShelf {
     this.adapters = new AdapterStore(mesh, { patience: throughOutage });
   }
 
-  /** Takes the place of an earlier adapter of that name. Done twice, it leaves the same. */
-  async publish(run: Run, trained: Adapter, baseFingerprint: string): Promise<void> {
+  /**
+   * Takes the place of an earlier adapter of that name. Done twice, it leaves the same.
+   * @param require throws where another has taken the run by now
+   */
+  async publish(run: Run, trained: Adapter, baseFingerprint: string, require?: () => Promise<void>): Promise<void> {
     // Nothing in the file tells one making of the same adapter from another: the same training gives the same bytes.
     const bytes = await adapterToBytes(trained, 'diffusers', { base_fingerprint: baseFingerprint });
     const { rank, alpha } = readTrainOptions(run.options);
@@ -25,6 +28,6 @@ export class AdapterShelf {
       alpha,
       baseFingerprint,
     };
-    await this.adapters.put(facts, bytes, { replace: true });
+    await this.adapters.put(facts, bytes, { replace: true, require });
   }
 }

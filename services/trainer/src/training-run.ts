@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTrainOptions, type CompleteTrainOptions, type Run } from '@atelier/contracts';
+import { readTrainOptions, type CompleteTrainOptions } from '@atelier/contracts';
 import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { HeldRun } from '@atelier/jobs';
 import type { Lease } from '@atelier/lease';
 import type { Models } from '@atelier/models';
 import { engineOptions } from './engine-options';
@@ -24,15 +25,16 @@ export class TrainingRun {
   constructor(
     private readonly workshop: Workshop,
     private readonly models: Models,
-    private readonly run: Run,
+    private readonly held: HeldRun,
     private readonly samples: RunSamples,
     private readonly state: RunTrainingState,
     private readonly interruption: Interruption,
   ) {
+    const { run } = held;
     this.options = readTrainOptions(run.options);
     this.engineOptions = engineOptions(this.options, models.checkpoint);
     this.drawn = new Set(run.sampleImages);
-    this.report = new StepReport(workshop.runs, workshop.metrics, run, this.options.totalSteps);
+    this.report = new StepReport(held, workshop.metrics, this.options.totalSteps);
   }
 
   /** Rejects with the reason of `ended` when that was raised. */
@@ -74,14 +76,14 @@ export class TrainingRun {
       this.workshop.memory.capacity - extra,
       { signal: ended },
     );
-    await this.workshop.runs.planned(this.run.id, plan);
+    await this.held.planned(plan);
     this.workshop.metrics.planBytes.set(plan.totalBytes);
     const lease = await this.lease(plan.totalBytes + extra, either);
     try {
       const trainer = await transformer.createTrainer(options, shapes, { signal: ended });
       try {
         await this.state.restore(trainer);
-        await this.workshop.runs.training(this.run.id);
+        await this.held.training();
         if (!(await this.trainOn(trainer, transformer, lease, first, picture))) return 'put down';
         await this.publish(trainer, baseFingerprint);
         return 'finished';
@@ -111,7 +113,7 @@ export class TrainingRun {
         this.models,
         transformer,
         trainer,
-        { id: this.run.id, options: this.options },
+        { held: this.held, options: this.options },
         this.drawn,
         picture,
         either,
@@ -168,15 +170,15 @@ export class TrainingRun {
     await this.report.flush();
     const adapter = await trainer.adapter();
     try {
-      await this.workshop.shelf.publish(this.run, adapter, baseFingerprint);
+      await this.workshop.shelf.publish(this.held.run, adapter, baseFingerprint, () => this.held.require());
     } finally {
       await adapter.dispose();
     }
-    await this.workshop.runs.finished(this.run.id, this.run.name);
+    await this.held.finished(this.held.run.name);
   }
 
   private async lease(bytes: number, signal: AbortSignal): Promise<HeldLease> {
-    const ask = (): Promise<Lease> => this.workshop.memory.lease(bytes, `training ${this.run.name}`, signal);
+    const ask = (): Promise<Lease> => this.workshop.memory.lease(bytes, `training ${this.held.run.name}`, signal);
     const held: HeldLease = { current: await ask(), renew: async () => void (held.current = await ask()) };
     return held;
   }

@@ -36,7 +36,7 @@ async function trained(id: string): Promise<void> {
 test('a run that finds the store full says so, waits with what it has, and comes to the same adapter when there is room', async () => {
   await trained('waits');
   // not one of its states found room, and it trained on
-  expect(await harness.blobs.info('checkpoints', 'waits')).toBeNull();
+  expect(await harness.trainingState('waits')).toBeNull();
   expect(await status()).toMatch(
     /^trains adapter-waits \(run waits\); the store is full: 5\.0 MiB of .* may still be written to \/data\/nats, and 40\.0 MiB are kept/,
   );

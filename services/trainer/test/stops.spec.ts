@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => harness.stop());
 
 const savedStep = async (id: string): Promise<number> =>
-  Number((await harness.blobs.info('checkpoints', id))?.metadata['step'] ?? -1);
+  Number((await harness.trainingState(id))?.metadata['step'] ?? -1);
 
 /** Starts a trainer, lets it take a step of the run, and stops it. */
 async function further(id: string): Promise<void> {
