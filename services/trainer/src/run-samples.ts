@@ -11,7 +11,7 @@ import { SampleOrder } from './sample-order';
 import { SampleSource } from './sample-source';
 import { TrainMetrics } from './train.metrics';
 import { TrainerConfig } from './trainer.config';
-import type { TrainingState } from './training-states';
+import type { TrainingState } from './training-state';
 
 /** Clocks of the machine that noted the run and of the one that keeps the events may differ by this much. */
 const CLOCK_SKEW_MS = 5000;

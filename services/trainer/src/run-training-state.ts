@@ -2,7 +2,8 @@ import type { Trainer } from '@atelier/engine';
 import type { HeldRun } from '@atelier/jobs';
 import { isStoreFull } from '@atelier/mesh';
 import type { SampleFlow } from './sample-flow';
-import type { TrainingState, TrainingStates } from './training-states';
+import type { TrainingState } from './training-state';
+import type { TrainingStates } from './training-states';
 
 interface SavingListener {
   /** Called after each state that was saved. */
@@ -56,5 +57,19 @@ export class RunTrainingState {
       return;
     }
     await this.listener.saved();
+  }
+
+  /** When the service is asked to stop. */
+  async putDown(trainer: Trainer, { position, skipped }: Pick<SampleFlow, 'position' | 'skipped'>): Promise<void> {
+    const { step } = trainer;
+    if (step === this.savedStep) return;
+    const engine = await trainer.saveState();
+    try {
+      const where = await this.states.putDown(this.held, { engine, step, position, skipped: [...skipped] });
+      if (where === 'saved') await this.listener.saved();
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      this.listener.unsaved(step, this.savedStep, (error as Error).message);
+    }
   }
 }

@@ -36,7 +36,9 @@ export class TrainingAttempts {
     ended.throwIfAborted();
     const { samples: all } = await this.manifests.read(manifest, models.checkpoint);
     const { run } = held;
-    const state = this.stateOf(held, await this.states.load(held), progress);
+    const { found, recovered } = await this.states.load(held);
+    if (recovered) await progress();
+    const state = this.stateOf(held, found, progress);
     const interruption = new Interruption(ended, signal);
     try {
       return await this.fetcher.use(held, all, state.found, interruption, (samples) => {

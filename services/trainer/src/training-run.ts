@@ -121,17 +121,23 @@ export class TrainingRun {
       ended.throwIfAborted();
       const last = trainer.step >= this.options.totalSteps;
       if (stopping.aborted && !(last && complete)) {
-        await this.state.save(trainer, this.samples);
-        await this.report.flush();
+        await this.state.putDown(trainer, this.samples);
+        await this.report.flush().catch(() => undefined); // the mesh may be away, and the service is to end
         return false;
       }
       if (last) return true;
       if (lease.current.lost.aborted && !(await this.leaseAgain(lease))) continue;
-      await this.step(trainer, waiting);
+      const taken = await this.step(trainer, waiting);
       waiting = undefined;
-      const every = this.options.checkpointEvery;
-      const due = every > 0 && trainer.step % every === 0;
-      if (due && trainer.step < this.options.totalSteps) await this.state.save(trainer, this.samples);
+      try {
+        await taken.tell();
+        const every = this.options.checkpointEvery;
+        const due = every > 0 && trainer.step % every === 0;
+        if (due && trainer.step < this.options.totalSteps) await this.state.save(trainer, this.samples);
+      } catch (error) {
+        // A service that stops has its connection closed where the mesh does not answer: what it has is put down then.
+        if (!stopping.aborted || this.held.superseded) throw error;
+      }
     }
   }
 
@@ -147,7 +153,7 @@ export class TrainingRun {
   }
 
   /** One optimizer step. Cancelled, it ends within one op of the engine; a stopping service lets it come to its end. */
-  private async step(trainer: Trainer, first: Sample | undefined): Promise<void> {
+  private async step(trainer: Trainer, first: Sample | undefined): Promise<{ tell: () => Promise<void> }> {
     const started = performance.now();
     const { accumulation } = this.options;
     const waited = this.samples.waited;
@@ -163,7 +169,8 @@ export class TrainingRun {
     }
     const result = await trainer.optimizerStep({ signal: this.interruption.ended });
     this.workshop.metrics.waitSeconds.inc(this.samples.waited - waited);
-    await this.report.step(result, loss, (performance.now() - started) / 1000);
+    const seconds = (performance.now() - started) / 1000;
+    return { tell: () => this.report.step(result, loss, seconds) };
   }
 
   private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {

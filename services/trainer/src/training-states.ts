@@ -1,23 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type Run } from '@atelier/contracts';
 import { Superseded, type HeldRun } from '@atelier/jobs';
-import { isUnanswered, LOGGER, Mesh, throughOutage, type Logger, type Patience } from '@atelier/mesh';
+import { isStoreFull, isUnanswered, LOGGER, Mesh, throughOutage, type Logger, type Patience } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
+import { LocalStates } from './local-states';
+import type { TrainingState } from './training-state';
 
 /** A full store is passed on: whoever trains can go on without a saved state, and save later. */
 const unlessFull: Patience = (ask, options) => throughOutage(ask, { full: 'pass on', ...options });
-
-/** What a run goes on from: the engine's state, and where it was in its order. */
-export interface TrainingState {
-  /** Optimizer steps taken. */
-  step: number;
-  /** The next position of the order. */
-  position: number;
-  /** Indices of samples that are left out. */
-  skipped: number[];
-  /** Trainer.saveState. */
-  engine: Uint8Array;
-}
 
 const BUCKET = buckets.blobs.checkpoints;
 
@@ -33,6 +23,7 @@ export class TrainingStates {
 
   constructor(
     mesh: Mesh,
+    private readonly local: LocalStates,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.blobs = new BlobStore(mesh, unlessFull);
@@ -54,8 +45,48 @@ export class TrainingStates {
     }
   }
 
+  /**
+   * Of a service that is asked to stop: first in a file, where neither a mesh that is away nor a store that is full
+   * keeps it from being written, then as any other. With the file the run goes on here as if it had been saved.
+   */
+  async putDown(held: HeldRun, state: TrainingState): Promise<'saved' | 'in a file'> {
+    const isInFile = await this.local.keep(held, state);
+    try {
+      await this.save(held, state);
+    } catch (error) {
+      if (held.superseded) await this.local.remove(held);
+      if (held.superseded || !isInFile) throw error;
+      const facts = { runId: held.id, step: state.step, error: (error as Error).message };
+      this.logger.warn(facts, 'the training state is kept in a file of this trainer: the store did not take it');
+      return 'in a file';
+    }
+    await this.local.remove(held);
+    return 'saved';
+  }
+
+  /**
+   * What the run goes on from. Where this trainer put it down later than the store knows, and nobody has taken it since,
+   * that is saved now, and `recovered` says so.
+   */
+  async load(held: HeldRun): Promise<{ found?: TrainingState; recovered: boolean }> {
+    const stored = await this.stored(held);
+    const local = await this.local.take(held);
+    if (!local || local.step <= (stored?.step ?? 0)) {
+      await this.local.remove(held);
+      return { found: stored, recovered: false };
+    }
+    try {
+      await this.save(held, local);
+      await this.local.remove(held);
+    } catch (error) {
+      if (!isStoreFull(error)) throw error; // the file stays, for the next time
+    }
+    this.logger.info({ runId: held.id, step: local.step }, 'goes on from what was kept in a file');
+    return { found: local, recovered: true };
+  }
+
   /** None, too, where it cannot be read: the run then begins anew, which costs time but changes nothing of the result. */
-  async load({ run, fence }: HeldRun): Promise<TrainingState | undefined> {
+  private async stored({ run, fence }: HeldRun): Promise<TrainingState | undefined> {
     const name = nameOf(run);
     await this.clear(run.id, (other) => other !== name && fenceOf(other) < fence);
     const info = await this.blobs.info(BUCKET, name);
