@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import {
+  calls,
   buckets,
   Dataset,
   DatasetState,
@@ -12,8 +13,6 @@ import {
   Manifest,
   Run,
   RunState,
-  StatusReply,
-  StatusRequest,
   streams,
   subjects,
   TrainWork,
@@ -22,7 +21,7 @@ import {
   type TensorKind,
 } from '@atelier/contracts';
 import { AtelierClient } from '@atelier/client';
-import { callRpc, consumerName, publishWork, subscribeEvents } from '@atelier/mesh';
+import { callService, consumerName, publishWork, subscribeEvents } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import {
   startServiceProcess,
@@ -122,7 +121,7 @@ async function asked(kind: TensorKind): Promise<number> {
 }
 
 const status = async (service: string): Promise<string> =>
-  (await callRpc(test.mesh, [service, 'status'], StatusRequest, {}, StatusReply)).detail;
+  (await callService(test.mesh, calls.status(service), {})).detail;
 const tensors = async (): Promise<number> => (await test.mesh.jsm.streams.info(streams.TENSORS)).state.last_seq;
 
 it('a second run does no encoder work at all and says so; with one caption changed, one prompt is encoded', async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { StoreReply, subjects } from '@atelier/contracts';
+import { calls, StoreReply } from '@atelier/contracts';
 import { describeStore, isFull, Mesh, reserveOf, takesConnections, within, type StoreState } from '@atelier/mesh';
 import { diskOf, marginOf, reservedBy, SpareRoom, storeLimit, type Disk } from './disk';
 import type { LocalNats } from './nats';
@@ -49,7 +49,7 @@ export class StoreKeeper {
   }
 
   private answer(): void {
-    this.mesh.nc.subscribe(subjects.rpc('store', 'room'), {
+    this.mesh.nc.subscribe(calls.room.subject, {
       callback: (error, message) => {
         if (error) return;
         try {

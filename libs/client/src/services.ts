@@ -1,12 +1,5 @@
-import {
-  MemoryPlan,
-  PlanRequest,
-  StatusReply,
-  StatusRequest,
-  trainOptionsMessage,
-  type CompleteTrainOptions,
-} from '@atelier/contracts';
-import { callRpc } from '@atelier/mesh';
+import { calls, trainOptionsMessage, type CompleteTrainOptions, type MemoryPlan } from '@atelier/contracts';
+import { callService } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { checkedTrainOptions } from './options';
 
@@ -27,9 +20,7 @@ export async function serviceStates({ mesh }: Connection, timeoutMs = 1500): Pro
   return Promise.all(
     SERVICES.map(async (service) => {
       try {
-        const { ready, version, detail } = await callRpc(mesh, [service, 'status'], StatusRequest, {}, StatusReply, {
-          timeoutMs,
-        });
+        const { ready, version, detail } = await callService(mesh, calls.status(service), {}, { timeoutMs });
         return { service, running: true, ready, version, detail };
       } catch (error) {
         return { service, running: false, ready: false, version: '', detail: (error as Error).message };
@@ -54,5 +45,5 @@ export async function planRun(
   timeoutMs = 120_000,
 ): Promise<MemoryPlan> {
   const request = { options: trainOptionsMessage(checkedTrainOptions(options ?? {})), width, height, textTokens };
-  return callRpc(mesh, ['trainer', 'plan'], PlanRequest, request, MemoryPlan, { timeoutMs });
+  return callService(mesh, calls.plan, request, { timeoutMs });
 }

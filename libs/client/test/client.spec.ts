@@ -14,6 +14,7 @@ import {
   streams,
   subjects,
   type RunRef,
+  type WorkSubject,
 } from '@atelier/contracts';
 import type { StreamedEvent } from '@atelier/jobs';
 import { Mesh, type MessageType, done, publishEvent, runWorker } from '@atelier/mesh';
@@ -50,7 +51,7 @@ async function collect(events: AsyncIterable<StreamedEvent>): Promise<StreamedEv
 }
 
 /** Plays a service for the test's time: takes one message off the real work queue and says that it is done. */
-async function takeWork<T>(subject: string, type: MessageType<never, T>): Promise<T> {
+async function takeWork<T>(subject: WorkSubject, type: MessageType<never, T>): Promise<T> {
   const stop = new AbortController();
   let taken!: (message: T) => void;
   const message = new Promise<T>((resolve) => (taken = resolve));

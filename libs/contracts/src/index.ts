@@ -1,5 +1,6 @@
 export * from './messages';
 export * from './names';
+export * from './calls';
 export * from './data-folder';
 export * from './event-subjects';
 export * from './errors';

@@ -21,6 +21,21 @@ export const subjects = {
 
 export type WorkSubject = (typeof subjects.work)[keyof typeof subjects.work];
 
+/** The one service that takes each kind of work: held to at its start. */
+export const workTakenBy = {
+  [subjects.work.ingest]: 'ingest',
+  [subjects.work.latents]: 'latents',
+  [subjects.work.prompts]: 'prompts',
+  [subjects.work.train]: 'trainer',
+  [subjects.work.generate]: 'inference',
+} as const satisfies Record<WorkSubject, string>;
+
+export const workSubjects = Object.values(subjects.work);
+
+export function isWorkSubject(subject: string): subject is WorkSubject {
+  return subject in workTakenBy;
+}
+
 export const streams = { WORK: 'WORK', EVENTS: 'EVENTS', TENSORS: 'TENSORS', DEAD: 'DEAD' } as const;
 
 export const buckets = {

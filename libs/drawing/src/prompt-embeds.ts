@@ -31,7 +31,7 @@ export class PromptSource {
     /** T5 tokens; undefined: the checkpoint's own length. It must be what ingest and prompts use. */
     private readonly textTokens?: number,
   ) {
-    this.tensors = new TensorStore(mesh);
+    this.tensors = new TensorStore(mesh, throughOutage);
   }
 
   maxLength(checkpoint: Checkpoint): number {
@@ -45,7 +45,7 @@ export class PromptSource {
     const caption = prompt.normalize('NFC');
     const key = promptsKey({ caption, maxLength, textFingerprint });
     try {
-      const there = await throughOutage(() => this.tensors.get('prompts', key), { signal });
+      const there = await this.tensors.get('prompts', key, { signal });
       return decodePromptEmbeds(there ?? (await this.encode({ key, caption, maxLength }, signal)), key);
     } catch (error) {
       if (signal?.aborted)
@@ -58,7 +58,7 @@ export class PromptSource {
     { key, caption, maxLength }: { key: string; caption: string; maxLength: number },
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
-    const arrivals = await throughOutage(() => TensorArrivals.fromNow(this.mesh), { signal });
+    const arrivals = await TensorArrivals.fromNow(this.mesh, signal);
     try {
       const work = { key, caption, maxLength, name: caption.slice(0, 60), datasetId: '' };
       // Not the key alone: a prompt that failed before may be tried again, and the queue forgets an id only after a day.

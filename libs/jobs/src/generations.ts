@@ -7,9 +7,9 @@ import {
   type GenerationEvent,
   type IEvent,
 } from '@atelier/contracts';
-import { publishEvent, type Mesh, type OutageOptions } from '@atelier/mesh';
+import { atOnce, publishEvent, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
-import { atOnce, STOPPING_PATIENCE_MS, type Patience } from './patience';
+import { STOPPING_PATIENCE_MS } from './patience';
 import { isGenerationOver } from './states';
 import { queueGeneration } from './work';
 
@@ -21,7 +21,7 @@ export class Generations {
     private readonly mesh: Mesh,
     private readonly patience: Patience = atOnce,
   ) {
-    this.store = new StateStore(mesh, buckets.state.generations, Generation);
+    this.store = new StateStore(mesh, buckets.state.generations, Generation, patience);
   }
 
   /** Throws NOT_FOUND. */
@@ -33,7 +33,7 @@ export class Generations {
   }
 
   async find(id: string): Promise<Generation | undefined> {
-    return (await this.patience(() => this.store.get(id)))?.value;
+    return (await this.store.get(id))?.value;
   }
 
   list(): Promise<Generation[]> {
@@ -113,7 +113,7 @@ export class Generations {
     options?: OutageOptions,
   ): Promise<Generation> {
     const unlessOver = (now: Generation): Generation | null => (isGenerationOver(now) ? null : mutate(now));
-    return this.patience(() => this.store.update(id, unlessOver), options);
+    return this.store.update(id, unlessOver, options);
   }
 
   private async tell(id: string, what: GenerationEvent, event: IEvent, msgId: string): Promise<void> {

@@ -1,21 +1,18 @@
 import {
   AtelierError,
   buckets,
-  eventSubjects,
   Run,
   RunState,
-  timestamp,
   type IEncodeSummary,
   type IEvent,
-  type IMemoryPlan,
-  type IRunStep,
   type RunEventName,
   type RunRef,
 } from '@atelier/contracts';
-import { publishEvent, type Mesh, type OutageOptions } from '@atelier/mesh';
-import { StateStore, StateWatch } from '@atelier/store';
+import { atOnce, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
+import { StateStore } from '@atelier/store';
 import { Datasets } from './datasets';
-import { atOnce, STOPPING_PATIENCE_MS, type Patience } from './patience';
+import { HeldRun, type RunWork } from './held-run';
+import { ended, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
 import { queueIngest, queueTraining } from './work';
 
@@ -30,7 +27,7 @@ export class Runs {
     private readonly mesh: Mesh,
     private readonly patience: Patience = atOnce,
   ) {
-    this.store = new StateStore(mesh, buckets.state.runs, Run);
+    this.store = new StateStore(mesh, buckets.state.runs, Run, patience);
   }
 
   /** Throws NOT_FOUND. */
@@ -42,7 +39,7 @@ export class Runs {
   }
 
   async find(id: string): Promise<Run | undefined> {
-    return (await this.patience(() => this.store.get(id)))?.value;
+    return (await this.store.get(id))?.value;
   }
 
   list(): Promise<Run[]> {
@@ -52,11 +49,6 @@ export class Runs {
   /** The run now, then every change of it, until the signal. */
   states(id: string, signal: AbortSignal): AsyncGenerator<Run> {
     return this.store.watch(id, { signal });
-  }
-
-  /** Raised when someone asks for the run's end, or it was ended elsewhere. */
-  watch(id: string): StateWatch<Run> {
-    return new StateWatch(this.store, id, (run) => run.cancelRequested || isRunOver(run));
   }
 
   /**
@@ -107,64 +99,20 @@ export class Runs {
     await queueTraining(this.mesh, { runId: id, manifest: run.manifest });
   }
 
-  /** A trainer begins with it. */
-  async taken(id: string, attempts: number): Promise<void> {
-    await this.change(id, (run) => (run.attempts === attempts ? null : Run.create({ ...run, attempts })));
-  }
-
-  /** The attempts until now count no more. */
-  async stateSaved(id: string): Promise<void> {
-    await this.taken(id, 0);
-  }
-
-  /** It is put down because its trainer is asked to stop: that is no attempt, and is told. */
-  async preempted(id: string): Promise<void> {
-    const putDown = ({ attempts, preemptions, ...rest }: Run): Run =>
-      Run.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
-    const run = await this.change(id, putDown, { patienceMs: STOPPING_PATIENCE_MS });
-    if (!isRunOver(run)) await this.tellState(run, `preempted.${id}.${run.preemptions}`);
-  }
-
-  async planned(id: string, plan: IMemoryPlan): Promise<void> {
-    const run = await this.change(id, (current) => Run.create({ ...current, plan }));
-    await this.tell(run, 'planned', { runPlanned: { runId: id, plan } }, `planned.${id}`);
-  }
-
-  async training(id: string): Promise<void> {
+  /**
+   * A trainer takes the run: from now on it alone may write of it, and who took it earlier finds that out. Before
+   * anything else is written.
+   */
+  async take(id: string, work: RunWork): Promise<HeldRun> {
     const run = await this.change(id, (current) =>
       Run.create({
         ...current,
-        state: RunState.RUN_STATE_TRAINING,
-        startedAt: current.startedAt ?? timestamp(),
+        attempts: work.attempt,
+        fence: current.fence + 1,
+        workSequence: work.sequence,
       }),
     );
-    await this.tellState(run);
-  }
-
-  /** Told alone: the state is written by `progress`, less often. */
-  async step(run: RunRef, at: Omit<IRunStep, 'runId'> & { step: number }): Promise<void> {
-    await this.tell(run, 'step', { runStep: { runId: run.id, ...at } }, `step.${run.id}.${at.step}`);
-  }
-
-  async progress(id: string, at: Pick<Run, 'step' | 'loss' | 'learningRate'>): Promise<void> {
-    await this.change(id, (run) => Run.create({ ...run, ...at }));
-  }
-
-  async skipped(id: string, skipped: number): Promise<void> {
-    await this.change(id, (run) => Run.create({ ...run, skipped }));
-  }
-
-  async sample(id: string, step: number, prompt: string, image: string): Promise<void> {
-    const run = await this.change(id, (current) =>
-      current.sampleImages.includes(image)
-        ? null
-        : Run.create({ ...current, sampleImages: [...current.sampleImages, image] }),
-    );
-    await this.tell(run, 'sample', { runSample: { runId: id, step, prompt, image } }, `sample.${image}`);
-  }
-
-  async finished(id: string, adapter: string): Promise<void> {
-    await this.end(id, { state: RunState.RUN_STATE_FINISHED, adapter });
+    return new HeldRun(this.mesh, this.store, this.patience, run);
   }
 
   async failed(id: string, error: string): Promise<void> {
@@ -179,9 +127,8 @@ export class Runs {
    * Says where the run stands, or how it ended once more: who ended it may have died before saying it. Said twice, it
    * is one event.
    */
-  async tellState(run: Run, msgId = `state.${run.id}.${run.state}`): Promise<void> {
-    const { id: runId, state, error, preemptions } = run;
-    await this.tell(run, 'state', { runState: { runId, state, error, preemptions } }, msgId);
+  async tellState(run: Run): Promise<void> {
+    await tellState(this.mesh, this.patience, run);
   }
 
   /** One of which nobody knows is not told of. */
@@ -191,15 +138,10 @@ export class Runs {
 
   /** A run that is over stays as it ended. */
   private change(id: string, mutate: (run: Run) => Run | null, options?: OutageOptions): Promise<Run> {
-    return this.patience(() => this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run))), options);
+    return this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run)), options);
   }
 
-  private async tell(run: RunRef, what: RunEventName, event: IEvent, msgId: string): Promise<void> {
-    await this.patience(() => publishEvent(this.mesh, eventSubjects.run(run, what), event, { msgId }));
+  private tell(run: RunRef, what: RunEventName, event: IEvent, msgId: string): Promise<void> {
+    return tellOfRun(this.mesh, this.patience, run, what, event, msgId);
   }
 }
-
-const ended =
-  (how: Partial<Run>) =>
-  (run: Run): Run =>
-    Run.create({ ...run, ...how, finishedAt: timestamp() });

@@ -67,13 +67,14 @@ describe('a run', () => {
 
   it('that is over stays as it ended, whatever is said of it afterwards, and its end is told once', async () => {
     await queueRun('r2');
-    await runs.finished('r2', 'herons');
+    const held = await runs.take('r2', { attempt: 1, sequence: 7 });
+    await held.finished('herons');
     const before = await runs.get('r2');
-    await runs.finished('r2', 'others');
+    await held.finished('others');
     await runs.failed('r2', 'too late');
     await runs.cancelled('r2');
-    await runs.training('r2');
-    await runs.taken('r2', 4);
+    await held.training();
+    await runs.take('r2', { attempt: 4, sequence: 8 });
     expect((await runs.cancel('r2')).cancelRequested).toBe(false);
     expect(await runs.get('r2')).toEqual(before);
     expect(before).toMatchObject({ state: RunState.RUN_STATE_FINISHED, adapter: 'herons' });
@@ -93,8 +94,7 @@ describe('a run', () => {
   it('that is put down tells it each time, and has used up no attempt', async () => {
     await queueRun('r4');
     for (const times of [1, 2]) {
-      await runs.taken('r4', 1);
-      await runs.preempted('r4');
+      await (await runs.take('r4', { attempt: 1, sequence: 7 })).preempted();
       expect(await runs.get('r4')).toMatchObject({ attempts: 0, preemptions: times });
     }
     expect((await told(eventFilters.run('r4'))).map(({ runState }) => runState?.preemptions)).toEqual([1, 2]);

@@ -1,5 +1,5 @@
 import { AtelierError, buckets } from '@atelier/contracts';
-import { isConflict, type Mesh } from '@atelier/mesh';
+import { isConflict, throughOutage, type Mesh } from '@atelier/mesh';
 import type { KV } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -45,9 +45,24 @@ export interface Lease {
 }
 
 const POLL_MS = 200;
+/** What is not given back expires soon after. */
+const RELEASE_PATIENCE_MS = 5000;
 
-/** Waits until the device has `bytes` free, then holds them until release. Refused at once when the device could never hold them. */
+/**
+ * Waits until the device has `bytes` free, and for a mesh that is away, then holds them until release. Refused at once
+ * when the device could never hold them.
+ */
 export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<Lease> {
+  const { device, owner, signal } = request;
+  try {
+    return await throughOutage(() => acquire(mesh, request), { signal });
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+    throw new AtelierError('CANCELLED', `${owner} gave up waiting for ${device}`, {}, { cause: error });
+  }
+}
+
+async function acquire(mesh: Mesh, request: LeaseRequest): Promise<Lease> {
   const { device, capacity, bytes, owner, priority = 0, ttlMs = 15_000, signal } = request;
   if (bytes > capacity) {
     throw new AtelierError(
@@ -60,7 +75,7 @@ export async function acquireLease(mesh: Mesh, request: LeaseRequest): Promise<L
   let waiting: number | undefined;
   try {
     for (;;) {
-      if (signal?.aborted) throw new AtelierError('CANCELLED', `${owner} gave up waiting for ${device}`);
+      signal?.throwIfAborted();
       const got = await change(kv, key, capacity, (ledger) => {
         const now = Date.now();
         ledger.grants = ledger.grants.filter((grant) => grant.expiresAt > now || grant.token === waiting);
@@ -186,7 +201,7 @@ class HeldLease implements Lease {
   async release(): Promise<void> {
     clearInterval(this.timer);
     this.over.abort();
-    await drop(this.kv, this.key, this.capacity, this.token);
+    await throughOutage(() => drop(this.kv, this.key, this.capacity, this.token), { patienceMs: RELEASE_PATIENCE_MS });
   }
 }
 

@@ -1,16 +1,15 @@
 import 'reflect-metadata';
 import { Module, type DynamicModule, type INestMicroservice, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Transport, type MicroserviceOptions } from '@nestjs/microservices';
-import type { NatsConnection } from 'nats';
+import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { Server } from 'node:http';
-import { baseSettings, loadConfig } from './config';
+import { loadConfig, workerSettings } from './config';
 import { createRegistry, serveHealth } from './health';
 import { createLogger, nestLogger } from './logging';
 import { Mesh } from './mesh';
 import { MeshModule } from './mesh.module';
 import { provisionMesh } from './provision';
-import { ProtobufDeserializer, ProtobufSerializer } from './rpc';
+import { JetStreamStrategy } from './strategy';
 
 @Module({})
 class ServiceRoot {
@@ -22,17 +21,19 @@ class ServiceRoot {
 export interface RunningService {
   app: INestMicroservice;
   mesh: Mesh;
+  /** Resolves when the one message of ATELIER_ONCE is settled; never without that. */
+  over: Promise<void>;
   /** Takes no more work, finishes what is in hand, leaves the mesh. */
   stop(): Promise<void>;
 }
 
-/** A service on a mesh: settings, connection, streams, work handlers, calls, health. Tests use it as it is; main.ts through bootstrapService. */
+/** A service on a mesh: settings, connection, streams, work, calls, health. Tests use it as it is; main.ts through bootstrapService. */
 export async function startService(
   module: Type | DynamicModule,
   name: string,
   env: Record<string, string | undefined> = process.env,
 ): Promise<RunningService> {
-  const config = loadConfig(baseSettings, env);
+  const config = loadConfig(workerSettings, env);
   const logger = createLogger(name, config.ATELIER_LOG_LEVEL);
   const mesh = await Mesh.connect({ url: config.ATELIER_NATS_URL, name });
   let health: Server | undefined;
@@ -46,26 +47,24 @@ export async function startService(
     await provisionMesh(mesh);
     const registry = createRegistry(name);
     const root = ServiceRoot.with([MeshModule.with({ name, version: '0.1.0', mesh, logger, registry }), module]);
+    const strategy = new JetStreamStrategy({
+      mesh,
+      service: name,
+      logger,
+      registry,
+      once: config.ATELIER_ONCE,
+      find: (provider) => app!.get(provider, { strict: false }),
+    });
     app = await NestFactory.createMicroservice<MicroserviceOptions>(root, {
-      transport: Transport.NATS,
-      options: {
-        servers: config.ATELIER_NATS_URL.split(','),
-        queue: name,
-        name: `${name}-rpc`,
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: 250,
-        serializer: new ProtobufSerializer(),
-        deserializer: new ProtobufDeserializer(),
-      },
+      strategy,
       logger: nestLogger(logger),
       abortOnError: false,
     });
     await app.listen();
-    await app.unwrap<NatsConnection>().flush(); // ready means that calls reach us: the server has the subscriptions
     if (config.ATELIER_HEALTH_PORT !== undefined)
       health = await serveHealth(mesh, registry, config.ATELIER_HEALTH_PORT);
     logger.info({ url: config.ATELIER_NATS_URL }, 'ready');
-    return { app, mesh, stop };
+    return { app, mesh, over: strategy.over, stop };
   } catch (error) {
     await stop().catch(() => undefined);
     throw error;
@@ -84,10 +83,13 @@ export async function bootstrapService(makeModule: () => Type | DynamicModule, n
 const STARTING_MS = 5000;
 
 /**
- * Starts something and stops it at the first SIGTERM or SIGINT, also at one that comes while it starts: it may have
+ * Starts something and stops it when it is over, or at the first SIGTERM or SIGINT, also at one that comes while it starts: it may have
  * taken work by then. A second signal ends the process at once.
  */
-export async function runUntilSignal(start: () => Promise<{ stop(): Promise<void> }>, name: string): Promise<void> {
+export async function runUntilSignal(
+  start: () => Promise<{ stop(): Promise<void>; over?: Promise<void> }>,
+  name: string,
+): Promise<void> {
   let asked: () => void = () => undefined;
   const stopping = new Promise<void>((resolve) => (asked = resolve));
   let patience: NodeJS.Timeout | undefined;
@@ -103,6 +105,7 @@ export async function runUntilSignal(start: () => Promise<{ stop(): Promise<void
     return process.exit(1);
   };
   const running = await start().catch((error: Error) => fail('', error));
+  void running.over?.then(asked);
   await stopping;
   clearTimeout(patience);
   await running.stop().catch((error: Error) => fail('could not stop cleanly: ', error));

@@ -23,7 +23,7 @@ export function loadConfig<Schema extends z.ZodObject>(
   throw new AtelierError('INVALID_ARGUMENT', `these settings are not right:\n${lines.join('\n')}`, details);
 }
 
-/** Settings that every service has. */
+/** Settings that every service has, the gateway too. */
 export const baseSettings = z.object({
   ATELIER_NATS_URL: z.string().min(1).default('nats://127.0.0.1:4222').describe('Where the mesh is'),
   ATELIER_HEALTH_PORT: z.coerce
@@ -34,4 +34,13 @@ export const baseSettings = z.object({
     .optional()
     .describe('Port of /healthz and /metrics; none without it'),
   ATELIER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+/** Settings of those that take work. */
+export const workerSettings = baseSettings.extend({
+  ATELIER_ONCE: z
+    .enum(['0', '1'])
+    .default('0')
+    .transform((value) => value === '1')
+    .describe('1: take one message of work, do it, and end'),
 });

@@ -2,24 +2,19 @@ import { eventSubjects, headers as names, subjects } from '@atelier/contracts';
 import { headers, type JsMsg } from 'nats';
 import type { Attempt } from './attempts';
 import type { Mesh } from './mesh';
-import { isFromOutage, throughOutage } from './outage';
-import { deadLetter, retryLater, type Outcome } from './outcome';
+import { throughOutage } from './outage';
+import type { Outcome } from './outcome';
 import { workPolicies } from './provision';
 import { publishEvent } from './publish';
+import { Verdict } from './verdict';
 import type { WorkerOptions, HandleWork } from './work';
 
-/** First pause after an attempt that came to nothing, doubled each time up to the longest. */
-const FIRST_RETRY_MS = 250;
-const LONGEST_RETRY_MS = 30_000;
-/** After an attempt that the mesh was away for. */
-const AWAY_RETRY_MS = 2000;
 /** How long the server may take to confirm that a message is settled, and a service that stops asks for it. */
 const CONFIRM_MS = 3000;
 const STOPPING_PATIENCE_MS = 5000;
 
 /** One message in hand, from its delivery to its settlement. */
 export class Handling<I, T> {
-  private readonly policy: { ackWaitMs: number; maxAttempts: number };
   private readonly interruptions: number;
 
   constructor(
@@ -29,7 +24,6 @@ export class Handling<I, T> {
     private readonly options: WorkerOptions<I, T>,
     private readonly handler: HandleWork<T>,
   ) {
-    this.policy = workPolicies[options.subject]!;
     this.interruptions = mesh.interruptions;
   }
 
@@ -44,10 +38,12 @@ export class Handling<I, T> {
     const heartbeat = setInterval(() => {
       message.working();
       if (this.interrupted) excuse();
-    }, this.policy.ackWaitMs / 3);
+    }, workPolicies[this.options.subject].ackWaitMs / 3);
     signal.addEventListener('abort', excuse, { once: true });
     if (signal.aborted) excuse();
-    const outcome = await this.outcome();
+    const outcome = await new Verdict(this.mesh, message, attempt, this.options, () => this.interrupted).on(
+      this.handler,
+    );
     try {
       await this.settle(outcome);
     } catch (error) {
@@ -71,70 +67,8 @@ export class Handling<I, T> {
     return this.mesh.interruptions !== this.interruptions;
   }
 
-  private async outcome(): Promise<Outcome> {
-    const { attempt, message, options, policy } = this;
-    let work: T;
-    try {
-      work = options.type.decode(message.data);
-    } catch (error) {
-      return deadLetter(`it is no message of ${message.subject}: ${(error as Error).message}`);
-    }
-    if (attempt.exhausted) {
-      const times = `${policy.maxAttempts} times in a row without getting further`;
-      return this.giveUp(work, `the service died while handling it, ${times}`);
-    }
-    try {
-      const context = {
-        working: () => message.working(),
-        attempt: attempt.number,
-        progress: () => attempt.progress(),
-        signal: options.signal,
-      };
-      const outcome = await this.handler(work, context);
-      return outcome.kind === 'retry' ? await this.again(work, outcome.reason, outcome.delayMs) : outcome;
-    } catch (error) {
-      options.logger?.error(
-        { subject: message.subject, attempt: attempt.number, error: (error as Error).stack },
-        'handler failed',
-      );
-      const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (attempt.number - 1));
-      return this.again(work, (error as Error).message, delayMs, error);
-    }
-  }
-
-  /**
-   * Of work that is not done: once more, unless its attempts are used up. A service that stops gives it back, and an
-   * outage is not its fault.
-   */
-  private async again(work: T, reason: string, delayMs: number, error?: unknown): Promise<Outcome> {
-    const { attempt, options, policy } = this;
-    if (options.signal.aborted) {
-      await attempt.excuse();
-      return retryLater(0, 'the service stops');
-    }
-    if (isFromOutage(error, this.interrupted)) {
-      await attempt.excuse();
-      return retryLater(AWAY_RETRY_MS, reason);
-    }
-    if (attempt.number < policy.maxAttempts) return retryLater(delayMs, reason);
-    return this.giveUp(work, `given up after ${attempt.number} attempts: ${reason}`);
-  }
-
-  private async giveUp(work: T, reason: string): Promise<Outcome> {
-    try {
-      return (await this.options.onExhausted?.(work, reason)) ?? deadLetter(reason);
-    } catch (error) {
-      // Whoever waits for the result is to be told: later, where only the mesh is away.
-      if (isFromOutage(error, this.interrupted)) return retryLater(AWAY_RETRY_MS, reason);
-      this.options.logger?.error(
-        { subject: this.message.subject, error: (error as Error).stack },
-        'could not give work up in order',
-      );
-      return deadLetter(reason);
-    }
-  }
-
   private async settle(outcome: Outcome): Promise<void> {
+    if (outcome.kind === 'left') return;
     if (outcome.kind === 'retry') {
       this.message.nak(outcome.delayMs);
       return;

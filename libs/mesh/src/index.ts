@@ -1,7 +1,10 @@
 export { Attempts, type Attempt } from './attempts';
 export { bootstrapService, runUntilSignal, startService, type RunningService } from './bootstrap';
+export { callService, type CallOptions } from './calls';
+export { problemsOfClaims, type Claim } from './claims';
 export { baseSettings, loadConfig } from './config';
 export { createRegistry, meshHealth, serveHealth, type MeshHealth } from './health';
+export { Answers, from, GivenUp, Work, type FromProvider, type WorkHandlerOptions } from './handlers';
 export { isLocked, takeLock, type Lock } from './lock';
 export { createLogger, nestLogger, type Logger } from './logging';
 export { Mesh, type MeshConfig } from './mesh';
@@ -14,21 +17,20 @@ export {
   type NatsServer,
   type NatsServerOptions,
 } from './nats-server';
-export { throughOutage, type OutageOptions } from './outage';
-export { deadLetter, done, isPermanent, retryLater, type Outcome } from './outcome';
+export { atOnce, throughOutage, type OutageOptions, type Patience } from './outage';
+export { deadLetter, done, isPermanent, outcomeOf, retryLater, type Ending, type Outcome } from './outcome';
 export { hasNoResponders, isConflict, isMeshAway, isNotFound, isTimeout, isUnanswered } from './nats-errors';
 export { takesConnections } from './ping';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
 export { publishWorkOnce, type OnceOptions } from './publish-once';
-export { callRpc, ProtobufDeserializer, ProtobufSerializer, Rpc } from './rpc';
 export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings';
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';
 export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
 export { LOGGER } from './tokens';
-export { WorkHandler } from './work-handler';
 export { within } from './within';
-export type { HandleWork, WorkContext, WorkerOptions } from './work';
+export { JetStreamStrategy, type StrategyOptions } from './strategy';
+export type { GivenUpContext, HandleWork, WorkContext, WorkerOptions } from './work';
 export { runWorker } from './worker';

@@ -10,6 +10,14 @@ export interface OutageOptions {
   full?: 'wait' | 'pass on';
 }
 
+/**
+ * How a store asks the mesh: throughOutage for long jobs, which a restart of nats-server should not cost; or at once,
+ * so that who asked hears of what is wrong.
+ */
+export type Patience = <T>(ask: () => Promise<T>, options?: OutageOptions) => Promise<T>;
+
+export const atOnce: Patience = (ask) => ask();
+
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2000;
 const FULL_PAUSE_MS = 2000;

@@ -24,13 +24,13 @@ export interface WorkPolicy {
 }
 
 /** Generous on purpose: a heartbeat renews ackWait, so it is the time to notice a killed service, not the length of a job. */
-export const workPolicies: Record<string, WorkPolicy> = {
+export const workPolicies: Record<WorkSubject, WorkPolicy> = {
   [subjects.work.ingest]: { ackWaitMs: 10_000, maxAttempts: 5 },
   [subjects.work.latents]: { ackWaitMs: 10_000, maxAttempts: 4 },
   [subjects.work.prompts]: { ackWaitMs: 10_000, maxAttempts: 4 },
   [subjects.work.train]: { ackWaitMs: 10_000, maxAttempts: 10 },
   [subjects.work.generate]: { ackWaitMs: 10_000, maxAttempts: 4 },
-} satisfies Record<WorkSubject, WorkPolicy>;
+};
 
 /** Counts of attempts go with their message; what a service left that died over its last settlement goes after this. */
 const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;

@@ -1,7 +1,7 @@
-import { StatusReply, StatusRequest, type IStatusReply } from '@atelier/contracts';
+import { calls, type IStatusReply } from '@atelier/contracts';
 import { Controller, Inject, Injectable, type Type } from '@nestjs/common';
+import { Answers } from './handlers';
 import { Mesh } from './mesh';
-import { Rpc } from './rpc';
 import { describeStore, isFull } from './store-room';
 import { within } from './within';
 
@@ -24,7 +24,7 @@ export function statusController(name: string, version: string): Type {
       @Inject(Mesh) private readonly mesh: Mesh,
     ) {}
 
-    @Rpc(name, 'status', StatusRequest, StatusReply)
+    @Answers(calls.status(name))
     async answer(): Promise<IStatusReply> {
       const store = await within(STORE_MS, 'the store', this.mesh.room.look()).catch(() => undefined);
       const full = store && isFull(store) ? `the store is full: ${describeStore(store)}` : '';

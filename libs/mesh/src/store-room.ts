@@ -1,6 +1,7 @@
-import { StoreReply, StoreRequest, subjects } from '@atelier/contracts';
+import { calls, type StoreReply } from '@atelier/contracts';
 import type { JetStreamManager, NatsConnection } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { callService } from './calls';
 import { hasNoResponders } from './nats-errors';
 import { REMEDY, StoreFull } from './store-full';
 import { within } from './within';
@@ -118,12 +119,9 @@ export class StoreRoom {
   /** Nobody answers where nats-server was started by other means. */
   private async keeper(): Promise<StoreReply | undefined> {
     try {
-      const asked = StoreRequest.encode({}).finish();
-      return StoreReply.decode(
-        (await this.nc.request(subjects.rpc('store', 'room'), asked, { timeout: ANSWER_MS })).data,
-      );
+      return await callService({ nc: this.nc }, calls.room, {}, { timeoutMs: ANSWER_MS });
     } catch (error) {
-      if (hasNoResponders(error)) return undefined;
+      if (hasNoResponders((error as Error).cause)) return undefined;
       throw error;
     }
   }

@@ -1,3 +1,4 @@
+import type { WorkSubject } from '@atelier/contracts';
 import type { Logger } from './logging';
 import type { Outcome } from './outcome';
 import type { MessageType } from './publish';
@@ -5,6 +6,8 @@ import type { MessageType } from './publish';
 export interface WorkContext {
   /** Renews the message's lease now; it is also renewed by itself while the handler runs. */
   working(): void;
+  /** Which message it is: its place in the queue's stream, the same each time that it comes. */
+  readonly sequence: number;
   /**
    * Of those since the work last got further, this one among them: 1 at the first, and again after a service that was
    * only stopped.
@@ -15,24 +18,34 @@ export interface WorkContext {
    * no more.
    */
   progress(): Promise<void>;
-  /** Raised when the service is asked to stop: put down what you do where it can go on, and return retryLater(0, …). */
+  /** Raised when the service is asked to stop: put down what you do where it can go on, and say 'put down'. */
   readonly signal: AbortSignal;
 }
 
-export type HandleWork<T> = (message: T, context: WorkContext) => Promise<Outcome>;
+/** What is known of work that is given up. */
+export interface GivenUpContext {
+  /** In words for people. */
+  readonly reason: string;
+}
+
+export type HandleWork<T> = (work: T, context: WorkContext) => Promise<Outcome>;
 
 export interface WorkerOptions<I, T> {
-  subject: string;
+  subject: WorkSubject;
   type: MessageType<I, T>;
   /** Messages handled at once. Default 1. */
   concurrency?: number;
+  /** Takes one message, and ends when it is settled. */
+  once?: boolean;
   signal: AbortSignal;
   logger?: Logger;
+  /** What a person knows the work by. */
+  name?: (work: T) => string;
   /**
-   * What to say of a message whose attempts are used up: its handler threw at the last one, or its service died at
-   * each. Whoever waits for its result is to be told here. Default: a dead letter with the reason.
+   * Tells whoever waits for its result that the work is given up: it cannot be done, its handler threw at the last
+   * attempt, or its service died at each. The dead letter is written after that.
    */
-  onExhausted?: (message: T, reason: string) => Promise<Outcome>;
+  giveUp?: (work: T, context: GivenUpContext) => Promise<void>;
   /** Called after each message: for metrics. */
   onOutcome?: (outcome: Outcome, seconds: number) => void;
 }

@@ -12,10 +12,9 @@ import type { WorkerOptions, HandleWork } from './work';
  * says done or when it was written to stream DEAD; an error that is thrown counts as retryLater.
  */
 export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, handler: HandleWork<T>): Promise<void> {
-  const { subject, concurrency = 1, signal, logger } = options;
-  const policy = workPolicies[subject];
-  if (!policy) throw new Error(`no work policy for ${subject}: add it in libs/mesh/src/provision.ts`);
-  const attempts = new Attempts(mesh, policy.maxAttempts, logger);
+  const { subject, once = false, signal, logger } = options;
+  const concurrency = once ? 1 : (options.concurrency ?? 1);
+  const attempts = new Attempts(mesh, workPolicies[subject].maxAttempts, logger);
   const inHand = new Set<Promise<void>>();
   let consumer: Consumer | undefined;
   while (!signal.aborted) {
@@ -32,7 +31,8 @@ export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, 
       inHand.add(task);
       // What comes again may be what the service died over: whatever was in hand beside it has one attempt less, so
       // nothing more is taken until it is over.
-      if (attempt.number > 1) await task;
+      if (attempt.number > 1 || once) await task;
+      if (once) return;
     } catch (error) {
       consumer = undefined;
       if (signal.aborted) break;

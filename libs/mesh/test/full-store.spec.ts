@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { Controller, Module } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
 import { LatentsWork, streams, subjects } from '@atelier/contracts';
 import {
   done,
@@ -8,10 +9,11 @@ import {
   startService,
   StoreFull,
   throughOutage,
-  WorkHandler,
+  Work,
   workPolicies,
   type Outcome,
   type RunningService,
+  type WorkContext,
 } from '@atelier/mesh';
 import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 
@@ -21,8 +23,8 @@ const attempts: number[] = [];
 
 @Controller()
 class LatentsPlayer {
-  @WorkHandler(subjects.work.latents, LatentsWork)
-  async handle(_work: LatentsWork, context: { attempt: number; signal: AbortSignal }): Promise<Outcome> {
+  @Work(subjects.work.latents, LatentsWork)
+  async handle(@Payload() _work: LatentsWork, @Ctx() context: WorkContext): Promise<Outcome> {
     attempts.push(context.attempt);
     return act(context.signal);
   }
@@ -46,7 +48,7 @@ describe('a worker', () => {
   const ask = () => publishWork(test_.mesh, subjects.work.latents, LatentsWork, { key: 'k' }, { msgId: 'k' });
 
   test("whose store is full tries again when there is room, as often as it takes, and uses up none of the work's attempts", async () => {
-    const times = workPolicies[subjects.work.latents]!.maxAttempts + 1;
+    const times = workPolicies[subjects.work.latents].maxAttempts + 1;
     act = async () => {
       if (attempts.length <= times) throw new StoreFull('the store is full');
       return done;

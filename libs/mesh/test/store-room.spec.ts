@@ -1,4 +1,4 @@
-import { AtelierError, StoreReply, subjects } from '@atelier/contracts';
+import { AtelierError, calls, StoreReply } from '@atelier/contracts';
 import { isPermanent, isStoreFull, meshHealth, orStoreFull, StoreFull, throughOutage } from '@atelier/mesh';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
 import { NatsError } from 'nats';
@@ -51,7 +51,7 @@ describe('the room of a store', () => {
   afterEach(() => test_.stop());
 
   const keeper = (reply: { freeBytes: number; limitBytes: number; reserveBytes: number }): void => {
-    test_.mesh.nc.subscribe(subjects.rpc('store', 'room'), {
+    test_.mesh.nc.subscribe(calls.room.subject, {
       callback: (_error, message) => void message.respond(StoreReply.encode({ path: '/data/nats', ...reply }).finish()),
     });
   };

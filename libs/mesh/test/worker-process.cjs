@@ -2,7 +2,7 @@
 // <url of nats-server>. It says "begun N" when it is handed the work as attempt N. Built packages: what is tested of
 // them is in the spec's own process too.
 const { IngestWork, subjects } = require('@atelier/contracts');
-const { deadLetter, done, Mesh, runWorker, workPolicies } = require('@atelier/mesh');
+const { done, Mesh, runWorker, workPolicies } = require('@atelier/mesh');
 
 const [what, url] = process.argv.slice(2);
 const subject = subjects.work.ingest;
@@ -21,11 +21,8 @@ workPolicies[subject].maxAttempts = 3;
 void Mesh.connect({ url, name: what }).then((mesh) => {
   const stop = new AbortController();
   process.on('SIGTERM', () => stop.abort());
-  const onExhausted = async (message, reason) => {
-    say(`given up ${message.datasetId}`);
-    return deadLetter(reason, message.datasetId);
-  };
-  return runWorker(mesh, { subject, type: IngestWork, signal: stop.signal, onExhausted }, async (_message, context) => {
+  const giveUp = async (message) => say(`given up ${message.datasetId}`);
+  return runWorker(mesh, { subject, type: IngestWork, signal: stop.signal, giveUp }, async (_message, context) => {
     say(`begun ${context.attempt}`);
     return (await acts[what](context)) ?? forEver();
   });

@@ -8,6 +8,7 @@ import {
   retryLater,
   runWorker,
   subscribeEvents,
+  type GivenUpContext,
   type WorkContext,
 } from '@atelier/mesh';
 import { nanos } from 'nats';
@@ -147,12 +148,10 @@ describe('work', () => {
     await dieOver(test.mesh, subjects.work.ingest);
     const told: string[] = [];
     const options = { subject: subjects.work.ingest, type: IngestWork, signal: stop.signal };
-    const onExhausted = async (message: IngestWork, reason: string) => {
-      told.push(message.datasetId, reason);
-      return deadLetter(reason, message.datasetId);
-    };
+    const giveUp = async (message: IngestWork, { reason }: GivenUpContext): Promise<void> =>
+      void told.push(message.datasetId, reason);
     let handled = 0;
-    workers.push(runWorker(test.mesh, { ...options, onExhausted }, async () => (handled++, done)));
+    workers.push(runWorker(test.mesh, { ...options, giveUp }, async () => (handled++, done)));
     await waitFor('the dead letter', async () => (await test.mesh.jsm.streams.info(streams.DEAD)).state.messages === 1);
     expect(told).toEqual(['deadly', 'the service died while handling it, 5 times in a row without getting further']);
     expect(handled).toBe(0);

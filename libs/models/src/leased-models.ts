@@ -1,6 +1,6 @@
 import type { Checkpoint, Fingerprints } from '@atelier/checkpoint';
 import { BatchLease } from '@atelier/lease';
-import { throughOutage, type Logger, type Mesh } from '@atelier/mesh';
+import type { Logger, Mesh } from '@atelier/mesh';
 import type { ComputeConfig } from './compute-config';
 import { ModelHost, type Models } from './model-host';
 
@@ -93,7 +93,7 @@ export class LeasedModels {
     const { lease } = this;
     if (!lease || lease.covers(bytes)) return true;
     if (lease.covers(0)) return false;
-    await throughOutage(() => lease.cover(bytes, signal), { signal });
+    await lease.cover(bytes, signal);
     return true;
   }
 

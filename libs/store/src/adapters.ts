@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AdapterInfo, AtelierError, buckets, isName, timestamp, toDate, type IReplacedFile } from '@atelier/contracts';
-import { isUnanswered, throughOutage, type Mesh } from '@atelier/mesh';
+import { atOnce, isUnanswered, type Mesh, type Patience } from '@atelier/mesh';
 import { BlobStore } from './blobs';
 import { StateStore, type Stored } from './state';
 
@@ -10,10 +10,19 @@ export type AdapterFacts = Pick<AdapterInfo, 'name' | 'rank' | 'alpha'> &
   Partial<Pick<AdapterInfo, 'runId' | 'baseFingerprint'>>;
 
 export interface AdapterStoreOptions {
-  /** For long jobs, which a restart of nats-server should not cost: asks again while it is away. */
-  throughOutages?: boolean;
+  patience?: Patience;
   /** How long a file that was replaced stays for those who are reading it. */
   keepReplacedMs?: number;
+}
+
+export interface AdapterPutOptions {
+  /** Whether it may take the place of another's. */
+  replace?: boolean;
+  /**
+   * Throws where the writer may not write any more. Asked between reading the entry and its compare-and-set, so that
+   * whoever writes there after the answer has this one asked again.
+   */
+  require?: () => Promise<void>;
 }
 
 const BUCKET = buckets.blobs.adapters;
@@ -28,13 +37,13 @@ const HOUR = 60 * 60 * 1000;
 export class AdapterStore {
   private readonly entries: StateStore<AdapterInfo>;
   private readonly blobs: BlobStore;
-  private readonly ask: <T>(question: () => Promise<T>) => Promise<T>;
+  private readonly ask: Patience;
   private readonly keepReplacedMs: number;
 
-  constructor(mesh: Mesh, { throughOutages = false, keepReplacedMs = HOUR }: AdapterStoreOptions = {}) {
+  constructor(mesh: Mesh, { patience = atOnce, keepReplacedMs = HOUR }: AdapterStoreOptions = {}) {
     this.entries = new StateStore(mesh, buckets.state.adapters, AdapterInfo);
     this.blobs = new BlobStore(mesh);
-    this.ask = throughOutages ? (question) => throughOutage(question) : (question) => question();
+    this.ask = patience;
     this.keepReplacedMs = keepReplacedMs;
   }
 
@@ -70,14 +79,17 @@ export class AdapterStore {
   async put(
     facts: AdapterFacts,
     bytes: Uint8Array,
-    { replace = false }: { replace?: boolean } = {},
+    { replace = false, require = async () => undefined }: AdapterPutOptions = {},
   ): Promise<AdapterInfo> {
     const info = AdapterInfo.create({ ...facts, blob: randomUUID(), size: bytes.byteLength, createdAt: timestamp() });
     const decide = (former: AdapterInfo | null): AdapterInfo | null => succeed(former, info, replace);
     // Before a byte is written, which may be many; what counts is what is there when the entry is.
     const there = await this.ask(() => this.entries.get(info.name));
     if (there && decide(there.value) === null) return there.value;
-    const stored = await this.write(info, bytes, decide);
+    const stored = await this.write(info, bytes, async (former) => {
+      await require();
+      return decide(former);
+    });
     if (stored.blob !== info.blob) await this.discard(info.blob);
     else await this.clearReplaced().catch(() => undefined); // what it leaves, the next one finds
     return stored;
@@ -103,7 +115,7 @@ export class AdapterStore {
   private async write(
     info: AdapterInfo,
     bytes: Uint8Array,
-    decide: (former: AdapterInfo | null) => AdapterInfo | null,
+    decide: (former: AdapterInfo | null) => Promise<AdapterInfo | null>,
   ): Promise<AdapterInfo> {
     let perhapsNamed = false;
     const name = async (): Promise<AdapterInfo> => {

@@ -32,8 +32,9 @@ export class TensorArrivals {
   }
 
   /** From now on, by the server's count rather than by two machines' clocks. Call it before the encoders are asked. */
-  static async fromNow(mesh: Mesh): Promise<TensorArrivals> {
-    const next = async (stream: string): Promise<number> => (await mesh.jsm.streams.info(stream)).state.last_seq + 1;
+  static async fromNow(mesh: Mesh, signal?: AbortSignal): Promise<TensorArrivals> {
+    const next = (stream: string): Promise<number> =>
+      throughOutage(async () => (await mesh.jsm.streams.info(stream)).state.last_seq + 1, { signal });
     return new TensorArrivals(mesh, { events: await next(streams.EVENTS), dead: await next(streams.DEAD) });
   }
 

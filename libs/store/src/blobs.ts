@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { pipeline, Readable, Transform } from 'node:stream';
 import { AtelierError, backing, headers, type BlobBucket } from '@atelier/contracts';
-import { isNotFound, isStoreFull, orStoreFull, type Mesh, type Purpose } from '@atelier/mesh';
+import { atOnce, isNotFound, isStoreFull, orStoreFull, type Mesh, type Patience, type Purpose } from '@atelier/mesh';
 import type { JetStreamClient, ObjectInfo, ObjectStore } from 'nats';
 
 export interface BlobInfo {
@@ -15,12 +15,18 @@ interface Chunk {
   seq: number;
 }
 
-/** Larger things in JetStream's object stores: chunked and digested by the client, replaced whole. */
+/**
+ * Larger things in JetStream's object stores: chunked and digested by the client, replaced whole. Streams are read and
+ * written at once: they cannot be gone through twice.
+ */
 export class BlobStore {
   private readonly open = new Map<string, Promise<ObjectStore>>();
   private readonly js: JetStreamClient;
 
-  constructor(private readonly mesh: Mesh) {
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly patience: Patience = atOnce,
+  ) {
     this.js = heard(mesh.js);
   }
 
@@ -37,8 +43,10 @@ export class BlobStore {
   ): Promise<void> {
     const roomFor = (bytes: number): Promise<void> => this.mesh.room.require(bytes, purpose);
     if (data instanceof Uint8Array) {
-      await roomFor(data.byteLength);
-      return this.putStream(bucket, name, oneChunk(data), metadata);
+      return this.patience(async () => {
+        await roomFor(data.byteLength);
+        await this.putStream(bucket, name, oneChunk(data), metadata);
+      });
     }
     // Before anything is waited for: a source that fails meanwhile must be heard, and one that has failed would pass
     // for an empty one.
@@ -53,7 +61,11 @@ export class BlobStore {
   }
 
   /** Of an object that is replaced meanwhile it gives the later one, whole. */
-  async get(bucket: BlobBucket, name: string): Promise<Uint8Array> {
+  get(bucket: BlobBucket, name: string): Promise<Uint8Array> {
+    return this.patience(() => this.read(bucket, name));
+  }
+
+  private async read(bucket: BlobBucket, name: string): Promise<Uint8Array> {
     for (;;) {
       const info = await this.there(bucket, name);
       const chunks: Uint8Array[] = [];
@@ -77,7 +89,7 @@ export class BlobStore {
   }
 
   async info(bucket: BlobBucket, name: string): Promise<BlobInfo | null> {
-    const info = await (await this.bucket(bucket)).info(name);
+    const info = await this.patience(async () => (await this.bucket(bucket)).info(name));
     return info && !info.deleted ? { name: info.name, size: info.size, metadata: info.metadata ?? {} } : null;
   }
 
@@ -88,7 +100,11 @@ export class BlobStore {
   /**
    * In a full store, too, which has no room for the note of it: the entry goes before its chunks, as it would with one.
    */
-  async delete(bucket: BlobBucket, name: string): Promise<void> {
+  delete(bucket: BlobBucket, name: string): Promise<void> {
+    return this.patience(() => this.remove(bucket, name));
+  }
+
+  private async remove(bucket: BlobBucket, name: string): Promise<void> {
     const store = await this.bucket(bucket);
     if (!(await this.has(bucket, name))) return;
     try {
@@ -111,7 +127,9 @@ export class BlobStore {
   /** Asked of the stream: the client's own list follows the bucket until it has caught up, perhaps never. */
   async list(bucket: BlobBucket): Promise<BlobInfo[]> {
     const prefix = `$O.${bucket}.M.`;
-    const { state } = await this.mesh.jsm.streams.info(backing.blobStream(bucket), { subjects_filter: `${prefix}>` });
+    const { state } = await this.patience(() =>
+      this.mesh.jsm.streams.info(backing.blobStream(bucket), { subjects_filter: `${prefix}>` }),
+    );
     const encoded = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
     const names = encoded.map((name) => Buffer.from(name, 'base64url').toString());
     return (await Promise.all(names.map((name) => this.info(bucket, name)))).flatMap((info) => info ?? []);

@@ -14,6 +14,8 @@ export interface EncodeJob {
  */
 export class Encodings {
   private readonly tensors: TensorStore;
+  /** What was made at such a cost waits for its store, be that away or full, rather than being made again. */
+  private readonly kept: TensorStore;
   /** By key, the last that was asked for it and is not done. */
   private readonly underWay = new Map<string, Promise<unknown>>();
 
@@ -22,6 +24,7 @@ export class Encodings {
     private readonly kind: TensorKind,
   ) {
     this.tensors = new TensorStore(mesh);
+    this.kept = new TensorStore(mesh, throughOutage);
   }
 
   /**
@@ -49,17 +52,12 @@ export class Encodings {
   ): Promise<'encoded' | 'cached'> {
     const cached = await this.tensors.has(this.kind, key);
     const started = Date.now();
-    if (!cached) await this.keep(key, await make());
+    if (!cached) await this.kept.put(this.kind, key, await make());
     const seconds = cached ? 0 : (Date.now() - started) / 1000;
     await publishEvent(this.mesh, eventSubjects.encoder(this.kind, key, 'ready', datasetId), {
       encodeReady: { key, ...encodedKindFields(this.kind), name, seconds, datasetId },
     });
     return cached ? 'cached' : 'encoded';
-  }
-
-  /** What was made at such a cost waits for its store, be that away or full, rather than being made again. */
-  private keep(key: string, bytes: Uint8Array): Promise<void> {
-    return throughOutage(() => this.tensors.put(this.kind, key, bytes));
   }
 
   /** Says that the set will not come, and why. */

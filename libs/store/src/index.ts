@@ -1,5 +1,5 @@
 export { askForLatents, askForPrompts } from './ask-encoders';
-export { AdapterStore, type AdapterFacts, type AdapterStoreOptions } from './adapters';
+export { AdapterStore, type AdapterFacts, type AdapterPutOptions, type AdapterStoreOptions } from './adapters';
 export { EncodeRefused, TensorArrivals } from './arrivals';
 export { BlobStore, type BlobInfo } from './blobs';
 export { Encodings, type EncodeJob } from './encodings';

@@ -1,13 +1,28 @@
 import { AtelierError, backing, type StateBucket } from '@atelier/contracts';
-import { isConflict, isStoreFull, orStoreFull, type Mesh, type MessageType } from '@atelier/mesh';
+import {
+  atOnce,
+  isConflict,
+  isStoreFull,
+  orStoreFull,
+  type Mesh,
+  type MessageType,
+  type OutageOptions,
+  type Patience,
+} from '@atelier/mesh';
 import type { KV, KvEntry } from 'nats';
+
+/** What comes after what is there. It may look elsewhere first: what changes here meanwhile has it asked again. */
+type Make<T> = (former: T | null) => T | null | Promise<T | null>;
 
 export interface Stored<T> {
   value: T;
   revision: number;
 }
 
-/** State in a KV bucket as one protobuf message a key; every change is a compare-and-set on the revision. */
+/**
+ * State in a KV bucket as one protobuf message a key; every change is a compare-and-set on the revision. Only what may
+ * be done twice is asked with patience: all but create, whose first try may have come to be without an answer.
+ */
 export class StateStore<T> {
   private opened?: Promise<KV>;
 
@@ -15,9 +30,14 @@ export class StateStore<T> {
     private readonly mesh: Mesh,
     private readonly bucket: StateBucket,
     private readonly type: MessageType<NoInfer<T>, T>,
+    private readonly patience: Patience = atOnce,
   ) {}
 
-  async get(id: string): Promise<Stored<T> | null> {
+  get(id: string): Promise<Stored<T> | null> {
+    return this.patience(() => this.read(id));
+  }
+
+  private async read(id: string): Promise<Stored<T> | null> {
     const entry = await (await this.kv()).get(id);
     return entry && this.isThere(entry) ? { value: this.decode(entry), revision: entry.revision } : null;
   }
@@ -37,22 +57,27 @@ export class StateStore<T> {
    * Reads, changes, writes; again when someone else wrote in between. `mutate` gets a copy of its own and may be called several times;
    * null leaves the state as it is. Resolves with the state that is then stored. Throws NOT_FOUND, StoreFull.
    */
-  async update(id: string, mutate: (value: T) => T | null): Promise<T> {
-    return this.put(id, (former) => {
+  async update(id: string, mutate: (value: T) => T | null, options?: OutageOptions): Promise<T> {
+    const make = (former: T | null): T | null => {
       if (former === null) throw new AtelierError('NOT_FOUND', `${this.bucket} has no ${id}`);
       return mutate(former);
-    });
+    };
+    return this.put(id, make, options);
   }
 
   /**
    * Creates what is not there, takes the place of what is. `make` gets a copy of what is there, or null, and may be
    * called several times; it may throw to refuse, and return null to leave what is there. Resolves with what is stored.
    */
-  async put(id: string, make: (former: T | null) => T | null): Promise<T> {
+  put(id: string, make: Make<T>, options?: OutageOptions): Promise<T> {
+    return this.patience(() => this.write(id, make), options);
+  }
+
+  private async write(id: string, make: Make<T>): Promise<T> {
     const kv = await this.kv();
     for (;;) {
-      const stored = await this.get(id);
-      const next = make(stored && this.copy(stored.value));
+      const stored = await this.read(id);
+      const next = await make(stored && this.copy(stored.value));
       if (next === null) {
         if (stored) return stored.value;
         throw new AtelierError('INTERNAL', `${this.bucket} has no ${id}, which was to be left as it is`);
@@ -69,7 +94,11 @@ export class StateStore<T> {
   }
 
   /** In a full store, too, which has no room for the marker that tells watchers of it. */
-  async delete(id: string): Promise<void> {
+  delete(id: string): Promise<void> {
+    return this.patience(() => this.remove(id));
+  }
+
+  private async remove(id: string): Promise<void> {
     try {
       await (await this.kv()).delete(id);
     } catch (error) {
@@ -81,7 +110,7 @@ export class StateStore<T> {
   }
 
   async list(): Promise<T[]> {
-    const stored = await Promise.all((await this.keys()).map((key) => this.get(key)));
+    const stored = await this.patience(async () => Promise.all((await this.keys()).map((key) => this.read(key))));
     return stored.flatMap((entry) => (entry ? [entry.value] : []));
   }
 

@@ -1,9 +1,12 @@
 import { AtelierError, MAX_MESSAGE_BYTES, streams, subjects, type TensorKind } from '@atelier/contracts';
-import { orStoreFull, type Mesh } from '@atelier/mesh';
+import { atOnce, orStoreFull, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
 
 /** Tensor sets (safetensors bytes) by content key, one message each in stream TENSORS: written once, read by direct get. */
 export class TensorStore {
-  constructor(private readonly mesh: Mesh) {}
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly patience: Patience = atOnce,
+  ) {}
 
   /** The same key always has the same bytes, so writing it twice changes nothing. Throws StoreFull. */
   async put(kind: TensorKind, key: string, bytes: Uint8Array): Promise<void> {
@@ -13,11 +16,17 @@ export class TensorStore {
         `${kind} ${key} take ${bytes.byteLength} bytes, more than a message holds (${MAX_MESSAGE_BYTES}): use smaller pictures or a shorter prompt length`,
       );
     }
-    await this.mesh.room.require(bytes.byteLength, 'accepted work');
-    await orStoreFull(() => this.mesh.js.publish(subjects.tensors(kind, key), bytes));
+    await this.patience(async () => {
+      await this.mesh.room.require(bytes.byteLength, 'accepted work');
+      await orStoreFull(() => this.mesh.js.publish(subjects.tensors(kind, key), bytes));
+    });
   }
 
-  async get(kind: TensorKind, key: string): Promise<Uint8Array | null> {
+  get(kind: TensorKind, key: string, options?: OutageOptions): Promise<Uint8Array | null> {
+    return this.patience(() => this.read(kind, key), options);
+  }
+
+  private async read(kind: TensorKind, key: string): Promise<Uint8Array | null> {
     // Direct get (NATS ADR-31): any replica answers, no consumer is made.
     const answer = await this.mesh.nc.request(
       `$JS.API.DIRECT.GET.${streams.TENSORS}.${subjects.tensors(kind, key)}`,
@@ -33,7 +42,7 @@ export class TensorStore {
   /** Asks the stream for the subject's count: no tensor travels. */
   async has(kind: TensorKind, key: string): Promise<boolean> {
     const subject = subjects.tensors(kind, key);
-    const info = await this.mesh.jsm.streams.info(streams.TENSORS, { subjects_filter: subject });
+    const info = await this.patience(() => this.mesh.jsm.streams.info(streams.TENSORS, { subjects_filter: subject }));
     return (info.state.subjects?.[subject] ?? 0) > 0;
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { AdapterInfo } from '@atelier/contracts';
+import { throughOutage } from '@atelier/mesh';
 import { AdapterStore, BlobStore, StateStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
 
@@ -188,7 +189,7 @@ describe('adapters', () => {
   });
 
   it('are put through a restart of nats-server, each with the file that its entry names', async () => {
-    const patient = new AdapterStore(test.mesh, { throughOutages: true });
+    const patient = new AdapterStore(test.mesh, { patience: throughOutage });
     const among = [2, 3, 4, 5].map((rank) => fileOf(rank, rank * MIB));
     let put_ = 0;
     const writers = among.map(async (file) => {

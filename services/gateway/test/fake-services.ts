@@ -11,6 +11,7 @@ import {
   Run,
   RunState,
   subjects,
+  type WorkSubject,
 } from '@atelier/contracts';
 import { done, publishEvent, runWorker, type Mesh, type MessageType } from '@atelier/mesh';
 import { BlobStore, StateStore } from '@atelier/store';
@@ -99,7 +100,7 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
   };
 
   const work = <T>(
-    subject: string,
+    subject: WorkSubject,
     type: MessageType<never, T>,
     handle: (message: T) => Promise<void>,
   ): Promise<void> =>

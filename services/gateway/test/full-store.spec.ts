@@ -1,4 +1,4 @@
-import { StoreReply, streams, subjects } from '@atelier/contracts';
+import { calls, StoreReply, streams } from '@atelier/contracts';
 import { TensorStore } from '@atelier/store';
 import { startServiceProcess } from '@atelier/testing';
 import { adapterBytes } from './adapter-bytes';
@@ -38,7 +38,7 @@ describe('a store that is filling up, whose keeper tells its limit', () => {
       limitBytes: LIMIT,
       reserveBytes: 8 * MiB,
     }).finish();
-    gateway.mesh.nc.subscribe(subjects.rpc('store', 'room'), {
+    gateway.mesh.nc.subscribe(calls.room.subject, {
       callback: (_error, message) => void message.respond(reply),
     });
   });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AtelierError, type AdapterInfo, type IAdapterUse } from '@atelier/contracts';
 import { adapterFromBytes, type Adapter, type FluxTransformer } from '@atelier/engine';
-import { Mesh } from '@atelier/mesh';
+import { Mesh, throughOutage } from '@atelier/mesh';
 import { AdapterStore, type Stored } from '@atelier/store';
 
 /** A file of an adapter: a name may get another one. */
@@ -19,7 +19,7 @@ export class AdapterLibrary {
   private readonly adapters: AdapterStore;
 
   constructor(mesh: Mesh) {
-    this.adapters = new AdapterStore(mesh, { throughOutages: true });
+    this.adapters = new AdapterStore(mesh, { patience: throughOutage });
   }
 
   /** Throws NOT_FOUND for a name that nobody trained or brought in. */

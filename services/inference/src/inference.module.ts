@@ -20,7 +20,7 @@ export class InferenceModule {
       controllers: [GenerateController],
       providers: [
         { provide: InferenceConfig, useValue: config },
-        { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
+        { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh, throughOutage), inject: [Mesh] },
         {
           provide: LeasedModels,
           useFactory: (mesh: Mesh, { yields }: InferenceMetrics, logger: Logger) => {

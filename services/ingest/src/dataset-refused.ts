@@ -1,9 +1,9 @@
-import type { Dataset } from '@atelier/contracts';
+import { AtelierError, type Dataset } from '@atelier/contracts';
 
 /** The data set as a whole cannot be used, in words for the person who handed it in; trying again changes nothing. */
-export class DatasetRefused extends Error {
+export class DatasetRefused extends AtelierError {
   constructor(message: string) {
-    super(message);
+    super('FAILED_PRECONDITION', message);
     this.name = 'DatasetRefused';
   }
 }

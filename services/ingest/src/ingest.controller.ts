@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
 import { IngestWork, subjects } from '@atelier/contracts';
-import { deadLetter, done, retryLater, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
-import { DatasetRefused } from './dataset-refused';
+import { from, GivenUp, Work, type Ending, type GivenUpContext, type WorkContext } from '@atelier/mesh';
 import { IngestConfig } from './ingest.config';
 import { IngestService } from './ingest.service';
 
@@ -11,29 +11,19 @@ import { IngestService } from './ingest.service';
  */
 const MESSAGES_A_READING = 4;
 
+const messages = from(IngestConfig, ({ datasets }) => datasets * MESSAGES_A_READING);
+
 @Controller()
 export class IngestController {
-  readonly messages: number;
+  constructor(private readonly service: IngestService) {}
 
-  constructor(
-    private readonly service: IngestService,
-    config: IngestConfig,
-  ) {
-    this.messages = config.datasets * MESSAGES_A_READING;
+  @Work(subjects.work.ingest, IngestWork, { concurrency: messages, name: ({ datasetId }) => datasetId })
+  ingest(@Payload() work: IngestWork, @Ctx() { signal }: WorkContext): Promise<Ending> {
+    return this.service.ingest(work, signal);
   }
 
-  @WorkHandler(subjects.work.ingest, IngestWork, { concurrency: 'messages', onExhausted: 'giveUp' })
-  async ingest(work: IngestWork, { signal }: Pick<WorkContext, 'signal'>): Promise<Outcome> {
-    try {
-      return (await this.service.ingest(work, signal)) === 'over' ? done : retryLater(0, 'the service stops');
-    } catch (error) {
-      if (error instanceof DatasetRefused) return deadLetter(error.message, work.datasetId);
-      throw error;
-    }
-  }
-
-  async giveUp({ datasetId, runId }: IngestWork, reason: string): Promise<Outcome> {
-    await this.service.giveUp(datasetId, runId, reason);
-    return deadLetter(reason, datasetId);
+  @GivenUp(subjects.work.ingest)
+  giveUp(@Payload() { datasetId, runId }: IngestWork, @Ctx() { reason }: GivenUpContext): Promise<void> {
+    return this.service.giveUp(datasetId, runId, reason);
   }
 }

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { IngestWork } from '@atelier/contracts';
 import { Datasets, Runs } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
-import { DatasetCancelled, DatasetRefused, found } from './dataset-refused';
+import { DatasetCancelled, found } from './dataset-refused';
 import { EncoderWork, summarize } from './encoder-work';
 import { ModelIdentity } from './model-identity';
 import { PreparedDatasets } from './prepared-datasets';
@@ -27,7 +27,7 @@ export class IngestService {
    * @param stopping raised when the service is to stop: reading is then put down at once, and begun anew by whoever
    *   gets the work next
    * @returns 'over' also for a data set that was cancelled
-   * @throws DatasetRefused when the data set as a whole cannot be used; it and its runs are marked as failed by then
+   * @throws DatasetRefused when the data set as a whole cannot be used
    */
   async ingest({ datasetId, runId }: IngestWork, stopping: AbortSignal): Promise<'over' | 'put down'> {
     if (runId && !(await this.canStart(datasetId, runId))) return 'over';
@@ -43,7 +43,6 @@ export class IngestService {
       });
       return 'over';
     } catch (error) {
-      if (error instanceof DatasetRefused) await this.giveUp(datasetId, runId, error.message);
       if (error instanceof DatasetCancelled) {
         await this.cancelled(datasetId, runId, error);
         return 'over';

@@ -24,3 +24,16 @@ it('killed in the middle of a picture, the service loses none: the next one take
   expect(new Set(ready)).toEqual(new Set(all.map(({ key }) => key)));
   expect(await second.stop()).toBe(0);
 });
+
+it('with ATELIER_ONCE takes one picture, ends with 0 and leaves the next on the queue; with none it waits, and ends with 0 at SIGTERM', async () => {
+  const once = harness.env({ ATELIER_LOG_LEVEL: 'info', ATELIER_ONCE: '1' });
+  const waiting = await startServiceProcess('latents', once);
+  expect(await waiting.stop()).toBe(0);
+
+  const all = await Promise.all([0, 1].map((seed) => harness.picture(seed, 64)));
+  await harness.ask(...all);
+  const service = await startServiceProcess('latents', once);
+  expect(await service.exited).toBe(0);
+  const there = await Promise.all(all.map(({ key }) => harness.tensors.has('latents', key)));
+  expect(there).toEqual([true, false]);
+});

@@ -1,19 +1,18 @@
 import sharp from 'sharp';
 import { decodeTensors, openCheckpoint, type Tensor } from '@atelier/checkpoint';
 import {
+  calls,
   buckets,
   cropFields,
   Event,
   headers,
   latentsKey,
   LatentsWork,
-  StatusReply,
-  StatusRequest,
   streams,
   subjects,
   type ILatentsWork,
 } from '@atelier/contracts';
-import { callRpc, consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
+import { callService, consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
 import { LatentsConfig } from '../src/latents.config';
@@ -122,7 +121,7 @@ export class Harness {
   }
 
   async statusDetail(): Promise<string> {
-    return (await callRpc(this.test.mesh, ['latents', 'status'], StatusRequest, {}, StatusReply)).detail;
+    return (await callService(this.test.mesh, calls.status('latents'), {})).detail;
   }
 
   private async messages(stream: string): Promise<{ data: Uint8Array; reason: string }[]> {

@@ -1,37 +1,23 @@
 import { Controller } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
 import { PromptsWork, subjects } from '@atelier/contracts';
-import { deadLetter, done, isPermanent, WorkHandler, type Outcome, type WorkContext } from '@atelier/mesh';
+import { from, GivenUp, Work, type GivenUpContext, type WorkContext } from '@atelier/mesh';
 import { PromptsConfig } from './prompts.config';
 import { PromptsService } from './prompts.service';
 
+const together = from(PromptsConfig, (config) => config.together);
+
 @Controller()
 export class PromptsController {
-  readonly together: number;
+  constructor(private readonly service: PromptsService) {}
 
-  constructor(
-    private readonly service: PromptsService,
-    { together }: PromptsConfig,
-  ) {
-    this.together = together;
+  @Work(subjects.work.prompts, PromptsWork, { concurrency: together, name: ({ name }) => name })
+  encode(@Payload() work: PromptsWork, @Ctx() { signal }: WorkContext): Promise<void> {
+    return this.service.encode(work, signal);
   }
 
-  /**
-   * A caption that cannot be encoded is given up at once where another try would end the same way, else when its
-   * attempts are used up.
-   */
-  @WorkHandler(subjects.work.prompts, PromptsWork, { concurrency: 'together', onExhausted: 'giveUp' })
-  async encode(work: PromptsWork, { signal }: Pick<WorkContext, 'signal'>): Promise<Outcome> {
-    try {
-      await this.service.encode(work, signal);
-      return done;
-    } catch (error) {
-      if (signal.aborted || !isPermanent(error)) throw error;
-      return this.giveUp(work, error.message);
-    }
-  }
-
-  async giveUp(work: PromptsWork, reason: string): Promise<Outcome> {
-    await this.service.giveUp(work, reason);
-    return deadLetter(reason, work.name);
+  @GivenUp(subjects.work.prompts)
+  giveUp(@Payload() work: PromptsWork, @Ctx() { reason }: GivenUpContext): Promise<void> {
+    return this.service.giveUp(work, reason);
   }
 }

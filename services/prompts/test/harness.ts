@@ -1,17 +1,16 @@
 import { openCheckpoint } from '@atelier/checkpoint';
 import {
+  calls,
   Event,
   headers,
   promptsKey,
   PromptsWork,
-  StatusReply,
-  StatusRequest,
   streams,
   subjects,
   type IPromptsWork,
 } from '@atelier/contracts';
 import { decodePromptEmbeds, type PromptEmbeds } from '@atelier/drawing';
-import { callRpc, consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
+import { callService, consumerName, publishWork, startService, type RunningService } from '@atelier/mesh';
 import { TensorStore } from '@atelier/store';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
 import { PromptsConfig } from '../src/prompts.config';
@@ -94,7 +93,7 @@ export class Harness {
   }
 
   async statusDetail(): Promise<string> {
-    return (await callRpc(this.test.mesh, ['prompts', 'status'], StatusRequest, {}, StatusReply)).detail;
+    return (await callService(this.test.mesh, calls.status('prompts'), {})).detail;
   }
 
   private async messages(stream: string): Promise<{ data: Uint8Array; reason: string }[]> {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { readTrainOptions, type Run } from '@atelier/contracts';
 import { adapterToBytes, type Adapter } from '@atelier/engine';
-import { Mesh } from '@atelier/mesh';
+import { Mesh, throughOutage } from '@atelier/mesh';
 import { AdapterStore } from '@atelier/store';
 
 /** Where trained adapters are put, under the name that their run was given. */
@@ -10,11 +10,14 @@ export class AdapterShelf {
   private readonly adapters: AdapterStore;
 
   constructor(mesh: Mesh) {
-    this.adapters = new AdapterStore(mesh, { throughOutages: true });
+    this.adapters = new AdapterStore(mesh, { patience: throughOutage });
   }
 
-  /** Takes the place of an earlier adapter of that name. Done twice, it leaves the same. */
-  async publish(run: Run, trained: Adapter, baseFingerprint: string): Promise<void> {
+  /**
+   * Takes the place of an earlier adapter of that name. Done twice, it leaves the same.
+   * @param require throws where another has taken the run by now
+   */
+  async publish(run: Run, trained: Adapter, baseFingerprint: string, require?: () => Promise<void>): Promise<void> {
     // Nothing in the file tells one making of the same adapter from another: the same training gives the same bytes.
     const bytes = await adapterToBytes(trained, 'diffusers', { base_fingerprint: baseFingerprint });
     const { rank, alpha } = readTrainOptions(run.options);
@@ -25,6 +28,6 @@ export class AdapterShelf {
       alpha,
       baseFingerprint,
     };
-    await this.adapters.put(facts, bytes, { replace: true });
+    await this.adapters.put(facts, bytes, { replace: true, require });
   }
 }

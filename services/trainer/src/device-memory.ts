@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { acquireLease, type Lease } from '@atelier/lease';
-import { Mesh, throughOutage } from '@atelier/mesh';
+import { Mesh } from '@atelier/mesh';
 import { leasePriorities } from '@atelier/models';
 import { TrainerConfig } from './trainer.config';
 
@@ -26,9 +26,6 @@ export class DeviceMemory {
   lease(bytes: number, owner: string, signal: AbortSignal): Promise<Lease> {
     const { device, deviceBytes } = this.config;
     const priority = leasePriorities.training;
-    return throughOutage(
-      () => acquireLease(this.mesh, { device, capacity: deviceBytes, bytes, owner, priority, signal }),
-      { signal },
-    );
+    return acquireLease(this.mesh, { device, capacity: deviceBytes, bytes, owner, priority, signal });
   }
 }

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Checkpoint } from '@atelier/checkpoint';
 import { AtelierError, buckets, Manifest } from '@atelier/contracts';
-import { throughOutage } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { TrainerConfig } from './trainer.config';
 
@@ -20,7 +19,7 @@ export class Manifests {
         'FAILED_PRECONDITION',
         'the run has no manifest: its data set was not read; start it again',
       );
-    const manifest = Manifest.decode(await throughOutage(() => this.blobs.get(buckets.blobs.manifests, name)));
+    const manifest = Manifest.decode(await this.blobs.get(buckets.blobs.manifests, name));
     if (manifest.samples.length === 0)
       throw new AtelierError(
         'FAILED_PRECONDITION',

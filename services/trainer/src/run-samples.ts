@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { readTrainOptions, toDate, type ISample, type Run } from '@atelier/contracts';
 import type { Shape } from '@atelier/engine';
-import { Runs } from '@atelier/jobs';
+import type { HeldRun } from '@atelier/jobs';
 import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
 import { TensorArrivals } from '@atelier/store';
 import { shapeOf, shapesOf } from './engine-options';
@@ -11,7 +11,7 @@ import { SampleOrder } from './sample-order';
 import { SampleSource } from './sample-source';
 import { TrainMetrics } from './train.metrics';
 import { TrainerConfig } from './trainer.config';
-import type { TrainingState } from './training-states';
+import type { TrainingState } from './training-state';
 
 /** Clocks of the machine that noted the run and of the one that keeps the events may differ by this much. */
 const CLOCK_SKEW_MS = 5000;
@@ -43,7 +43,6 @@ export class SampleFetcher {
   constructor(
     private readonly config: TrainerConfig,
     private readonly mesh: Mesh,
-    private readonly runs: Runs,
     private readonly metrics: TrainMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -54,12 +53,13 @@ export class SampleFetcher {
    * @param saved where an earlier try had come to
    */
   async use<T>(
-    run: Run,
+    held: HeldRun,
     all: readonly ISample[],
     saved: TrainingState | undefined,
     { ended, stopping }: Interruption,
     work: (samples: RunSamples) => Promise<T>,
   ): Promise<T> {
+    const { run } = held;
     const { seed, onBadSample } = readTrainOptions(run.options);
     const arrivals = new TensorArrivals(this.mesh, since(run));
     const source = new SampleSource(all, arrivals);
@@ -74,7 +74,7 @@ export class SampleFetcher {
       onSkip: async (skipped, reason) => {
         this.logger.warn({ runId: run.id, reason }, 'a sample is left out');
         this.metrics.skipped.inc();
-        await this.runs.skipped(run.id, skipped);
+        await held.skipped(skipped);
       },
       ended,
       stopping,

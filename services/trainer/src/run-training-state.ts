@@ -1,7 +1,9 @@
 import type { Trainer } from '@atelier/engine';
+import type { HeldRun } from '@atelier/jobs';
 import { isStoreFull } from '@atelier/mesh';
 import type { SampleFlow } from './sample-flow';
-import type { TrainingState, TrainingStates } from './training-states';
+import type { TrainingState } from './training-state';
+import type { TrainingStates } from './training-states';
 
 interface SavingListener {
   /** Called after each state that was saved. */
@@ -16,7 +18,7 @@ export class RunTrainingState {
 
   constructor(
     private readonly states: TrainingStates,
-    private readonly runId: string,
+    private readonly held: HeldRun,
     /** Where an earlier try had come to. */
     readonly found: TrainingState | undefined,
     private readonly listener: SavingListener,
@@ -30,8 +32,8 @@ export class RunTrainingState {
       await trainer.loadState(this.found.engine);
     } catch (error) {
       // The next try begins anew: it comes to the same adapter, only later.
-      await this.states.remove(this.runId);
-      throw new Error(`the training state of run ${this.runId} cannot be used: ${(error as Error).message}`, {
+      await this.states.discard(this.held.run);
+      throw new Error(`the training state of run ${this.held.id} cannot be used: ${(error as Error).message}`, {
         cause: error,
       });
     }
@@ -47,7 +49,7 @@ export class RunTrainingState {
     if (step === this.savedStep) return;
     const engine = await trainer.saveState();
     try {
-      await this.states.save(this.runId, { engine, step, position, skipped: [...skipped] });
+      await this.states.save(this.held, { engine, step, position, skipped: [...skipped] });
       this.savedStep = step;
     } catch (error) {
       if (!isStoreFull(error)) throw error;
@@ -55,5 +57,19 @@ export class RunTrainingState {
       return;
     }
     await this.listener.saved();
+  }
+
+  /** When the service is asked to stop. */
+  async putDown(trainer: Trainer, { position, skipped }: Pick<SampleFlow, 'position' | 'skipped'>): Promise<void> {
+    const { step } = trainer;
+    if (step === this.savedStep) return;
+    const engine = await trainer.saveState();
+    try {
+      const where = await this.states.putDown(this.held, { engine, step, position, skipped: [...skipped] });
+      if (where === 'saved') await this.listener.saved();
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+      this.listener.unsaved(step, this.savedStep, (error as Error).message);
+    }
   }
 }

@@ -1,6 +1,6 @@
 import type { StepResult } from '@atelier/engine';
 import type { Run } from '@atelier/contracts';
-import type { Runs } from '@atelier/jobs';
+import type { HeldRun } from '@atelier/jobs';
 import type { TrainMetrics } from './train.metrics';
 
 /** Every step is an event; the run's state is written at most so often. */
@@ -15,9 +15,8 @@ export class StepReport {
   private unwritten?: Pick<Run, 'step' | 'loss' | 'learningRate'>;
 
   constructor(
-    private readonly runs: Runs,
+    private readonly held: HeldRun,
     private readonly metrics: TrainMetrics,
-    private readonly run: Run,
     private readonly totalSteps: number,
   ) {}
 
@@ -30,7 +29,7 @@ export class StepReport {
     this.metrics.stepSeconds.observe(stepSeconds);
     this.metrics.loss.set(loss);
     this.metrics.steps.inc();
-    await this.runs.step(this.run, {
+    await this.held.step({
       step,
       totalSteps: this.totalSteps,
       loss,
@@ -46,7 +45,7 @@ export class StepReport {
   /** Writes what the state does not say yet. */
   async flush(): Promise<void> {
     if (!this.unwritten) return;
-    await this.runs.progress(this.run.id, this.unwritten);
+    await this.held.progress(this.unwritten);
     this.unwritten = undefined;
     this.written = Date.now();
   }

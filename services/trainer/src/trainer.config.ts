@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { dataFolder } from '@atelier/contracts';
 import { loadConfig } from '@atelier/mesh';
 import { ComputeConfig, computeSettings } from '@atelier/models';
 import { z } from 'zod';
@@ -13,6 +15,8 @@ const settings = computeSettings.extend({
 export class TrainerConfig extends ComputeConfig {
   /** T5 tokens of a validation prompt; the checkpoint's own length where none is set. */
   readonly textTokens?: number;
+  /** Where training states are kept of runs that were put down while the mesh was away. */
+  readonly statesDir: string;
   /** Samples fetched ahead of the one being trained on: with that one, all that is ever held. */
   readonly prefetch: number;
 
@@ -20,6 +24,7 @@ export class TrainerConfig extends ComputeConfig {
     const given = loadConfig(settings, env);
     super(given);
     this.textTokens = given.ATELIER_TEXT_TOKENS;
+    this.statesDir = join(given.ATELIER_DATA ?? dataFolder(), 'training-states');
     this.prefetch = given.ATELIER_TRAINER_PREFETCH;
   }
 }

@@ -6,6 +6,7 @@ import { ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
+import { LocalStates } from './local-states';
 import { Manifests } from './manifests';
 import { PlanController } from './plan.controller';
 import { PlanService } from './plan.service';
@@ -27,7 +28,7 @@ export class TrainerModule {
       controllers: [TrainController, PlanController],
       providers: [
         { provide: TrainerConfig, useValue: config },
-        { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
+        { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh, throughOutage), inject: [Mesh] },
         {
           provide: ModelHost,
           useFactory: (logger: Logger) =>
@@ -48,6 +49,7 @@ export class TrainerModule {
         DeviceMemory,
         { provide: Runs, useFactory: (mesh: Mesh) => new Runs(mesh, throughOutage), inject: [Mesh] },
         TrainingStates,
+        LocalStates,
         AdapterShelf,
         Validation,
         TrainMetrics,

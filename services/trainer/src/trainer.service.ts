@@ -1,12 +1,12 @@
-import { Injectable } from '@nestjs/common';
-import { RunState, type Run, type TrainWork } from '@atelier/contracts';
-import { isRunOver, Runs } from '@atelier/jobs';
-import type { WorkContext } from '@atelier/mesh';
+import { Inject, Injectable } from '@nestjs/common';
+import { RunState, type TrainWork } from '@atelier/contracts';
+import { isRunOver, Runs, type HeldRun } from '@atelier/jobs';
+import { LOGGER, type Ending, type Logger, type WorkContext } from '@atelier/mesh';
 import { ModelHost } from '@atelier/models';
 import { TrainingAttempts } from './training-attempts';
 import { TrainingStates } from './training-states';
 
-type TrainContext = Pick<WorkContext, 'attempt' | 'progress' | 'signal'>;
+type TrainContext = Pick<WorkContext, 'attempt' | 'sequence' | 'progress' | 'signal'>;
 
 /** Cached tensors in, an adapter out. */
 @Injectable()
@@ -16,18 +16,24 @@ export class TrainerService {
     private readonly runs: Runs,
     private readonly states: TrainingStates,
     private readonly attempts: TrainingAttempts,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /**
    * Trains a run to its end, from where an earlier attempt had come to. Delivered twice, also at once, it comes to the
-   * same adapter.
+   * same adapter: who took it last trains it, the other puts it down.
    * @param context its signal is raised when the service is to stop: the run is then put down at the next step
-   * @returns 'over' when the run has ended, however; errors are for the caller to judge
+   * @returns 'over' when the run has ended, however, or is driven by another message; errors are for the caller to judge
    */
-  async train(work: Pick<TrainWork, 'runId' | 'manifest'>, context: TrainContext): Promise<'over' | 'put down'> {
+  async train(work: Pick<TrainWork, 'runId' | 'manifest'>, context: TrainContext): Promise<Ending> {
     const run = await this.runs.get(work.runId);
     if (isRunOver(run)) await this.runs.tellState(run);
-    else if ((await this.attempt(run, work.manifest || run.manifest, context)) === 'put down') return 'put down';
+    else {
+      const held = await this.runs.take(run.id, context);
+      const ending = await this.attempt(held, work.manifest || run.manifest, context);
+      if (held.superseded) return this.lost(held);
+      if (ending === 'put down') return ending;
+    }
     // What a run that failed had come to is kept: hours of work, which its reason may have nothing to do with.
     const { state } = await this.runs.get(run.id);
     if (state !== RunState.RUN_STATE_FAILED) await this.states.remove(run.id);
@@ -43,22 +49,39 @@ export class TrainerService {
     if (run && !isRunOver(run)) await this.runs.failed(runId, reason);
   }
 
-  private async attempt(run: Run, manifest: string, context: TrainContext): Promise<'over' | 'put down'> {
-    await this.runs.taken(run.id, context.attempt);
-    const watch = this.runs.watch(run.id);
+  private async attempt(held: HeldRun, manifest: string, context: TrainContext): Promise<Ending> {
+    const watch = held.watch();
     try {
-      const ending = await this.models.use((models) => this.attempts.train(models, run, manifest, watch.met, context));
+      const ending = await this.models.use((models) => this.attempts.train(models, held, manifest, watch.met, context));
       if (ending === 'finished') return 'over';
     } catch (error) {
-      if (watch.met.aborted) {
-        await this.runs.cancelled(run.id);
-        return 'over';
-      }
+      if (held.superseded) return 'taken over';
+      if (watch.met.aborted) return await this.cancelled(held);
       if (!context.signal.aborted) throw error;
     } finally {
       await watch.close();
     }
-    await this.runs.preempted(run.id);
+    await held.preempted().catch((error: Error) => {
+      this.logger.warn({ runId: held.id, error: error.message }, 'could not note that the run was put down');
+    });
     return 'put down';
+  }
+
+  private async cancelled(held: HeldRun): Promise<Ending> {
+    try {
+      await held.cancelled();
+      return 'over';
+    } catch (error) {
+      if (held.superseded) return 'taken over';
+      throw error;
+    }
+  }
+
+  private lost({ run, fence, isLostToSameWork }: HeldRun): Ending {
+    this.logger.warn(
+      { runId: run.id, name: run.name, fence },
+      'another trainer has taken the run: it is put down here',
+    );
+    return isLostToSameWork ? 'taken over' : 'over';
   }
 }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Run } from '@atelier/contracts';
+import type { HeldRun } from '@atelier/jobs';
 import { LOGGER, ServiceStatus, type Logger, type WorkContext } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
 import { Interruption } from './interruption';
@@ -28,37 +28,37 @@ export class TrainingAttempts {
    */
   async train(
     models: Models,
-    run: Run,
+    held: HeldRun,
     manifest: string,
     ended: AbortSignal,
     { progress, signal }: Pick<WorkContext, 'progress' | 'signal'>,
   ): Promise<'finished' | 'put down'> {
     ended.throwIfAborted();
     const { samples: all } = await this.manifests.read(manifest, models.checkpoint);
-    const state = this.stateOf(run, await this.states.load(run.id), progress);
+    const { run } = held;
+    const { found, recovered } = await this.states.load(held);
+    if (recovered) await progress();
+    const state = this.stateOf(held, found, progress);
     const interruption = new Interruption(ended, signal);
     try {
-      return await this.fetcher.use(run, all, state.found, interruption, (samples) => {
+      return await this.fetcher.use(held, all, state.found, interruption, (samples) => {
         const goesOn = state.found && `goes on with ${run.name} at step ${state.found.step}`;
         this.status.detail = `${goesOn ?? `trains ${run.name}`} (run ${run.id})`;
         const facts = { runId: run.id, name: run.name, samples: all.length, step: state.found?.step ?? 0 };
         this.logger.info(facts, 'training');
-        return new TrainingRun(this.workshop, models, run, samples, state, interruption).train();
+        return new TrainingRun(this.workshop, models, held, samples, state, interruption).train();
       });
     } finally {
       this.status.detail = '';
     }
   }
 
-  private stateOf({ id }: Run, found: RunTrainingState['found'], progress: () => Promise<void>): RunTrainingState {
-    return new RunTrainingState(this.states, id, found, {
-      saved: async () => {
-        await progress();
-        await this.workshop.runs.stateSaved(id);
-      },
+  private stateOf(held: HeldRun, found: RunTrainingState['found'], progress: () => Promise<void>): RunTrainingState {
+    return new RunTrainingState(this.states, held, found, {
+      saved: progress,
       unsaved: (step, savedStep, reason) =>
         this.logger.warn(
-          { runId: id, step, savedStep, reason },
+          { runId: held.id, step, savedStep, reason },
           'the training state is not saved: the run trains on, and would go on from the one before',
         ),
     });

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTrainOptions, type CompleteTrainOptions, type Run } from '@atelier/contracts';
+import { readTrainOptions, type CompleteTrainOptions } from '@atelier/contracts';
 import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { HeldRun } from '@atelier/jobs';
 import type { Lease } from '@atelier/lease';
-import { throughOutage } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
 import { engineOptions } from './engine-options';
 import { fittingPlan } from './fitting-plan';
@@ -25,15 +25,16 @@ export class TrainingRun {
   constructor(
     private readonly workshop: Workshop,
     private readonly models: Models,
-    private readonly run: Run,
+    private readonly held: HeldRun,
     private readonly samples: RunSamples,
     private readonly state: RunTrainingState,
     private readonly interruption: Interruption,
   ) {
+    const { run } = held;
     this.options = readTrainOptions(run.options);
     this.engineOptions = engineOptions(this.options, models.checkpoint);
     this.drawn = new Set(run.sampleImages);
-    this.report = new StepReport(workshop.runs, workshop.metrics, run, this.options.totalSteps);
+    this.report = new StepReport(held, workshop.metrics, this.options.totalSteps);
   }
 
   /** Rejects with the reason of `ended` when that was raised. */
@@ -75,17 +76,16 @@ export class TrainingRun {
       this.workshop.memory.capacity - extra,
       { signal: ended },
     );
-    await this.workshop.runs.planned(this.run.id, plan);
+    await this.held.planned(plan);
     this.workshop.metrics.planBytes.set(plan.totalBytes);
     const lease = await this.lease(plan.totalBytes + extra, either);
     try {
       const trainer = await transformer.createTrainer(options, shapes, { signal: ended });
       try {
         await this.state.restore(trainer);
-        await this.workshop.runs.training(this.run.id);
+        await this.held.training();
         if (!(await this.trainOn(trainer, transformer, lease, first, picture))) return 'put down';
-        await this.publish(trainer, baseFingerprint);
-        return 'finished';
+        return await this.finish(trainer, baseFingerprint);
       } catch (error) {
         await this.report.flush().catch(() => undefined); // cancelled or failed, the run's state says how far it came
         throw error;
@@ -93,7 +93,7 @@ export class TrainingRun {
         await trainer.dispose();
       }
     } finally {
-      await throughOutage(() => lease.current.release()).catch(() => undefined); // else it expires
+      await lease.current.release().catch(() => undefined); // else it expires
     }
   }
 
@@ -112,7 +112,7 @@ export class TrainingRun {
         this.models,
         transformer,
         trainer,
-        { id: this.run.id, options: this.options },
+        { held: this.held, options: this.options },
         this.drawn,
         picture,
         either,
@@ -120,17 +120,23 @@ export class TrainingRun {
       ended.throwIfAborted();
       const last = trainer.step >= this.options.totalSteps;
       if (stopping.aborted && !(last && complete)) {
-        await this.state.save(trainer, this.samples);
-        await this.report.flush();
+        await this.state.putDown(trainer, this.samples);
+        await this.report.flush().catch(() => undefined); // the mesh may be away, and the service is to end
         return false;
       }
       if (last) return true;
       if (lease.current.lost.aborted && !(await this.leaseAgain(lease))) continue;
-      await this.step(trainer, waiting);
+      const taken = await this.step(trainer, waiting);
       waiting = undefined;
-      const every = this.options.checkpointEvery;
-      const due = every > 0 && trainer.step % every === 0;
-      if (due && trainer.step < this.options.totalSteps) await this.state.save(trainer, this.samples);
+      try {
+        await taken.tell();
+        const every = this.options.checkpointEvery;
+        const due = every > 0 && trainer.step % every === 0;
+        if (due && trainer.step < this.options.totalSteps) await this.state.save(trainer, this.samples);
+      } catch (error) {
+        // A service that stops has its connection closed where the mesh does not answer: what it has is put down then.
+        if (!stopping.aborted || this.held.superseded) throw error;
+      }
     }
   }
 
@@ -146,7 +152,7 @@ export class TrainingRun {
   }
 
   /** One optimizer step. Cancelled, it ends within one op of the engine; a stopping service lets it come to its end. */
-  private async step(trainer: Trainer, first: Sample | undefined): Promise<void> {
+  private async step(trainer: Trainer, first: Sample | undefined): Promise<{ tell: () => Promise<void> }> {
     const started = performance.now();
     const { accumulation } = this.options;
     const waited = this.samples.waited;
@@ -162,22 +168,35 @@ export class TrainingRun {
     }
     const result = await trainer.optimizerStep({ signal: this.interruption.ended });
     this.workshop.metrics.waitSeconds.inc(this.samples.waited - waited);
-    await this.report.step(result, loss, (performance.now() - started) / 1000);
+    const seconds = (performance.now() - started) / 1000;
+    return { tell: () => this.report.step(result, loss, seconds) };
+  }
+
+  /** All steps are taken. A service that stops while the mesh is away keeps the last state, for whoever publishes it. */
+  private async finish(trainer: Trainer, baseFingerprint: string): Promise<'finished' | 'put down'> {
+    try {
+      await this.publish(trainer, baseFingerprint);
+      return 'finished';
+    } catch (error) {
+      if (!this.interruption.stopping.aborted || this.held.superseded) throw error;
+      await this.state.putDown(trainer, this.samples);
+      return 'put down';
+    }
   }
 
   private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {
     await this.report.flush();
     const adapter = await trainer.adapter();
     try {
-      await this.workshop.shelf.publish(this.run, adapter, baseFingerprint);
+      await this.workshop.shelf.publish(this.held.run, adapter, baseFingerprint, () => this.held.require());
     } finally {
       await adapter.dispose();
     }
-    await this.workshop.runs.finished(this.run.id, this.run.name);
+    await this.held.finished(this.held.run.name);
   }
 
   private async lease(bytes: number, signal: AbortSignal): Promise<HeldLease> {
-    const ask = (): Promise<Lease> => this.workshop.memory.lease(bytes, `training ${this.run.name}`, signal);
+    const ask = (): Promise<Lease> => this.workshop.memory.lease(bytes, `training ${this.held.run.name}`, signal);
     const held: HeldLease = { current: await ask(), renew: async () => void (held.current = await ask()) };
     return held;
   }

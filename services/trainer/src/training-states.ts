@@ -1,43 +1,98 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { buckets } from '@atelier/contracts';
-import { LOGGER, throughOutage, type Logger } from '@atelier/mesh';
+import { buckets, type Run } from '@atelier/contracts';
+import { Superseded, type HeldRun } from '@atelier/jobs';
+import { isStoreFull, isUnanswered, LOGGER, Mesh, throughOutage, type Logger, type Patience } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
+import { LocalStates } from './local-states';
+import type { TrainingState } from './training-state';
 
-/** What a run goes on from: the engine's state, and where it was in its order. */
-export interface TrainingState {
-  /** Optimizer steps taken. */
-  step: number;
-  /** The next position of the order. */
-  position: number;
-  /** Indices of samples that are left out. */
-  skipped: number[];
-  /** Trainer.saveState. */
-  engine: Uint8Array;
-}
+/** A full store is passed on: whoever trains can go on without a saved state, and save later. */
+const unlessFull: Patience = (ask, options) => throughOutage(ask, { full: 'pass on', ...options });
+
+const BUCKET = buckets.blobs.checkpoints;
 
 /**
- * The training state of each run, one object named by the run. The object's entry is written after its chunks and names them, so that it is
- * at every moment one whole state, the earlier or the later, whenever the process dies; the chunks of the earlier go after that.
+ * The training states of runs. Each is an object of its own that is never written over, named by the run, the fencing
+ * token of the trainer that saved it, and its step; the run's entry says which one counts, by compare-and-set. So a run
+ * has at every moment one whole state, the earlier or the later, and a trainer that has lost the run cannot put an
+ * older one in its place (docs/decisions/0037-a-run-is-written-by-who-took-it-last.md).
  */
 @Injectable()
 export class TrainingStates {
-  constructor(
-    private readonly blobs: BlobStore,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+  private readonly blobs: BlobStore;
 
-  /** Throws StoreFull: whoever trains can go on without it, and save later. */
-  async save(runId: string, { engine, step, position, skipped }: TrainingState): Promise<void> {
+  constructor(
+    mesh: Mesh,
+    private readonly local: LocalStates,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {
+    this.blobs = new BlobStore(mesh, unlessFull);
+  }
+
+  /** Throws StoreFull, and Superseded where another has taken the run. */
+  async save(held: HeldRun, { engine, step, position, skipped }: TrainingState): Promise<void> {
+    const name = `${held.id}.${held.fence}.${step}`;
     const metadata = { step: String(step), position: String(position), skipped: JSON.stringify(skipped) };
-    await throughOutage(() => this.blobs.put(buckets.blobs.checkpoints, runId, engine, metadata), { full: 'pass on' });
+    await this.blobs.put(BUCKET, name, engine, metadata);
+    try {
+      const { former } = await held.stateSaved(name);
+      await this.blobs.delete(BUCKET, former || held.id); // what a run had before it had names
+    } catch (error) {
+      // Of a question without an answer it is not known whether the run goes on from it: it stays, and is found later.
+      const named = error instanceof Superseded && error.now.trainingState === name;
+      if (!named && !isUnanswered(error)) await this.blobs.delete(BUCKET, name).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /**
+   * Of a service that is asked to stop: first in a file, where neither a mesh that is away nor a store that is full
+   * keeps it from being written, then as any other. With the file the run goes on here as if it had been saved.
+   */
+  async putDown(held: HeldRun, state: TrainingState): Promise<'saved' | 'in a file'> {
+    const isInFile = await this.local.keep(held, state);
+    try {
+      await this.save(held, state);
+    } catch (error) {
+      if (held.superseded) await this.local.remove(held);
+      if (held.superseded || !isInFile) throw error;
+      const facts = { runId: held.id, step: state.step, error: (error as Error).message };
+      this.logger.warn(facts, 'the training state is kept in a file of this trainer: the store did not take it');
+      return 'in a file';
+    }
+    await this.local.remove(held);
+    return 'saved';
+  }
+
+  /**
+   * What the run goes on from. Where this trainer put it down later than the store knows, and nobody has taken it since,
+   * that is saved now, and `recovered` says so.
+   */
+  async load(held: HeldRun): Promise<{ found?: TrainingState; recovered: boolean }> {
+    const stored = await this.stored(held);
+    const local = await this.local.take(held);
+    if (!local || local.step <= (stored?.step ?? 0)) {
+      await this.local.remove(held);
+      return { found: stored, recovered: false };
+    }
+    try {
+      await this.save(held, local);
+      await this.local.remove(held);
+    } catch (error) {
+      if (!isStoreFull(error)) throw error; // the file stays, for the next time
+    }
+    this.logger.info({ runId: held.id, step: local.step }, 'goes on from what was kept in a file');
+    return { found: local, recovered: true };
   }
 
   /** None, too, where it cannot be read: the run then begins anew, which costs time but changes nothing of the result. */
-  async load(runId: string): Promise<TrainingState | undefined> {
-    const info = await throughOutage(() => this.blobs.info(buckets.blobs.checkpoints, runId));
+  private async stored({ run, fence }: HeldRun): Promise<TrainingState | undefined> {
+    const name = nameOf(run);
+    await this.clear(run.id, (other) => other !== name && fenceOf(other) < fence);
+    const info = await this.blobs.info(BUCKET, name);
     if (!info) return undefined;
     try {
-      const engine = await throughOutage(() => this.blobs.get(buckets.blobs.checkpoints, runId));
+      const engine = await this.blobs.get(BUCKET, name);
       const { step, position, skipped } = info.metadata;
       return {
         engine,
@@ -48,18 +103,35 @@ export class TrainingStates {
     } catch (error) {
       if ((error as Error).name === 'NatsError') throw error; // the mesh is away, the state may be whole
       this.logger.warn(
-        { runId, error: (error as Error).message },
+        { runId: run.id, error: (error as Error).message },
         'the training state is damaged: the run begins anew',
       );
-      await this.remove(runId);
+      await this.discard(run);
       return undefined;
     }
   }
 
+  /** The one that was there when the run was taken: it is of no use. */
+  async discard(run: Run): Promise<void> {
+    await this.blobs.delete(BUCKET, nameOf(run));
+  }
+
+  /** All of a run that is over. */
   async remove(runId: string): Promise<void> {
-    await throughOutage(() => this.blobs.delete(buckets.blobs.checkpoints, runId));
+    await this.clear(runId, () => true);
+  }
+
+  private async clear(runId: string, isDue: (name: string) => boolean): Promise<void> {
+    const all = (await this.blobs.list(BUCKET)).map(({ name }) => name);
+    const ofRun = all.filter((name) => name === runId || name.startsWith(`${runId}.`));
+    for (const name of ofRun.filter(isDue)) await this.blobs.delete(BUCKET, name);
   }
 }
+
+const nameOf = ({ id, trainingState }: Run): string => trainingState || id;
+
+/** The token in a name; 0 of one that has none. */
+const fenceOf = (name: string): number => Number(name.split('.').at(-2)) || 0;
 
 function whole(value: unknown): number {
   const number = Number(value);

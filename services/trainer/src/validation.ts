@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type CompleteTrainOptions } from '@atelier/contracts';
 import { drawPicture, encodePicture, PromptSource } from '@atelier/drawing';
 import type { FluxTransformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
-import { Runs } from '@atelier/jobs';
-import { LOGGER, throughOutage, type Logger } from '@atelier/mesh';
+import type { HeldRun } from '@atelier/jobs';
+import { LOGGER, type Logger } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 
@@ -14,7 +14,7 @@ const PROMPT_MS = 120_000;
 const TOKEN_PIXELS = 16;
 
 interface ValidatedRun {
-  id: string;
+  held: HeldRun;
   options: CompleteTrainOptions;
 }
 
@@ -27,7 +27,6 @@ export class Validation {
   constructor(
     private readonly prompts: PromptSource,
     private readonly blobs: BlobStore,
-    private readonly runs: Runs,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -75,13 +74,13 @@ export class Validation {
 
   /**
    * Draws the pictures of this step that are due and not there yet; `drawn` names those that are.
-   * @returns false when the signal came first
+   * @returns false when the signal came first, or another has taken the run
    */
   async draw(
     models: Models,
     transformer: FluxTransformer,
     trainer: Trainer,
-    { id, options }: ValidatedRun,
+    { held, options }: ValidatedRun,
     drawn: Set<string>,
     { gridH, gridW }: Shape,
     signal: AbortSignal,
@@ -89,7 +88,7 @@ export class Validation {
     const step = trainer.step;
     if (!validates(options) || step === 0 || step % options.validateEvery !== 0) return true;
     const due = options.validationPrompts
-      .map((prompt, i) => ({ prompt, image: `${id}/step-${String(step).padStart(6, '0')}-${i}.png` }))
+      .map((prompt, i) => ({ prompt, image: `${held.id}/step-${String(step).padStart(6, '0')}-${i}.png` }))
       .filter(({ image }) => !drawn.has(image));
     if (due.length === 0) return true;
     const adapter = await trainer.adapter();
@@ -113,13 +112,13 @@ export class Validation {
             signal,
           });
           const bytes = await encodePicture(picture, 'png');
-          await throughOutage(() => this.blobs.put(buckets.blobs.samples, image, bytes));
-          await this.runs.sample(id, step, prompt, image);
+          await this.blobs.put(buckets.blobs.samples, image, bytes);
+          await held.sample(step, prompt, image);
           drawn.add(image);
         } catch (error) {
-          if (signal.aborted) return false;
+          if (signal.aborted || held.superseded) return false;
           this.logger.warn(
-            { runId: id, step, prompt, error: (error as Error).message },
+            { runId: held.id, step, prompt, error: (error as Error).message },
             'a validation picture could not be drawn',
           );
         }

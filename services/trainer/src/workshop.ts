@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { Runs } from '@atelier/jobs';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
 import { TrainMetrics } from './train.metrics';
@@ -10,7 +9,6 @@ import { Validation } from './validation';
 export class Workshop {
   constructor(
     readonly memory: DeviceMemory,
-    readonly runs: Runs,
     readonly shelf: AdapterShelf,
     readonly validation: Validation,
     readonly metrics: TrainMetrics,

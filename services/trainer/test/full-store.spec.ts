@@ -1,5 +1,5 @@
-import { RunState, StatusReply, StatusRequest, StoreReply, streams, subjects } from '@atelier/contracts';
-import { callRpc } from '@atelier/mesh';
+import { calls, RunState, StoreReply, streams } from '@atelier/contracts';
+import { callService } from '@atelier/mesh';
 import { waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
   harness = await Harness.start();
   const reply = () =>
     StoreReply.encode({ path: '/data/nats', freeBytes, limitBytes: 1e12, reserveBytes: 40 * MiB }).finish();
-  harness.test.mesh.nc.subscribe(subjects.rpc('store', 'room'), {
+  harness.test.mesh.nc.subscribe(calls.room.subject, {
     callback: (_error, message) => void message.respond(reply()),
   });
   await harness.dataset('d', 3);
@@ -23,8 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.stop());
 
-const status = async (): Promise<string> =>
-  (await callRpc(harness.test.mesh, ['trainer', 'status'], StatusRequest, {}, StatusReply)).detail;
+const status = async (): Promise<string> => (await callService(harness.test.mesh, calls.status('trainer'), {})).detail;
 
 /** A run that is trained to its end, but for its adapter, which has no room. */
 async function trained(id: string): Promise<void> {
@@ -37,7 +36,7 @@ async function trained(id: string): Promise<void> {
 test('a run that finds the store full says so, waits with what it has, and comes to the same adapter when there is room', async () => {
   await trained('waits');
   // not one of its states found room, and it trained on
-  expect(await harness.blobs.info('checkpoints', 'waits')).toBeNull();
+  expect(await harness.trainingState('waits')).toBeNull();
   expect(await status()).toMatch(
     /^trains adapter-waits \(run waits\); the store is full: 5\.0 MiB of .* may still be written to \/data\/nats, and 40\.0 MiB are kept/,
   );

@@ -16,7 +16,7 @@ import {
   type CompleteTrainOptions,
 } from '@atelier/contracts';
 import { publishWork, startService, type RunningService } from '@atelier/mesh';
-import { BlobStore, StateStore, TensorStore } from '@atelier/store';
+import { BlobStore, StateStore, TensorStore, type BlobInfo } from '@atelier/store';
 import {
   startServiceProcess,
   startTestMesh,
@@ -98,8 +98,8 @@ export class Harness {
     this.service = await startService(TrainerModule.with(new TrainerConfig(env)), 'trainer', env);
   }
 
-  async startProcess(): Promise<ServiceProcess> {
-    const process = await startServiceProcess('trainer', this.env({ ATELIER_LOG_LEVEL: 'info' }));
+  async startProcess(settings: Record<string, string> = {}): Promise<ServiceProcess> {
+    const process = await startServiceProcess('trainer', this.env({ ATELIER_LOG_LEVEL: 'info', ...settings }));
     this.processes.push(process);
     return process;
   }
@@ -194,6 +194,12 @@ export class Harness {
 
   async queued(): Promise<number> {
     return (await this.test.mesh.jsm.streams.info(streams.WORK, { subjects_filter: '>' })).state.messages;
+  }
+
+  /** The training state that a run goes on from, where it has one. */
+  async trainingState(id: string): Promise<BlobInfo | null> {
+    const { trainingState } = await this.run(id);
+    return trainingState ? this.blobs.info('checkpoints', trainingState) : null;
   }
 
   async adapterBytes(id: string): Promise<Buffer> {

@@ -35,7 +35,7 @@ describe('a trainer', () => {
     }
     expect(await lastStep('killed')).toBeLessThan(300);
     expect((await harness.run('killed')).state).toBe(RunState.RUN_STATE_TRAINING);
-    const saved = (await harness.blobs.info('checkpoints', 'killed'))!;
+    const saved = (await harness.trainingState('killed'))!;
     expect(Number(saved.metadata['step'])).toBeGreaterThanOrEqual(49);
 
     const trainer = await harness.startProcess();
@@ -52,7 +52,7 @@ describe('a trainer', () => {
     await harness.reached('stopped', 15);
     expect(await first.stop()).toBe(0);
     const step = await lastStep('stopped');
-    expect((await harness.blobs.info('checkpoints', 'stopped'))?.metadata['step']).toBe(String(step));
+    expect((await harness.trainingState('stopped'))?.metadata['step']).toBe(String(step));
     expect(await harness.run('stopped')).toMatchObject({
       state: RunState.RUN_STATE_TRAINING,
       attempts: 0,

@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => harness.stop());
 
 const savedStep = async (id: string): Promise<number> =>
-  Number((await harness.blobs.info('checkpoints', id))?.metadata['step'] ?? -1);
+  Number((await harness.trainingState(id))?.metadata['step'] ?? -1);
 
 /** Starts a trainer, lets it take a step of the run, and stops it. */
 async function further(id: string): Promise<void> {
@@ -113,4 +113,31 @@ describe('a run', () => {
     expect(await harness.over('r1')).toMatchObject({ state: RunState.RUN_STATE_CANCELLED });
     expect(await savedStep('r1')).toBe(-1);
   });
+});
+
+describe('a trainer that is asked to stop while the mesh is away', () => {
+  it('ends within its grace; the next with its folder goes on from that very step, to the same adapter', async () => {
+    await harness.startRun('undisturbed', await harness.dataset('d', 3), OPTIONS);
+    const first = await harness.startProcess();
+    await harness.over('undisturbed');
+    await harness.startRun('away', 'd', OPTIONS);
+    await harness.reached('away', 10);
+    harness.test.signalNats('SIGSTOP');
+    expect(await first.stop()).toBe(0);
+    harness.test.signalNats('SIGCONT');
+    expect(await harness.trainingState('away')).toBeNull();
+
+    const second = await harness.startProcess();
+    expect(await harness.over('away', 60_000)).toMatchObject({
+      state: RunState.RUN_STATE_FINISHED,
+      step: OPTIONS.totalSteps,
+    });
+    const [, from] = /"step":(\d+),"msg":"goes on from what was kept in a file"/.exec(second.log())!;
+    expect(Number(from)).toBeGreaterThanOrEqual(10);
+    const steps = (await harness.events('away', 'step')).map(({ runStep }) => runStep!.step!);
+    expect(steps.filter((step) => step === Number(from) + 1)).toHaveLength(1);
+    expect((await harness.adapterBytes('away')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
+    expect(await harness.deadLetters()).toBe(0);
+    await second.stop();
+  }, 120_000);
 });

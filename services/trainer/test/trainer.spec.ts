@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
 import {
+  calls,
   eventSubjects,
   Manifest,
-  MemoryPlan,
-  PlanRequest,
   promptsKey,
   RunState,
   subjects,
@@ -18,7 +17,7 @@ import {
 } from '@atelier/contracts';
 import { Adapter } from '@atelier/engine';
 import { acquireLease } from '@atelier/lease';
-import { callRpc, publishEvent } from '@atelier/mesh';
+import { callService, publishEvent } from '@atelier/mesh';
 import { leasePriorities } from '@atelier/models';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
@@ -395,12 +394,10 @@ describe('what cannot be trained fails at once, with the reason', () => {
 
 describe('the plan', () => {
   const ask = (width: number, options: Partial<CompleteTrainOptions> = {}) =>
-    callRpc(
+    callService(
       harness.test.mesh,
-      ['trainer', 'plan'],
-      PlanRequest,
+      calls.plan,
       { options: trainOptionsMessage(harness.options(options)), width, height: 64, textTokens: TEXT_TOKENS },
-      MemoryPlan,
       { timeoutMs: 20_000 },
     );
 

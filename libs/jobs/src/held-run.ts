@@ -1,0 +1,156 @@
+import {
+  AtelierError,
+  Run,
+  RunState,
+  timestamp,
+  type IEvent,
+  type IMemoryPlan,
+  type IRunStep,
+  type RunEventName,
+} from '@atelier/contracts';
+import type { Mesh, OutageOptions, Patience, WorkContext } from '@atelier/mesh';
+import { StateWatch, type StateStore } from '@atelier/store';
+import { STOPPING_PATIENCE_MS } from './patience';
+import { ended, tellOfRun, tellState } from './run-telling';
+import { isRunOver } from './states';
+
+/** What a trainer takes a run by. */
+export type RunWork = Pick<WorkContext, 'attempt' | 'sequence'>;
+
+/** Another has taken the run since: what was to be written is not. */
+export class Superseded extends AtelierError {
+  constructor(readonly now: Run) {
+    super('ABORTED', `another trainer has taken run ${now.id} since`);
+  }
+}
+
+/**
+ * A run in the hands of one trainer. Each write is a compare-and-set that finds the trainer's own fencing token in the
+ * run's entry, or throws Superseded: a process that hung, and was taken for dead, changes nothing of what another has
+ * done since. A run that is over stays as it ended.
+ */
+export class HeldRun {
+  private taken?: Superseded;
+
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly store: StateStore<Run>,
+    private readonly patience: Patience,
+    /** As it was when it was taken. */
+    readonly run: Run,
+  ) {}
+
+  get id(): string {
+    return this.run.id;
+  }
+
+  /** Larger than that of everybody who took the run before. */
+  get fence(): number {
+    return this.run.fence;
+  }
+
+  /** That another has taken the run, as far as is known. */
+  get superseded(): Superseded | undefined {
+    return this.taken;
+  }
+
+  /**
+   * Whether whoever took the run did so by the same message, which is then theirs to settle: the message came again
+   * while this process was taken for dead.
+   */
+  get isLostToSameWork(): boolean {
+    return this.taken?.now.workSequence === this.run.workSequence;
+  }
+
+  /** Raised when someone asks for the run's end, it was ended elsewhere, or another has taken it. */
+  watch(): StateWatch<Run> {
+    const isToEnd = (now: Run): boolean => this.isLost(now) || now.cancelRequested || isRunOver(now);
+    return new StateWatch(this.store, this.id, isToEnd);
+  }
+
+  /** Throws Superseded where another has taken it: before what is written elsewhere than in the run's entry. */
+  async require(): Promise<void> {
+    const stored = await this.store.get(this.id);
+    if (stored && this.isLost(stored.value)) throw this.taken!;
+  }
+
+  /** A training state is kept under this name: the attempts until now count no more. */
+  async stateSaved(trainingState: string): Promise<{ former: string }> {
+    let former = '';
+    await this.change((run) => {
+      former = run.trainingState === trainingState ? former : run.trainingState;
+      return Run.create({ ...run, trainingState, attempts: 0 });
+    });
+    return { former };
+  }
+
+  /** It is put down because its trainer is asked to stop: that is no attempt, and is told. */
+  async preempted(): Promise<void> {
+    const putDown = ({ attempts, preemptions, ...rest }: Run): Run =>
+      Run.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
+    const run = await this.change(putDown, { patienceMs: STOPPING_PATIENCE_MS });
+    if (isRunOver(run)) return;
+    await tellState(this.mesh, this.patience, run, `preempted.${this.id}.${run.preemptions}`);
+  }
+
+  async planned(plan: IMemoryPlan): Promise<void> {
+    await this.change((run) => Run.create({ ...run, plan }));
+    await this.tell('planned', { runPlanned: { runId: this.id, plan } }, `planned.${this.id}`);
+  }
+
+  async training(): Promise<void> {
+    const state = RunState.RUN_STATE_TRAINING;
+    const run = await this.change((now) => Run.create({ ...now, state, startedAt: now.startedAt ?? timestamp() }));
+    await tellState(this.mesh, this.patience, run);
+  }
+
+  /** Told alone: the state is written by `progress`, less often. */
+  async step(at: Omit<IRunStep, 'runId'> & { step: number }): Promise<void> {
+    await this.require();
+    await this.tell('step', { runStep: { runId: this.id, ...at } }, `step.${this.id}.${at.step}`);
+  }
+
+  async progress(at: Pick<Run, 'step' | 'loss' | 'learningRate'>): Promise<void> {
+    await this.change((run) => Run.create({ ...run, ...at }));
+  }
+
+  async skipped(skipped: number): Promise<void> {
+    await this.change((run) => Run.create({ ...run, skipped }));
+  }
+
+  async sample(step: number, prompt: string, image: string): Promise<void> {
+    await this.change((run) =>
+      run.sampleImages.includes(image) ? null : Run.create({ ...run, sampleImages: [...run.sampleImages, image] }),
+    );
+    await this.tell('sample', { runSample: { runId: this.id, step, prompt, image } }, `sample.${image}`);
+  }
+
+  async finished(adapter: string): Promise<void> {
+    await this.end({ state: RunState.RUN_STATE_FINISHED, adapter });
+  }
+
+  async cancelled(): Promise<void> {
+    await this.end({ state: RunState.RUN_STATE_CANCELLED });
+  }
+
+  private async end(how: Partial<Run>): Promise<void> {
+    await tellState(this.mesh, this.patience, await this.change(ended(how)));
+  }
+
+  private change(mutate: (run: Run) => Run | null, options?: OutageOptions): Promise<Run> {
+    const held = (run: Run): Run | null => {
+      if (this.isLost(run)) throw this.taken!;
+      return isRunOver(run) ? null : mutate(run);
+    };
+    return this.store.update(this.id, held, options);
+  }
+
+  private isLost(now: Run): boolean {
+    if (now.fence !== this.fence) this.taken = new Superseded(now);
+    return this.taken !== undefined;
+  }
+
+  private tell(what: RunEventName, event: IEvent, msgId: string): Promise<void> {
+    return tellOfRun(this.mesh, this.patience, this.run, what, event, msgId);
+  }
+}

@@ -1,0 +1,11 @@
+/** What a run goes on from: the engine's state, and where it was in its order. */
+export interface TrainingState {
+  /** Optimizer steps taken. */
+  step: number;
+  /** The next position of the order. */
+  position: number;
+  /** Indices of samples that are left out. */
+  skipped: number[];
+  /** Trainer.saveState. */
+  engine: Uint8Array;
+}
