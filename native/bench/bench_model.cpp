@@ -9,8 +9,8 @@
 
 namespace atelier::bench {
 
-FluxDims Shape::dims() const {
-    FluxDims d;
+TransformerDims Shape::dims() const {
+    TransformerDims d;
     d.num_layers = double_blocks;
     d.num_single_layers = single_blocks;
     d.heads = heads;
@@ -40,7 +40,7 @@ std::vector<float> values(int64_t count, uint32_t seed) {
 }
 
 void save_checkpoint(const Shape& shape, const std::string& dir) {
-    const FluxDims d = shape.dims();
+    const TransformerDims d = shape.dims();
     std::filesystem::create_directories(dir);
     std::ofstream(dir + "/config.json")
         << "{\"_class_name\": \"FluxTransformer2DModel\", \"patch_size\": 1, \"in_channels\": 64, \"num_layers\": "

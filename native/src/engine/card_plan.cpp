@@ -1,3 +1,4 @@
+#include "atelier/transformer.h"
 #include "engine/train_plan.h"
 #include "formats/config.h"
 #include "training/lora_bank.h"
@@ -45,6 +46,6 @@ std::vector<std::string> card_names() {
     return names;
 }
 
-FluxDims transformer_dims(const std::string& dir) { return read_transformer_config(dir); }
+TransformerDims transformer_dims(const std::string& dir) { return read_transformer_config(dir); }
 
 } // namespace atelier

@@ -1,5 +1,6 @@
 // What loading a checkpoint would say, without loading it: each component goes through its own loader, whose matrices
 // stay in the file's mapping, and is dropped before the next one.
+#include "atelier/checkpoint.h"
 #include "base/error.h"
 #include "formats/config.h"
 #include "formats/json_file.h"
@@ -72,7 +73,7 @@ ComponentReport inspect_t5(const std::string& dir) {
 
 ComponentReport inspect_transformer(const std::string& dir) {
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    const FluxDims d = FluxWeights::load(dir, BaseQuant::none, "", threads, {}).layers().dims;
+    const TransformerDims d = FluxWeights::load(dir, BaseQuant::none, "", threads, {}).layers().dims;
     return report("transformer", WeightSource::open(dir),
         text_of(d.num_layers, " double and ", d.num_single_layers, " single blocks, ", d.heads, " heads of ",
             d.head_dim, d.guidance ? ", with guidance" : ", without guidance"));

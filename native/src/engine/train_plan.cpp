@@ -53,14 +53,14 @@ void check_train_options(const TrainOptions& o) {
         ": expected a positive number");
 }
 
-std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<Trainer::Shape>& shapes) {
+std::vector<FluxShape> training_shapes(const TransformerDims& dims, const std::vector<TrainShape>& shapes) {
     require(!shapes.empty(), ErrorCode::invalid_argument,
         "no picture shapes given; a plan needs every shape that the data set has");
     require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported,
         "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
         " output channels: only text-to-image transformers are trained, whose packed latents go in and come out");
     std::vector<FluxShape> once;
-    for (const Trainer::Shape& s : shapes) {
+    for (const TrainShape& s : shapes) {
         const FluxShape shape{s.grid_h, s.grid_w, s.text_tokens};
         check_shape(shape);
         const bool known = std::any_of(once.begin(), once.end(), [&](const FluxShape& o) {
@@ -71,7 +71,7 @@ std::vector<FluxShape> training_shapes(const FluxDims& dims, const std::vector<T
     return once;
 }
 
-uint64_t training_input_bytes(const FluxDims& dims, const std::vector<FluxShape>& shapes) {
+uint64_t training_input_bytes(const TransformerDims& dims, const std::vector<FluxShape>& shapes) {
     uint64_t tables = 0;
     int64_t latents = 0;
     for (const FluxShape& shape : shapes) {

@@ -40,11 +40,11 @@ float positive(const JsonObject& json, const char* field, std::optional<double> 
 
 } // namespace
 
-FluxDims read_transformer_config(const std::string& dir) {
+TransformerDims read_transformer_config(const std::string& dir) {
     const JsonObject json = open(dir, "config.json", "FluxTransformer2DModel");
     require(json.integer("patch_size", 1, 1) == 1, ErrorCode::unsupported, json.label(), ": field 'patch_size' is ",
         json.integer("patch_size", 1, 1), "; this engine supports 1 only");
-    FluxDims d;
+    TransformerDims d;
     d.in_channels = json.integer("in_channels", 1, 64);
     d.out_channels = json.integer("out_channels", 1, d.in_channels);
     d.num_layers = layer_count(json, "num_layers", 0, 19);

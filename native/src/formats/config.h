@@ -1,7 +1,7 @@
 // The settings of each component, from its config file as diffusers and transformers write it. Only what changes the
 // arithmetic is kept; a value this engine does not implement is refused by file, field and value, never ignored.
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/types.h"
 #include <string>
 
 namespace atelier {
@@ -34,7 +34,7 @@ struct SchedulerConfig {
 };
 
 // Each takes the component's folder.
-FluxDims read_transformer_config(const std::string& dir);
+TransformerDims read_transformer_config(const std::string& dir);
 VaeConfig read_vae_config(const std::string& dir);
 ClipConfig read_clip_config(const std::string& dir);
 T5Config read_t5_config(const std::string& dir);

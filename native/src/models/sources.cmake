@@ -3,7 +3,7 @@ target_sources(atelier PRIVATE
   src/models/encoder_layers.cpp
   src/models/flux/conditioning.cpp
   src/models/flux/double_block.cpp
-  src/models/flux/emit.cpp
+  src/models/nn/linear.cpp
   src/models/flux/inputs.cpp
   src/models/flux/layers.cpp
   src/models/flux/network.cpp

@@ -40,7 +40,7 @@ private:
         ProgramPlan program;
     };
 
-    FluxDims dims_;
+    TransformerDims dims_;
     FluxShape shape_;
     int64_t steps_, table_cols_;
     uint64_t table_bytes_;

@@ -22,7 +22,7 @@ struct Tiny {
     GoldenFile file{"training.safetensors"};
     Golden mean = file["mean"], logvar = file["logvar"], prompt = file["prompt_embeds"], pooled = file["pooled"];
     Trainer::Shape shape{mean.shape[2] / 2, mean.shape[3] / 2, prompt.shape[1]};
-    std::shared_ptr<FluxTransformer> model = FluxTransformer::load(Device::cpu(2), transformer_dir(), BaseQuant::nf4);
+    std::shared_ptr<Transformer> model = Transformer::load(Device::cpu(2), transformer_dir(), BaseQuant::nf4);
     TrainOptions options = golden_options();
 
     Tiny() {

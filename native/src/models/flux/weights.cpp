@@ -161,7 +161,7 @@ void FluxWeights::write_cache(const std::string& file) const {
 }
 
 FluxWeights FluxWeights::random(
-    const FluxDims& dims, BaseQuant quant, uint64_t seed, int threads, const Progress& progress) {
+    const TransformerDims& dims, BaseQuant quant, uint64_t seed, int threads, const Progress& progress) {
     validate_dims(dims);
     FluxWeights weights(dims);
     weights.quant_ = quant;
