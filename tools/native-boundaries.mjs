@@ -1,10 +1,15 @@
 // What native sources may include: native/addon → native/include → native/src, and in there what native/src/floors.txt
-// gives: nothing from above, and no folders that include each other.
+// gives (of the public headers the plain data): nothing from above, and no folders that include each other.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 
 const SRC = 'native/src/';
 const FLOORS = `${SRC}floors.txt`;
+/** The public header is the roof: below it stand the two rooms that implement it, and every room may know its plain data. */
+const UNDER_THE_ROOF = /^native\/src\/(engine|testing)\//;
+const PLAIN_DATA = /^atelier\/(error|option|train_options|types)\.h$/;
+/** Rooms that read or write JSON in files. */
+const JSON_ROOMS = /^native\/src\/(formats|adapters)\//;
 
 /**
  * @param files of the repository, relative to root
@@ -36,7 +41,18 @@ function checkLayer(root, file, rooms) {
       'the addon sees native/include only',
     );
     refuse(layer === 'src' && /napi|node_api/.test(target), 'the engine does not know Node');
-    refuse(layer === 'src' && /nlohmann/.test(target) && !file.startsWith(`${SRC}formats/`), 'JSON belongs to formats');
+    refuse(
+      layer === 'src' && /nlohmann/.test(target) && !JSON_ROOMS.test(file),
+      'JSON belongs to formats and adapters',
+    );
+    refuse(
+      layer === 'src' && /^atelier\//.test(target) && !PLAIN_DATA.test(target) && !UNDER_THE_ROOF.test(file),
+      'the public header is the roof: of it a lower room sees its plain data alone',
+    );
+    refuse(
+      layer === 'addon' && target === 'atelier/testing.h' && !file.startsWith('native/addon/testing/'),
+      'what only tests call does not ship',
+    );
     refuse(layer === 'include' && !/^(atelier\/|[a-z_]+$)/.test(target), 'the public header stands alone');
   }
   return problems;

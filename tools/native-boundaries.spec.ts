@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 const FLOORS = '# from below\nbase\nmemory formats\nops\n';
 const SOUND = {
   'native/src/floors.txt': FLOORS,
-  'native/src/base/error.h': '#include <string>\n',
+  'native/src/base/error.h': '#include "atelier/error.h"\n#include <string>\n',
   'native/src/memory/arena.h': '#include "base/error.h"\n#include <memory>\n',
   'native/src/formats/json.h': '#include "base/error.h"\n#include <nlohmann/json.hpp>\n',
   'native/src/ops/ops.h': '#include "memory/arena.h"\n#include "formats/json.h"\n',
@@ -66,6 +66,13 @@ describe('boundaries of the engine', () => {
       'the addon sees native/include only',
     ],
     ['of JSON outside formats', 'native/src/ops/ops.h', '#include <nlohmann/json.hpp>\n', 'JSON belongs to formats'],
+    ['of the roof', 'native/src/ops/ops.h', '#include "atelier/trainer.h"\n', 'the public header is the roof'],
+    [
+      'of what only tests call',
+      'native/addon/task.h',
+      '#include "atelier/testing.h"\n',
+      'what only tests call does not ship',
+    ],
   ])('refuses what is included %s', (_, file, text, why) => {
     const { status, said } = check({ ...SOUND, [file]: text });
     expect(said).toContain(why);

@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import type { AtelierClient } from '@atelier/client';
-import { Adapter, adapterFromBytes, type AdapterFormat } from '@atelier/engine';
+import { Adapter, type AdapterFormat } from '@atelier/engine';
 import { saveStream, saveWith } from './save';
 
 export async function downloadAdapter(
@@ -11,7 +11,7 @@ export async function downloadAdapter(
 ): Promise<void> {
   const data = await client.adapterFile(name);
   if (format === 'diffusers') return saveStream(data, file);
-  await saveKohya(await adapterFromBytes(await buffer(data), `adapter ${name}`), file);
+  await saveKohya(await Adapter.fromBytes(await buffer(data), `adapter ${name}`), file);
 }
 
 /** Writes a LoRA of any known spelling with the keys that kohya's scripts and ComfyUI read. */
@@ -21,7 +21,7 @@ export async function convertToKohya(source: string, file: string): Promise<void
 
 async function saveKohya(adapter: Adapter, file: string): Promise<void> {
   try {
-    await saveWith(file, (part) => adapter.saveKohya(part));
+    await saveWith(file, (part) => adapter.save(part, 'kohya'));
   } finally {
     await adapter.dispose();
   }

@@ -6,7 +6,7 @@ namespace atelier::addon {
 
 // openDevice(which, threads, isa): Device
 Napi::Value open_device(const Napi::CallbackInfo& info) {
-    const std::string which = text(info[0], "device");
+    const std::string which = text(info[0], "which");
     const int64_t threads = count(info[1], "threads");
     const std::string isa = text(info[2], "isa");
     if (threads > 1024) throw_js(info.Env(), "INVALID_ARGUMENT", "threads: expected at most 1024, 0 for all cores");
@@ -21,7 +21,7 @@ Napi::Value device_description(const Napi::CallbackInfo& info) {
 }
 
 // cudaDevices(): {name, bytes, contextBytes, workspaceBytes}[]
-Napi::Value cuda_devices_of(const Napi::CallbackInfo& info) {
+Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
     const std::vector<CudaCard> cards = guarded(info.Env(), [] { return cuda_cards(); });
     Napi::Array list = Napi::Array::New(info.Env(), cards.size());
     for (uint32_t i = 0; i < cards.size(); i++) {

@@ -5,9 +5,17 @@ namespace atelier::addon {
 
 namespace {
 
-constexpr const Kind* kinds[] = {&kind_of<Device>, &kind_of<Vae>, &kind_of<ClipText>, &kind_of<T5Text>,
-    &kind_of<FluxTransformer>, &kind_of<Trainer>, &kind_of<SamplerWithAdapters>, &kind_of<const Adapter>,
-    &kind_of<Optimizer>, &kind_of<CancelFlag>};
+constexpr const Kind* shared_kinds[] = {&kind_of<Device>, &kind_of<Vae>, &kind_of<ClipText>, &kind_of<T5Text>,
+    &kind_of<Transformer>, &kind_of<Trainer>, &kind_of<SamplerWithAdapters>, &kind_of<const Adapter>,
+    &kind_of<CancelFlag>};
+
+const Kind* kind_tagged(Napi::Value value) {
+    if (!value.IsObject()) return nullptr;
+    for (const std::span<const Kind* const> some : {std::span<const Kind* const>(shared_kinds), own_kinds()})
+        for (const Kind* kind : some)
+            if (value.As<Napi::Object>().CheckTypeTag(&kind->tag)) return kind;
+    return nullptr;
+}
 
 Held& tagged(Napi::Value value, const Kind& kind, const std::string& argument) {
     if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kind.tag)) {
@@ -45,16 +53,14 @@ Held& unwrap(Napi::Value value, const Kind& kind, const std::string& argument) {
 
 Napi::Value dispose(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    for (const Kind* kind : kinds) {
-        if (!info[0].IsObject() || !info[0].As<Napi::Object>().CheckTypeTag(&kind->tag)) continue;
-        Held& held = tagged(info[0], *kind, "handle");
-        held.disposed = true;
-        held.waiting.push_back(Napi::Promise::Deferred::New(env));
-        const Napi::Value promise = held.waiting.back().Promise();
-        if (held.in_flight == 0) finish_dispose(env, held);
-        return promise;
-    }
-    throw_js(env, "INVALID_ARGUMENT", "handle: expected an object of the engine");
+    const Kind* const kind = kind_tagged(info[0]);
+    if (!kind) throw_js(env, "INVALID_ARGUMENT", "handle: expected an object of the engine");
+    Held& held = tagged(info[0], *kind, "handle");
+    held.disposed = true;
+    held.waiting.push_back(Napi::Promise::Deferred::New(env));
+    const Napi::Value promise = held.waiting.back().Promise();
+    if (held.in_flight == 0) finish_dispose(env, held);
+    return promise;
 }
 
 void released(Napi::Env env, Held& held) {

@@ -4,6 +4,7 @@
 #include "atelier/engine.h"
 #include <memory>
 #include <napi.h>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ struct Kind {
     const char* name;
     napi_type_tag tag;
 };
+// Kinds of objects that this addon alone has, beside those below; its module.cpp says which.
+std::span<const Kind* const> own_kinds();
 template <class T>
 extern const Kind kind_of;
 template <>
@@ -49,15 +52,13 @@ inline constexpr Kind kind_of<ClipText> = {"ClipText", {0x9f6e0c8b55a24d03, 0xb6
 template <>
 inline constexpr Kind kind_of<T5Text> = {"T5Text", {0x9f6e0c8b55a24d04, 0xb6a1d3c47e2f9004}};
 template <>
-inline constexpr Kind kind_of<FluxTransformer> = {"FluxTransformer", {0x9f6e0c8b55a24d05, 0xb6a1d3c47e2f9005}};
+inline constexpr Kind kind_of<Transformer> = {"Transformer", {0x9f6e0c8b55a24d05, 0xb6a1d3c47e2f9005}};
 template <>
 inline constexpr Kind kind_of<Trainer> = {"Trainer", {0x9f6e0c8b55a24d06, 0xb6a1d3c47e2f9006}};
 template <>
 inline constexpr Kind kind_of<SamplerWithAdapters> = {"Sampler", {0x9f6e0c8b55a24d07, 0xb6a1d3c47e2f9007}};
 template <>
 inline constexpr Kind kind_of<const Adapter> = {"Adapter", {0x9f6e0c8b55a24d08, 0xb6a1d3c47e2f9008}};
-template <>
-inline constexpr Kind kind_of<Optimizer> = {"Optimizer", {0x9f6e0c8b55a24d09, 0xb6a1d3c47e2f9009}};
 template <>
 inline constexpr Kind kind_of<CancelFlag> = {"CancelFlag", {0x9f6e0c8b55a24d0a, 0xb6a1d3c47e2f900a}};
 

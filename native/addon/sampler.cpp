@@ -4,15 +4,17 @@
 
 namespace atelier::addon {
 
-void scheduler_into(Sampler::Request& request, Napi::Value value) {
+SchedulerSettings scheduler_of(Napi::Value value) {
     const Fields fields(value, "scheduler");
-    request.dynamic_shifting = fields.flag("dynamicShifting");
-    request.shift = fields.real("shift");
-    request.base_shift = fields.real("baseShift");
-    request.max_shift = fields.real("maxShift");
-    request.base_seq_len = fields.count("baseSeqLen", 1);
-    request.max_seq_len = fields.count("maxSeqLen", 1);
-    request.num_train_timesteps = fields.count("numTrainTimesteps", 1);
+    SchedulerSettings settings;
+    settings.dynamic_shifting = fields.flag("dynamicShifting");
+    settings.shift = fields.real("shift");
+    settings.base_shift = fields.real("baseShift");
+    settings.max_shift = fields.real("maxShift");
+    settings.base_seq_len = fields.count("baseSeqLen", 1);
+    settings.max_seq_len = fields.count("maxSeqLen", 1);
+    settings.num_train_timesteps = fields.count("numTrainTimesteps", 1);
+    return settings;
 }
 
 namespace {
@@ -42,7 +44,7 @@ OwnedRequest request_of(Napi::Value value) {
     request.rest.steps = fields.count("steps", 1);
     request.rest.guidance = fields.real("guidance");
     request.rest.seed = fields.u64("seed");
-    scheduler_into(request.rest, fields["scheduler"]);
+    static_cast<SchedulerSettings&>(request.rest) = scheduler_of(fields["scheduler"]);
     request.rest.memory_budget = static_cast<uint64_t>(fields.count("memoryBudget", 0));
     request.rest.decode_bytes = static_cast<uint64_t>(fields.count("decodeBytes", 0));
     return request;
@@ -52,7 +54,7 @@ OwnedRequest request_of(Napi::Value value) {
 
 // createSampler(transformer, [{adapter, weight}], fused, call?): Promise<Sampler>
 Napi::Value create_sampler(const Napi::CallbackInfo& info) {
-    auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
+    auto& transformer = handle_of<Transformer>(info[0], "transformer");
     if (!info[1].IsArray()) throw_js(info.Env(), "INVALID_ARGUMENT", "adapters: expected a list of {adapter, weight}");
     const auto list = info[1].As<Napi::Array>();
     std::vector<std::shared_ptr<const Adapter>> adapters;

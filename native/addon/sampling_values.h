@@ -5,7 +5,7 @@
 
 namespace atelier::addon {
 
-void scheduler_into(Sampler::Request&,
-    Napi::Value); // {dynamicShifting, shift, baseShift, maxShift, baseSeqLen, maxSeqLen, numTrainTimesteps}
+// {dynamicShifting, shift, baseShift, maxShift, baseSeqLen, maxSeqLen, numTrainTimesteps}
+SchedulerSettings scheduler_of(Napi::Value);
 
 } // namespace atelier::addon

@@ -1,7 +1,6 @@
 #include "exports.h"
 #include "task.h"
 #include "training_values.h"
-#include <cstring>
 
 namespace atelier::addon {
 
@@ -22,7 +21,7 @@ std::vector<Trainer::Shape> shapes(Napi::Value value) {
 
 // planTraining(transformer, options, shapes, call?): Promise<MemoryPlan>
 Napi::Value plan_training(const Napi::CallbackInfo& info) {
-    auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
+    auto& transformer = handle_of<Transformer>(info[0], "transformer");
     return start(
         info[0], transformer, info[3],
         [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](
@@ -32,7 +31,7 @@ Napi::Value plan_training(const Napi::CallbackInfo& info) {
 
 // createTrainer(transformer, options, shapes, call?): Promise<{trainer, memoryPlan}>
 Napi::Value create_trainer(const Napi::CallbackInfo& info) {
-    auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
+    auto& transformer = handle_of<Transformer>(info[0], "transformer");
     return start(
         info[0], transformer, info[3],
         [transformer = transformer.object, options = train_options(info[1]), shapes = shapes(info[2])](
@@ -137,23 +136,6 @@ Napi::Value trainer_optimizer_step(const Napi::CallbackInfo& info) {
         });
 }
 
-// trainerGradients(trainer, call?): Promise<{"<path>.lora_A": Tensor, …}>
-Napi::Value trainer_gradients(const Napi::CallbackInfo& info) {
-    auto& trainer = handle_of<Trainer>(info[0], "trainer");
-    return start(
-        info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->gradients(); },
-        [](Napi::Env env, TensorMap& gradients) { return to_js(env, gradients); });
-}
-
-// trainerLastPrediction(trainer, call?): Promise<Tensor>
-Napi::Value trainer_last_prediction(const Napi::CallbackInfo& info) {
-    auto& trainer = handle_of<Trainer>(info[0], "trainer");
-    return start(
-        info[0], trainer, info[1],
-        [trainer = trainer.object](const EngineProgress&) { return trainer->last_prediction(); },
-        [](Napi::Env env, Tensor& prediction) { return to_js(env, prediction); });
-}
-
 // trainerAdapter(trainer, call?): Promise<Adapter>, a copy of the weights as they are
 Napi::Value trainer_adapter(const Napi::CallbackInfo& info) {
     auto& trainer = handle_of<Trainer>(info[0], "trainer");
@@ -164,29 +146,12 @@ Napi::Value trainer_adapter(const Napi::CallbackInfo& info) {
         [](Napi::Env env, std::shared_ptr<const Adapter>& adapter) { return make_handle(env, std::move(adapter)); });
 }
 
-// trainerSetAdapter(trainer, adapter, call?): Promise<void>
-Napi::Value trainer_set_adapter(const Napi::CallbackInfo& info) {
-    auto& trainer = handle_of<Trainer>(info[0], "trainer");
-    return start(
-        info[0], trainer, info[2],
-        [trainer = trainer.object, adapter = handle_of<const Adapter>(info[1], "adapter").object](
-            const EngineProgress&) {
-            trainer->set_adapter(*adapter);
-            return Nothing{};
-        },
-        undefined);
-}
-
 // trainerSaveState(trainer, call?): Promise<Uint8Array>
 Napi::Value trainer_save_state(const Napi::CallbackInfo& info) {
     auto& trainer = handle_of<Trainer>(info[0], "trainer");
     return start(
         info[0], trainer, info[1], [trainer = trainer.object](const EngineProgress&) { return trainer->save_state(); },
-        [](Napi::Env env, std::vector<std::byte>& state) {
-            Napi::Uint8Array result = Napi::Uint8Array::New(env, state.size());
-            std::memcpy(result.Data(), state.data(), state.size());
-            return result;
-        });
+        [](Napi::Env env, std::vector<std::byte>& state) { return to_js(env, state); });
 }
 
 // trainerLoadState(trainer, state, call?): Promise<number>, the step it continues from

@@ -7,9 +7,9 @@ namespace atelier::addon {
 
 BaseQuant quant(Napi::Value value) { return named<BaseQuant>(value, "quant"); }
 
-FluxDims dims_of(Napi::Value value) {
+TransformerDims dims_of(Napi::Value value) {
     const Fields fields(value, "dims");
-    FluxDims dims;
+    TransformerDims dims;
     dims.in_channels = fields.count("inChannels", 1);
     dims.out_channels = fields.count("outChannels", 1);
     dims.num_layers = fields.count("numLayers");
@@ -26,7 +26,7 @@ FluxDims dims_of(Napi::Value value) {
     return dims;
 }
 
-Napi::Object to_js(Napi::Env env, const FluxDims& dims) {
+Napi::Object to_js(Napi::Env env, const TransformerDims& dims) {
     Napi::Object result = Napi::Object::New(env);
     const auto set = [&](const char* name, int64_t n) {
         result.Set(name, Napi::Number::New(env, static_cast<double>(n)));
@@ -46,10 +46,7 @@ Napi::Object to_js(Napi::Env env, const FluxDims& dims) {
     return result;
 }
 
-namespace {
-
-// {transformer, dims, modules, weightBytes}: what never changes about a loaded transformer
-Napi::Object loaded(Napi::Env env, std::shared_ptr<FluxTransformer> transformer, std::shared_ptr<Line> line) {
+Napi::Object loaded_transformer(Napi::Env env, std::shared_ptr<Transformer> transformer, std::shared_ptr<Line> line) {
     Napi::Array modules = Napi::Array::New(env, transformer->modules().size());
     uint32_t i = 0;
     for (const LinearModule& module : transformer->modules()) {
@@ -67,57 +64,16 @@ Napi::Object loaded(Napi::Env env, std::shared_ptr<FluxTransformer> transformer,
     return result;
 }
 
-} // namespace
-
 // loadTransformer(device, dir, quant, cacheDir, call?): Promise<LoadedTransformer>
 Napi::Value load_transformer(const Napi::CallbackInfo& info) {
     auto& device = handle_of<Device>(info[0], "device");
     return start(
         info[0], device, info[4],
         [device = device.object, dir = text(info[1], "dir"), quant = quant(info[2]), cache = text(info[3], "cacheDir")](
-            const EngineProgress& progress) { return FluxTransformer::load(device, dir, quant, cache, progress); },
-        [line = device.line](Napi::Env env, std::shared_ptr<FluxTransformer>& transformer) {
-            return loaded(env, std::move(transformer), line);
+            const EngineProgress& progress) { return Transformer::load(device, dir, quant, cache, progress); },
+        [line = device.line](Napi::Env env, std::shared_ptr<Transformer>& transformer) {
+            return loaded_transformer(env, std::move(transformer), line);
         });
-}
-
-// randomTransformer(device, dims, quant, seed, call?): Promise<LoadedTransformer>
-Napi::Value random_transformer(const Napi::CallbackInfo& info) {
-    auto& device = handle_of<Device>(info[0], "device");
-    return start(
-        info[0], device, info[4],
-        [device = device.object, dims = dims_of(info[1]), quant = quant(info[2]), seed = u64(info[3], "seed")](
-            const EngineProgress& progress) { return FluxTransformer::random(device, dims, quant, seed, progress); },
-        [line = device.line](Napi::Env env, std::shared_ptr<FluxTransformer>& transformer) {
-            return loaded(env, std::move(transformer), line);
-        });
-}
-
-// transformerForward(transformer, {latents, gridH, gridW, sigma, guidance, promptEmbeds, pooled, captureBlocks},
-// call?): Promise<{name: Tensor}>
-Napi::Value transformer_forward(const Napi::CallbackInfo& info) {
-    struct Input {
-        std::vector<float> latents, prompt_embeds, pooled;
-        FluxTransformer::ForwardInput rest;
-    };
-    auto& transformer = handle_of<FluxTransformer>(info[0], "transformer");
-    const Fields fields(info[1], "input");
-    Input input{fields.floats("latents"), fields.floats("promptEmbeds"), fields.floats("pooled"), {}};
-    input.rest.grid_h = fields.count("gridH", 1);
-    input.rest.grid_w = fields.count("gridW", 1);
-    input.rest.sigma = fields.real("sigma");
-    input.rest.guidance = fields.real("guidance");
-    input.rest.capture_blocks = fields.flag("captureBlocks");
-    return start(
-        info[0], transformer, info[2],
-        [transformer = transformer.object, input = std::move(input)](const EngineProgress&) {
-            FluxTransformer::ForwardInput whole = input.rest;
-            whole.latents = input.latents;
-            whole.prompt_embeds = input.prompt_embeds;
-            whole.pooled = input.pooled;
-            return transformer->forward(whole);
-        },
-        [](Napi::Env env, TensorMap& outputs) { return addon::to_js(env, outputs); });
 }
 
 } // namespace atelier::addon

@@ -85,6 +85,17 @@ std::vector<std::string> texts(Napi::Value value, const std::string& name) {
     return result;
 }
 
+std::map<std::string, std::string> text_map(Napi::Value value, const std::string& name) {
+    const Fields fields(value, name);
+    const Napi::Array keys = value.As<Napi::Object>().GetPropertyNames();
+    std::map<std::string, std::string> result;
+    for (uint32_t i = 0; i < keys.Length(); i++) {
+        const std::string key = text(keys.Get(i), name);
+        result[key] = fields.text(key.c_str());
+    }
+    return result;
+}
+
 Tensor tensor(Napi::Value value, const std::string& name) {
     const Fields fields(value, name);
     if (!fields["shape"].IsArray()) wrong(value.Env(), name + ".shape", "a list of sizes");
@@ -129,6 +140,11 @@ Napi::Float32Array to_js(Napi::Env env, const std::vector<float>& values) {
 }
 Napi::Uint8Array to_js(Napi::Env env, const std::vector<uint8_t>& values) {
     return typed<Napi::Uint8Array>(env, values);
+}
+Napi::Uint8Array to_js(Napi::Env env, const std::vector<std::byte>& values) {
+    Napi::Uint8Array array = Napi::Uint8Array::New(env, values.size());
+    std::memcpy(array.Data(), values.data(), values.size());
+    return array;
 }
 Napi::Float64Array to_js(Napi::Env env, const std::vector<double>& values) {
     return typed<Napi::Float64Array>(env, values);

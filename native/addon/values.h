@@ -18,6 +18,7 @@ std::vector<float> floats(Napi::Value, const std::string& name);
 std::vector<int32_t> ints(Napi::Value, const std::string& name);
 std::vector<uint8_t> bytes(Napi::Value, const std::string& name);
 std::vector<std::string> texts(Napi::Value, const std::string& name);
+std::map<std::string, std::string> text_map(Napi::Value, const std::string& name); // of an object
 // A value of an enum, by its name.
 template <class E>
 E named(Napi::Value value, const std::string& name) {
@@ -55,6 +56,7 @@ private:
 
 Napi::Float32Array to_js(Napi::Env, const std::vector<float>&);
 Napi::Uint8Array to_js(Napi::Env, const std::vector<uint8_t>&);
+Napi::Uint8Array to_js(Napi::Env, const std::vector<std::byte>&);
 Napi::Float64Array to_js(Napi::Env, const std::vector<double>&);
 Napi::Object to_js(Napi::Env, const Tensor&);
 Napi::Object to_js(Napi::Env, const TensorMap&);

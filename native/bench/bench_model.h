@@ -1,6 +1,6 @@
 // What a benchmark computes on: a FLUX-shaped model by preset or by sizes, and inputs for it.
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/testing.h"
 #include <map>
 #include <string>
 
@@ -9,7 +9,7 @@ namespace atelier::bench {
 struct Shape {
     int64_t double_blocks = 2, single_blocks = 4, heads = 8, head_dim = 64, grid_h = 24, grid_w = 24, text = 77,
             joint = 1024, pooled = 256;
-    FluxDims dims() const;
+    TransformerDims dims() const;
 };
 
 // tiny, small, medium: the peer's presets. full: FLUX.1-dev at 512x768. invalid_argument for another name.

@@ -112,16 +112,16 @@ struct Bench {
     Options o;
     bool nf4, recompute;
     std::shared_ptr<Device> device;
-    std::shared_ptr<FluxTransformer> model;
+    std::shared_ptr<Transformer> model;
     std::vector<float> mean, logvar, prompt, pooled;
 
     explicit Bench(const Options& options)
         : o(options), nf4(o.quant == "nf4"), recompute(o.recompute < 0 ? nf4 : o.recompute != 0),
           device(Device::open(o.device, o.threads)) {
         const BaseQuant quant = nf4 ? BaseQuant::nf4 : BaseQuant::none;
-        model = o.load.empty() ? FluxTransformer::random(device, o.shape.dims(), quant, 1)
-                               : FluxTransformer::load(device, o.load, quant);
-        const FluxDims& d = model->dims();
+        model = o.load.empty() ? testing::random_transformer(device, o.shape.dims(), quant, 1)
+                               : Transformer::load(device, o.load, quant);
+        const TransformerDims& d = model->dims();
         mean = values(16 * 4 * o.shape.grid_h * o.shape.grid_w, 2);
         logvar = std::vector<float>(mean.size(), -2.0f);
         prompt = values(o.shape.text * d.joint_dim, 3);

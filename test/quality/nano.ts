@@ -6,13 +6,17 @@ import {
   type BaseQuant,
   type ClipText,
   Engine,
-  type FluxTransformer,
+  type Transformer,
   type PartialTrainOptions,
   type Sample,
   type T5Text,
   type Vae,
 } from '@atelier/engine';
 import sharp from 'sharp';
+import { setAdapter } from '../parity/src/models';
+import { useTestingAddon } from '../parity/src/testing-addon';
+
+useTestingAddon();
 
 export const SIDE = 128;
 const TEXT_TOKENS = 16; // what Nano was trained with
@@ -113,7 +117,7 @@ export class Nano {
     return this.engine.close();
   }
 
-  transformer(quant: BaseQuant): Promise<FluxTransformer> {
+  transformer(quant: BaseQuant): Promise<Transformer> {
     return this.engine.loadTransformer(this.checkpoint.component('transformer'), { quant });
   }
 
@@ -125,7 +129,7 @@ export class Nano {
 
   /** Fine-tunes on `set`, every picture once an epoch, four to a step. */
   async finetune(
-    base: FluxTransformer,
+    base: Transformer,
     set: readonly Sample[],
     steps: number,
     options: PartialTrainOptions = {},
@@ -159,7 +163,7 @@ export class Nano {
 
   /** Mean flow-matching loss over `set` at fixed noise levels with fixed noise: the same question to every adapter. Null: the base alone. */
   async loss(
-    base: FluxTransformer,
+    base: Transformer,
     set: readonly Sample[],
     adapter: Adapter | null,
     timesteps: readonly number[] = [150, 400, 650, 900],
@@ -169,7 +173,7 @@ export class Nano {
       { rank: 16, alpha: 16, targets: TARGETS, recompute: true, accumulation: count, seed: 1, ...this.scaling() },
       [SHAPE],
     );
-    if (adapter) await trainer.setAdapter(adapter); // else its second factors are zero, which is the base
+    if (adapter) await setAdapter(trainer, adapter); // else its second factors are zero, which is the base
     let sum = 0;
     for (const timestepIndex of timesteps)
       for (const sample of set) sum += (await trainer.microStep({ ...sample, timestepIndex })).loss;
@@ -179,7 +183,7 @@ export class Nano {
 
   /** Packed latents of each prompt, seeds counting from 1. */
   async latents(
-    base: FluxTransformer,
+    base: Transformer,
     prompts: readonly string[],
     adapter: Adapter | null,
     { fused = false } = {},

@@ -1,7 +1,7 @@
 // Does fine-tuning do what it is for? Nano, which really draws, learns a style from 28 pictures, and is measured on pictures of combinations
 // that neither its base nor the fine-tuning has seen. Every bound was chosen from measured values, which stand beside it.
 import { join } from 'node:path';
-import type { Adapter, FluxTransformer, Sample } from '@atelier/engine';
+import type { Adapter, Transformer, Sample } from '@atelier/engine';
 import { mispaired, Nano, type Picture, pictures, samples } from './nano';
 import { StyleMeasure } from './style';
 
@@ -18,7 +18,7 @@ const heldOut = (style: string): string => join(__dirname, 'held-out', style);
 const finetuningSet = (style: string): string => join(__dirname, '../../examples', `nano-${style}`);
 
 let nano: Nano;
-let nf4: FluxTransformer;
+let nf4: Transformer;
 
 /** One fine-tuning a style, in NF4 with the default optimizer: several tests look at it. */
 const finetuned = new Map<string, Promise<Adapter>>();

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 const require = createRequire(join(import.meta.dirname, '..', '..', 'cli', 'dist', 'main.js'));
 const { openCheckpoint, openTokenizers } = require('@atelier/checkpoint');
 const { Engine } = require('@atelier/engine');
+const { forward } = require('../../test/parity/dist/models.js');
+const { useTestingAddon } = require('../../test/parity/dist/testing-addon.js');
 
 const [model, folder] = process.argv.slice(2);
 const expected = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8'));
@@ -44,6 +46,7 @@ for (const [name, encode] of [
     `${expected.captions.length} captions${different.length ? `, different: ${JSON.stringify(different)}` : ''}`,
   );
 }
+useTestingAddon();
 const engine = await Engine.open({ device: 'cpu' });
 const vae = await engine.loadVae(checkpoint.component('vae'));
 const { mean } = await vae.encode(tensor(expected.image));
@@ -59,7 +62,7 @@ const { pooled } = await (
 near('pooled', pooled);
 const flux = await engine.loadTransformer(checkpoint.component('transformer'), { quant: 'none' });
 const side = Math.sqrt(expected.latents.shape[0]);
-const { out } = await flux.forward({
+const { out } = await forward(flux, {
   latents: tensor(expected.latents).data,
   gridH: side,
   gridW: side,

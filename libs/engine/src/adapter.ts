@@ -1,6 +1,10 @@
-import type { AdapterContent, AdapterHandle, AdapterModule, TransformerHandle } from './addon';
-import { type Call, run, runNow } from './call';
+import type { AdapterFormatName } from '@atelier/contracts';
+import type { AdapterHandle, TransformerHandle } from './addon';
+import { type Call, run } from './call';
 import { Loaded } from './loaded';
+
+/** Key names of an adapter's file: of diffusers and PEFT, or of kohya's scripts and ComfyUI. */
+export type AdapterFormat = AdapterFormatName;
 
 /** Trained LoRA weights on the host, by diffusers' module path. Never changes. */
 export class Adapter extends Loaded<AdapterHandle> {
@@ -9,36 +13,29 @@ export class Adapter extends Loaded<AdapterHandle> {
     return new Adapter(await run(call, (native, options) => native.loadAdapter(file, options)));
   }
 
-  /** @throws EngineError INVALID_ARGUMENT when a module's arrays do not have its rank and sizes */
-  static create(modules: Record<string, AdapterModule>, metadata: Record<string, string> = {}): Adapter {
-    return new Adapter(runNow((native) => native.createAdapter(modules, metadata)));
+  /**
+   * The same from a file's bytes.
+   * @param label names them in errors
+   */
+  static async fromBytes(bytes: Uint8Array, label = 'the adapter file', call?: Call): Promise<Adapter> {
+    return new Adapter(await run(call, async (native, options) => native.adapterFromBytes(bytes, label, options)));
   }
 
-  /** Copies of all weights. */
-  get modules(): Record<string, AdapterModule> {
-    return this.content.modules;
+  /** As diffusers writes pytorch_lora_weights.safetensors, or as kohya's scripts do: fused q, k, v and an alpha for each module. */
+  save(file: string, format: AdapterFormat, call?: Call): Promise<void> {
+    return run(call, async (native, options) => native.saveAdapter(this.handle, file, format, options));
   }
 
-  get metadata(): Record<string, string> {
-    return this.content.metadata;
-  }
-
-  /** As diffusers writes pytorch_lora_weights.safetensors: its keys and metadata. */
-  saveDiffusers(file: string, call?: Call): Promise<void> {
-    return run(call, (native, options) => native.saveAdapter(this.handle, file, 'diffusers', options));
-  }
-
-  /** As kohya's scripts and ComfyUI read it: fused q, k, v and an alpha for each module. */
-  saveKohya(file: string, call?: Call): Promise<void> {
-    return run(call, (native, options) => native.saveAdapter(this.handle, file, 'kohya', options));
+  /**
+   * The bytes of a file of that format.
+   * @param metadata is written into it beside the adapter's own
+   */
+  toBytes(format: AdapterFormat, metadata: Record<string, string> = {}, call?: Call): Promise<Uint8Array> {
+    return run(call, async (native, options) => native.adapterToBytes(this.handle, format, metadata, options));
   }
 
   /** Rejects unless every module exists in the transformer, fits its linear and is finite. */
   validate(transformer: Loaded<TransformerHandle>, call?: Call): Promise<void> {
     return run(call, (native, options) => native.validateAdapter(this.handle, transformer.handle, options));
-  }
-
-  private get content(): AdapterContent {
-    return runNow((native) => native.adapterContent(this.handle));
   }
 }

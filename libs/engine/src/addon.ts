@@ -1,4 +1,4 @@
-// The whole native surface, name by name, as native/addon/module.cpp exports it. tools/check-surface.mjs compares the two.
+// The whole native surface, name by name, as native/addon/surface.cpp exports it. tools/check-surface.mjs compares the two.
 // Nothing but the classes beside this file calls it. Every Promise is settled on the JS thread; its work ran on another one.
 import type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
 import type {
@@ -6,9 +6,7 @@ import type {
   BaseQuantName,
   CompleteTrainOptions,
   EngineTrainOption,
-  LrScheduleKindName,
   OptimizerKindName,
-  WeightingName,
 } from '@atelier/contracts';
 
 /** An opaque native object. The brand keeps kinds apart here, a type tag does so in the addon. */
@@ -19,11 +17,10 @@ export type DeviceHandle = Handle<'Device'>;
 export type VaeHandle = Handle<'Vae'>;
 export type ClipHandle = Handle<'ClipText'>;
 export type T5Handle = Handle<'T5Text'>;
-export type TransformerHandle = Handle<'FluxTransformer'>;
+export type TransformerHandle = Handle<'Transformer'>;
 export type TrainerHandle = Handle<'Trainer'>;
 export type SamplerHandle = Handle<'Sampler'>;
 export type AdapterHandle = Handle<'Adapter'>;
-export type OptimizerHandle = Handle<'Optimizer'>;
 export type CancelFlagHandle = Handle<'CancelFlag'>;
 
 /** What may be added to any asynchronous call. A flag serves one call. */
@@ -49,7 +46,7 @@ export interface Card {
   workspaceBytes: number;
 }
 
-export interface FluxDims {
+export interface TransformerDims {
   inChannels: number;
   outChannels: number;
   numLayers: number;
@@ -71,26 +68,9 @@ export interface LinearModule {
 
 export interface LoadedTransformer {
   transformer: TransformerHandle;
-  dims: FluxDims;
+  dims: TransformerDims;
   modules: LinearModule[];
   weightBytes: number;
-}
-
-export interface ForwardInput {
-  /** (gridH · gridW, inChannels), packed. */
-  latents: Float32Array;
-  gridH: number;
-  gridW: number;
-  /** timestep / 1000. */
-  sigma: number;
-  /** Ignored by models without a guidance embedding. */
-  guidance: number;
-  /** (text tokens, jointDim). */
-  promptEmbeds: Float32Array;
-  /** (pooledDim). */
-  pooled: Float32Array;
-  /** Also give every block's output. */
-  captureBlocks: boolean;
 }
 
 export interface MemoryPlan {
@@ -203,41 +183,6 @@ export interface NativeRequest {
   decodeBytes: number;
 }
 
-/** LoRA weights of one module: its linear's output grows by (alpha / rank) · b · a · x. */
-export interface AdapterModule {
-  rank: number;
-  in: number;
-  out: number;
-  alpha: number;
-  /** (rank, in). */
-  a: Float32Array;
-  /** (out, rank). */
-  b: Float32Array;
-}
-
-export interface AdapterContent {
-  modules: Record<string, AdapterModule>;
-  metadata: Record<string, string>;
-}
-
-export interface Nf4Quantized {
-  /** Two codes a byte, the first in the high half. */
-  packed: Uint8Array;
-  /** Scales of blocks of 64; with double quantisation empty, and the next three instead. */
-  absmax: Float32Array;
-  absmax8: Uint8Array;
-  nestedAbsmax: Float32Array;
-  nestedOffset: number;
-}
-
-export interface OptimizerRates {
-  lr: number;
-  beta1: number;
-  beta2: number;
-  eps: number;
-  weightDecay: number;
-}
-
 export interface ComponentReport {
   component: string;
   tensors: number;
@@ -293,19 +238,6 @@ export interface NativeAddon {
     cacheDir: string,
     call?: NativeCall,
   ): Promise<LoadedTransformer>;
-  randomTransformer(
-    device: DeviceHandle,
-    dims: FluxDims,
-    quant: BaseQuant,
-    seed: bigint,
-    call?: NativeCall,
-  ): Promise<LoadedTransformer>;
-  transformerForward(
-    transformer: TransformerHandle,
-    input: ForwardInput,
-    call?: NativeCall,
-  ): Promise<Record<string, Tensor>>;
-
   planTraining(
     transformer: TransformerHandle,
     options: TrainOptions,
@@ -313,7 +245,7 @@ export interface NativeAddon {
     call?: NativeCall,
   ): Promise<MemoryPlan>;
   planOnCard(
-    dims: FluxDims,
+    dims: TransformerDims,
     quant: BaseQuant,
     options: TrainOptions,
     shapes: Shape[],
@@ -321,7 +253,7 @@ export interface NativeAddon {
     call?: NativeCall,
   ): Promise<MemoryPlan>;
   cardNames(): string[];
-  transformerDims(dir: string): FluxDims;
+  transformerDims(dir: string): TransformerDims;
   createTrainer(
     transformer: TransformerHandle,
     options: TrainOptions,
@@ -334,10 +266,7 @@ export interface NativeAddon {
     call?: NativeCall,
   ): Promise<{ results: MicroResult[]; arenaHighWater: number }>;
   trainerOptimizerStep(trainer: TrainerHandle, call?: NativeCall): Promise<StepResult>;
-  trainerGradients(trainer: TrainerHandle, call?: NativeCall): Promise<Record<string, Tensor>>;
-  trainerLastPrediction(trainer: TrainerHandle, call?: NativeCall): Promise<Tensor>;
   trainerAdapter(trainer: TrainerHandle, call?: NativeCall): Promise<AdapterHandle>;
-  trainerSetAdapter(trainer: TrainerHandle, adapter: AdapterHandle, call?: NativeCall): Promise<void>;
   trainerSaveState(trainer: TrainerHandle, call?: NativeCall): Promise<Uint8Array>;
   trainerLoadState(trainer: TrainerHandle, state: Uint8Array, call?: NativeCall): Promise<number>;
 
@@ -351,22 +280,15 @@ export interface NativeAddon {
   samplerGenerate(sampler: SamplerHandle, request: NativeRequest, call?: NativeCall): Promise<Tensor>;
 
   loadAdapter(file: string, call?: NativeCall): Promise<AdapterHandle>;
-  createAdapter(modules: Record<string, AdapterModule>, metadata: Record<string, string>): AdapterHandle;
-  adapterContent(adapter: AdapterHandle): AdapterContent;
+  adapterFromBytes(bytes: Uint8Array, label: string, call?: NativeCall): Promise<AdapterHandle>;
   saveAdapter(adapter: AdapterHandle, file: string, format: AdapterFormatName, call?: NativeCall): Promise<void>;
+  adapterToBytes(
+    adapter: AdapterHandle,
+    format: AdapterFormatName,
+    metadata: Record<string, string>,
+    call?: NativeCall,
+  ): Promise<Uint8Array>;
   validateAdapter(adapter: AdapterHandle, transformer: TransformerHandle, call?: NativeCall): Promise<void>;
 
-  createOptimizer(kind: OptimizerKind, count: number, rates: OptimizerRates): OptimizerHandle;
-  optimizerStep(optimizer: OptimizerHandle, param: Float32Array, grad: Float32Array): Float32Array;
-  optimizerStates(optimizer: OptimizerHandle): { values: Record<string, Tensor>; codes: Record<string, Uint8Array> };
-
-  nf4Quantize(values: Float32Array, doubleQuant: boolean): Nf4Quantized;
-  nf4Dequantize(quantized: Nf4Quantized, count: number): Float32Array;
-  dynamicMap(signed: boolean): Float32Array;
-  nf4Code(): Float32Array;
-  lrSchedule(kind: LrScheduleKindName, warmup: number, total: number, cycles: number, power: number): Float64Array;
-  lossWeight(weighting: WeightingName, sigma: number): number;
-  inferenceSigmas(steps: number, imageTokens: number, scheduler: SchedulerConfig): { sigmas: Float32Array; mu: number };
-  prequantizedLinear(device: DeviceHandle, file: string, prefix: string, x: Tensor, call?: NativeCall): Promise<Tensor>;
   inspectCheckpoint(dir: string, call?: NativeCall): Promise<ComponentReport[]>;
 }

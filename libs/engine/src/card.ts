@@ -1,9 +1,9 @@
 // Plans for cards that need not be here: from sizes alone, without weights.
-import type { BaseQuant, FluxDims, MemoryPlan, Shape } from './addon';
+import type { BaseQuant, TransformerDims, MemoryPlan, Shape } from './addon';
 import { type Call, run, runNow } from './call';
 import { nativeOptions, type PartialTrainOptions } from './trainer';
 
-export const FLUX_DEV_DIMS: Readonly<FluxDims> = {
+export const FLUX_DEV_DIMS: Readonly<TransformerDims> = {
   inChannels: 64,
   outChannels: 64,
   numLayers: 19,
@@ -18,7 +18,7 @@ export const FLUX_DEV_DIMS: Readonly<FluxDims> = {
 
 export interface CardRun {
   /** Default: FLUX.1-dev's. */
-  dims?: FluxDims;
+  dims?: TransformerDims;
   quant: BaseQuant;
   /** memoryBudget is the card's; without one, as much as `recompute` asks for. */
   options: PartialTrainOptions;
@@ -45,6 +45,6 @@ export function cardNames(): string[] {
 }
 
 /** @param dir a checkpoint's `transformer` folder, of which only config.json is read */
-export function transformerDims(dir: string): FluxDims {
+export function transformerDims(dir: string): TransformerDims {
   return runNow((native) => native.transformerDims(dir));
 }

@@ -1,10 +1,8 @@
-import type { Tensor } from '@atelier/checkpoint';
-import type { BaseQuant, Card, DeviceHandle, FluxDims, Isa } from './addon';
+import type { BaseQuant, Card, DeviceHandle, Isa } from './addon';
 import { type Call, run, runNow } from './call';
 import { ClipText, T5Text, Vae } from './encoders';
 import { Loaded } from './loaded';
-import { FluxTransformer } from './transformer';
-import { u64 } from './u64';
+import { Transformer } from './transformer';
 
 /** What {@link EngineOptions.device} may be. */
 export const DEVICE_PATTERN = /^(auto|cpu|cuda(:\d{1,4})?(,fp8)?)$/;
@@ -75,36 +73,14 @@ export class Engine extends Loaded<DeviceHandle> {
    * @param options.quant how to keep the weights
    * @param options.cacheDir where a quantised copy is kept, by fingerprint, and mapped from the next time
    */
-  async loadTransformer(
-    dir: string,
-    options: { quant: BaseQuant; cacheDir?: string } & Call,
-  ): Promise<FluxTransformer> {
+  async loadTransformer(dir: string, options: { quant: BaseQuant; cacheDir?: string } & Call): Promise<Transformer> {
     return this.keep(
-      new FluxTransformer(
+      new Transformer(
         await run(options, (native, call) =>
           native.loadTransformer(this.handle, dir, options.quant, options.cacheDir ?? '', call),
         ),
       ),
     );
-  }
-
-  /** A transformer with N(0, 0.02) weights, quantised as they are drawn: for benchmarks and full-size checks. */
-  async randomTransformer(
-    dims: FluxDims,
-    options: { quant: BaseQuant; seed: bigint | number } & Call,
-  ): Promise<FluxTransformer> {
-    return this.keep(
-      new FluxTransformer(
-        await run(options, async (native, call) =>
-          native.randomTransformer(this.handle, dims, options.quant, u64(options.seed, 'seed'), call),
-        ),
-      ),
-    );
-  }
-
-  /** y = x · Wᵀ + b with a linear of a file that bitsandbytes quantised: tensors `prefix`.weight, `prefix`.weight.absmax, … */
-  prequantizedLinear(file: string, prefix: string, x: Tensor, call?: Call): Promise<Tensor> {
-    return run(call, (native, options) => native.prequantizedLinear(this.handle, file, prefix, x, options));
   }
 
   /** Disposes every model loaded here, then the engine; each waits for its work in flight. */

@@ -1,21 +1,16 @@
 export type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
-export { Adapter } from './adapter';
-export { type AdapterFormat, adapterFromBytes, adapterToBytes } from './adapter-bytes';
+export { Adapter, type AdapterFormat } from './adapter';
 export type {
-  AdapterModule,
   BaseQuant,
   Card,
   ComponentReport,
-  FluxDims,
-  ForwardInput,
+  TransformerDims,
   Isa,
   LinearModule,
   MemoryChoice,
   MemoryPlan,
   MicroResult,
-  Nf4Quantized,
   OptimizerKind,
-  OptimizerRates,
   Shape,
   StepResult,
   StepTime,
@@ -26,18 +21,10 @@ export { type CardRun, cardNames, FLUX_DEV_DIMS, planOnCard, transformerDims } f
 export { ClipText, T5Text, Vae } from './encoders';
 export { DEVICE_FORMS, DEVICE_PATTERN, Engine, type EngineOptions } from './engine';
 export { EngineError } from './errors';
+export { inspectCheckpoint } from './inspect';
 export { addonPaths, missingAddon } from './load';
-export {
-  dequantizeNf4,
-  dynamicMap,
-  inferenceSigmas,
-  inspectCheckpoint,
-  lossWeight,
-  lrSchedule,
-  nf4Code,
-  Optimizer,
-  quantizeNf4,
-} from './pieces';
 export { type GenerateRequest, Sampler } from './sampler';
 export { engineTrainOptionsOf, type PartialTrainOptions, type Sample, Trainer } from './trainer';
-export { type AdapterUse, FluxTransformer } from './transformer';
+export { type AdapterUse, Transformer } from './transformer';
+/** @internal what it takes to call another addon's functions as these classes call theirs: for tests. */
+export * as native from './native';

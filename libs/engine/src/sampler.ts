@@ -27,7 +27,7 @@ export interface GenerateRequest {
   decodeBytes?: number;
 }
 
-/** Draws packed latents from prompt embeds, as FluxPipeline with output_type "latent". Made by FluxTransformer.createSampler. */
+/** Draws packed latents from prompt embeds, as diffusers' pipeline with output_type "latent". Made by Transformer.createSampler. */
 export class Sampler extends Loaded<SamplerHandle> {
   /** The memory that generate will take. */
   plan(request: GenerateRequest, call?: Call): Promise<MemoryPlan> {

@@ -1,4 +1,3 @@
-import type { Tensor } from '@atelier/checkpoint';
 import { engineTrainOptions, type CompleteTrainOptions, type EngineTrainOption } from '@atelier/contracts';
 import { Adapter } from './adapter';
 import type { MemoryPlan, MicroResult, NativeSample, StepResult, TrainerHandle, TrainOptions } from './addon';
@@ -23,7 +22,7 @@ export function nativeOptions({ seed, ...options }: PartialTrainOptions): TrainO
 /** One cached sample. eps, noise and timestepIndex are drawn from (seed, sampleId, micro-step) unless given. */
 export type Sample = Omit<NativeSample, 'sampleId'> & { sampleId: bigint | number };
 
-/** Trains one adapter: accumulation micro-steps, then optimizerStep. Made by FluxTransformer.createTrainer. */
+/** Trains one adapter: accumulation micro-steps, then optimizerStep. Made by Transformer.createTrainer. */
 export class Trainer extends Loaded<TrainerHandle> {
   private highWater = 0;
   private steps = 0;
@@ -75,24 +74,9 @@ export class Trainer extends Loaded<TrainerHandle> {
     return result;
   }
 
-  /** The gradients accumulated so far, as `<path>.lora_A` (rank, in) and `<path>.lora_B` (out, rank). */
-  gradients(call?: Call): Promise<Record<string, Tensor>> {
-    return run(call, (native, options) => native.trainerGradients(this.handle, options));
-  }
-
-  /** The last micro-step's prediction, (image tokens, channels). */
-  lastPrediction(call?: Call): Promise<Tensor> {
-    return run(call, (native, options) => native.trainerLastPrediction(this.handle, options));
-  }
-
   /** A copy of the weights as they are now. */
   async adapter(call?: Call): Promise<Adapter> {
     return new Adapter(await run(call, (native, options) => native.trainerAdapter(this.handle, options)));
-  }
-
-  /** Replaces the weights; every target module must be there with the trainer's rank. */
-  setAdapter(adapter: Adapter, call?: Call): Promise<void> {
-    return run(call, (native, options) => native.trainerSetAdapter(this.handle, adapter.handle, options));
   }
 
   /** Everything that resumes the run bit for bit: weights, optimizer states and counters, as safetensors bytes. */

@@ -1,14 +1,5 @@
-import type { Tensor } from '@atelier/checkpoint';
 import type { Adapter } from './adapter';
-import type {
-  FluxDims,
-  ForwardInput,
-  LinearModule,
-  LoadedTransformer,
-  MemoryPlan,
-  Shape,
-  TransformerHandle,
-} from './addon';
+import type { TransformerDims, LinearModule, LoadedTransformer, MemoryPlan, Shape, TransformerHandle } from './addon';
 import { type Call, run } from './call';
 import { Loaded } from './loaded';
 import { Sampler } from './sampler';
@@ -20,9 +11,9 @@ export interface AdapterUse {
   weight: number;
 }
 
-/** FluxTransformer2DModel with frozen weights: loaded once, shared by its trainers and samplers, which keep it in memory. */
-export class FluxTransformer extends Loaded<TransformerHandle> {
-  readonly dims: FluxDims;
+/** A diffusion transformer with frozen weights: loaded once, shared by its trainers and samplers, which keep it in memory. */
+export class Transformer extends Loaded<TransformerHandle> {
+  readonly dims: TransformerDims;
   /** Every linear, in the model's order. */
   readonly modules: readonly LinearModule[];
   readonly weightBytes: number;
@@ -33,16 +24,6 @@ export class FluxTransformer extends Loaded<TransformerHandle> {
     this.dims = dims;
     this.modules = modules;
     this.weightBytes = weightBytes;
-  }
-
-  /** @returns `out` (gridH · gridW, outChannels), and with captureBlocks every block's output */
-  forward(
-    input: Omit<ForwardInput, 'captureBlocks'> & { captureBlocks?: boolean },
-    call?: Call,
-  ): Promise<Record<string, Tensor>> {
-    return run(call, (native, options) =>
-      native.transformerForward(this.handle, { ...input, captureBlocks: input.captureBlocks ?? false }, options),
-    );
   }
 
   /** The memory that createTrainer with the same arguments will take, byte for byte, without taking it. */

@@ -1,5 +1,5 @@
 // What an engine computes on, by name: the machine may have a card or not.
-import { DEVICE_FORMS, DEVICE_PATTERN, Engine, EngineError } from '../src';
+import { DEVICE_FORMS, DEVICE_PATTERN, Engine, EngineError } from '@atelier/engine';
 
 async function description(device?: string): Promise<string> {
   const engine = await Engine.open({ device, threads: 1 });

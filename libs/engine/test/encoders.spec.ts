@@ -1,7 +1,7 @@
 // What encoding costs is told by the engine before anything is encoded; that it takes just that is for the native tests to show.
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Engine } from '../src';
+import { Engine } from '@atelier/engine';
 import { component } from './tiny';
 
 let engine: Engine;

@@ -39,7 +39,7 @@ test.each([
   ['an error nobody catches', "run().then(() => { throw new Error('on purpose'); });", 1],
   [
     'process.exit in a progress report',
-    'run().then(({ trainer, engine }) => engine.randomTransformer({ inChannels: 64, outChannels: 64, numLayers: 2, numSingleLayers: 2, heads: 8, headDim: 32, jointDim: 64, pooledDim: 32, guidance: true, axesDims: [8, 12, 12] }, { quant: "nf4", seed: 1, onProgress: () => process.exit(5) }));',
+    `run().then(({ engine }) => engine.loadTransformer(${JSON.stringify(component('transformer'))}, { quant: 'nf4', onProgress: () => process.exit(5) }));`,
     5,
   ],
   [

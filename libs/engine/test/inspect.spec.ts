@@ -3,7 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseTensorFile } from '@atelier/checkpoint';
-import { inspectCheckpoint } from '../src';
+import { inspectCheckpoint } from '@atelier/engine';
 import { TINY } from './tiny';
 
 let dir: string;

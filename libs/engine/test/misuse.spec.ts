@@ -7,21 +7,33 @@ import {
   type Call,
   type ClipText,
   Engine,
-  FluxTransformer,
+  Transformer,
   inspectCheckpoint,
-  Optimizer,
   type Sampler,
   type T5Text,
   type Trainer,
   type Vae,
-} from '../src';
+} from '@atelier/engine';
+import {
+  createAdapter,
+  forward,
+  gradientsOf,
+  lastPrediction,
+  modulesOf,
+  randomTransformer,
+  setAdapter,
+} from '../../../test/parity/src/models';
+import { Optimizer, prequantizedLinear } from '../../../test/parity/src/pieces';
+import { useTestingAddon } from '../../../test/parity/src/testing-addon';
 import { ADAPTER, component, forwardInput, LORA, request, sample, SHAPE, tensor, TINY, values } from './tiny';
+
+useTestingAddon();
 
 let engine: Engine;
 let vae: Vae;
 let clip: ClipText;
 let t5: T5Text;
-let transformer: FluxTransformer;
+let transformer: Transformer;
 let trainer: Trainer;
 let sampler: Sampler;
 let adapter: Adapter;
@@ -56,30 +68,30 @@ const calls: Record<string, (call?: Call) => Promise<unknown>> = {
   'engine.loadClip': (call) => engine.loadClip(component('text_encoder'), call),
   'engine.loadT5': (call) => engine.loadT5(component('text_encoder_2'), call),
   'engine.loadTransformer': (call) => engine.loadTransformer(component('transformer'), { quant: 'none', ...call }),
-  'engine.randomTransformer': (call) => engine.randomTransformer(transformer.dims, { quant: 'nf4', seed: 1, ...call }),
+  'engine.randomTransformer': (call) => randomTransformer(engine, transformer.dims, { quant: 'nf4', seed: 1, ...call }),
   'engine.prequantizedLinear': (call) =>
-    engine.prequantizedLinear(join(TINY, 'bnb_linear4bit.safetensors'), 'linear', tensor(2, 128), call),
+    prequantizedLinear(engine, join(TINY, 'bnb_linear4bit.safetensors'), 'linear', tensor(2, 128), call),
   'vae.encode': (call) => vae.encode(tensor(3, 16, 16), call),
   'vae.decode': (call) => vae.decode(tensor(16, 2, 2), call),
   'vae.decodePacked': (call) => vae.decodePacked(tensor(1, 64), 16, 16, call),
   'clip.encode': (call) => clip.encode(ids, call),
   't5.encode': (call) => t5.encode([ids], call),
-  'transformer.forward': (call) => transformer.forward(forwardInput(), call),
+  'transformer.forward': (call) => forward(transformer, forwardInput(), call),
   'transformer.planTraining': (call) => transformer.planTraining(LORA, [SHAPE], call),
   'transformer.createTrainer': (call) => transformer.createTrainer(LORA, [SHAPE], call),
   'transformer.createSampler': (call) => transformer.createSampler([{ adapter, weight: 1 }], { fused: true }, call),
   'trainer.microStep': (call) => trainer.microStep(sample(), call),
   'trainer.optimizerStep': (call) => trainer.optimizerStep(call),
-  'trainer.gradients': (call) => trainer.gradients(call),
-  'trainer.lastPrediction': (call) => trainer.lastPrediction(call),
+  'trainer.gradients': (call) => gradientsOf(trainer, call),
+  'trainer.lastPrediction': (call) => lastPrediction(trainer, call),
   'trainer.adapter': (call) => trainer.adapter(call),
-  'trainer.setAdapter': (call) => trainer.setAdapter(adapter, call),
+  'trainer.setAdapter': (call) => setAdapter(trainer, adapter, call),
   'trainer.saveState': (call) => trainer.saveState(call),
   'trainer.loadState': (call) => trainer.loadState(state, call),
   'sampler.plan': (call) => sampler.plan(request(), call),
   'sampler.generate': (call) => sampler.generate(request(), call),
-  'adapter.saveDiffusers': (call) => adapter.saveDiffusers(join(scratch, 'diffusers.safetensors'), call),
-  'adapter.saveKohya': (call) => adapter.saveKohya(join(scratch, 'kohya.safetensors'), call),
+  'adapter.save': (call) => adapter.save(join(scratch, 'diffusers.safetensors'), 'diffusers', call),
+  'adapter.toBytes': (call) => adapter.toBytes('kohya', {}, call),
   'adapter.validate': (call) => adapter.validate(transformer, call),
 };
 const names = Object.keys(calls);
@@ -105,8 +117,8 @@ describe('after dispose', () => {
 
   test('an adapter or optimizer', async () => {
     await adapter.dispose();
-    await expectError(() => adapter.modules, 'FAILED_PRECONDITION');
-    await expectError(() => trainer.setAdapter(adapter), 'FAILED_PRECONDITION');
+    await expectError(() => modulesOf(adapter), 'FAILED_PRECONDITION');
+    await expectError(() => setAdapter(trainer, adapter), 'FAILED_PRECONDITION');
     await expectError(() => transformer.createSampler([{ adapter, weight: 1 }]), 'FAILED_PRECONDITION');
     await optimizer.dispose();
     await expectError(() => optimizer.step(values(3), values(3)), 'FAILED_PRECONDITION');
@@ -129,7 +141,8 @@ describe('cancelled', () => {
   test.each(names.filter((name) => !name.startsWith('adapter.')))(
     '%s: while it waits behind another call',
     async (name) => {
-      const before = engine.randomTransformer(
+      const before = randomTransformer(
+        engine,
         { ...transformer.dims, heads: 8, numLayers: 4 },
         { quant: 'nf4', seed: 1 },
       );
@@ -203,7 +216,7 @@ describe('while training', () => {
 
 describe('in the wrong order', () => {
   const moments: [string, string, () => Promise<unknown>][] = [
-    ['a prediction before a micro-step', 'micro-step', () => trainer.lastPrediction()],
+    ['a prediction before a micro-step', 'micro-step', () => lastPrediction(trainer)],
     ['an optimizer step without a gradient', 'no micro-step', () => trainer.optimizerStep()],
     [
       'more micro-steps than are accumulated',
@@ -213,7 +226,7 @@ describe('in the wrong order', () => {
     [
       'other weights between micro-steps',
       'micro-steps',
-      () => trainer.microStep(sample()).then(() => trainer.setAdapter(adapter)),
+      () => trainer.microStep(sample()).then(() => setAdapter(trainer, adapter)),
     ],
     ['a state between micro-steps', 'accumulated', () => trainer.microStep(sample()).then(() => trainer.saveState())],
   ];
@@ -227,11 +240,11 @@ describe('in the wrong order', () => {
 describe('with another kind of object', () => {
   test('is refused by name', async () => {
     const wrong = (object: unknown) => object as never;
-    await expectError(() => trainer.setAdapter(wrong(vae)), 'INVALID_ARGUMENT', /adapter: expected a Adapter/);
+    await expectError(() => setAdapter(trainer, wrong(vae)), 'INVALID_ARGUMENT', /adapter: expected a Adapter/);
     await expectError(
       () => adapter.validate(wrong(adapter)),
       'INVALID_ARGUMENT',
-      /transformer: expected a FluxTransformer/,
+      /transformer: expected a Transformer/,
     );
     await expectError(
       () => transformer.createSampler([{ adapter: wrong(trainer), weight: 1 }]),
@@ -239,17 +252,13 @@ describe('with another kind of object', () => {
       /adapters\[0\]\.adapter/,
     );
     for (const handle of [undefined, null, 7, 'vae', {}, [], new Proxy({}, {}), vae.handle]) {
-      const fake = new FluxTransformer({
+      const fake = new Transformer({
         transformer: wrong(handle),
         dims: transformer.dims,
         modules: [],
         weightBytes: 0,
       });
-      await expectError(
-        () => fake.forward(forwardInput()),
-        'INVALID_ARGUMENT',
-        /transformer: expected a FluxTransformer/,
-      );
+      await expectError(() => forward(fake, forwardInput()), 'INVALID_ARGUMENT', /transformer: expected a Transformer/);
     }
   });
 });
@@ -283,21 +292,21 @@ describe('with wrong values', () => {
     't5.encode: one caption, not a list': [/captions: expected a list/, () => t5.encode(ids as never)],
     'forward: latents of another length': [
       /latents has/,
-      () => transformer.forward({ ...forwardInput(), latents: longer(forwardInput().latents) }),
+      () => forward(transformer, { ...forwardInput(), latents: longer(forwardInput().latents) }),
     ],
     'forward: prompt of another width': [
       /prompt_embeds/,
-      () => transformer.forward({ ...forwardInput(), promptEmbeds: longer(forwardInput().promptEmbeds) }),
+      () => forward(transformer, { ...forwardInput(), promptEmbeds: longer(forwardInput().promptEmbeds) }),
     ],
     'forward: pooled of another length': [
       /pooled/,
-      () => transformer.forward({ ...forwardInput(), pooled: longer(forwardInput().pooled) }),
+      () => forward(transformer, { ...forwardInput(), pooled: longer(forwardInput().pooled) }),
     ],
-    'forward: NaN': [/NaN/, () => transformer.forward({ ...forwardInput(), pooled: nan(forwardInput().pooled) })],
-    'forward: sigma NaN': [/sigma/, () => transformer.forward({ ...forwardInput(), sigma: NaN })],
+    'forward: NaN': [/NaN/, () => forward(transformer, { ...forwardInput(), pooled: nan(forwardInput().pooled) })],
+    'forward: sigma NaN': [/sigma/, () => forward(transformer, { ...forwardInput(), sigma: NaN })],
     'forward: no text': [
       /prompt_embeds/,
-      () => transformer.forward({ ...forwardInput(), promptEmbeds: new Float32Array() }),
+      () => forward(transformer, { ...forwardInput(), promptEmbeds: new Float32Array() }),
     ],
     'createTrainer: no shapes': [/shapes/, () => transformer.createTrainer(LORA, [])],
     'createTrainer: a target that matches nothing': [
@@ -350,7 +359,7 @@ describe('with wrong values', () => {
     'microStep: pooled with NaN': [/NaN/, () => trainer.microStep({ ...whole(), pooled: nan(whole().pooled) })],
     'microStep: a timestep beyond the last': [/1000/, () => trainer.microStep({ ...whole(), timestepIndex: 1000 })],
     'microStep: an id that is no number': [/sampleId/, () => trainer.microStep({ ...whole(), sampleId: NaN })],
-    'setAdapter: of another rank': [/rank/, () => trainer.setAdapter(Adapter.create(ranked(LORA.rank + 1)))],
+    'setAdapter: of another rank': [/rank/, () => setAdapter(trainer, createAdapter(ranked(LORA.rank + 1)))],
     'generate: a width not divisible by 16': [/16/, () => sampler.generate({ ...request(), width: 40 })],
     'generate: no steps': [/steps/, () => sampler.generate({ ...request(), steps: 0 })],
     'generate: NaN in the prompt': [
@@ -372,19 +381,28 @@ describe('with wrong values', () => {
     ],
     'createSampler: an adapter for another model': [
       /made for another model/,
-      () => transformer.createSampler([{ adapter: Adapter.create(foreign()), weight: 1 }]),
+      () => transformer.createSampler([{ adapter: createAdapter(foreign()), weight: 1 }]),
     ],
-    'Adapter.create: arrays that do not fit': [
+    'createAdapter: arrays that do not fit': [
       /a/,
-      () => Adapter.create({ x: { rank: 2, in: 3, out: 3, alpha: 1, a: values(5), b: values(6) } }),
+      () => createAdapter({ x: { rank: 2, in: 3, out: 3, alpha: 1, a: values(5), b: values(6) } }),
     ],
-    'validate: an adapter for another model': [/other\.model/, () => Adapter.create(foreign()).validate(transformer)],
+    'validate: an adapter for another model': [/other\.model/, () => createAdapter(foreign()).validate(transformer)],
+    'adapter.toBytes: a format that is none': [
+      /format is "peft": expected one of diffusers, kohya/,
+      () => adapter.toBytes('peft' as never),
+    ],
+    'adapter.toBytes: metadata that is no text': [
+      /metadata\.made/,
+      () => adapter.toBytes('kohya', { made: 1 as never }),
+    ],
+    'Adapter.fromBytes: text, not bytes': [/bytes: expected/, () => Adapter.fromBytes('a file' as never)],
     'optimizer: gradient of another length': [/grad/, () => optimizer.step(values(3), values(4))],
     'optimizer: NaN': [/NaN/, () => optimizer.step(values(3), nan(values(3)))],
   };
   function ranked(rank: number) {
     return Object.fromEntries(
-      Object.entries(adapter.modules).map(([path, m]) => [
+      Object.entries(modulesOf(adapter)).map(([path, m]) => [
         path,
         { ...m, rank, a: values(rank * m.in), b: values(m.out * rank) },
       ]),
@@ -399,7 +417,7 @@ describe('with wrong values', () => {
     await expectError(call, 'INVALID_ARGUMENT', part);
     // Nothing is left half-done.
     expect((await trainer.microStep(sample())).loss).toBeGreaterThan(0);
-    expect((await transformer.forward(forwardInput())).out!.shape).toEqual([6, 64]);
+    expect((await forward(transformer, forwardInput())).out!.shape).toEqual([6, 64]);
   });
 });
 
@@ -410,7 +428,7 @@ describe('with files that are not there or not what they should be', () => {
     ['loadClip', () => engine.loadClip(nowhere())],
     ['loadT5', () => engine.loadT5(nowhere())],
     ['loadTransformer', () => engine.loadTransformer(nowhere(), { quant: 'nf4' })],
-    ['prequantizedLinear', () => engine.prequantizedLinear(nowhere(), 'linear', tensor(2, 128))],
+    ['prequantizedLinear', () => prequantizedLinear(engine, nowhere(), 'linear', tensor(2, 128))],
     ['Adapter.load', () => Adapter.load(nowhere())],
     ['inspectCheckpoint', () => inspectCheckpoint(nowhere())],
   ])('%s: a missing path is named', async (_, call) => {
@@ -426,23 +444,23 @@ describe('with files that are not there or not what they should be', () => {
     const file = join(scratch, 'adapter.safetensors');
     await writeFile(file, 'this is not a tensor file at all');
     await expectError(() => Adapter.load(file), 'DATA_LOSS', /adapter\.safetensors/);
-    await expectError(() => engine.prequantizedLinear(file, 'linear', tensor(2, 128)), 'DATA_LOSS');
+    await expectError(() => prequantizedLinear(engine, file, 'linear', tensor(2, 128)), 'DATA_LOSS');
   });
 
   test('a linear that is missing, or not quantised', async () => {
     const file = join(TINY, 'bnb_linear4bit.safetensors');
-    await expectError(() => engine.prequantizedLinear(file, 'other', tensor(2, 128)), 'NOT_FOUND', /other\.weight/);
-    await expectError(() => engine.prequantizedLinear(file, 'linear', tensor(2, 64)), 'DATA_LOSS', /shape/);
+    await expectError(() => prequantizedLinear(engine, file, 'other', tensor(2, 128)), 'NOT_FOUND', /other\.weight/);
+    await expectError(() => prequantizedLinear(engine, file, 'linear', tensor(2, 64)), 'DATA_LOSS', /shape/);
     await expectError(
       () =>
-        engine.prequantizedLinear(ADAPTER, 'transformer.single_transformer_blocks.0.attn.to_k.lora_A', tensor(2, 64)),
+        prequantizedLinear(engine, ADAPTER, 'transformer.single_transformer_blocks.0.attn.to_k.lora_A', tensor(2, 64)),
       'UNIMPLEMENTED',
     );
   });
 
   test('a folder to write into that does not exist', async () => {
     await expectError(
-      () => adapter.saveDiffusers(join(scratch, 'no', 'such', 'a.safetensors')),
+      () => adapter.save(join(scratch, 'no', 'such', 'a.safetensors'), 'diffusers'),
       'NOT_FOUND',
       /no\/such/,
     );

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
-import type { GenerateRequest, Sample, Shape } from '../src';
+import type { GenerateRequest, Sample, Shape } from '@atelier/engine';
 
 export const TINY = join(__dirname, '..', '..', '..', 'native', 'test', 'goldens', 'tiny-dev');
 export const component = (name: string) => join(TINY, 'model', name);

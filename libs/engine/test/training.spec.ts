@@ -1,9 +1,13 @@
 // Promises of a trainer that the goldens do not show: its memory is known beforehand, and a saved state resumes it bit for bit.
-import { Engine, type FluxTransformer, type OptimizerKind, type PartialTrainOptions, type Trainer } from '../src';
+import { Engine, type Transformer, type OptimizerKind, type PartialTrainOptions, type Trainer } from '@atelier/engine';
+import { gradientsOf, modulesOf } from '../../../test/parity/src/models';
+import { useTestingAddon } from '../../../test/parity/src/testing-addon';
 import { component, LORA, sample, SHAPE } from './tiny';
 
+useTestingAddon();
+
 let engine: Engine;
-let transformer: FluxTransformer;
+let transformer: Transformer;
 
 beforeAll(async () => {
   engine = await Engine.open({ device: 'cpu', threads: 2 });
@@ -47,7 +51,7 @@ describe('memory', () => {
     const gradients = async (recompute: boolean) => {
       const trainer = await transformer.createTrainer({ ...LORA, recompute }, [SHAPE]);
       await trainer.microStep(sample(1));
-      return trainer.gradients();
+      return gradientsOf(trainer);
     };
     expect(await gradients(true)).toEqual(await gradients(false));
   });
@@ -69,7 +73,7 @@ describe('a memory budget', () => {
       expect(trainer.memoryPlan.totalBytes).toBeLessThanOrEqual(memoryBudget);
       await trainer.microStep(sample(1, LARGE));
       expect(trainer.arenaHighWater).toBe(trainer.memoryPlan.arenaBytes);
-      gradients.push(await trainer.gradients());
+      gradients.push(await gradientsOf(trainer));
       await trainer.dispose();
     }
     expect(gradients[1]).toEqual(gradients[0]);
@@ -138,7 +142,7 @@ describe('resuming', () => {
   }
 
   async function modules(trainer: Trainer) {
-    return (await trainer.adapter()).modules;
+    return modulesOf(await trainer.adapter());
   }
 });
 

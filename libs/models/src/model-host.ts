@@ -4,7 +4,7 @@ import {
   Engine,
   type BaseQuant,
   type ClipText,
-  type FluxTransformer,
+  type Transformer,
   type Progress,
   type T5Text,
   type Vae,
@@ -148,7 +148,7 @@ function rethrow(error: unknown, model: string): never {
 
 export interface Models {
   checkpoint: Checkpoint;
-  transformer(quant: BaseQuant): Promise<FluxTransformer>;
+  transformer(quant: BaseQuant): Promise<Transformer>;
   vae(): Promise<Vae>;
   clip(): Promise<ClipText>;
   /**

@@ -1,30 +1,26 @@
-#include "atelier/engine.h"
-#include "base/error.h"
-#include "formats/adapter_file.h"
-#include "formats/text.h"
+#include "atelier/adapter.h"
+#include "adapters/files.h"
+#include "adapters/fit.h"
+#include "atelier/transformer.h"
 
 namespace atelier {
 
-Adapter Adapter::load(const std::string& file) { return read_adapter(file); }
-void Adapter::save_diffusers(const std::string& file) const { write_diffusers_adapter(*this, file); }
-void Adapter::save_kohya(const std::string& file) const { write_kohya_adapter(*this, file); }
+Adapter Adapter::load(const std::string& file) { return {read_adapter(file)}; }
 
-void Adapter::validate(const FluxTransformer& model) const {
-    check_adapter(*this, "adapter");
-    std::map<std::string, const LinearModule*> linears;
-    for (const LinearModule& m : model.modules()) linears[m.path] = &m;
-    std::vector<std::string> unknown, misfit;
-    for (const auto& [path, m] : modules) {
-        const auto it = linears.find(path);
-        if (it == linears.end()) unknown.push_back(path);
-        else if (it->second->in != m.in || it->second->out != m.out)
-            misfit.push_back(path + ": " + std::to_string(m.in) + " to " + std::to_string(m.out) + ", the model's is " +
-                             std::to_string(it->second->in) + " to " + std::to_string(it->second->out));
-    }
-    require(unknown.empty(), ErrorCode::invalid_argument, "adapter: the model has no modules ", quoted_list(unknown),
-        "; it was made for another model");
-    require(misfit.empty(), ErrorCode::invalid_argument, "adapter: sizes do not fit the model: ", quoted_list(misfit),
-        "; it was made for another model");
+Adapter Adapter::from_bytes(std::span<const std::byte> file, const std::string& label) {
+    return {read_adapter(file, label)};
 }
+
+void Adapter::save(const std::string& file, AdapterFormat format) const {
+    adapter_file(*this, format, metadata, file).writer.write(file);
+}
+
+std::vector<std::byte> Adapter::to_bytes(AdapterFormat format, const std::map<std::string, std::string>& more) const {
+    std::map<std::string, std::string> all = more;
+    all.insert(metadata.begin(), metadata.end());
+    return adapter_file(*this, format, all, "adapter").writer.to_bytes();
+}
+
+void Adapter::validate(const Transformer& model) const { check_fits(*this, model.modules()); }
 
 } // namespace atelier

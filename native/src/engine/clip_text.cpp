@@ -1,3 +1,4 @@
+#include "atelier/text.h"
 #include "base/error.h"
 #include "engine/one_shot.h"
 #include "engine/token_ids.h"

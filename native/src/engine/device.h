@@ -1,6 +1,7 @@
 // What the facades of the public header know of a Device: its ops, and how to run one program on them.
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/device.h"
+#include "atelier/types.h"
 #include "memory/arena.h"
 #include "ops/ops.h"
 #include "planning/device_profile.h"

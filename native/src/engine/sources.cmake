@@ -3,11 +3,9 @@ target_sources(atelier PRIVATE
   src/engine/card_plan.cpp
   src/engine/clip_text.cpp
   src/engine/device.cpp
-  src/engine/flux_transformer.cpp
+  src/engine/transformer.cpp
   src/engine/inspect.cpp
   src/engine/one_shot.cpp
-  src/engine/optimizer.cpp
-  src/engine/pieces.cpp
   src/engine/sampler.cpp
   src/engine/t5_text.cpp
   src/engine/train_plan.cpp

@@ -1,16 +1,12 @@
+#include "engine/trainer.h"
 #include "base/error.h"
-#include "engine/flux_transformer.h"
 #include "engine/one_shot.h"
 #include "engine/train_plan.h"
 #include "engine/training_state.h"
-#include "models/flux/weight_units.h"
-#include "training/lora_bank.h"
-#include "training/micro_program.h"
-#include "training/schedules.h"
+#include "models/transformer.h"
 #include "training/step_costs.h"
 #include <algorithm>
 #include <cmath>
-#include <deque>
 
 namespace atelier {
 namespace {
@@ -28,7 +24,7 @@ bool same_shape(const A& a, const Trainer::Shape& b) {
 // f(index into (channels, 2 grid_h, 2 grid_w), view's element) for every element of the packed latents (tokens, 4
 // channels).
 template <class F>
-void for_each_packed(const FluxShape& shape, int64_t channels, std::span<float> packed, F&& f) {
+void for_each_packed(const TransformerShape& shape, int64_t channels, std::span<float> packed, F&& f) {
     const int64_t height = 2 * shape.grid_h, width = 2 * shape.grid_w;
     for (int64_t token = 0; token < shape.image_tokens(); ++token) {
         const int64_t top = token / shape.grid_w * 2, left = token % shape.grid_w * 2;
@@ -37,252 +33,225 @@ void for_each_packed(const FluxShape& shape, int64_t channels, std::span<float> 
     }
 }
 
+std::span<const float> given_or_drawn(
+    const std::optional<std::span<const float>>& given, PhiloxStream stream, int64_t count, std::vector<float>& room) {
+    if (given) return *given;
+    const std::span<float> drawn(room.data(), static_cast<size_t>(count));
+    stream.normal(0, drawn);
+    return drawn;
+}
+
+} // namespace
+
 // The random numbers of one micro-step.
-struct Draw {
+struct Trainer::Impl::Draw {
     uint64_t seed, micro, sample_id;
     PhiloxStream stream(RandomUse use) const { return {seed, use, micro, sample_id}; }
 };
 
-} // namespace
-
-struct Trainer::Impl {
-    std::shared_ptr<FluxTransformer> model; // null while only planning
-    const FluxTransformer::Impl& flux;
-    TrainOptions options;
-    LrSchedule schedule;
-    LoraBank bank;
-    MemoryChoice choice;
-    int64_t together = 1;
-    MemoryPlan::Time time; // of a card's micro-step
-    std::deque<FluxTables> tables;                       // one a shape
-    std::vector<std::unique_ptr<MicroProgram>> programs; // of every shape the largest group first
-    std::vector<float> sigmas;
-    uint64_t arena_bytes = 0, host_bytes = 0, parked_bytes = 0;
-    int64_t latent_count = 0; // of the largest shape
-
-    std::shared_ptr<const PlacedUnits> weights;
-    std::unique_ptr<Constants> constants; // the weights and all tables
-    std::unique_ptr<Arena> arena;
-    std::unique_ptr<HostArena> parked;
-    std::vector<float> eps, noise, packed; // (16, H/8, W/8) of the largest shape: no allocation in a step
-    Sym last; // prediction of the last sample,
-    const MicroProgram* last_program = nullptr; // and the program that made it
-    uint64_t high_water = 0;
-    int64_t step = 0, micro = 0, accumulated = 0;
-    bool broken = false; // a micro-step ended half-way: gradients are neither the old nor the new ones
-
-    Impl(const FluxTransformer& transformer, const TrainOptions& o, const std::vector<Shape>& shapes)
-        : flux(*transformer.impl), options(o), schedule(schedule_of(o)),
-          bank(flux.memory(), flux.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
-        const FluxDims& dims = flux.dims();
-        const std::vector<FluxShape> kinds = training_shapes(dims, shapes);
-        host_bytes = training_input_bytes(dims, kinds);
-        FluxLayers layers = flux.weights.layers();
-        bank.bind(layers);
-        choose(layers, kinds);
-        for (const FluxShape& kind : kinds) {
-            tables.emplace_back(dims, kind.text_tokens, kind.grid_h, kind.grid_w);
-            for (const int64_t size : group_sizes(together)) {
-                const MicroProgramOptions of{
-                    size, options.accumulation, choice.keep, flux.ops().activations(), choice.parked};
-                programs.push_back(std::make_unique<MicroProgram>(layers, kind, tables.back(), of));
-                arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
-                parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());
-            }
-            latent_count = std::max(latent_count, kind.image_tokens() * dims.in_channels);
+Trainer::Impl::Impl(const Transformer& transformer, const TrainOptions& o, const std::vector<Shape>& shapes)
+    : base(*transformer.impl), options(o), schedule(schedule_of(o)),
+      bank(base.memory(), base.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
+    const TransformerDims& dims = base.dims();
+    const std::vector<TransformerShape> kinds = training_shapes(dims, shapes);
+    host_bytes = training_input_bytes(dims, kinds);
+    TransformerLayers layers = base.weights.layers();
+    bank.bind(layers);
+    choose(layers, kinds);
+    for (const TransformerShape& kind : kinds) {
+        tables.emplace_back(dims, kind.text_tokens, kind.grid_h, kind.grid_w);
+        for (const int64_t size : group_sizes(together)) {
+            const MicroProgramOptions of{
+                size, options.accumulation, choice.keep, base.ops().activations(), choice.parked};
+            programs.push_back(std::make_unique<MicroProgram>(layers, kind, tables.back(), of));
+            arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
+            parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());
         }
-        sigmas = training_sigmas(o.num_train_timesteps, o.dynamic_shifting, o.shift);
+        latent_count = std::max(latent_count, kind.image_tokens() * dims.in_channels);
     }
+    sigmas = training_sigmas(o.num_train_timesteps, o.dynamic_shifting, o.shift);
+}
 
-    const DeviceProfile& profile() const { return flux.device->impl->profile; }
-    uint64_t fixed_bytes() const {
-        return bank.bytes() + host_bytes + flux.ops().workspace_bytes() + profile().context_bytes;
+uint64_t Trainer::Impl::fixed_bytes() const {
+    return bank.bytes() + host_bytes + base.ops().workspace_bytes() + profile().context_bytes;
+}
+
+// Within the budget; without one a card is used as far as it is free, and on the host `recompute` decides.
+void Trainer::Impl::choose(const TransformerLayers& layers, const std::vector<TransformerShape>& kinds) {
+    const bool card = !base.memory().on_host();
+    uint64_t budget = options.memory_budget;
+    if (!budget && card)
+        budget =
+            base.free_bytes() + fixed_bytes() - host_bytes; // of the fixed part only the tables are not reserved yet
+    if (!budget) {
+        choice = choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
+        return;
     }
+    const StepPlan planned =
+        plan_step({layers, kinds, options.accumulation, budget, fixed_bytes(), profile(), spare_host_bytes()});
+    choice = planned.memory.choice;
+    together = planned.together;
+    if (card) time = summary(planned.memory.time);
+}
 
-    // Within the budget; without one a card is used as far as it is free, and on the host `recompute` decides.
-    void choose(const FluxLayers& layers, const std::vector<FluxShape>& kinds) {
-        const bool card = !flux.memory().on_host();
-        uint64_t budget = options.memory_budget;
-        if (!budget && card)
-            budget = flux.free_bytes() + fixed_bytes() -
-                     host_bytes; // of the fixed part only the tables are not reserved yet
-        if (!budget) {
-            choice = choice_without_budget(layers.doubles.size() + layers.singles.size(), options.recompute);
-            return;
-        }
-        const StepPlan planned =
-            plan_step({layers, kinds, options.accumulation, budget, fixed_bytes(), profile(), spare_host_bytes()});
-        choice = planned.memory.choice;
-        together = planned.together;
-        if (card) time = summary(planned.memory.time);
+void Trainer::Impl::check(const Sample& sample) const {
+    const TransformerDims& dims = base.dims();
+    const Shape& shape = sample.shape;
+    require(std::any_of(programs.begin(), programs.end(), [&](const auto& p) { return same_shape(p->shape, shape); }),
+        ErrorCode::invalid_argument, "a sample of ", shape.grid_h, " by ", shape.grid_w, " tokens with ",
+        shape.text_tokens, " text tokens was not in the plan; plan with every shape that the data set has");
+    const int64_t count = shape.grid_h * shape.grid_w * dims.in_channels;
+    check_input(sample.mean, count, "mean");
+    check_input(sample.logvar, count, "logvar");
+    check_input(sample.prompt_embeds, shape.text_tokens * dims.joint_dim, "prompt_embeds");
+    check_input(sample.pooled, dims.pooled_dim, "pooled");
+    if (sample.eps) check_input(*sample.eps, count, "eps");
+    if (sample.noise) check_input(*sample.noise, count, "noise");
+    require(
+        !sample.timestep_index || (*sample.timestep_index >= 0 && *sample.timestep_index < options.num_train_timesteps),
+        ErrorCode::invalid_argument, "timestep index ", sample.timestep_index.value_or(0), ": expected 0 to ",
+        options.num_train_timesteps - 1);
+}
+
+// The largest that the first of the samples fill with one shape.
+const MicroProgram& Trainer::Impl::program_for(std::span<const Sample> samples) const {
+    const Shape& shape = samples.front().shape;
+    const auto others =
+        std::find_if(samples.begin(), samples.end(), [&](const Sample& s) { return !same_shape(s.shape, shape); });
+    return **std::find_if(programs.begin(), programs.end(),
+        [&](const auto& p) { return same_shape(p->shape, shape) && p->together() <= others - samples.begin(); });
+}
+
+MemoryPlan Trainer::Impl::plan() const {
+    MemoryPlan plan;
+    plan.arena_bytes = arena_bytes;
+    plan.weight_bytes = PlacedUnits::device_bytes(base.packs, unit_residence(base.dims(), choice));
+    plan.state_bytes = bank.bytes() + host_bytes;
+    plan.workspace_bytes = base.ops().workspace_bytes();
+    plan.context_bytes = profile().context_bytes;
+    plan.parked_bytes = parked_bytes;
+    plan.choice = summary(choice, together);
+    plan.time = time;
+    return plan;
+}
+
+void Trainer::Impl::reserve() {
+    weights = model->impl->place(unit_residence(base.dims(), choice));
+    arena = std::make_unique<Arena>(base.memory(), arena_bytes);
+    if (parked_bytes) parked = std::make_unique<HostArena>(base.memory(), parked_bytes);
+    for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
+    constants = std::make_unique<Constants>(base.memory(), std::vector{&weights->constants()});
+    for (const TransformerTables& t : tables) t.add_to(*constants);
+    constants->place();
+    for (const auto& p : programs) p->connect(*weights, *constants, parked ? parked->data() : nullptr);
+}
+
+void Trainer::Impl::require_whole() const {
+    require(!broken, ErrorCode::invalid_argument,
+        "an earlier micro-step was cancelled or failed half-way; load a training state before going on");
+}
+
+void Trainer::Impl::write_inputs(const TransformerShape& shape, const MicroProgram::Sample& to,
+    const Program::Resolver& at, const Sample& sample, const Draw& draw, float sigma) {
+    const int64_t count = shape.image_tokens() * base.dims().in_channels;
+    const auto posterior = given_or_drawn(sample.eps, draw.stream(RandomUse::posterior), count, eps);
+    const auto flow = given_or_drawn(sample.noise, draw.stream(RandomUse::flow_noise), count, noise);
+    Memory& memory = base.memory();
+    for_each_packed(shape, base.dims().in_channels, packed, [&](int64_t i, float& value) {
+        const size_t k = static_cast<size_t>(i);
+        value = (sample.mean[k] + std::exp(0.5f * sample.logvar[k]) * posterior[k] - options.vae_shift) *
+                options.vae_scaling;
+    });
+    write_view(memory, at(to.latents), packed.data());
+    for_each_packed(
+        shape, base.dims().in_channels, packed, [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
+    write_view(memory, at(to.noise), packed.data());
+    write_view(memory, at(to.prompt), sample.prompt_embeds.data());
+    to.conditioning.fill(memory, at, 0, sigma, options.guidance, sample.pooled);
+    const float weight = static_cast<float>(loss_weight(options.weighting, sigma));
+    write_view(memory, at(to.sigma), &sigma);
+    write_view(memory, at(to.weight), &weight);
+}
+
+std::vector<Trainer::MicroResult> Trainer::Impl::micro_steps(
+    std::span<const Sample> samples, const EngineProgress& progress) {
+    require_whole();
+    const auto count = static_cast<int64_t>(samples.size());
+    require(count > 0, ErrorCode::invalid_argument, "no samples given; micro_steps takes at least one");
+    require(accumulated + count <= options.accumulation, ErrorCode::invalid_argument, accumulated,
+        " micro-steps are accumulated and ", count, " more were given, of ", options.accumulation,
+        " an optimizer step: optimizer_step comes between");
+    for (const Sample& sample : samples) check(sample);
+    std::vector<MicroResult> results;
+    while (!samples.empty()) {
+        const MicroProgram& p = program_for(samples);
+        const auto group = samples.first(static_cast<size_t>(p.together()));
+        run(p, group, progress, results);
+        samples = samples.subspan(group.size());
     }
+    return results;
+}
 
-    void check(const Sample& sample) const {
-        const FluxDims& dims = flux.dims();
-        const Shape& shape = sample.shape;
-        require(
-            std::any_of(programs.begin(), programs.end(), [&](const auto& p) { return same_shape(p->shape, shape); }),
-            ErrorCode::invalid_argument, "a sample of ", shape.grid_h, " by ", shape.grid_w, " tokens with ",
-            shape.text_tokens, " text tokens was not in the plan; plan with every shape that the data set has");
-        const int64_t count = shape.grid_h * shape.grid_w * dims.in_channels;
-        check_input(sample.mean, count, "mean");
-        check_input(sample.logvar, count, "logvar");
-        check_input(sample.prompt_embeds, shape.text_tokens * dims.joint_dim, "prompt_embeds");
-        check_input(sample.pooled, dims.pooled_dim, "pooled");
-        if (sample.eps) check_input(*sample.eps, count, "eps");
-        if (sample.noise) check_input(*sample.noise, count, "noise");
-        require(!sample.timestep_index ||
-                    (*sample.timestep_index >= 0 && *sample.timestep_index < options.num_train_timesteps),
-            ErrorCode::invalid_argument, "timestep index ", sample.timestep_index.value_or(0), ": expected 0 to ",
-            options.num_train_timesteps - 1);
+void Trainer::Impl::run(const MicroProgram& p, std::span<const Sample> group, const EngineProgress& progress,
+    std::vector<MicroResult>& results) {
+    const Program::Resolver at = p.program.resolver(arena->data());
+    const std::lock_guard lock(base.device->impl->busy);
+    last_program = nullptr;
+    const size_t first = results.size();
+    for (size_t i = 0; i < group.size(); ++i) {
+        const Draw draw{options.seed, static_cast<uint64_t>(micro) + i, group[i].sample_id};
+        MicroResult& result = results.emplace_back();
+        result.timestep_index = group[i].timestep_index ? *group[i].timestep_index
+                                                        : draw_timestep(options, options.num_train_timesteps,
+                                                              draw.stream(RandomUse::timestep));
+        result.sigma = sigmas[static_cast<size_t>(result.timestep_index)];
+        write_inputs(p.shape, p.samples[i], at, group[i], draw, result.sigma);
     }
-
-    // The largest that the first of the samples fill with one shape.
-    const MicroProgram& program_for(std::span<const Sample> samples) const {
-        const Shape& shape = samples.front().shape;
-        const auto others =
-            std::find_if(samples.begin(), samples.end(), [&](const Sample& s) { return !same_shape(s.shape, shape); });
-        return **std::find_if(programs.begin(), programs.end(),
-            [&](const auto& p) { return same_shape(p->shape, shape) && p->together() <= others - samples.begin(); });
+    broken = true;
+    high_water = std::max(high_water, p.program.run(base.ops(), arena->data(), internal_progress(progress)));
+    for (size_t i = 0; i < group.size(); ++i, ++micro, ++accumulated) {
+        const double loss = values_of(base.memory(), at(p.samples[i].loss)).front();
+        require(std::isfinite(loss), ErrorCode::internal, "the loss is not finite at micro-step ", micro,
+            "; lower the learning rate, or look for weights or latents that are out of range");
+        results[first + i].loss = loss;
     }
+    broken = false;
+    last_program = &p;
+    last = p.samples[group.size() - 1].prediction;
+}
 
-    MemoryPlan plan() const {
-        MemoryPlan plan;
-        plan.arena_bytes = arena_bytes;
-        plan.weight_bytes = PlacedUnits::device_bytes(flux.packs, unit_residence(flux.dims(), choice));
-        plan.state_bytes = bank.bytes() + host_bytes;
-        plan.workspace_bytes = flux.ops().workspace_bytes();
-        plan.context_bytes = profile().context_bytes;
-        plan.parked_bytes = parked_bytes;
-        plan.choice = summary(choice, together);
-        plan.time = time;
-        return plan;
-    }
+Trainer::StepResult Trainer::Impl::optimizer_step() {
+    require_whole();
+    require(accumulated > 0, ErrorCode::invalid_argument,
+        "no micro-step since the last optimizer_step: there is no gradient to step along");
+    const std::lock_guard lock(base.device->impl->busy);
+    Ops& ops = base.ops();
+    StepResult result;
+    result.grad_norm = bank.grad_norm(ops);
+    require(std::isfinite(result.grad_norm), ErrorCode::internal, "the gradient is not finite at step ", step,
+        "; lower the learning rate");
+    result.lr = options.learning_rate * schedule.factor(step);
+    AdamArgs args;
+    args.lr = result.lr;
+    args.beta1 = options.adam_beta1;
+    args.beta2 = options.adam_beta2;
+    args.eps = options.adam_epsilon;
+    args.weight_decay = options.weight_decay;
+    args.step = step + 1;
+    args.grad_scale =
+        static_cast<float>(std::min(1.0, options.max_grad_norm / (result.grad_norm + 1e-6))); // torch's clip_grad_norm_
+    bank.update(ops, args);
+    bank.clear_gradients(ops);
+    accumulated = 0;
+    result.step = ++step;
+    return result;
+}
 
-    void reserve() {
-        weights = model->impl->place(unit_residence(flux.dims(), choice));
-        arena = std::make_unique<Arena>(flux.memory(), arena_bytes);
-        if (parked_bytes) parked = std::make_unique<HostArena>(flux.memory(), parked_bytes);
-        for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
-        constants = std::make_unique<Constants>(flux.memory(), std::vector{&weights->constants()});
-        for (const FluxTables& t : tables) t.add_to(*constants);
-        constants->place();
-        for (const auto& p : programs) p->connect(*weights, *constants, parked ? parked->data() : nullptr);
-    }
-
-    void require_whole() const {
-        require(!broken, ErrorCode::invalid_argument,
-            "an earlier micro-step was cancelled or failed half-way; load a training state before going on");
-    }
-
-    std::span<const float> given_or_drawn(const std::optional<std::span<const float>>& given, PhiloxStream stream,
-        int64_t count, std::vector<float>& room) const {
-        if (given) return *given;
-        const std::span<float> drawn(room.data(), static_cast<size_t>(count));
-        stream.normal(0, drawn);
-        return drawn;
-    }
-
-    void write_inputs(const FluxShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at,
-        const Sample& sample, const Draw& draw, float sigma) {
-        const int64_t count = shape.image_tokens() * flux.dims().in_channels;
-        const auto posterior = given_or_drawn(sample.eps, draw.stream(RandomUse::posterior), count, eps);
-        const auto flow = given_or_drawn(sample.noise, draw.stream(RandomUse::flow_noise), count, noise);
-        Memory& memory = flux.memory();
-        for_each_packed(shape, flux.dims().in_channels, packed, [&](int64_t i, float& value) {
-            const size_t k = static_cast<size_t>(i);
-            value = (sample.mean[k] + std::exp(0.5f * sample.logvar[k]) * posterior[k] - options.vae_shift) *
-                    options.vae_scaling;
-        });
-        write_view(memory, at(to.latents), packed.data());
-        for_each_packed(shape, flux.dims().in_channels, packed,
-            [&](int64_t i, float& value) { value = flow[static_cast<size_t>(i)]; });
-        write_view(memory, at(to.noise), packed.data());
-        write_view(memory, at(to.prompt), sample.prompt_embeds.data());
-        to.conditioning.fill(memory, at, 0, sigma, options.guidance, sample.pooled);
-        const float weight = static_cast<float>(loss_weight(options.weighting, sigma));
-        write_view(memory, at(to.sigma), &sigma);
-        write_view(memory, at(to.weight), &weight);
-    }
-
-    std::vector<MicroResult> micro_steps(std::span<const Sample> samples, const EngineProgress& progress) {
-        require_whole();
-        const auto count = static_cast<int64_t>(samples.size());
-        require(count > 0, ErrorCode::invalid_argument, "no samples given; micro_steps takes at least one");
-        require(accumulated + count <= options.accumulation, ErrorCode::invalid_argument, accumulated,
-            " micro-steps are accumulated and ", count, " more were given, of ", options.accumulation,
-            " an optimizer step: optimizer_step comes between");
-        for (const Sample& sample : samples) check(sample);
-        std::vector<MicroResult> results;
-        while (!samples.empty()) {
-            const MicroProgram& p = program_for(samples);
-            const auto group = samples.first(static_cast<size_t>(p.together()));
-            run(p, group, progress, results);
-            samples = samples.subspan(group.size());
-        }
-        return results;
-    }
-
-    void run(const MicroProgram& p, std::span<const Sample> group, const EngineProgress& progress,
-        std::vector<MicroResult>& results) {
-        const Program::Resolver at = p.program.resolver(arena->data());
-        const std::lock_guard lock(flux.device->impl->busy);
-        last_program = nullptr;
-        const size_t first = results.size();
-        for (size_t i = 0; i < group.size(); ++i) {
-            const Draw draw{options.seed, static_cast<uint64_t>(micro) + i, group[i].sample_id};
-            MicroResult& result = results.emplace_back();
-            result.timestep_index = group[i].timestep_index ? *group[i].timestep_index
-                                                            : draw_timestep(options, draw.stream(RandomUse::timestep));
-            result.sigma = sigmas[static_cast<size_t>(result.timestep_index)];
-            write_inputs(p.shape, p.samples[i], at, group[i], draw, result.sigma);
-        }
-        broken = true;
-        high_water = std::max(high_water, p.program.run(flux.ops(), arena->data(), internal_progress(progress)));
-        for (size_t i = 0; i < group.size(); ++i, ++micro, ++accumulated) {
-            const double loss = values_of(flux.memory(), at(p.samples[i].loss)).front();
-            require(std::isfinite(loss), ErrorCode::internal, "the loss is not finite at micro-step ", micro,
-                "; lower the learning rate, or look for weights or latents that are out of range");
-            results[first + i].loss = loss;
-        }
-        broken = false;
-        last_program = &p;
-        last = p.samples[group.size() - 1].prediction;
-    }
-
-    StepResult optimizer_step() {
-        require_whole();
-        require(accumulated > 0, ErrorCode::invalid_argument,
-            "no micro-step since the last optimizer_step: there is no gradient to step along");
-        const std::lock_guard lock(flux.device->impl->busy);
-        Ops& ops = flux.ops();
-        StepResult result;
-        result.grad_norm = bank.grad_norm(ops);
-        require(std::isfinite(result.grad_norm), ErrorCode::internal, "the gradient is not finite at step ", step,
-            "; lower the learning rate");
-        result.lr = options.learning_rate * schedule.factor(step);
-        AdamArgs args;
-        args.lr = result.lr;
-        args.beta1 = options.adam_beta1;
-        args.beta2 = options.adam_beta2;
-        args.eps = options.adam_epsilon;
-        args.weight_decay = options.weight_decay;
-        args.step = step + 1;
-        args.grad_scale = static_cast<float>(
-            std::min(1.0, options.max_grad_norm / (result.grad_norm + 1e-6))); // torch's clip_grad_norm_
-        bank.update(ops, args);
-        bank.clear_gradients(ops);
-        accumulated = 0;
-        result.step = ++step;
-        return result;
-    }
-};
-
-MemoryPlan Trainer::plan(const FluxTransformer& model, const TrainOptions& options, const std::vector<Shape>& shapes) {
+MemoryPlan Trainer::plan(const Transformer& model, const TrainOptions& options, const std::vector<Shape>& shapes) {
     return Impl(model, options, shapes).plan();
 }
 
-Trainer::Trainer(std::shared_ptr<FluxTransformer> model, const TrainOptions& options, const std::vector<Shape>& shapes)
+Trainer::Trainer(std::shared_ptr<Transformer> model, const TrainOptions& options, const std::vector<Shape>& shapes)
     : impl(std::make_unique<Impl>(*model, options, shapes)) {
     impl->model = std::move(model);
     impl->reserve();
@@ -297,20 +266,8 @@ std::vector<Trainer::MicroResult> Trainer::micro_steps(
     return impl->micro_steps(samples, progress);
 }
 Trainer::StepResult Trainer::optimizer_step() { return impl->optimizer_step(); }
-TensorMap Trainer::gradients() const { return impl->bank.gradients(); }
-Adapter Trainer::adapter() const { return impl->bank.adapter(); }
+Adapter Trainer::adapter() const { return {impl->bank.adapter()}; }
 int64_t Trainer::step() const { return impl->step; }
-
-void Trainer::set_adapter(const Adapter& adapter) {
-    require(impl->accumulated == 0 && !impl->broken, ErrorCode::invalid_argument,
-        "set_adapter between micro-steps of one optimizer step: their gradients are for other weights");
-    impl->bank.set_adapter(adapter);
-}
-
-Tensor Trainer::last_prediction() const {
-    require(impl->last_program != nullptr, ErrorCode::invalid_argument, "last_prediction before a micro-step");
-    return read_tensor(impl->flux.memory(), impl->last_program->program.resolver(impl->arena->data())(impl->last));
-}
 
 std::vector<std::byte> Trainer::save_state() const {
     impl->require_whole();
@@ -330,10 +287,10 @@ void Trainer::load_state(std::span<const std::byte> bytes) {
     impl->accumulated = 0;
     impl->broken = false;
     impl->last_program = nullptr;
-    const std::lock_guard lock(impl->flux.device->impl->busy);
-    await_parking(impl->flux.memory()); // a run that ended half-way may have left some of it under way
+    const std::lock_guard lock(impl->base.device->impl->busy);
+    await_parking(impl->base.memory()); // a run that ended half-way may have left some of it under way
     impl->bank.set_state(state);
-    impl->bank.clear_gradients(impl->flux.ops());
+    impl->bank.clear_gradients(impl->base.ops());
 }
 
 } // namespace atelier

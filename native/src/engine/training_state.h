@@ -1,7 +1,7 @@
 // The file that resumes a run: a safetensors file of LoRA weights and optimizer states as they lie in memory, and in
 // its metadata the counters and what the run was made with.
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/plan.h"
 
 namespace atelier {
 

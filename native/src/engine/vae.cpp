@@ -1,3 +1,4 @@
+#include "atelier/vae.h"
 #include "base/error.h"
 #include "engine/one_shot.h"
 #include "models/vae/autoencoder.h"

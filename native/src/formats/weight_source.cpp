@@ -158,11 +158,17 @@ WeightSource WeightSource::open_shards(const std::string& path) {
     return source;
 }
 
-WeightSource WeightSource::open_file(const std::string& path) {
+WeightSource WeightSource::open_file(const std::string& path) { return of(SafetensorsFile::open(path)); }
+
+WeightSource WeightSource::parse(std::span<const std::byte> file, const std::string& label) {
+    return of(SafetensorsFile::parse(file, label));
+}
+
+WeightSource WeightSource::of(SafetensorsFile file) {
     WeightSource source;
-    source.label_ = path;
+    source.label_ = file.path();
     source.contents_ = std::make_shared<Contents>();
-    source.contents_->files.push_back(SafetensorsFile::open(path));
+    source.contents_->files.push_back(std::move(file));
     for (const auto& [name, tensor] : source.contents_->files.front().tensors()) source.contents_->file_of[name] = 0;
     return source;
 }

@@ -22,6 +22,8 @@ public:
     static WeightSource open(const std::string& dir);
     // A single file, whatever its name.
     static WeightSource open_file(const std::string& path);
+    // The same of a file in memory, which must outlive the object; `label` stands for its name in errors.
+    static WeightSource parse(std::span<const std::byte> file, const std::string& label);
 
     // One error that lists every missing, unexpected and wrongly shaped tensor. `ignorable`: names that may be there
     // and are not used.
@@ -53,6 +55,7 @@ public:
 
 private:
     struct Contents;
+    static WeightSource of(SafetensorsFile file);
     static WeightSource open_shards(const std::string& path);
     const SafetensorsFile& file_of(const std::string& name) const;
     const std::byte* aligned(const TensorView&) const;

@@ -4,7 +4,7 @@
 
 namespace atelier {
 
-double shift_mu(int64_t image_tokens, const Sampler::Request& s) {
+double shift_mu(int64_t image_tokens, const SchedulerSettings& s) {
     require(s.max_seq_len > s.base_seq_len, ErrorCode::invalid_argument, "scheduler: max_image_seq_len ", s.max_seq_len,
         " must be above base_image_seq_len ", s.base_seq_len);
     const double slope =
@@ -12,7 +12,7 @@ double shift_mu(int64_t image_tokens, const Sampler::Request& s) {
     return static_cast<double>(image_tokens) * slope + (s.base_shift - slope * static_cast<double>(s.base_seq_len));
 }
 
-SigmaSchedule inference_sigmas(int64_t steps, int64_t image_tokens, const Sampler::Request& scheduler) {
+SigmaSchedule inference_sigmas(int64_t steps, int64_t image_tokens, const SchedulerSettings& scheduler) {
     require(steps > 0 && steps <= 10000, ErrorCode::invalid_argument, steps, " steps: expected 1 to 10000");
     require(scheduler.shift > 0 && std::isfinite(scheduler.shift), ErrorCode::invalid_argument, "scheduler: shift ",
         scheduler.shift, ": expected a positive number");

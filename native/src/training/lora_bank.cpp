@@ -1,10 +1,7 @@
 #include "training/lora_bank.h"
 #include "base/error.h"
-#include "base/philox.h"
 #include "memory/transfer.h"
 #include <algorithm>
-#include <cmath>
-#include <set>
 
 namespace atelier {
 namespace {
@@ -13,54 +10,34 @@ uint64_t padded(int64_t count) { return (static_cast<uint64_t>(count) * sizeof(f
 
 } // namespace
 
-LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const TrainOptions& o) {
-    require(o.rank > 0, ErrorCode::invalid_argument, "rank ", o.rank, ": expected at least 1");
-    const float alpha = o.alpha_or_default();
-    require(alpha > 0 && std::isfinite(alpha), ErrorCode::invalid_argument, "alpha ", alpha,
-        ": expected a positive number");
-    require(!o.targets.empty(), ErrorCode::invalid_argument,
-        "targets: no module named, nothing to train; the reference trains to_k, to_q, to_v, to_out.0");
-    Sizes s;
-    std::set<std::string> unused(o.targets.begin(), o.targets.end());
-    for_each_linear(layers, [&](const std::string& path, const Linear&, int64_t in, int64_t out) {
-        bool chosen = false;
-        for (const std::string& target : o.targets)
-            if (target_matches(target, path)) {
-                chosen = true;
-                unused.erase(target);
-            }
-        if (!chosen) return;
-        s.modules.push_back({path, in, out});
-        s.weight_bytes += padded(o.rank * in) + padded(out * o.rank);
-        s.bytes += AdamState::bytes(adam_kind(o.optimizer, o.rank * in), o.rank * in) +
-                   AdamState::bytes(adam_kind(o.optimizer, out * o.rank), out * o.rank);
-    });
-    // peft leaves an unmatched target unsaid as long as another matches; a person who mistypes one of four should hear
-    // of it.
-    require(unused.empty(), ErrorCode::invalid_argument, "target \"", unused.empty() ? "" : *unused.begin(),
-        "\" names no linear of this transformer; give a module's path, such as transformer_blocks.0.attn.to_q, or its "
-        "last parts, such as to_q");
+LoraBank::Sizes LoraBank::sizes(const TransformerLayers& layers, const DeclaredTrainOptions& o) {
+    Sizes s{lora_parameters(linear_modules(layers), o)};
+    for (const LinearModule& m : s.parameters.modules) {
+        s.weight_bytes += padded(o.rank * m.in) + padded(m.out * o.rank);
+        s.bytes += AdamState::bytes(adam_kind(o.optimizer, o.rank * m.in), o.rank * m.in) +
+                   AdamState::bytes(adam_kind(o.optimizer, m.out * o.rank), m.out * o.rank);
+    }
     s.bytes += 2 * s.weight_bytes;
     return s;
 }
 
-void LoraBank::bind_without_values(FluxLayers& layers, const TrainOptions& options) {
-    const std::vector<LinearModule> modules = sizes(layers, options).modules;
+void LoraBank::bind_without_values(TransformerLayers& layers, const DeclaredTrainOptions& options) {
+    const LoraParameters parameters = sizes(layers, options).parameters;
     size_t next = 0;
     for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t in, int64_t out) {
-        if (next == modules.size() || path != modules[next].path) return;
+        if (next == parameters.modules.size() || path != parameters.modules[next].path) return;
         ++next;
-        const View a{nullptr, options.rank, in, in, DType::f32},
-            b{nullptr, out, options.rank, options.rank, DType::f32};
-        linear.lora = {a, b, a, b, options.alpha_or_default() / static_cast<float>(options.rank)};
+        const View a{nullptr, parameters.rank, in, in, DType::f32},
+            b{nullptr, out, parameters.rank, parameters.rank, DType::f32};
+        linear.lora = {a, b, a, b, parameters.scale()};
     });
 }
 
-LoraBank::LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options)
+LoraBank::LoraBank(Memory& memory, const TransformerLayers& layers, const DeclaredTrainOptions& options)
     : LoraBank(memory, sizes(layers, options), options) {}
 
-LoraBank::LoraBank(Memory& memory, const Sizes& s, const TrainOptions& o)
-    : rank_(o.rank), alpha_(o.alpha_or_default()), weight_bytes_(s.weight_bytes), bytes_(s.bytes),
+LoraBank::LoraBank(Memory& memory, const Sizes& s, const DeclaredTrainOptions& o)
+    : rank_(s.parameters.rank), alpha_(s.parameters.alpha), weight_bytes_(s.weight_bytes), bytes_(s.bytes),
       memory_(memory, s.bytes) {
     write_zeros(memory, memory_.data(), bytes_);
     const int64_t floats = static_cast<int64_t>(weight_bytes_ / sizeof(float));
@@ -74,18 +51,15 @@ LoraBank::LoraBank(Memory& memory, const Sizes& s, const TrainOptions& o)
         state += AdamState::bytes(kind, rows * cols);
         return f;
     };
-    for (const LinearModule& m : s.modules) {
+    for (const LinearModule& m : s.parameters.modules) {
         const Factor a = factor(rank_, m.in), b = factor(m.out, rank_);
-        std::vector<float> drawn(static_cast<size_t>(a.value.size()));
-        PhiloxStream(o.seed, RandomUse::lora_init, modules_.size()).normal(0, drawn);
-        for (float& v : drawn) v /= static_cast<float>(rank_);
-        write_view(memory, a.value, drawn.data());
+        write_view(memory, a.value, initial_a(s.parameters, modules_.size(), o.seed).data());
         paths_.push_back(m.path);
         modules_.push_back({a, b});
     }
 }
 
-void LoraBank::bind(FluxLayers& layers) const {
+void LoraBank::bind(TransformerLayers& layers) const {
     size_t next = 0;
     for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t, int64_t) {
         if (next == paths_.size() || path != paths_[next]) return;
@@ -111,8 +85,8 @@ TensorMap LoraBank::gradients() const {
     return map;
 }
 
-Adapter LoraBank::adapter() const {
-    Adapter adapter;
+AdapterWeights LoraBank::adapter() const {
+    AdapterWeights adapter;
     for (size_t i = 0; i < paths_.size(); ++i) {
         const View &a = modules_[i].a.value, &b = modules_[i].b.value;
         adapter.modules[paths_[i]] = {
@@ -121,7 +95,7 @@ Adapter LoraBank::adapter() const {
     return adapter;
 }
 
-void LoraBank::set_adapter(const Adapter& adapter) {
+void LoraBank::set_adapter(const AdapterWeights& adapter) {
     for (const auto& [path, module] : adapter.modules)
         require(std::find(paths_.begin(), paths_.end(), path) != paths_.end(), ErrorCode::invalid_argument,
             "adapter: module \"", path, "\" is not among the trained ones; choose targets that name it");
@@ -129,7 +103,7 @@ void LoraBank::set_adapter(const Adapter& adapter) {
         const auto it = adapter.modules.find(paths_[i]);
         require(it != adapter.modules.end(), ErrorCode::invalid_argument, "adapter: has no module \"", paths_[i],
             "\", which is trained");
-        const Adapter::Module& m = it->second;
+        const LoraModule& m = it->second;
         const View &a = modules_[i].a.value, &b = modules_[i].b.value;
         require(m.rank == rank_ && m.in == a.cols && m.out == b.rows, ErrorCode::invalid_argument, "adapter: module \"",
             paths_[i], "\" is of rank ", m.rank, ", ", m.in, " to ", m.out, "; trained is rank ", rank_, ", ", a.cols,
@@ -138,7 +112,7 @@ void LoraBank::set_adapter(const Adapter& adapter) {
             m.alpha, ", the options say ", alpha_);
     }
     for (size_t i = 0; i < paths_.size(); ++i) {
-        const Adapter::Module& m = adapter.modules.at(paths_[i]);
+        const LoraModule& m = adapter.modules.at(paths_[i]);
         write_view(memory_.memory(), modules_[i].a.value, m.a.data());
         write_view(memory_.memory(), modules_[i].b.value, m.b.data());
     }

@@ -1,26 +1,26 @@
 // The trained adapter: low-rank weights, their gradients and the optimizer's states in one block of memory, reserved
 // once.
 #pragma once
+#include "adapters/parameters.h"
 #include "memory/arena.h"
-#include "models/flux/layers.h"
+#include "models/transformer.h"
 #include "training/adam_state.h"
 
 namespace atelier {
 
 class LoraBank {
 public:
-    // Chooses the linears by target name. invalid_argument for a rank or target that cannot be, naming it. A starts at
-    // N(0, 1/rank²) (peft's "gaussian"), B at zero.
-    LoraBank(Memory& memory, const FluxLayers& layers, const TrainOptions& options);
+    // lora_parameters() of the layers, as they start.
+    LoraBank(Memory& memory, const TransformerLayers& layers, const DeclaredTrainOptions& options);
 
     // What a bank would take, and branches of its sizes without values: for plans, which reserve nothing.
-    static uint64_t bytes_of(const FluxLayers& layers, const TrainOptions& options) {
+    static uint64_t bytes_of(const TransformerLayers& layers, const DeclaredTrainOptions& options) {
         return sizes(layers, options).bytes;
     }
-    static void bind_without_values(FluxLayers& layers, const TrainOptions& options);
+    static void bind_without_values(TransformerLayers& layers, const DeclaredTrainOptions& options);
 
     // Points the low-rank branches of the chosen linears here. The bank must outlive whatever uses `layers`.
-    void bind(FluxLayers& layers) const;
+    void bind(TransformerLayers& layers) const;
 
     uint64_t bytes() const { return bytes_; }
     double grad_norm(Ops& ops) const { return ops.l2_norm(grads_); }
@@ -28,8 +28,8 @@ public:
     void clear_gradients(Ops& ops) const { ops.fill(grads_, 0.0f); }
 
     TensorMap gradients() const; // "<path>.lora_A" (rank, in), "<path>.lora_B" (out, rank)
-    Adapter adapter() const;
-    void set_adapter(const Adapter& adapter); // invalid_argument unless it has the same modules, ranks and sizes
+    AdapterWeights adapter() const;
+    void set_adapter(const AdapterWeights& adapter); // invalid_argument unless it has the same modules, ranks and sizes
 
     // What a training state stores. Gradients are zero between optimizer steps.
     struct State {
@@ -48,11 +48,11 @@ private:
         Factor a, b;
     };
     struct Sizes {
-        std::vector<LinearModule> modules;
+        LoraParameters parameters;
         uint64_t weight_bytes = 0, bytes = 0;
     };
-    static Sizes sizes(const FluxLayers& layers, const TrainOptions& options);
-    LoraBank(Memory& memory, const Sizes& sizes, const TrainOptions& options);
+    static Sizes sizes(const TransformerLayers& layers, const DeclaredTrainOptions& options);
+    LoraBank(Memory& memory, const Sizes& sizes, const DeclaredTrainOptions& options);
 
     int64_t rank_;
     float alpha_;

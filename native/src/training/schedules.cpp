@@ -39,14 +39,6 @@ double LrSchedule::factor(int64_t step) const {
     return ((lr - kPolynomialEnd) * std::pow(1 - (at - warm) / (end - warm), power) + kPolynomialEnd) / lr;
 }
 
-std::vector<double> lr_schedule(LrScheduleKind kind, int64_t warmup, int64_t total, double cycles, double power) {
-    const LrSchedule schedule{kind, warmup, total, cycles, power, 1};
-    schedule.validate();
-    std::vector<double> factors(static_cast<size_t>(total));
-    for (int64_t step = 0; step < total; ++step) factors[static_cast<size_t>(step)] = schedule.factor(step);
-    return factors;
-}
-
 double loss_weight(Weighting weighting, double sigma) {
     if (weighting == Weighting::sigma_sqrt) return 1 / (sigma * sigma);
     if (weighting == Weighting::cosmap) return 2 / (kPi * (1 - 2 * sigma + 2 * sigma * sigma));
@@ -62,7 +54,7 @@ std::vector<float> training_sigmas(int64_t count, bool dynamic_shifting, float s
     return sigmas;
 }
 
-int64_t draw_timestep(const TrainOptions& o, const PhiloxStream& stream) {
+int64_t draw_timestep(const DeclaredTrainOptions& o, int64_t num_train_timesteps, const PhiloxStream& stream) {
     double u = 0;
     if (o.weighting == Weighting::logit_normal) {
         u = 1 / (1 + std::exp(-(o.logit_mean + static_cast<double>(o.logit_std) * stream.normal_at(0))));
@@ -73,8 +65,8 @@ int64_t draw_timestep(const TrainOptions& o, const PhiloxStream& stream) {
             u = 1 - u - o.mode_scale * (c * c - 1 + u);
         }
     }
-    const int64_t index = static_cast<int64_t>(u * static_cast<double>(o.num_train_timesteps));
-    return std::clamp<int64_t>(index, 0, o.num_train_timesteps - 1); // u may round to 1
+    const int64_t index = static_cast<int64_t>(u * static_cast<double>(num_train_timesteps));
+    return std::clamp<int64_t>(index, 0, num_train_timesteps - 1); // u may round to 1
 }
 
 } // namespace atelier

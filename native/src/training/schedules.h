@@ -1,7 +1,7 @@
 // Learning-rate schedules, timestep densities and loss weights of diffusers' training scripts (optimization.py,
 // training_utils.py).
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/train_options.h"
 #include "base/philox.h"
 #include <vector>
 
@@ -21,8 +21,10 @@ struct LrSchedule {
 // size itself.
 std::vector<float> training_sigmas(int64_t num_train_timesteps, bool dynamic_shifting, float shift);
 
+double loss_weight(Weighting weighting, double sigma);
+
 // A timestep index drawn by the weighting's density: uniform but for logit_normal and mode. Stable Diffusion 3 paper,
 // section 3.1.
-int64_t draw_timestep(const TrainOptions& options, const PhiloxStream& stream);
+int64_t draw_timestep(const DeclaredTrainOptions& options, int64_t num_train_timesteps, const PhiloxStream& stream);
 
 } // namespace atelier

@@ -20,7 +20,7 @@ struct DrawnSample {
     std::vector<float> mean, logvar, prompt, pooled;
     Trainer::Sample sample;
 
-    DrawnSample(const FluxDims& dims, const Trainer::Shape& shape, unsigned id)
+    DrawnSample(const TransformerDims& dims, const Trainer::Shape& shape, unsigned id)
         : mean(drawn(shape.grid_h * shape.grid_w * dims.in_channels, 10 + id)),
           logvar(drawn(static_cast<int64_t>(mean.size()), 20 + id, 0.1f)),
           prompt(drawn(shape.text_tokens * dims.joint_dim, 30 + id)), pooled(drawn(dims.pooled_dim, 40 + id)) {

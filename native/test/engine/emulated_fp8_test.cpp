@@ -2,7 +2,7 @@
 // several, on the emulator and on a card that has fp8. The small checkpoint's weights are NF4, so that every linear of
 // its blocks whose tokens are enough takes fp8, forward and backward.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "atelier/engine.h"
+#include "atelier/testing.h"
 #include "engine/emulated_device.h"
 #include "goldens.h"
 #include "ops/backends.h"
@@ -23,7 +23,7 @@ struct Training {
 
 // One sample with one noise at one time, over and over, so that its loss falls.
 Training trained(const std::shared_ptr<Device>& device) {
-    const auto model = FluxTransformer::load(device, fixtures_dir() + "/model/transformer", BaseQuant::nf4);
+    const auto model = Transformer::load(device, fixtures_dir() + "/model/transformer", BaseQuant::nf4);
     TrainOptions options;
     options.optimizer = OptimizerKind::adamw;
     options.learning_rate = 1e-2;
@@ -40,7 +40,7 @@ Training trained(const std::shared_ptr<Device>& device) {
     for (int step = 0; step < kSteps; ++step) {
         result.losses.push_back(trainer.micro_step(sample).loss);
         if (step == 1)
-            for (const auto& [name, tensor] : trainer.gradients())
+            for (const auto& [name, tensor] : testing::gradients(trainer))
                 result.gradients.insert(result.gradients.end(), tensor.data.begin(), tensor.data.end());
         trainer.optimizer_step();
     }

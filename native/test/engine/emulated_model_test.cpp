@@ -2,7 +2,7 @@
 // The emulator's device memory cannot be touched by the host outside copies, so that whoever reads or writes it
 // directly dies here. Tolerances are bf16's: eight bits of each factor of a product.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "atelier/engine.h"
+#include "atelier/testing.h"
 #include "engine/emulated_device.h"
 #include "goldens.h"
 #include "ops/emulated_cuda.h"
@@ -54,10 +54,10 @@ std::vector<float> flat(const TensorMap& map) {
 TEST_CASE("a forward pass, block by block") {
     for (const BaseQuant quant : {BaseQuant::none, BaseQuant::nf4_double}) {
         const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
-            const auto model = FluxTransformer::load(device, component("transformer"), quant);
+            const auto model = Transformer::load(device, component("transformer"), quant);
             const auto latents = drawn(kRows * kColumns * model->dims().in_channels, 1),
                        prompt = drawn(kText * model->dims().joint_dim, 2), pooled = drawn(model->dims().pooled_dim, 3);
-            return model->forward({latents, kRows, kColumns, 0.7f, 3.5f, prompt, pooled, true});
+            return testing::forward(*model, {latents, kRows, kColumns, 0.7f, 3.5f, prompt, pooled, true});
         });
         REQUIRE(got.size() == expected.size());
         for (const auto& [name, tensor] : expected) {
@@ -72,7 +72,7 @@ TEST_CASE("training steps: losses, gradients, states that resume") {
         std::vector<float> losses, gradients, adapter, resumed;
     };
     const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
-        const auto model = FluxTransformer::load(device, component("transformer"), BaseQuant::nf4);
+        const auto model = Transformer::load(device, component("transformer"), BaseQuant::nf4);
         TrainOptions options;
         options.targets = {"to_q", "to_k", "to_v", "to_out.0", "proj_mlp", "norm1.linear"};
         options.learning_rate = 1e-2;
@@ -85,7 +85,7 @@ TEST_CASE("training steps: losses, gradients, states that resume") {
                 const DrawnSample drawn(model->dims(), shape, i);
                 outcome.losses.push_back(static_cast<float>(by.micro_step(drawn.sample).loss));
             }
-            const std::vector<float> gradients = flat(by.gradients());
+            const std::vector<float> gradients = flat(testing::gradients(by));
             by.optimizer_step();
             return gradients;
         };
@@ -111,7 +111,7 @@ TEST_CASE("training steps: losses, gradients, states that resume") {
 
 TEST_CASE("pictures' latents, with an adapter beside the weights and fused") {
     const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
-        const auto model = FluxTransformer::load(device, component("transformer"), BaseQuant::nf4);
+        const auto model = Transformer::load(device, component("transformer"), BaseQuant::nf4);
         Adapter adapter;
         for (const LinearModule& m : model->modules())
             if (m.path.ends_with("attn.to_q"))
@@ -182,7 +182,7 @@ TEST_CASE("a single pre-quantised linear") {
     REQUIRE(!prefix.empty());
     const Golden x = golden["x"];
     const auto [expected, got] = both([&](const std::shared_ptr<Device>& device) {
-        return prequantized_linear(*device, file, prefix, {x.shape, x.data}).data;
+        return testing::prequantized_linear(*device, file, prefix, {x.shape, x.data}).data;
     });
     CHECK(relative_error(got, expected) < kBf16);
 }

@@ -4,9 +4,9 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "engine/emulated_device.h"
-#include "engine/flux_transformer.h"
+#include "engine/transformer.h"
 #include "goldens.h"
-#include "models/flux/weight_units.h"
+#include "models/transformer.h"
 #include "ops/emulated_cuda.h"
 #include "formats/safetensors.h"
 #include "ops/emulator/device_memory.h"
@@ -25,8 +25,8 @@ const Trainer::Shape kShape{kRows, kColumns, kText};
 
 std::shared_ptr<Device> card(double host_copy = 1e6) { return emulated_card({false, DType::bf16}, host_copy); }
 
-std::shared_ptr<FluxTransformer> load(const std::shared_ptr<Device>& device, BaseQuant quant = BaseQuant::nf4_double) {
-    return FluxTransformer::load(device, fixtures_dir() + "/model/transformer", quant);
+std::shared_ptr<Transformer> load(const std::shared_ptr<Device>& device, BaseQuant quant = BaseQuant::nf4_double) {
+    return Transformer::load(device, fixtures_dir() + "/model/transformer", quant);
 }
 
 TrainOptions options(uint64_t budget, std::vector<std::string> targets = {"to_q", "to_v", "to_out.0"}) {
@@ -39,7 +39,7 @@ TrainOptions options(uint64_t budget, std::vector<std::string> targets = {"to_q"
 }
 
 // The state after two optimizer steps of two samples.
-std::vector<std::byte> train(Trainer& trainer, const FluxDims& dims) {
+std::vector<std::byte> train(Trainer& trainer, const TransformerDims& dims) {
     for (unsigned step = 0; step < 2; ++step) {
         const DrawnSample first(dims, kShape, 2 * step), second(dims, kShape, 2 * step + 1);
         trainer.micro_steps(std::vector{first.sample, second.sample});
@@ -48,7 +48,7 @@ std::vector<std::byte> train(Trainer& trainer, const FluxDims& dims) {
     return trainer.save_state();
 }
 
-uint64_t smallest_budget(const FluxTransformer& model, const TrainOptions& o) {
+uint64_t smallest_budget(const Transformer& model, const TrainOptions& o) {
     TrainOptions one = o;
     one.memory_budget = 1;
     try {
@@ -184,7 +184,7 @@ TEST_CASE("training: what is reserved on the card is what the plan says") {
 TEST_CASE("what the planner counts for weights is what their packs take") {
     for (const BaseQuant quant : {BaseQuant::none, BaseQuant::nf4, BaseQuant::nf4_double}) {
         const auto model = load(card(), quant);
-        const FluxLayers& layers = model->impl->weights.layers();
+        const TransformerLayers& layers = model->impl->weights.layers();
         const PlannerTask task = planner_task({layers, {{kRows, kColumns, kText}}, 1, 0, 0, host_profile()});
         for (unsigned mask = 0; mask < 64; ++mask) {
             MemoryChoice choice = choice_without_budget(5, true);
@@ -210,7 +210,7 @@ TEST_CASE("pictures: a small budget draws the same, and two samplers share what 
     request.width = 16 * kColumns;
     request.steps = 3;
     request.seed = 4;
-    const auto draw = [&](const std::shared_ptr<FluxTransformer>& model, uint64_t budget, bool fused) {
+    const auto draw = [&](const std::shared_ptr<Transformer>& model, uint64_t budget, bool fused) {
         Adapter adapter;
         for (const LinearModule& m : model->modules())
             if (m.path.ends_with("attn.to_q"))

@@ -17,8 +17,8 @@ struct Pipeline {
     Golden latents = file["latents"], prompt = file["prompt_embeds"], pooled = file["pooled"];
     nlohmann::json scheduler = fixture_json("model/scheduler/scheduler_config.json");
 
-    std::shared_ptr<FluxTransformer> load(BaseQuant quant) const {
-        return FluxTransformer::load(Device::cpu(2), fixtures_dir() + "/model/transformer", quant);
+    std::shared_ptr<Transformer> load(BaseQuant quant) const {
+        return Transformer::load(Device::cpu(2), fixtures_dir() + "/model/transformer", quant);
     }
     Adapter adapter(const std::string& name) const {
         return Adapter::load(fixtures_dir() + "/" + name + "/pytorch_lora_weights.safetensors");

@@ -1,7 +1,7 @@
 // What a block keeps for backward, and how many samples pass the blocks together, changes the memory and never a bit:
 // every uniform choice and random mixtures against keeping all, groups against samples one by one.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "engine/flux_transformer.h"
+#include "engine/transformer.h"
 #include "training/lora_bank.h"
 #include "training/micro_program.h"
 #include "training/support.h"
@@ -36,11 +36,11 @@ struct Outcome {
 class Fixture {
 public:
     Fixture(BaseQuant quant, const std::vector<std::string>& targets)
-        : device(Device::cpu(2)), model(FluxTransformer::load(device, transformer_dir(), quant)) {
+        : device(Device::cpu(2)), model(Transformer::load(device, transformer_dir(), quant)) {
         options.rank = 3;
         options.targets = targets;
         bank = std::make_unique<LoraBank>(model->impl->memory(), model->impl->weights.layers(), options);
-        Adapter adapter = bank->adapter(); // B is zero: give it values, or A has no gradient
+        AdapterWeights adapter = bank->adapter(); // B is zero: give it values, or A has no gradient
         for (auto& [path, m] : adapter.modules)
             for (size_t i = 0; i < m.b.size(); ++i)
                 m.b[i] = 0.02f * static_cast<float>(static_cast<int>(i * 7919 % 13) - 6);
@@ -52,10 +52,10 @@ public:
     // `count` samples, `together` at a time.
     Outcome run(const std::vector<BlockKeep>& keep, int count = 1, int together = 1,
         const std::vector<bool>& parked = {}) const {
-        FluxLayers layers = model->impl->weights.layers();
+        TransformerLayers layers = model->impl->weights.layers();
         bank->bind(layers);
         Memory& memory = model->impl->memory();
-        const FluxTables tables(layers.dims, 17, 6, 4);
+        const TransformerTables tables(layers.dims, 17, 6, 4);
         MicroProgram micro(layers, {6, 4, 17}, tables, {together, 2, keep, DType::f32, parked});
         const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), Residence::resident));
         Constants constants(memory, {&weights->constants()});
@@ -95,7 +95,7 @@ public:
 
 private:
     std::shared_ptr<Device> device;
-    std::shared_ptr<FluxTransformer> model;
+    std::shared_ptr<Transformer> model;
     TrainOptions options;
     std::unique_ptr<LoraBank> bank;
 };

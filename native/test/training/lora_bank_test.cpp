@@ -7,7 +7,7 @@ using namespace atelier;
 using namespace atelier::test;
 
 TEST_CASE("start: A is N(0, 1/rank²), B is zero, the same for the same seed") {
-    const auto model = FluxTransformer::load(Device::cpu(1), transformer_dir(), BaseQuant::none);
+    const auto model = Transformer::load(Device::cpu(1), transformer_dir(), BaseQuant::none);
     TrainOptions o;
     o.rank = 8;
     o.targets = {"ff.net.0.proj", "ff.net.2"};
@@ -31,7 +31,7 @@ TEST_CASE("start: A is N(0, 1/rank²), B is zero, the same for the same seed") {
 }
 
 TEST_CASE("targets: a name matches whole paths and their ends, as peft's") {
-    const auto model = FluxTransformer::load(Device::cpu(1), transformer_dir(), BaseQuant::none);
+    const auto model = Transformer::load(Device::cpu(1), transformer_dir(), BaseQuant::none);
     const auto chosen = [&](std::vector<std::string> targets) {
         TrainOptions o;
         o.targets = std::move(targets);
@@ -39,7 +39,7 @@ TEST_CASE("targets: a name matches whole paths and their ends, as peft's") {
         for (const auto& [path, m] : Trainer(model, o, {{2, 2, 4}}).adapter().modules) paths.push_back(path);
         return paths;
     };
-    const FluxDims dims = model->dims();
+    const TransformerDims dims = model->dims();
     CHECK(chosen({"transformer_blocks.0.attn.to_q"}) == std::vector<std::string>{"transformer_blocks.0.attn.to_q"});
     CHECK(chosen({"proj_out"}).size() ==
           static_cast<size_t>(dims.num_single_layers + 1)); // of every single block, and the model's last
@@ -54,7 +54,7 @@ TEST_CASE("optimizers: twenty updates of each, and the states they leave") {
             {std::string("adamw8bit_small"), OptimizerKind::adamw8bit}, {std::string("adamw"), OptimizerKind::adamw}}) {
         const Golden start = file[prefix + "_p0"], grads = file[prefix + "_grads"];
         std::vector<float> param = start.data;
-        Optimizer optimizer(kind, start.shape[0], 1e-2, 0.9, 0.999, 1e-8, 1e-4);
+        testing::Optimizer optimizer(kind, start.shape[0], 1e-2, 0.9, 0.999, 1e-8, 1e-4);
         double worst = 0;
         for (int64_t step = 0; step < grads.shape[0]; ++step) {
             optimizer.step(param, grads.row(step));
@@ -77,9 +77,12 @@ TEST_CASE("optimizers: twenty updates of each, and the states they leave") {
 }
 
 TEST_CASE("optimizers: 8-bit states from 4096 elements on, or at every size") {
-    CHECK(Optimizer(OptimizerKind::adamw8bit, 4096, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().count("state1") == 1);
-    CHECK(Optimizer(OptimizerKind::adamw8bit, 4095, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().empty());
-    CHECK(Optimizer(OptimizerKind::adamw8bit_all, 7, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().at("state2").size() == 7);
-    CHECK_THROWS_AS(Optimizer(OptimizerKind{}, 10, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
-    CHECK_THROWS_AS(Optimizer(OptimizerKind::adamw, 0, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
+    CHECK(
+        testing::Optimizer(OptimizerKind::adamw8bit, 4096, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().count("state1") == 1);
+    CHECK(testing::Optimizer(OptimizerKind::adamw8bit, 4095, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().empty());
+    CHECK(
+        testing::Optimizer(OptimizerKind::adamw8bit_all, 7, 1e-2, 0.9, 0.999, 1e-8, 1e-4).codes().at("state2").size() ==
+        7);
+    CHECK_THROWS_AS(testing::Optimizer(OptimizerKind{}, 10, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
+    CHECK_THROWS_AS(testing::Optimizer(OptimizerKind::adamw, 0, 1e-2, 0.9, 0.999, 1e-8, 0), Error);
 }

@@ -18,12 +18,13 @@ TEST_CASE("lr_schedule: every schedule of the goldens") {
         ++seen;
         const auto kind = value_named<LrScheduleKind>(m[1].str());
         REQUIRE_MESSAGE(kind, m[1].str());
-        const auto got = lr_schedule(*kind, std::stoll(m[2]), std::stoll(m[3]), std::stod(m[4]), std::stod(m[5]));
+        const auto got =
+            testing::lr_schedule(*kind, std::stoll(m[2]), std::stoll(m[3]), std::stod(m[4]), std::stod(m[5]));
         CHECK(report(key, got, values.get<std::vector<double>>()) < 1e-6);
     }
     CHECK(seen >= 6);
-    CHECK_THROWS_AS(lr_schedule(LrScheduleKind{}, 0, 10, 1, 1), Error);
-    CHECK_THROWS_AS(lr_schedule(LrScheduleKind::linear, 0, 0, 1, 1), Error);
+    CHECK_THROWS_AS(testing::lr_schedule(LrScheduleKind{}, 0, 10, 1, 1), Error);
+    CHECK_THROWS_AS(testing::lr_schedule(LrScheduleKind::linear, 0, 0, 1, 1), Error);
 }
 
 TEST_CASE("loss_weight and inference_sigmas: the goldens") {
@@ -31,16 +32,16 @@ TEST_CASE("loss_weight and inference_sigmas: the goldens") {
     const auto sigmas = all["sigmas_for_weighting"].get<std::vector<double>>();
     for (const auto& [name, weights] : all["loss_weighting"].items()) {
         std::vector<double> got;
-        for (double s : sigmas) got.push_back(loss_weight(value_named<Weighting>(name).value(), s));
+        for (double s : sigmas) got.push_back(testing::loss_weight(value_named<Weighting>(name).value(), s));
         CHECK(report("weight " + name, got, weights.get<std::vector<double>>()) < 1e-6);
     }
     const nlohmann::json config = fixture_json("model/scheduler/scheduler_config.json");
-    Sampler::Request scheduler;
+    SchedulerSettings scheduler;
     scheduler.dynamic_shifting = config["use_dynamic_shifting"];
     scheduler.shift = config["shift"];
     for (const auto& entry : all["inference"]) {
         const int64_t tokens = entry["height"].get<int64_t>() / 16 * (entry["width"].get<int64_t>() / 16);
-        const SigmaSchedule got = inference_sigmas(entry["steps"], tokens, scheduler);
+        const testing::SigmaSchedule got = testing::inference_sigmas(entry["steps"], tokens, scheduler);
         CHECK(got.mu == doctest::Approx(entry["mu"].get<double>()).epsilon(1e-7)); // shifts are float32 in the request
         CHECK(report("sigmas", got.sigmas, entry["sigmas"].get<std::vector<float>>()) < 1e-6);
     }
@@ -54,7 +55,7 @@ TEST_CASE("draw_timestep: the density each weighting asks for") {
         double sum = 0, squares = 0;
         for (int i = 0; i < n; ++i) {
             const double t = static_cast<double>(
-                draw_timestep(o, PhiloxStream(7, RandomUse::timestep, static_cast<uint64_t>(i), 3)));
+                draw_timestep(o, 1000, PhiloxStream(7, RandomUse::timestep, static_cast<uint64_t>(i), 3)));
             REQUIRE(t >= 0);
             REQUIRE(t < 1000);
             sum += t;

@@ -1,6 +1,6 @@
 // The training goldens: options as the manifest states them, and samples as its runs took them.
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/testing.h"
 #include "goldens.h"
 
 namespace atelier::test {

@@ -13,8 +13,8 @@ namespace {
 constexpr double kGradientTolerance = 1e-4; // float32 against float32 in another order of summation
 constexpr double kRunTolerance = 1e-3; // the same, after twenty optimizer steps
 
-std::shared_ptr<FluxTransformer> load(BaseQuant quant, int threads = 2) {
-    return FluxTransformer::load(Device::cpu(threads), transformer_dir(), quant);
+std::shared_ptr<Transformer> load(BaseQuant quant, int threads = 2) {
+    return Transformer::load(Device::cpu(threads), transformer_dir(), quant);
 }
 
 // A whole run of training.safetensors, sample by sample.
@@ -99,7 +99,7 @@ TEST_CASE("gradients: every A and B, base in float32 and in NF4") {
             CAPTURE(recompute);
             o.recompute = recompute;
             Trainer trainer(load(quant), o, {shape});
-            trainer.set_adapter(adapter_of(file, "weight.", o));
+            testing::set_adapter(trainer, adapter_of(file, "weight.", o));
             Trainer::Sample s;
             s.mean = latents.data;
             s.logvar = surely;
@@ -113,9 +113,9 @@ TEST_CASE("gradients: every A and B, base in float32 and in NF4") {
             CHECK(result.sigma == doctest::Approx(0.61f));
             CHECK(report(name + " loss", std::vector<float>{static_cast<float>(result.loss)},
                       file[name + "_loss"].data) < kGradientTolerance);
-            CHECK(report(name + " prediction", trainer.last_prediction().data, file[name + "_pred"].data) <
+            CHECK(report(name + " prediction", testing::last_prediction(trainer).data, file[name + "_pred"].data) <
                   kGradientTolerance);
-            for (const auto& [key, gradient] : trainer.gradients())
+            for (const auto& [key, gradient] : testing::gradients(trainer))
                 CHECK(report(name + " " + key, gradient.data, file[name + "_grad." + key + ".default.weight"].data) <
                       kGradientTolerance);
         }
@@ -127,7 +127,7 @@ TEST_CASE("run: losses, gradient norms and end weights of three optimizers") {
     for (const std::string optimizer : {"adamw8bit", "adamw8bit_all", "adamw"}) {
         const TrainOptions o = run.options(optimizer);
         Trainer trainer(load(BaseQuant::nf4), o, {run.shape});
-        trainer.set_adapter(adapter_of(run.file, "start.", o));
+        testing::set_adapter(trainer, adapter_of(run.file, "start.", o));
         std::vector<float> losses, norms;
         for (int64_t micro = 0; micro < run.micros(); ++micro) {
             losses.push_back(static_cast<float>(trainer.micro_step(run.sample(micro)).loss));
@@ -186,9 +186,9 @@ TEST_CASE("recompute: the same bits as keeping every activation") {
     for (const bool recompute : {true, false}) {
         o.recompute = recompute;
         Trainer trainer(model, o, {run.shape});
-        trainer.set_adapter(adapter_of(run.file, "start.", o));
+        testing::set_adapter(trainer, adapter_of(run.file, "start.", o));
         trainer.micro_step(run.sample(0));
-        gradients[recompute] = trainer.gradients();
+        gradients[recompute] = testing::gradients(trainer);
     }
     for (const auto& [name, kept] : gradients[0]) CHECK_MESSAGE(kept.data == gradients[1].at(name).data, name);
 }
@@ -207,9 +207,9 @@ TEST_CASE("every kind of linear can be trained, and recompute changes no bit of 
         for (auto& [path, m] : adapter.modules)
             for (size_t i = 0; i < m.b.size(); ++i)
                 m.b[i] = 0.02f * static_cast<float>(static_cast<int>(i * 7919 % 13) - 6);
-        trainer.set_adapter(adapter);
+        testing::set_adapter(trainer, adapter);
         trainer.micro_step(run.sample(0));
-        gradients[recompute] = trainer.gradients();
+        gradients[recompute] = testing::gradients(trainer);
     }
     CHECK(gradients[0].size() == 2 * model->modules().size());
     for (const auto& [name, kept] : gradients[0]) {
@@ -272,7 +272,7 @@ TEST_CASE("misuse: each wrong moment and option has its own error") {
     good.accumulation = 2;
     Trainer trainer(model, good, {run.shape});
     CHECK_THROWS_WITH_AS(trainer.optimizer_step(), doctest::Contains("no micro-step"), Error);
-    CHECK_THROWS_WITH_AS(trainer.last_prediction(), doctest::Contains("before a micro-step"), Error);
+    CHECK_THROWS_WITH_AS(testing::last_prediction(trainer), doctest::Contains("before a micro-step"), Error);
     trainer.micro_step(drawn_sample(run, 0));
     CHECK_THROWS_WITH_AS(trainer.save_state(), doctest::Contains("between optimizer steps"), Error);
     Trainer::Sample wrong = drawn_sample(run, 0);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AtelierError, type AdapterInfo, type IAdapterUse } from '@atelier/contracts';
-import { adapterFromBytes, type Adapter, type FluxTransformer } from '@atelier/engine';
+import { Adapter, type Transformer } from '@atelier/engine';
 import { Mesh, throughOutage } from '@atelier/mesh';
 import { AdapterStore, type Stored } from '@atelier/store';
 
@@ -29,10 +29,10 @@ export class AdapterLibrary {
   }
 
   /** Throws when the file is damaged, does not fit the transformer or holds numbers that are not finite: the reason names the adapter. */
-  async load({ name, entry }: AdapterVersion, transformer: FluxTransformer): Promise<Adapter> {
+  async load({ name, entry }: AdapterVersion, transformer: Transformer): Promise<Adapter> {
     const bytes = await this.adapters.read(entry);
     try {
-      const adapter = await adapterFromBytes(bytes, 'its file');
+      const adapter = await Adapter.fromBytes(bytes, 'its file');
       try {
         await adapter.validate(transformer);
         return adapter;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { readTrainOptions, type Run } from '@atelier/contracts';
-import { adapterToBytes, type Adapter } from '@atelier/engine';
+import type { Adapter } from '@atelier/engine';
 import { Mesh, throughOutage } from '@atelier/mesh';
 import { AdapterStore } from '@atelier/store';
 
@@ -19,7 +19,7 @@ export class AdapterShelf {
    */
   async publish(run: Run, trained: Adapter, baseFingerprint: string, require?: () => Promise<void>): Promise<void> {
     // Nothing in the file tells one making of the same adapter from another: the same training gives the same bytes.
-    const bytes = await adapterToBytes(trained, 'diffusers', { base_fingerprint: baseFingerprint });
+    const bytes = await trained.toBytes('diffusers', { base_fingerprint: baseFingerprint });
     const { rank, alpha } = readTrainOptions(run.options);
     const facts = {
       name: run.name,

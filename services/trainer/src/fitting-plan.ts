@@ -1,4 +1,4 @@
-import type { Call, FluxTransformer, MemoryPlan, PartialTrainOptions, Shape } from '@atelier/engine';
+import type { Call, Transformer, MemoryPlan, PartialTrainOptions, Shape } from '@atelier/engine';
 
 export interface FittingPlan {
   options: PartialTrainOptions;
@@ -10,7 +10,7 @@ export interface FittingPlan {
  * same adapter, later. What fits in no way comes back as little as it can be, for the lease to refuse with the numbers.
  */
 export async function fittingPlan(
-  transformer: Pick<FluxTransformer, 'planTraining'>,
+  transformer: Pick<Transformer, 'planTraining'>,
   options: PartialTrainOptions,
   shapes: readonly Shape[],
   room: number,

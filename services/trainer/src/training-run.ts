@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readTrainOptions, type CompleteTrainOptions } from '@atelier/contracts';
-import type { FluxTransformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
+import type { Transformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { HeldRun } from '@atelier/jobs';
 import type { Lease } from '@atelier/lease';
 import type { Models } from '@atelier/models';
@@ -100,7 +100,7 @@ export class TrainingRun {
   /** @returns whether the last step was taken, and everything that belongs to it */
   private async trainOn(
     trainer: Trainer,
-    transformer: FluxTransformer,
+    transformer: Transformer,
     lease: HeldLease,
     first: Sample,
     picture: Shape,

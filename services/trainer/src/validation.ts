@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { buckets, type CompleteTrainOptions } from '@atelier/contracts';
 import { drawPicture, encodePicture, PromptSource } from '@atelier/drawing';
-import type { FluxTransformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
+import type { Transformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
 import type { HeldRun } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
@@ -44,7 +44,7 @@ export class Validation {
   /** What drawing takes beside the training plan, at most: arena (denoising's or decoding's), workspace, the sampler's own state, the VAE's weights. Bytes. */
   async extraBytes(
     { checkpoint, ...models }: Pick<Models, 'checkpoint' | 'vae'>,
-    transformer: FluxTransformer,
+    transformer: Transformer,
     options: CompleteTrainOptions,
     { gridH, gridW, textTokens }: Shape,
   ): Promise<number> {
@@ -78,7 +78,7 @@ export class Validation {
    */
   async draw(
     models: Models,
-    transformer: FluxTransformer,
+    transformer: Transformer,
     trainer: Trainer,
     { held, options }: ValidatedRun,
     drawn: Set<string>,

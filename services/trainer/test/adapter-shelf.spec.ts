@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseTensorFile } from '@atelier/checkpoint';
 import { Run } from '@atelier/contracts';
-import { adapterFromBytes, type Adapter } from '@atelier/engine';
+import { Adapter } from '@atelier/engine';
 import { AdapterStore, BlobStore } from '@atelier/store';
 import { repositoryRoot, startTestMesh, type TestMesh } from '@atelier/testing';
 import { AdapterShelf } from '../src/adapter-shelf';
@@ -23,7 +23,7 @@ describe('the shelf of trained adapters', () => {
     test = await startTestMesh();
     shelf = new AdapterShelf(test.mesh);
     store = new AdapterStore(test.mesh);
-    trained = await adapterFromBytes(golden());
+    trained = await Adapter.fromBytes(golden());
   });
   afterEach(async () => {
     await trained.dispose();

@@ -13,7 +13,7 @@ void check_shape(const FluxShape& shape) {
         " text tokens; expected 1 to ", kMostText);
 }
 
-ConditioningInputs::ConditioningInputs(Program& program, const FluxDims& dims, int64_t rows)
+ConditioningInputs::ConditioningInputs(Program& program, const TransformerDims& dims, int64_t rows)
     : time(program.temp(rows, kSinusoids, "timestep sinusoids")),
       pooled(program.temp(rows, dims.pooled_dim, "pooled text")) {
     if (dims.guidance) guidance = program.temp(rows, kSinusoids, "guidance sinusoids");

@@ -3,7 +3,7 @@
 
 namespace atelier {
 
-void validate_dims(const FluxDims& d) {
+void validate_dims(const TransformerDims& d) {
     const auto positive = [](int64_t value, int64_t most, const char* name) {
         require(value > 0 && value <= most, ErrorCode::invalid_argument, name, " is ", value, "; expected 1 to ", most);
     };
@@ -25,7 +25,7 @@ void validate_dims(const FluxDims& d) {
         " must add up to attention_head_dim ", d.head_dim);
 }
 
-FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant) {
+FluxLayers layers_without_values(const TransformerDims& dims, BaseQuant quant) {
     validate_dims(dims);
     static const float scale = 0; // stands for the scales of NF4 without double quantisation; never read
     FluxLayers layers(dims);
@@ -36,6 +36,13 @@ FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant) {
         if (quant == BaseQuant::nf4) linear.w.nf4.absmax = &scale;
     });
     return layers;
+}
+
+std::vector<LinearModule> linear_modules(const FluxLayers& layers) {
+    std::vector<LinearModule> modules;
+    for_each_linear(layers,
+        [&](const std::string& path, const Linear&, int64_t in, int64_t out) { modules.push_back({path, in, out}); });
+    return modules;
 }
 
 std::vector<const Linear*> block_linears(const FluxLayers& layers, int64_t block) {
@@ -49,11 +56,6 @@ std::vector<const Linear*> block_linears(const FluxLayers& layers, int64_t block
     for (const DoubleSide* s : {&b.img, &b.txt})
         all.insert(all.end(), {&s->q, &s->k, &s->v, &s->out, &s->up, &s->down});
     return all;
-}
-
-bool target_matches(const std::string& target, const std::string& path) {
-    if (path == target) return true;
-    return path.size() > target.size() && path.ends_with(target) && path[path.size() - target.size() - 1] == '.';
 }
 
 } // namespace atelier

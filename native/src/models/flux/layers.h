@@ -2,39 +2,12 @@
 // FluxWeights, low-rank branches to whoever trains or applies them. A copy of FluxLayers is cheap, so each trainer and
 // sampler binds its own.
 #pragma once
-#include "atelier/engine.h"
-#include "memory/constants.h"
-#include "tensor/view.h"
-#include "tensor/weight.h"
+#include "atelier/types.h"
+#include "models/nn/linear.h"
 #include <string>
 #include <vector>
 
 namespace atelier {
-
-// The low-rank branch of a linear: y += scale · (x · Aᵀ) · Bᵀ. Gradients only while training.
-struct LoraSlot {
-    View a, b;   // (rank, in), (out, rank); in plans without data
-    View da, db; // the same shapes, accumulated into; without rows at inference
-    float scale = 1;
-};
-
-struct Linear {
-    Weight w; // (out, in)
-    const float* bias = nullptr;
-    LoraSlot lora;
-    bool adapted() const { return lora.a.rows > 0; }
-    bool trained() const { return lora.da.rows > 0; }
-};
-
-// Of the weight and its bias, as they are packed for a device.
-inline uint64_t bias_bytes(const Linear& linear) {
-    return packed_bytes(static_cast<uint64_t>(linear.w.rows) * sizeof(float));
-}
-inline uint64_t linear_bytes(const Linear& linear) { return packed_bytes(linear.w) + bias_bytes(linear); }
-inline uint64_t widened_linear_bytes(const Linear& linear) {
-    return bias_bytes(linear) +
-           (linear.w.format == WeightFormat::nf4 ? widened_bytes(linear.w) : packed_bytes(linear.w));
-}
 
 // One stream of a double block. `norm` is the modulation linear: shift, scale, gate for attention, then the same for
 // the MLP.
@@ -58,14 +31,14 @@ struct EmbedderMlp {
 };
 
 struct FluxLayers {
-    FluxDims dims;
+    TransformerDims dims;
     EmbedderMlp time, guidance, text; // guidance: only with dims.guidance
     Linear context_embedder, x_embedder;
     std::vector<DoubleBlock> doubles;
     std::vector<SingleBlock> singles;
     Linear norm_out, proj_out; // norm_out: scale, shift
 
-    explicit FluxLayers(const FluxDims& d)
+    explicit FluxLayers(const TransformerDims& d)
         : dims(d), doubles(static_cast<size_t>(d.num_layers)), singles(static_cast<size_t>(d.num_single_layers)) {}
     int64_t width() const { return dims.heads * dims.head_dim; }
 };
@@ -139,14 +112,13 @@ void for_each_head_norm(Layers& layers, F&& f) {
     }
 }
 
+std::vector<LinearModule> linear_modules(const FluxLayers& layers);
+
 // Layers that have sizes and formats but no values: what a plan needs of a checkpoint. `none` counts as bf16, as FLUX.1
 // is published.
-FluxLayers layers_without_values(const FluxDims& dims, BaseQuant quant);
+FluxLayers layers_without_values(const TransformerDims& dims, BaseQuant quant);
 
 // Throws invalid_argument, naming the dimension, for sizes that no checkpoint can have.
-void validate_dims(const FluxDims& dims);
-
-// peft's rule: a target names a module by its whole path or by its last parts.
-bool target_matches(const std::string& target, const std::string& path);
+void validate_dims(const TransformerDims& dims);
 
 } // namespace atelier

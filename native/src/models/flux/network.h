@@ -7,7 +7,7 @@
 // BlockKeep; the rest is made by emitting those ops of its forward once more, just before its backward, so that every
 // choice computes the same bits.
 #pragma once
-#include "models/flux/emit.h"
+#include "models/flux/layers.h"
 #include "models/flux/tables.h"
 #include "planning/memory_choice.h"
 #include "program/parking.h"
@@ -28,7 +28,7 @@ struct FluxShape {
 // Columns of the modulation table: per double block the image's six rows of d values and the text's six, per single
 // block three, then norm_out's two.
 struct ModulationLayout {
-    explicit ModulationLayout(const FluxDims& dims)
+    explicit ModulationLayout(const TransformerDims& dims)
         : d(dims.heads * dims.head_dim), doubles(dims.num_layers), singles(dims.num_single_layers) {}
     int64_t d, doubles, singles;
     int64_t double_at(int64_t block, bool text) const { return (12 * block + (text ? 6 : 0)) * d; }

@@ -3,7 +3,8 @@
 
 namespace atelier {
 
-RopeTable::RopeTable(const FluxDims& dims, int64_t text_tokens, int64_t grid_h, int64_t grid_w) : dim_(dims.head_dim) {
+RopeTable::RopeTable(const TransformerDims& dims, int64_t text_tokens, int64_t grid_h, int64_t grid_w)
+    : dim_(dims.head_dim) {
     const int64_t tokens = text_tokens + grid_h * grid_w;
     cos_.resize(static_cast<size_t>(tokens * dim_));
     sin_.resize(cos_.size());

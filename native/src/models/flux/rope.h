@@ -1,6 +1,6 @@
 // Rotary positions of the joint sequence: text tokens at (0, 0, 0), image tokens at (0, row, column).
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/types.h"
 #include "tensor/view.h"
 #include <vector>
 
@@ -10,10 +10,10 @@ namespace atelier {
 // are 10000^(-2i/axis) in double, as diffusers computes them.
 class RopeTable {
 public:
-    RopeTable(const FluxDims& dims, int64_t text_tokens, int64_t grid_h, int64_t grid_w);
+    RopeTable(const TransformerDims& dims, int64_t text_tokens, int64_t grid_h, int64_t grid_w);
     View cos() const { return view(cos_); }
     View sin() const { return view(sin_); }
-    static uint64_t bytes(const FluxDims& dims, int64_t tokens) {
+    static uint64_t bytes(const TransformerDims& dims, int64_t tokens) {
         return static_cast<uint64_t>(2 * tokens * dims.head_dim) * sizeof(float);
     }
 

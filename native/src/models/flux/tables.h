@@ -7,7 +7,7 @@
 namespace atelier {
 
 struct FluxTables {
-    FluxTables(const FluxDims& dims, int64_t text_tokens, int64_t grid_h, int64_t grid_w)
+    FluxTables(const TransformerDims& dims, int64_t text_tokens, int64_t grid_h, int64_t grid_w)
         : rope(dims, text_tokens, grid_h, grid_w), zeros(static_cast<size_t>(dims.heads * dims.head_dim), 0.0f) {}
 
     RopeTable rope;
@@ -18,7 +18,7 @@ struct FluxTables {
             constants.add(table.data, static_cast<uint64_t>(table.size()) * sizeof(float));
         constants.add(zeros);
     }
-    static uint64_t bytes(const FluxDims& dims, int64_t tokens) {
+    static uint64_t bytes(const TransformerDims& dims, int64_t tokens) {
         return RopeTable::bytes(dims, tokens) +
                packed_bytes(static_cast<uint64_t>(dims.heads * dims.head_dim) * sizeof(float));
     }

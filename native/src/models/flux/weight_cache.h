@@ -1,7 +1,7 @@
 // A quantised copy of a checkpoint's linears on disk, named by the checkpoint's fingerprint and mapped at the next
 // load: seconds instead of minutes. A copy that is damaged or of another make counts as absent.
 #pragma once
-#include "atelier/engine.h"
+#include "atelier/train_options.h"
 #include "formats/weight_source.h"
 #include "quant/nf4.h"
 #include <optional>

@@ -31,7 +31,7 @@ UnitPacks weight_units(const FluxLayers& layers) {
     return packs;
 }
 
-std::vector<Residence> unit_residence(const FluxDims& dims, const MemoryChoice& choice) {
+std::vector<Residence> unit_residence(const TransformerDims& dims, const MemoryChoice& choice) {
     std::vector<Residence> units(
         modulation_units(dims), choice.modulation_resident ? Residence::resident : Residence::fetched);
     for (size_t i = 0; i < choice.resident.size(); ++i)

@@ -19,7 +19,7 @@ public:
         const std::string& dir, BaseQuant quant, const std::string& cache_dir, int threads, const Progress& progress);
     // Linears and biases N(0, 0.02), head norms 1; quantised while they are drawn.
     static FluxWeights random(
-        const FluxDims& dims, BaseQuant quant, uint64_t seed, int threads, const Progress& progress);
+        const TransformerDims& dims, BaseQuant quant, uint64_t seed, int threads, const Progress& progress);
 
     const FluxLayers& layers() const { return layers_; }
     uint64_t bytes() const { return bytes_; }
@@ -30,7 +30,7 @@ public:
     std::vector<float> original(const std::string& path, const Linear& linear) const;
 
 private:
-    explicit FluxWeights(const FluxDims& dims) : layers_(dims) {}
+    explicit FluxWeights(const TransformerDims& dims) : layers_(dims) {}
     void read_small(const WeightSource& source);
     void quantize_from(const WeightSource& source, int threads, const Progress& progress);
     bool read_cache(const std::string& file);

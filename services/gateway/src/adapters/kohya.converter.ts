@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { Injectable } from '@nestjs/common';
 import { AtelierError } from '@atelier/contracts';
-import { adapterFromBytes, adapterToBytes, EngineError, missingAddon } from '@atelier/engine';
+import { Adapter, EngineError, missingAddon } from '@atelier/engine';
 
 /** Rewrites an adapter with the keys that kohya's scripts and ComfyUI read, which the engine knows. */
 @Injectable()
@@ -20,9 +20,9 @@ export class KohyaConverter {
     }
     const bytes = await buffer(file);
     try {
-      const adapter = await adapterFromBytes(bytes, 'its file');
+      const adapter = await Adapter.fromBytes(bytes, 'its file');
       try {
-        return await adapterToBytes(adapter, 'kohya');
+        return await adapter.toBytes('kohya');
       } finally {
         await adapter.dispose();
       }

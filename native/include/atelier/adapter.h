@@ -1,0 +1,24 @@
+#pragma once
+#include "atelier/error.h"
+#include "atelier/types.h"
+#include <cstddef>
+
+namespace atelier {
+
+class Transformer;
+
+// LoRA weights on the host. Both kinds of key names are read, told apart by the names themselves; corrupt or
+// unsupported, with the file or `label` in the text, for what is no such file.
+class Adapter : public AdapterWeights {
+public:
+    using Module = LoraModule;
+
+    static Adapter load(const std::string& file); // alpha may also be in peft's adapter_config.json beside it
+    static Adapter from_bytes(std::span<const std::byte> file, const std::string& label);
+    void save(const std::string& file, AdapterFormat) const;
+    // What save() would write, `more` of metadata added to the adapter's own.
+    std::vector<std::byte> to_bytes(AdapterFormat, const std::map<std::string, std::string>& more = {}) const;
+    void validate(const Transformer&) const; // every module exists with these shapes, finite; else Error
+};
+
+} // namespace atelier
