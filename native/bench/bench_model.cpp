@@ -1,7 +1,7 @@
 #include "bench_model.h"
 #include "base/error.h"
 #include "formats/safetensors.h"
-#include "models/flux/layers.h"
+#include "models/transformer.h"
 #include <algorithm>
 #include <deque>
 #include <filesystem>
@@ -58,7 +58,7 @@ void save_checkpoint(const Shape& shape, const std::string& dir) {
         for (float& v : kept.back()) v = scale != 0 ? v * scale : 1.0f;
         writer.add(name, form, kept.back());
     };
-    FluxLayers layers(d);
+    TransformerLayers layers(d);
     for_each_linear(layers, [&](const std::string& path, Linear&, int64_t in, int64_t out) {
         add(path + ".weight", {out, in}, 0.035f); // uniform of deviation 0.02
         add(path + ".bias", {out}, 0.035f);

@@ -32,8 +32,8 @@ public:
             0; // Vae::decode_bytes: room that the plan leaves for what decodes the picture while the weights stay
     };
     MemoryPlan plan(const Request&) const;
-    Tensor generate(
-        const Request&, const EngineProgress& = {}); // packed latents (S_img, C), as FluxPipeline(output_type="latent")
+    Tensor generate(const Request&,
+        const EngineProgress& = {}); // packed latents (S_img, C), as diffusers' pipeline with output_type "latent"
     struct Impl;
 private:
     std::unique_ptr<Impl> impl;

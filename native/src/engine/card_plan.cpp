@@ -1,6 +1,6 @@
 #include "atelier/transformer.h"
 #include "engine/train_plan.h"
-#include "formats/config.h"
+#include "models/registry.h"
 #include "training/lora_bank.h"
 #include "training/schedules.h"
 #include "training/step_costs.h"
@@ -10,8 +10,8 @@ namespace atelier {
 MemoryPlan plan_on_card(const CardRun& run) {
     const DeviceProfile& profile = card_profile(run.card);
     check_train_options(run.options);
-    FluxLayers layers = layers_without_values(run.dims, run.quant);
-    const std::vector<FluxShape> shapes = training_shapes(run.dims, run.shapes);
+    TransformerLayers layers = layers_without_values(run.dims, run.quant);
+    const std::vector<TransformerShape> shapes = training_shapes(run.dims, run.shapes);
     MemoryPlan plan;
     plan.state_bytes = LoraBank::bytes_of(layers, run.options) + training_input_bytes(run.dims, shapes);
     plan.workspace_bytes = profile.workspace_bytes;
@@ -46,6 +46,6 @@ std::vector<std::string> card_names() {
     return names;
 }
 
-TransformerDims transformer_dims(const std::string& dir) { return read_transformer_config(dir); }
+TransformerDims transformer_dims(const std::string& dir) { return family_of_transformer(dir).read_config(dir); }
 
 } // namespace atelier

@@ -6,7 +6,7 @@
 #include "formats/json_file.h"
 #include "formats/text.h"
 #include "models/clip/text_model.h"
-#include "models/flux/weights.h"
+#include "models/registry.h"
 #include "models/t5/encoder.h"
 #include "models/vae/autoencoder.h"
 #include <algorithm>
@@ -73,7 +73,7 @@ ComponentReport inspect_t5(const std::string& dir) {
 
 ComponentReport inspect_transformer(const std::string& dir) {
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    const TransformerDims d = FluxWeights::load(dir, BaseQuant::none, "", threads, {}).layers().dims;
+    const TransformerDims d = family_of_transformer(dir).load(dir, BaseQuant::none, "", threads, {}).layers().dims;
     return report("transformer", WeightSource::open(dir),
         text_of(d.num_layers, " double and ", d.num_single_layers, " single blocks, ", d.heads, " heads of ",
             d.head_dim, d.guidance ? ", with guidance" : ", without guidance"));
@@ -87,14 +87,14 @@ ComponentReport inspect_vae(const std::string& dir) {
 }
 
 struct Component {
-    const char *name, *class_name;
+    const char *name, *class_name; // of the transformer its family's
     ComponentReport (*inspect)(const std::string& dir);
 };
 constexpr Component kComponents[] = {
     {"scheduler", "FlowMatchEulerDiscreteScheduler", inspect_scheduler},
     {"text_encoder", "CLIPTextModel", inspect_clip},
     {"text_encoder_2", "T5EncoderModel", inspect_t5},
-    {"transformer", "FluxTransformer2DModel", inspect_transformer},
+    {"transformer", nullptr, inspect_transformer},
     {"vae", "AutoencoderKL", inspect_vae},
 };
 
@@ -103,13 +103,13 @@ constexpr Component kComponents[] = {
 std::vector<ComponentReport> inspect_checkpoint(const std::string& dir) {
     const std::filesystem::path root(dir);
     const JsonObject index = JsonObject::read((root / "model_index.json").string());
-    index.expect("_class_name", "FluxPipeline");
+    const TransformerFamily& family = family_of_checkpoint(dir);
     std::vector<ComponentReport> reports;
     for (const Component& component : kComponents) {
         const std::vector<std::string> entry = index.strings(component.name); // ["diffusers", "AutoencoderKL"]
-        require(entry.size() == 2 && entry[1] == component.class_name, ErrorCode::unsupported, index.label(), ": ",
-            in_quotes(component.name), " is ", index.scalar_text(component.name), ", expected a ",
-            component.class_name);
+        const char* const class_name = component.class_name ? component.class_name : family.class_name;
+        require(entry.size() == 2 && entry[1] == class_name, ErrorCode::unsupported, index.label(), ": ",
+            in_quotes(component.name), " is ", index.scalar_text(component.name), ", expected a ", class_name);
         reports.push_back(component.inspect((root / component.name).string()));
     }
     return reports;

@@ -14,20 +14,20 @@ namespace {
 
 constexpr int64_t kPixelsPerToken = 16; // 8 of the VAE times the 2 of a patch
 
-FluxShape shape_of(const Sampler::Request& r, const TransformerDims& dims) {
+TransformerShape shape_of(const Sampler::Request& r, const TransformerDims& dims) {
     require(r.height > 0 && r.width > 0 && r.height % kPixelsPerToken == 0 && r.width % kPixelsPerToken == 0,
         ErrorCode::invalid_argument, "a picture of ", r.width, "x", r.height,
         " pixels: width and height must be positive multiples of ", kPixelsPerToken);
     require(!r.prompt_embeds.empty() && static_cast<int64_t>(r.prompt_embeds.size()) % dims.joint_dim == 0,
         ErrorCode::invalid_argument, "prompt_embeds has ", r.prompt_embeds.size(), " values, expected rows of ",
         dims.joint_dim);
-    const FluxShape shape{r.height / kPixelsPerToken, r.width / kPixelsPerToken,
+    const TransformerShape shape{r.height / kPixelsPerToken, r.width / kPixelsPerToken,
         static_cast<int64_t>(r.prompt_embeds.size()) / dims.joint_dim};
     check_shape(shape);
     return shape;
 }
 
-bool same(const FluxShape& a, const FluxShape& b) {
+bool same(const TransformerShape& a, const TransformerShape& b) {
     return a.grid_h == b.grid_h && a.grid_w == b.grid_w && a.text_tokens == b.text_tokens;
 }
 
@@ -42,7 +42,7 @@ struct Sampler::Impl {
     Transformer::Impl& base() const { return *model->impl; }
 
     DenoisePrograms& programs_for(const Request& r) {
-        const FluxShape shape = shape_of(r, base().dims());
+        const TransformerShape shape = shape_of(r, base().dims());
         require(r.steps > 0 && r.steps <= 10000, ErrorCode::invalid_argument, r.steps, " steps: expected 1 to 10000");
         if (!programs || !same(programs->shape(), shape) || programs->steps() != r.steps) {
             programs = std::make_unique<DenoisePrograms>(adapted.layers(), shape, r.steps, base().ops().activations());
@@ -81,7 +81,7 @@ struct Sampler::Impl {
     }
 
     // Start noise (C/4, H/8, W/8), given or drawn, as packed tokens (I, C).
-    Tensor start_latents(const Request& r, const FluxShape& shape) const {
+    Tensor start_latents(const Request& r, const TransformerShape& shape) const {
         const int64_t channels = base().dims().in_channels, height = 2 * shape.grid_h, width = 2 * shape.grid_w,
                       count = shape.image_tokens() * channels;
         std::vector<float> drawn;

@@ -53,17 +53,17 @@ void check_train_options(const TrainOptions& o) {
         ": expected a positive number");
 }
 
-std::vector<FluxShape> training_shapes(const TransformerDims& dims, const std::vector<TrainShape>& shapes) {
+std::vector<TransformerShape> training_shapes(const TransformerDims& dims, const std::vector<TrainShape>& shapes) {
     require(!shapes.empty(), ErrorCode::invalid_argument,
         "no picture shapes given; a plan needs every shape that the data set has");
     require(dims.in_channels == dims.out_channels && dims.in_channels % 4 == 0, ErrorCode::unsupported,
         "a transformer of ", dims.in_channels, " input and ", dims.out_channels,
         " output channels: only text-to-image transformers are trained, whose packed latents go in and come out");
-    std::vector<FluxShape> once;
+    std::vector<TransformerShape> once;
     for (const TrainShape& s : shapes) {
-        const FluxShape shape{s.grid_h, s.grid_w, s.text_tokens};
+        const TransformerShape shape{s.grid_h, s.grid_w, s.text_tokens};
         check_shape(shape);
-        const bool known = std::any_of(once.begin(), once.end(), [&](const FluxShape& o) {
+        const bool known = std::any_of(once.begin(), once.end(), [&](const TransformerShape& o) {
             return o.grid_h == s.grid_h && o.grid_w == s.grid_w && o.text_tokens == s.text_tokens;
         });
         if (!known) once.push_back(shape);
@@ -71,11 +71,11 @@ std::vector<FluxShape> training_shapes(const TransformerDims& dims, const std::v
     return once;
 }
 
-uint64_t training_input_bytes(const TransformerDims& dims, const std::vector<FluxShape>& shapes) {
+uint64_t training_input_bytes(const TransformerDims& dims, const std::vector<TransformerShape>& shapes) {
     uint64_t tables = 0;
     int64_t latents = 0;
-    for (const FluxShape& shape : shapes) {
-        tables += FluxTables::bytes(dims, shape.tokens());
+    for (const TransformerShape& shape : shapes) {
+        tables += TransformerTables::bytes(dims, shape.tokens());
         latents = std::max(latents, shape.image_tokens() * dims.in_channels);
     }
     return tables + 3 * static_cast<uint64_t>(latents) * sizeof(float);

@@ -3,7 +3,7 @@
 #include "engine/one_shot.h"
 #include "engine/train_plan.h"
 #include "engine/training_state.h"
-#include "models/flux/weight_units.h"
+#include "models/transformer.h"
 #include "training/step_costs.h"
 #include <algorithm>
 #include <cmath>
@@ -24,7 +24,7 @@ bool same_shape(const A& a, const Trainer::Shape& b) {
 // f(index into (channels, 2 grid_h, 2 grid_w), view's element) for every element of the packed latents (tokens, 4
 // channels).
 template <class F>
-void for_each_packed(const FluxShape& shape, int64_t channels, std::span<float> packed, F&& f) {
+void for_each_packed(const TransformerShape& shape, int64_t channels, std::span<float> packed, F&& f) {
     const int64_t height = 2 * shape.grid_h, width = 2 * shape.grid_w;
     for (int64_t token = 0; token < shape.image_tokens(); ++token) {
         const int64_t top = token / shape.grid_w * 2, left = token % shape.grid_w * 2;
@@ -53,12 +53,12 @@ Trainer::Impl::Impl(const Transformer& transformer, const TrainOptions& o, const
     : base(*transformer.impl), options(o), schedule(schedule_of(o)),
       bank(base.memory(), base.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
     const TransformerDims& dims = base.dims();
-    const std::vector<FluxShape> kinds = training_shapes(dims, shapes);
+    const std::vector<TransformerShape> kinds = training_shapes(dims, shapes);
     host_bytes = training_input_bytes(dims, kinds);
-    FluxLayers layers = base.weights.layers();
+    TransformerLayers layers = base.weights.layers();
     bank.bind(layers);
     choose(layers, kinds);
-    for (const FluxShape& kind : kinds) {
+    for (const TransformerShape& kind : kinds) {
         tables.emplace_back(dims, kind.text_tokens, kind.grid_h, kind.grid_w);
         for (const int64_t size : group_sizes(together)) {
             const MicroProgramOptions of{
@@ -77,7 +77,7 @@ uint64_t Trainer::Impl::fixed_bytes() const {
 }
 
 // Within the budget; without one a card is used as far as it is free, and on the host `recompute` decides.
-void Trainer::Impl::choose(const FluxLayers& layers, const std::vector<FluxShape>& kinds) {
+void Trainer::Impl::choose(const TransformerLayers& layers, const std::vector<TransformerShape>& kinds) {
     const bool card = !base.memory().on_host();
     uint64_t budget = options.memory_budget;
     if (!budget && card)
@@ -141,7 +141,7 @@ void Trainer::Impl::reserve() {
     if (parked_bytes) parked = std::make_unique<HostArena>(base.memory(), parked_bytes);
     for (std::vector<float>* room : {&eps, &noise, &packed}) room->resize(static_cast<size_t>(latent_count));
     constants = std::make_unique<Constants>(base.memory(), std::vector{&weights->constants()});
-    for (const FluxTables& t : tables) t.add_to(*constants);
+    for (const TransformerTables& t : tables) t.add_to(*constants);
     constants->place();
     for (const auto& p : programs) p->connect(*weights, *constants, parked ? parked->data() : nullptr);
 }
@@ -151,8 +151,8 @@ void Trainer::Impl::require_whole() const {
         "an earlier micro-step was cancelled or failed half-way; load a training state before going on");
 }
 
-void Trainer::Impl::write_inputs(const FluxShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at,
-    const Sample& sample, const Draw& draw, float sigma) {
+void Trainer::Impl::write_inputs(const TransformerShape& shape, const MicroProgram::Sample& to,
+    const Program::Resolver& at, const Sample& sample, const Draw& draw, float sigma) {
     const int64_t count = shape.image_tokens() * base.dims().in_channels;
     const auto posterior = given_or_drawn(sample.eps, draw.stream(RandomUse::posterior), count, eps);
     const auto flow = given_or_drawn(sample.noise, draw.stream(RandomUse::flow_noise), count, noise);

@@ -19,7 +19,7 @@ struct Trainer::Impl {
     MemoryChoice choice;
     int64_t together = 1;
     MemoryPlan::Time time; // of a card's micro-step
-    std::deque<FluxTables> tables;                       // one a shape
+    std::deque<TransformerTables> tables;                       // one a shape
     std::vector<std::unique_ptr<MicroProgram>> programs; // of every shape the largest group first
     std::vector<float> sigmas;
     uint64_t arena_bytes = 0, host_bytes = 0, parked_bytes = 0;
@@ -47,10 +47,10 @@ private:
     struct Draw;
     const DeviceProfile& profile() const { return base.device->impl->profile; }
     uint64_t fixed_bytes() const;
-    void choose(const FluxLayers& layers, const std::vector<FluxShape>& kinds);
+    void choose(const TransformerLayers& layers, const std::vector<TransformerShape>& kinds);
     void check(const Sample& sample) const;
     const MicroProgram& program_for(std::span<const Sample> samples) const;
-    void write_inputs(const FluxShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at,
+    void write_inputs(const TransformerShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at,
         const Sample& sample, const Draw& draw, float sigma);
     void run(const MicroProgram& p, std::span<const Sample> group, const EngineProgress& progress,
         std::vector<MicroResult>& results);

@@ -1,12 +1,12 @@
 #include "engine/transformer.h"
-#include "models/flux/weight_units.h"
+#include "models/registry.h"
 
 namespace atelier {
 
 Transformer::Transformer() = default;
 Transformer::~Transformer() = default;
 
-Transformer::Impl::Impl(std::shared_ptr<Device> on, FluxWeights w)
+Transformer::Impl::Impl(std::shared_ptr<Device> on, TransformerWeights w)
     : device(std::move(on)), weights(std::move(w)), modules(linear_modules(weights.layers())),
       packs(weight_units(weights.layers())) {}
 
@@ -36,7 +36,8 @@ std::vector<Residence> Transformer::Impl::residence_beside(uint64_t other_bytes,
 std::shared_ptr<Transformer> Transformer::load(std::shared_ptr<Device> device, const std::string& dir, BaseQuant quant,
     const std::string& cache_dir, const EngineProgress& progress) {
     const int threads = device->impl->ops->threads();
-    FluxWeights weights = FluxWeights::load(dir, quant, cache_dir, threads, internal_progress(progress));
+    const TransformerFamily& family = family_of_transformer(dir);
+    TransformerWeights weights = family.load(dir, quant, cache_dir, threads, internal_progress(progress));
     return of(std::make_unique<Impl>(std::move(device), std::move(weights)));
 }
 

@@ -3,18 +3,17 @@
 #include "atelier/transformer.h"
 #include "engine/device.h"
 #include "memory/placed_units.h"
-#include "models/flux/inputs.h"
-#include "models/flux/weights.h"
+#include "models/transformer.h"
 
 namespace atelier {
 
 struct Transformer::Impl {
     std::shared_ptr<Device> device;
-    FluxWeights weights;
+    TransformerWeights weights;
     std::vector<LinearModule> modules;
     UnitPacks packs;
 
-    Impl(std::shared_ptr<Device> on, FluxWeights w);
+    Impl(std::shared_ptr<Device> on, TransformerWeights w);
     const TransformerDims& dims() const { return weights.layers().dims; }
     Ops& ops() const { return *device->impl->ops; }
     Memory& memory() const { return ops().memory(); }

@@ -11,19 +11,6 @@ namespace {
 constexpr int64_t kMaxLayers =
     1000; // far above any model; keeps a damaged number from building a list of billions of names
 
-JsonObject open(const std::string& dir, const char* file, const char* class_name) {
-    const JsonObject json = JsonObject::read((std::filesystem::path(dir) / file).string());
-    json.expect("_class_name", class_name);
-    return json;
-}
-
-int64_t layer_count(const JsonObject& json, const char* field, int64_t min, std::optional<int64_t> fallback = {}) {
-    const int64_t n = json.integer(field, min, fallback);
-    require(n <= kMaxLayers, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field), " is ", n,
-        ", expected at most ", kMaxLayers);
-    return n;
-}
-
 float finite(const JsonObject& json, const char* field, std::optional<double> fallback = {}) {
     const double v = json.number(field, fallback);
     require(std::isfinite(v) && std::abs(v) < 1e30, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field),
@@ -40,36 +27,21 @@ float positive(const JsonObject& json, const char* field, std::optional<double> 
 
 } // namespace
 
-TransformerDims read_transformer_config(const std::string& dir) {
-    const JsonObject json = open(dir, "config.json", "FluxTransformer2DModel");
-    require(json.integer("patch_size", 1, 1) == 1, ErrorCode::unsupported, json.label(), ": field 'patch_size' is ",
-        json.integer("patch_size", 1, 1), "; this engine supports 1 only");
-    TransformerDims d;
-    d.in_channels = json.integer("in_channels", 1, 64);
-    d.out_channels = json.integer("out_channels", 1, d.in_channels);
-    d.num_layers = layer_count(json, "num_layers", 0, 19);
-    d.num_single_layers = layer_count(json, "num_single_layers", 0, 38);
-    d.head_dim = json.integer("attention_head_dim", 2, 128);
-    d.heads = json.integer("num_attention_heads", 1, 24);
-    d.joint_dim = json.integer("joint_attention_dim", 1, 4096);
-    d.pooled_dim = json.integer("pooled_projection_dim", 1, 768);
-    d.guidance = json.boolean("guidance_embeds", false);
-    const std::vector<int64_t> axes = json.integers("axes_dims_rope", std::vector<int64_t>{16, 56, 56});
-    int64_t sum = 0;
-    bool even = true;
-    for (int64_t a : axes) {
-        sum += a;
-        even = even && a >= 0 && a % 2 == 0;
-    }
-    require(axes.size() == 3 && even && sum == d.head_dim, ErrorCode::corrupt, json.label(),
-        ": field 'axes_dims_rope' is ", json.scalar_text("axes_dims_rope"),
-        ", expected three even numbers that add up to attention_head_dim (", d.head_dim, ")");
-    for (size_t i = 0; i < 3; ++i) d.axes_dims[i] = axes[i];
-    return d;
+JsonObject open_config(const std::string& dir, const char* file, const char* class_name) {
+    const JsonObject json = JsonObject::read((std::filesystem::path(dir) / file).string());
+    json.expect("_class_name", class_name);
+    return json;
+}
+
+int64_t layer_count(const JsonObject& json, const char* field, int64_t min, std::optional<int64_t> fallback) {
+    const int64_t n = json.integer(field, min, fallback);
+    require(n <= kMaxLayers, ErrorCode::corrupt, json.label(), ": field ", in_quotes(field), " is ", n,
+        ", expected at most ", kMaxLayers);
+    return n;
 }
 
 VaeConfig read_vae_config(const std::string& dir) {
-    const JsonObject json = open(dir, "config.json", "AutoencoderKL");
+    const JsonObject json = open_config(dir, "config.json", "AutoencoderKL");
     json.expect("act_fn", "silu");
     for (const auto& [field, type] :
         {std::pair{"down_block_types", "DownEncoderBlock2D"}, std::pair{"up_block_types", "UpDecoderBlock2D"}})
@@ -78,7 +50,7 @@ VaeConfig read_vae_config(const std::string& dir) {
                 in_quotes(t), "; this engine supports ", type, " only");
     for (const char* field : {"latents_mean", "latents_std"})
         require(!json.has(field), ErrorCode::unsupported, json.label(), ": field ", in_quotes(field),
-            " is set; FLUX's autoencoder has none");
+            " is set; the autoencoders that this engine decodes with have none");
     VaeConfig c;
     c.in_channels = json.integer("in_channels", 1);
     c.out_channels = json.integer("out_channels", 1);
@@ -146,7 +118,7 @@ T5Config read_t5_config(const std::string& dir) {
 }
 
 SchedulerConfig read_scheduler_config(const std::string& dir) {
-    const JsonObject json = open(dir, "scheduler_config.json", "FlowMatchEulerDiscreteScheduler");
+    const JsonObject json = open_config(dir, "scheduler_config.json", "FlowMatchEulerDiscreteScheduler");
     for (const char* field :
         {"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "stochastic_sampling"})
         json.expect(field, false);

@@ -1,8 +1,10 @@
 // The settings of each component, from its config file as diffusers and transformers write it. Only what changes the
 // arithmetic is kept; a value this engine does not implement is refused by file, field and value, never ignored.
 #pragma once
-#include "atelier/types.h"
+#include "formats/json_file.h"
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace atelier {
 
@@ -33,8 +35,12 @@ struct SchedulerConfig {
     bool use_dynamic_shifting = false;
 };
 
+// For readers of a config, here and in models/: the file of a component's folder, of that `_class_name` if it says one;
+// and a number of layers that a list of names can be built of.
+JsonObject open_config(const std::string& dir, const char* file, const char* class_name);
+int64_t layer_count(const JsonObject& json, const char* field, int64_t min, std::optional<int64_t> fallback = {});
+
 // Each takes the component's folder.
-TransformerDims read_transformer_config(const std::string& dir);
 VaeConfig read_vae_config(const std::string& dir);
 ClipConfig read_clip_config(const std::string& dir);
 T5Config read_t5_config(const std::string& dir);

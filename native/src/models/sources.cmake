@@ -2,6 +2,7 @@ target_sources(atelier PRIVATE
   src/models/clip/text_model.cpp
   src/models/encoder_layers.cpp
   src/models/flux/conditioning.cpp
+  src/models/flux/config.cpp
   src/models/flux/double_block.cpp
   src/models/nn/linear.cpp
   src/models/flux/inputs.cpp
@@ -13,6 +14,7 @@ target_sources(atelier PRIVATE
   src/models/flux/weight_cache.cpp
   src/models/flux/weight_units.cpp
   src/models/flux/weights.cpp
+  src/models/registry.cpp
   src/models/t5/encoder.cpp
   src/models/vae/autoencoder.cpp
   src/models/vae/layers.cpp

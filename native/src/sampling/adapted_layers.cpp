@@ -3,7 +3,7 @@
 
 namespace atelier {
 AdaptedLayers::AdaptedLayers(
-    const FluxWeights& weights, std::span<const WeightedAdapter> adapters, bool fused, Memory& memory)
+    const TransformerWeights& weights, std::span<const WeightedAdapter> adapters, bool fused, Memory& memory)
     : layers_(weights.layers()), constants_(std::make_unique<Constants>(memory)) {
     check_weights(adapters);
     for_each_linear(layers_, [&](const std::string& path, Linear& linear, int64_t, int64_t) {
@@ -29,7 +29,8 @@ void AdaptedLayers::add_branch(Memory& memory, Linear& linear, const LoraUses& u
     linear.lora.b = placed(m.b, m.out, m.rank);
 }
 
-void AdaptedLayers::fuse(const FluxWeights& weights, const std::string& path, Linear& linear, const LoraUses& uses) {
+void AdaptedLayers::fuse(
+    const TransformerWeights& weights, const std::string& path, Linear& linear, const LoraUses& uses) {
     std::vector<float> w = weights.original(path, linear);
     const int64_t in = linear.w.cols, out = linear.w.rows;
     merge_into(w, uses);

@@ -4,7 +4,8 @@
 #include <algorithm>
 
 namespace atelier {
-DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, DType activations)
+DenoisePrograms::DenoisePrograms(
+    const TransformerLayers& layers, const TransformerShape& shape, int64_t steps, DType activations)
     : dims_(layers.dims), shape_(shape), steps_(steps), table_cols_(ModulationLayout(layers.dims).cols()),
       table_bytes_((static_cast<uint64_t>(steps * table_cols_) * sizeof(float) + Program::kAlignment - 1) /
                    Program::kAlignment * Program::kAlignment),
@@ -20,13 +21,13 @@ DenoisePrograms::DenoisePrograms(const FluxLayers& layers, const FluxShape& shap
     Program& second = step_.list;
     NetworkOptions options;
     options.activations = activations;
-    network_ = std::make_unique<FluxNetwork>(second, layers, shape, tables_, options);
+    network_ = std::make_unique<TransformerNetwork>(second, layers, shape, tables_, options);
     row_ = second.external(1, table_cols_, "modulation");
     latents_ = second.persistent(shape.image_tokens(), layers.dims.in_channels, "latents");
     prompt_ = second.persistent(shape.text_tokens, layers.dims.joint_dim, "prompt_embeds");
     step_.stream.start();
     network_->begin(latents_, prompt_, row_);
-    FluxNetwork* const networks[] = {network_.get()};
+    TransformerNetwork* const networks[] = {network_.get()};
     const Sym velocity = emit_forward(second, step_.stream, layers, networks, {}).front();
     second.emit(op::EulerStep{latents_, velocity, &sigmas_, latents_});
     step_.program = second.plan();

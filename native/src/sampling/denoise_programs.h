@@ -2,8 +2,7 @@
 // pooled text alone), then one denoising step, run once a sigma.
 #pragma once
 #include "memory/placed_units.h"
-#include "models/flux/inputs.h"
-#include "models/flux/pass.h"
+#include "models/transformer.h"
 #include "program/records/elements.h"
 #include <memory>
 
@@ -12,7 +11,7 @@ namespace atelier {
 class DenoisePrograms {
 public:
     // `layers` and the weights they point to must outlive the object.
-    DenoisePrograms(const FluxLayers& layers, const FluxShape& shape, int64_t steps, DType activations);
+    DenoisePrograms(const TransformerLayers& layers, const TransformerShape& shape, int64_t steps, DType activations);
     // Where the ops find the weights: `own` first, which holds what is not the base's. Before run(), and again when
     // they have moved.
     void connect(Memory& memory, const PlacedUnits& weights, const Constants& own);
@@ -29,8 +28,8 @@ public:
     uint64_t bytes() const {
         return table_bytes_ + std::max(conditioning_.program.arena_bytes, step_.program.arena_bytes);
     }
-    uint64_t host_bytes() const { return FluxTables::bytes(dims_, shape_.tokens()); }
-    const FluxShape& shape() const { return shape_; }
+    uint64_t host_bytes() const { return TransformerTables::bytes(dims_, shape_.tokens()); }
+    const TransformerShape& shape() const { return shape_; }
     int64_t steps() const { return steps_; }
 
 private:
@@ -41,15 +40,15 @@ private:
     };
 
     TransformerDims dims_;
-    FluxShape shape_;
+    TransformerShape shape_;
     int64_t steps_, table_cols_;
     uint64_t table_bytes_;
-    FluxTables tables_;
+    TransformerTables tables_;
     op::Sigmas sigmas_; // of the step under way, read by the recorded Euler step
     Planned conditioning_, step_;
     ConditioningInputs inputs_;
     std::unique_ptr<Constants> constants_;
-    std::unique_ptr<FluxNetwork> network_;
+    std::unique_ptr<TransformerNetwork> network_;
     Sym all_rows_, row_; // the modulation table as the two programs see it
     Sym latents_, prompt_;
 };

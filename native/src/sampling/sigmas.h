@@ -1,4 +1,4 @@
-// The noise levels of a picture, as FluxPipeline and FlowMatchEulerDiscreteScheduler choose them.
+// The noise levels of a picture, as diffusers' pipeline and FlowMatchEulerDiscreteScheduler choose them.
 #pragma once
 #include "atelier/types.h"
 

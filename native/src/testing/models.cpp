@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "engine/one_shot.h"
 #include "engine/trainer.h"
-#include "models/flux/pass.h"
+#include "models/transformer.h"
 #include "program/records/ends.h"
 
 namespace atelier::testing {
@@ -19,7 +19,7 @@ Tensor read_tensor(Memory& memory, const View& view) {
 std::shared_ptr<Transformer> random_transformer(std::shared_ptr<Device> device, const TransformerDims& dims,
     BaseQuant quant, uint64_t seed, const EngineProgress& progress) {
     const int threads = device->impl->ops->threads();
-    FluxWeights weights = FluxWeights::random(dims, quant, seed, threads, internal_progress(progress));
+    TransformerWeights weights = TransformerWeights::random(dims, quant, seed, threads, internal_progress(progress));
     return Transformer::of(std::make_unique<Transformer::Impl>(std::move(device), std::move(weights)));
 }
 
@@ -29,7 +29,7 @@ TensorMap forward(Transformer& model, const ForwardInput& input) {
     require(!input.prompt_embeds.empty() && static_cast<int64_t>(input.prompt_embeds.size()) % dims.joint_dim == 0,
         ErrorCode::invalid_argument, "prompt_embeds has ", input.prompt_embeds.size(), " values, expected rows of ",
         dims.joint_dim);
-    const FluxShape shape{
+    const TransformerShape shape{
         input.grid_h, input.grid_w, static_cast<int64_t>(input.prompt_embeds.size()) / dims.joint_dim};
     check_shape(shape);
     check_input(input.latents, shape.image_tokens() * dims.in_channels, "latents");
@@ -37,12 +37,12 @@ TensorMap forward(Transformer& model, const ForwardInput& input) {
     check_input(input.pooled, dims.pooled_dim, "pooled");
 
     Program program;
-    const FluxTables tables(dims, shape.text_tokens, shape.grid_h, shape.grid_w);
+    const TransformerTables tables(dims, shape.text_tokens, shape.grid_h, shape.grid_w);
     NetworkOptions options;
     options.capture = input.capture_blocks;
     options.activations = impl->ops().activations();
     UnitStream stream(program);
-    FluxNetwork network(program, impl->weights.layers(), shape, tables, options);
+    TransformerNetwork network(program, impl->weights.layers(), shape, tables, options);
     const Sym latents = program.persistent(shape.image_tokens(), dims.in_channels, "latents");
     const Sym prompt = program.persistent(shape.text_tokens, dims.joint_dim, "prompt_embeds");
     const ConditioningInputs conditioning(program, dims, 1);
@@ -52,7 +52,7 @@ TensorMap forward(Transformer& model, const ForwardInput& input) {
     ConditioningTape tape = emit_embedding(
         program, impl->weights.layers(), conditioning.time, conditioning.guidance, conditioning.pooled, table);
     network.begin(latents, prompt, table);
-    FluxNetwork* const networks[] = {&network};
+    TransformerNetwork* const networks[] = {&network};
     const Sym prediction = emit_forward(program, stream, impl->weights.layers(), networks, {&tape, 1}).front();
     program.emit(op::Outputs{{{prediction}}});
     program.emit(op::Outputs{{network.captured()}});

@@ -10,7 +10,7 @@ uint64_t padded(int64_t count) { return (static_cast<uint64_t>(count) * sizeof(f
 
 } // namespace
 
-LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const DeclaredTrainOptions& o) {
+LoraBank::Sizes LoraBank::sizes(const TransformerLayers& layers, const DeclaredTrainOptions& o) {
     Sizes s{lora_parameters(linear_modules(layers), o)};
     for (const LinearModule& m : s.parameters.modules) {
         s.weight_bytes += padded(o.rank * m.in) + padded(m.out * o.rank);
@@ -21,7 +21,7 @@ LoraBank::Sizes LoraBank::sizes(const FluxLayers& layers, const DeclaredTrainOpt
     return s;
 }
 
-void LoraBank::bind_without_values(FluxLayers& layers, const DeclaredTrainOptions& options) {
+void LoraBank::bind_without_values(TransformerLayers& layers, const DeclaredTrainOptions& options) {
     const LoraParameters parameters = sizes(layers, options).parameters;
     size_t next = 0;
     for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t in, int64_t out) {
@@ -33,7 +33,7 @@ void LoraBank::bind_without_values(FluxLayers& layers, const DeclaredTrainOption
     });
 }
 
-LoraBank::LoraBank(Memory& memory, const FluxLayers& layers, const DeclaredTrainOptions& options)
+LoraBank::LoraBank(Memory& memory, const TransformerLayers& layers, const DeclaredTrainOptions& options)
     : LoraBank(memory, sizes(layers, options), options) {}
 
 LoraBank::LoraBank(Memory& memory, const Sizes& s, const DeclaredTrainOptions& o)
@@ -59,7 +59,7 @@ LoraBank::LoraBank(Memory& memory, const Sizes& s, const DeclaredTrainOptions& o
     }
 }
 
-void LoraBank::bind(FluxLayers& layers) const {
+void LoraBank::bind(TransformerLayers& layers) const {
     size_t next = 0;
     for_each_linear(layers, [&](const std::string& path, Linear& linear, int64_t, int64_t) {
         if (next == paths_.size() || path != paths_[next]) return;

@@ -3,7 +3,7 @@
 #pragma once
 #include "adapters/parameters.h"
 #include "memory/arena.h"
-#include "models/flux/layers.h"
+#include "models/transformer.h"
 #include "training/adam_state.h"
 
 namespace atelier {
@@ -11,16 +11,16 @@ namespace atelier {
 class LoraBank {
 public:
     // lora_parameters() of the layers, as they start.
-    LoraBank(Memory& memory, const FluxLayers& layers, const DeclaredTrainOptions& options);
+    LoraBank(Memory& memory, const TransformerLayers& layers, const DeclaredTrainOptions& options);
 
     // What a bank would take, and branches of its sizes without values: for plans, which reserve nothing.
-    static uint64_t bytes_of(const FluxLayers& layers, const DeclaredTrainOptions& options) {
+    static uint64_t bytes_of(const TransformerLayers& layers, const DeclaredTrainOptions& options) {
         return sizes(layers, options).bytes;
     }
-    static void bind_without_values(FluxLayers& layers, const DeclaredTrainOptions& options);
+    static void bind_without_values(TransformerLayers& layers, const DeclaredTrainOptions& options);
 
     // Points the low-rank branches of the chosen linears here. The bank must outlive whatever uses `layers`.
-    void bind(FluxLayers& layers) const;
+    void bind(TransformerLayers& layers) const;
 
     uint64_t bytes() const { return bytes_; }
     double grad_norm(Ops& ops) const { return ops.l2_norm(grads_); }
@@ -51,7 +51,7 @@ private:
         LoraParameters parameters;
         uint64_t weight_bytes = 0, bytes = 0;
     };
-    static Sizes sizes(const FluxLayers& layers, const DeclaredTrainOptions& options);
+    static Sizes sizes(const TransformerLayers& layers, const DeclaredTrainOptions& options);
     LoraBank(Memory& memory, const Sizes& sizes, const DeclaredTrainOptions& options);
 
     int64_t rank_;

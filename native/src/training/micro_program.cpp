@@ -19,8 +19,8 @@ NetworkOptions network_options(const MicroProgramOptions& options, Parking& park
 
 } // namespace
 
-MicroProgram::Sample::Sample(Program& program, const FluxLayers& layers, const FluxShape& shape,
-    const FluxTables& tables, const NetworkOptions& options)
+MicroProgram::Sample::Sample(Program& program, const TransformerLayers& layers, const TransformerShape& shape,
+    const TransformerTables& tables, const NetworkOptions& options)
     : network(program, layers, shape, tables, options), conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");
@@ -32,15 +32,15 @@ MicroProgram::Sample::Sample(Program& program, const FluxLayers& layers, const F
     program.emit(op::Inputs{{{latents, noise, prompt, sigma, weight}}});
 }
 
-MicroProgram::MicroProgram(
-    const FluxLayers& layers, const FluxShape& s, const FluxTables& tables, const MicroProgramOptions& options)
+MicroProgram::MicroProgram(const TransformerLayers& layers, const TransformerShape& s, const TransformerTables& tables,
+    const MicroProgramOptions& options)
     : shape(s), stream(program), parking(program) {
     for (int64_t i = 0; i < options.together; ++i)
         samples.emplace_back(program, layers, shape, tables, network_options(options, parking));
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
 
     stream.start();
-    std::vector<FluxNetwork*> networks;
+    std::vector<TransformerNetwork*> networks;
     std::vector<ConditioningTape> conditioning;
     for (Sample& sample : samples) {
         const Sym table = program.temp(1, ModulationLayout(layers.dims).cols(), "modulation"),

@@ -2,8 +2,7 @@
 // gradient back to the low-rank branches. Several samples pass the blocks together, each as if it were alone.
 #pragma once
 #include "memory/placed_units.h"
-#include "models/flux/inputs.h"
-#include "models/flux/pass.h"
+#include "models/transformer.h"
 #include <deque>
 
 namespace atelier {
@@ -28,17 +27,17 @@ struct MicroProgramOptions {
 struct MicroProgram {
     // `layers`: with the trained branches bound; they, the weights and `tables`, of this shape, must outlive the
     // program.
-    MicroProgram(
-        const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, const MicroProgramOptions& options);
+    MicroProgram(const TransformerLayers& layers, const TransformerShape& shape, const TransformerTables& tables,
+        const MicroProgramOptions& options);
 
     // Where the ops find the weights and, in `constants`, these and the tables; parked: parking.host_bytes() of
     // Memory::reserve_host. Before the first run.
     void connect(const PlacedUnits& weights, const Constants& constants, std::byte* parked);
 
     struct Sample {
-        Sample(Program& program, const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables,
-            const NetworkOptions& options);
-        FluxNetwork network;
+        Sample(Program& program, const TransformerLayers& layers, const TransformerShape& shape,
+            const TransformerTables& tables, const NetworkOptions& options);
+        TransformerNetwork network;
         ConditioningInputs conditioning;
         Sym latents, noise;   // (I, C) packed
         Sym prompt;           // (T, joint_dim)
@@ -48,7 +47,7 @@ struct MicroProgram {
 
     int64_t together() const { return static_cast<int64_t>(samples.size()); }
 
-    FluxShape shape;
+    TransformerShape shape;
     Program program;
     UnitStream stream;
     Parking parking;

@@ -1,6 +1,6 @@
 #include "training/step_costs.h"
 #include "base/error.h"
-#include "models/flux/weight_units.h"
+#include "models/transformer.h"
 #include "training/micro_program.h"
 #include <algorithm>
 #include <set>
@@ -15,13 +15,13 @@ struct Recorded {
     Program::Span modulation;
     std::vector<Program::Span> forward, backward; // by block; empty below the lowest trained one
 
-    Recorded(
-        const FluxLayers& layers, const FluxShape& shape, const FluxTables& tables, DType activations, BlockKeep keep) {
+    Recorded(const TransformerLayers& layers, const TransformerShape& shape, const TransformerTables& tables,
+        DType activations, BlockKeep keep) {
         NetworkOptions options;
         options.training = true;
         options.keep.assign(layers.doubles.size() + layers.singles.size(), keep);
         options.activations = activations;
-        FluxNetwork network(program, layers, shape, tables, options);
+        TransformerNetwork network(program, layers, shape, tables, options);
         const ConditioningInputs inputs(program, layers.dims, 1);
         const auto matrix = [&](int64_t rows, int64_t cols) { return program.temp(rows, cols, "of a recorded pass"); };
         const Sym table = matrix(1, ModulationLayout(layers.dims).cols());
@@ -53,7 +53,7 @@ struct Recorded {
     }
 };
 
-void add_weights(StepCosts& costs, const FluxLayers& layers, bool widens) {
+void add_weights(StepCosts& costs, const TransformerLayers& layers, bool widens) {
     for (size_t b = 0; b < costs.blocks.size(); ++b) {
         BlockCost& block = costs.blocks[b];
         for (const Linear* linear : block_linears(layers, static_cast<int64_t>(b))) {
@@ -80,10 +80,10 @@ void add_weights(StepCosts& costs, const FluxLayers& layers, bool widens) {
 
 } // namespace
 
-StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile) {
+StepCosts step_costs(const TransformerLayers& layers, const TransformerShape& shape, const DeviceProfile& profile) {
     const auto time = [&](const OpCost& cost) { return profile.time(cost); };
     const auto widening = [&](const OpCost& cost) { return profile.widening_time(cost); };
-    const FluxTables tables(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w);
+    const TransformerTables tables(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w);
     StepCosts costs;
     costs.blocks.resize(layers.doubles.size() + layers.singles.size());
     for (const BlockKeep keep : {BlockKeep::all, BlockKeep::attention, BlockKeep::input}) {
@@ -108,7 +108,7 @@ StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const Dev
 }
 
 PlannerTask planner_task(const StepPlanRequest& request, int64_t together) {
-    const auto by_tokens = [](const FluxShape& a, const FluxShape& b) { return a.tokens() < b.tokens(); };
+    const auto by_tokens = [](const TransformerShape& a, const TransformerShape& b) { return a.tokens() < b.tokens(); };
     StepCosts costs = step_costs(
         request.layers, *std::max_element(request.shapes.begin(), request.shapes.end(), by_tokens), request.profile);
     const auto samples = static_cast<double>(together);
@@ -137,9 +137,9 @@ PlannerTask planner_task(const StepPlanRequest& request, int64_t together) {
         options.parked = choice.parked;
         std::set<std::pair<int64_t, int64_t>> seen; // the arena depends on the tokens alone, not on how they lie
         ProgramBytes most;
-        for (const FluxShape& shape : shapes) {
+        for (const TransformerShape& shape : shapes) {
             if (!seen.emplace(shape.image_tokens(), shape.text_tokens).second) continue;
-            const FluxTables tables(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w);
+            const TransformerTables tables(layers.dims, shape.text_tokens, shape.grid_h, shape.grid_w);
             for (const int64_t samples : group_sizes(together)) {
                 options.together = samples;
                 MicroProgram micro(layers, shape, tables, options);

@@ -1,7 +1,7 @@
 // What the planner needs to know of a micro-step, block by block: bytes of weights and of what is kept, and
 // milliseconds by a device's rates.
 #pragma once
-#include "models/flux/network.h"
+#include "models/transformer.h"
 #include "planning/device_profile.h"
 #include "planning/memory_planner.h"
 
@@ -15,13 +15,13 @@ struct StepCosts {
 };
 
 // `layers`: with the trained branches bound.
-StepCosts step_costs(const FluxLayers& layers, const FluxShape& shape, const DeviceProfile& profile);
+StepCosts step_costs(const TransformerLayers& layers, const TransformerShape& shape, const DeviceProfile& profile);
 
 // The choice for programs of all `shapes`, with times of the largest; fixed_bytes: all that is neither weights nor
 // arena.
 struct StepPlanRequest {
-    const FluxLayers& layers;
-    std::vector<FluxShape> shapes;
+    const TransformerLayers& layers;
+    std::vector<TransformerShape> shapes;
     int64_t accumulation = 1;
     uint64_t budget_bytes = 0, fixed_bytes = 0;
     const DeviceProfile& profile;

@@ -5,6 +5,7 @@
 #include "atelier/adapter.h"
 #include "base/half.h"
 #include "formats/config.h"
+#include "models/flux/config.h"
 #include "formats/support.h"
 #include "goldens.h"
 #include "models/flux/layers.h"
@@ -102,7 +103,7 @@ TEST_CASE("diffusers' own file: rank, alpha, weights, written again it has the s
         REQUIRE(old_settings.contains(key));
         if (key != "transformer.target_modules") CHECK(value == old_settings[key]);
     }
-    const FluxLayers layers(read_transformer_config(fixtures_dir() + "/model/transformer"));
+    const FluxLayers layers(read_flux_config(fixtures_dir() + "/model/transformer"));
     const auto named = [&](const nlohmann::json& targets) { // the linears that peft would take by these names
         std::set<std::string> paths;
         for_each_linear(layers, [&](const std::string& path, const Linear&, int64_t, int64_t) {

@@ -6,7 +6,7 @@
 #include "engine/emulated_device.h"
 #include "engine/transformer.h"
 #include "goldens.h"
-#include "models/flux/weight_units.h"
+#include "models/transformer.h"
 #include "ops/emulated_cuda.h"
 #include "formats/safetensors.h"
 #include "ops/emulator/device_memory.h"
@@ -184,7 +184,7 @@ TEST_CASE("training: what is reserved on the card is what the plan says") {
 TEST_CASE("what the planner counts for weights is what their packs take") {
     for (const BaseQuant quant : {BaseQuant::none, BaseQuant::nf4, BaseQuant::nf4_double}) {
         const auto model = load(card(), quant);
-        const FluxLayers& layers = model->impl->weights.layers();
+        const TransformerLayers& layers = model->impl->weights.layers();
         const PlannerTask task = planner_task({layers, {{kRows, kColumns, kText}}, 1, 0, 0, host_profile()});
         for (unsigned mask = 0; mask < 64; ++mask) {
             MemoryChoice choice = choice_without_budget(5, true);

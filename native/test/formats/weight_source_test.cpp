@@ -3,6 +3,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/half.h"
 #include "formats/config.h"
+#include "models/flux/config.h"
 #include "formats/json_file.h"
 #include "formats/support.h"
 #include "formats/weight_source.h"
@@ -206,8 +207,8 @@ TEST_CASE("pre-quantised tensors with a part missing or of the wrong kind are re
 
 TEST_CASE("configs of the shipped checkpoint read, damaged ones are refused by file and field") {
     const std::string model = kGoldens + "/model/";
-    CHECK(read_transformer_config(model + "transformer").head_dim == 32);
-    CHECK(read_transformer_config(model + "transformer").guidance);
+    CHECK(read_flux_config(model + "transformer").head_dim == 32);
+    CHECK(read_flux_config(model + "transformer").guidance);
     CHECK(read_vae_config(model + "vae").block_out_channels == std::vector<int64_t>{16, 32, 32, 32});
     CHECK(read_clip_config(model + "text_encoder").hidden_size == 32);
     CHECK(read_t5_config(model + "text_encoder_2").d_ff == 128);
@@ -227,19 +228,18 @@ TEST_CASE("configs of the shipped checkpoint read, damaged ones are refused by f
         return change("transformer", "config.json", from, to);
     };
     check_error(ErrorCode::corrupt, {"config.json", "'axes_dims_rope'", "attention_head_dim"},
-        [&] { read_transformer_config(transformer("\"attention_head_dim\": 32", "\"attention_head_dim\": 34")); });
+        [&] { read_flux_config(transformer("\"attention_head_dim\": 32", "\"attention_head_dim\": 34")); });
     check_error(ErrorCode::corrupt, {"'num_layers'", "\"two\""},
-        [&] { read_transformer_config(transformer("\"num_layers\": 2", "\"num_layers\": \"two\"")); });
+        [&] { read_flux_config(transformer("\"num_layers\": 2", "\"num_layers\": \"two\"")); });
     check_error(ErrorCode::corrupt, {"'num_layers'"},
-        [&] { read_transformer_config(transformer("\"num_layers\": 2", "\"num_layers\": 2000000000")); });
+        [&] { read_flux_config(transformer("\"num_layers\": 2", "\"num_layers\": 2000000000")); });
     check_error(ErrorCode::corrupt, {"'num_layers'"},
-        [&] { read_transformer_config(transformer("\"num_layers\": 2", "\"num_layers\": -2")); });
+        [&] { read_flux_config(transformer("\"num_layers\": 2", "\"num_layers\": -2")); });
     check_error(ErrorCode::unsupported, {"'_class_name'", "FluxTransformer2DModel"},
-        [&] { read_transformer_config(transformer("FluxTransformer2DModel", "SD3Transformer2DModel")); });
+        [&] { read_flux_config(transformer("FluxTransformer2DModel", "SD3Transformer2DModel")); });
     check_error(ErrorCode::unsupported, {"'patch_size'"},
-        [&] { read_transformer_config(transformer("\"patch_size\": 1", "\"patch_size\": 2")); });
-    check_error(
-        ErrorCode::corrupt, {"config.json", "not JSON"}, [&] { read_transformer_config(transformer("{", "{{")); });
+        [&] { read_flux_config(transformer("\"patch_size\": 1", "\"patch_size\": 2")); });
+    check_error(ErrorCode::corrupt, {"config.json", "not JSON"}, [&] { read_flux_config(transformer("{", "{{")); });
     check_error(ErrorCode::unsupported, {"'feed_forward_proj'", "gated-gelu"},
         [&] { read_t5_config(change("text_encoder_2", "config.json", "gated-gelu", "relu")); });
     check_error(ErrorCode::corrupt, {"'block_out_channels'", "norm_num_groups"},

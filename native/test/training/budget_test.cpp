@@ -176,9 +176,9 @@ TEST_CASE("card: the figures of the paper model, part by part") {
 
 TEST_CASE("costs: of a block they are sums over the ops that a step records for it") {
     const CardRun run = flux_dev(0);
-    FluxLayers layers = layers_without_values(run.dims, run.quant);
+    TransformerLayers layers = layers_without_values(run.dims, run.quant);
     LoraBank::bind_without_values(layers, run.options);
-    const FluxShape shape{48, 32, 77};
+    const TransformerShape shape{48, 32, 77};
     const DeviceProfile& profile = card_profile("4090");
     const StepCosts costs = step_costs(layers, shape, profile);
     REQUIRE(costs.blocks.size() == 57);
@@ -211,7 +211,7 @@ TEST_CASE("costs: of a block they are sums over the ops that a step records for 
 
     TrainOptions late = run.options;
     late.targets = {"single_transformer_blocks.37.attn.to_q"};
-    FluxLayers last = layers_without_values(run.dims, run.quant);
+    TransformerLayers last = layers_without_values(run.dims, run.quant);
     LoraBank::bind_without_values(last, late);
     const StepCosts few = step_costs(last, shape, profile);
     CHECK(few.blocks[55].backward_ms == 0); // below the lowest that is trained

@@ -52,10 +52,10 @@ public:
     // `count` samples, `together` at a time.
     Outcome run(const std::vector<BlockKeep>& keep, int count = 1, int together = 1,
         const std::vector<bool>& parked = {}) const {
-        FluxLayers layers = model->impl->weights.layers();
+        TransformerLayers layers = model->impl->weights.layers();
         bank->bind(layers);
         Memory& memory = model->impl->memory();
-        const FluxTables tables(layers.dims, 17, 6, 4);
+        const TransformerTables tables(layers.dims, 17, 6, 4);
         MicroProgram micro(layers, {6, 4, 17}, tables, {together, 2, keep, DType::f32, parked});
         const auto weights = model->impl->place(std::vector(model->impl->packs.units.size(), Residence::resident));
         Constants constants(memory, {&weights->constants()});

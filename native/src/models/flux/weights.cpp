@@ -2,7 +2,7 @@
 #include "base/half.h"
 #include "base/philox.h"
 #include "base/thread_pool.h"
-#include "formats/config.h"
+#include "models/flux/config.h"
 #include "models/flux/weight_cache.h"
 #include <atomic>
 #include <cstring>
@@ -69,7 +69,7 @@ void point_at(Linear& linear, int64_t in, int64_t out, const Nf4Data& data) {
 
 FluxWeights FluxWeights::load(
     const std::string& dir, BaseQuant quant, const std::string& cache_dir, int threads, const Progress& progress) {
-    FluxWeights weights(read_transformer_config(dir));
+    FluxWeights weights(read_flux_config(dir));
     validate_dims(weights.layers_.dims);
     weights.quant_ = quant;
     WeightSource source = WeightSource::open(dir);
