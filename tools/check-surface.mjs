@@ -1,6 +1,6 @@
 // Keeps the descriptions of the engine's native surface alike, of the shipped addon and of the tests' own: the names that the built file
 // exports and those of its table; the parameters (how many, their names, what they are read as) in C++ and in TypeScript; and what the
-// public headers declare, each of which the addon calls with as many arguments. A second argument names another root: for its own test.
+// public headers declare, each of which the addon calls with as many arguments. Codes of errors are those of proto/. A second argument names another root: for its own test.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -103,6 +103,24 @@ function compareHeaders({ sources, headers }) {
       else if (!counts.some((count) => count >= least && count <= most))
         problems.push(`${sources} calls ${name} with ${counts.join(', ')} arguments, ${header}.h declares ${most}`);
     }
+  }
+}
+
+compareCodes();
+
+/** An error's code is one of proto's, wherever C++ names it. */
+function compareCodes() {
+  const known = new Set(
+    [...text('proto/atelier/v1/common.proto').matchAll(/STATUS_CODE_(\w+) = /g)].map(([, code]) => code),
+  );
+  const places = {
+    'native/src/base/error.cpp': /return "([A-Z_]+)";/g,
+    'native/addon': /(?:throw_js\([^,]+,|\{)\s*"([A-Z_]+)"/g,
+  };
+  for (const [place, pattern] of Object.entries(places)) {
+    const source = place.endsWith('.cpp') ? text(place) : sourcesIn(place);
+    for (const [, code] of source.matchAll(pattern))
+      if (!known.has(code)) problems.push(`${place}: ${code} is no StatusCode of proto/atelier/v1/common.proto`);
   }
 }
 

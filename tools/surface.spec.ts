@@ -28,6 +28,8 @@ const SOUND: Record<string, string> = {
     'export interface NativeAddon {\n  saveAdapter(adapter: AdapterHandle, file: string, format: Format, call?: NativeCall): Promise<void>;\n}\n',
   [HEADER]:
     'class Adapter {\npublic:\n    void save(const std::string& file, AdapterFormat) const; // whole or not at all\n};\n',
+  'native/src/base/error.cpp': '        case ErrorCode::corrupt: return "DATA_LOSS";\n',
+  'proto/atelier/v1/common.proto': 'enum StatusCode {\n  STATUS_CODE_DATA_LOSS = 15;\n}\n',
   'native/addon/testing/module.cpp': table('"nf4Code", nf4_code'),
   'native/addon/testing/pieces.cpp':
     'Napi::Value nf4_code(const Napi::CallbackInfo& info) {\n    return to_js(info.Env(), testing::nf4_code());\n}\n',
@@ -105,6 +107,11 @@ test.each<[string, Record<string, string>, RegExp]>([
     'a call with another number of arguments',
     replaced(HEADER, 'AdapterFormat)', 'AdapterFormat, bool sync)'),
     /calls save with 2 arguments, adapter\.h declares 3/,
+  ],
+  [
+    'a code that is none',
+    replaced('native/src/base/error.cpp', 'DATA_LOSS', 'CORRUPT'),
+    /error\.cpp: CORRUPT is no StatusCode of proto/,
   ],
   [
     "the same of the tests' addon",
