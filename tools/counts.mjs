@@ -25,7 +25,8 @@ const FLOORS = readFloors() ?? [
   ['testing'],
 ];
 /** Where Flux may be said: its model's room, the name tables, the registry of model families. */
-const FLUX_ROOMS = /^native\/(src|test)\/models\/flux\/|^native\/src\/adapters\/kohya_names|^native\/src\/models\/registry|^native\/test\/flux\//;
+const FLUX_ROOMS =
+  /^native\/(src|test)\/models\/flux\/|^native\/src\/adapters\/kohya_names|^native\/src\/models\/registry|^native\/test\/flux\//;
 /** Options that a run is trained with, as they are spelled in the different languages. */
 const OPTIONS = ['weight_decay', 'max_grad_norm', 'lr_schedule', 'warmup_steps', 'mode_scale', 'logit_mean'];
 
