@@ -25,7 +25,8 @@ export class InferenceService {
 
   /**
    * Draws all pictures of a request. Delivered twice, it leaves the same pictures; those that are there are not drawn again.
-   * @param context its signal is raised when the service is to stop: the picture in hand is then put down
+   * @param context its signal is raised when the service is to stop: the picture in hand still comes to its end
+   *   where the grace allows, and the others are left to whoever goes on
    * @returns 'over' when the drawing has ended, however; errors are for the caller to judge
    */
   async generate({ id }: Pick<GenerateWork, 'id'>, context: DrawContext): Promise<'over' | 'put down'> {
@@ -36,8 +37,7 @@ export class InferenceService {
     }
     const watch = this.states.watch(id);
     try {
-      const signal = AbortSignal.any([watch.met, context.signal]);
-      const images = await this.draw(id, generation.work as GenerateWork, { ...context, signal });
+      const images = await this.draw(id, generation.work as GenerateWork, { ...context, ended: watch.met });
       await this.states.finished(id, images);
       return 'over';
     } catch (error) {
@@ -60,7 +60,12 @@ export class InferenceService {
     if (generation && !isGenerationOver(generation)) await this.states.failed(id, reason);
   }
 
-  private async draw(id: string, work: GenerateWork, { attempt, progress, signal }: DrawContext): Promise<string[]> {
+  private async draw(
+    id: string,
+    work: GenerateWork,
+    { attempt, progress, signal: stopping, ended }: DrawContext & { ended: AbortSignal },
+  ): Promise<string[]> {
+    const signal = AbortSignal.any([ended, stopping]);
     const { format } = checkWork(work);
     const adapters = await this.find(work.adapters);
     signal.throwIfAborted();
@@ -82,7 +87,7 @@ export class InferenceService {
       this.status.detail = `draws picture ${index + 1} of ${work.count} (${id})`;
       const image = `${id}/${index}.${format}`;
       if (!(await this.blobs.has(buckets.blobs.samples, image))) {
-        const bytes = await encodePicture(await this.picture(id, work, index, subject, signal), format);
+        const bytes = await encodePicture(await this.picture(id, work, index, subject, { ended, stopping }), format);
         await this.blobs.put(buckets.blobs.samples, image, bytes);
         if (index + 1 < work.count) await Promise.all([progress(), this.states.pictureStored(id)]);
       }
@@ -97,7 +102,7 @@ export class InferenceService {
     { width, height, steps, guidance, seed, count }: GenerateWork,
     index: number,
     subject: Subject,
-    signal: AbortSignal,
+    signals: { ended: AbortSignal; stopping: AbortSignal },
   ): Promise<Tensor> {
     let telling: Promise<void> = Promise.resolve();
     const onStep = (step: number): void => {
@@ -106,7 +111,7 @@ export class InferenceService {
         .catch(() => undefined);
     };
     const settings = { width, height, steps, guidance, seed: seed + index };
-    const image = await this.painter.draw(subject, settings, { onStep, signal });
+    const image = await this.painter.draw(subject, settings, { onStep, ...signals });
     await telling;
     return image;
   }

@@ -4,7 +4,9 @@ import type { GenerateWork } from '@atelier/contracts';
 import { drawPicture, PromptSource, type PromptEmbeds } from '@atelier/drawing';
 import { LeasedModels, type Models } from '@atelier/models';
 import type { AdapterVersion } from './adapter-library';
+import { InferenceConfig } from './inference.config';
 import { InferenceMetrics } from './inference.metrics';
+import { PictureInHand } from './picture-in-hand';
 import { Samplers } from './samplers';
 
 /** What all pictures of a request are drawn from. */
@@ -25,6 +27,7 @@ export class Painter {
     private readonly prompts: PromptSource,
     private readonly samplers: Samplers,
     private readonly metrics: InferenceMetrics,
+    private readonly config: InferenceConfig,
   ) {}
 
   /** Loads no model: the encoders may need the room. Throws FAILED_PRECONDITION when the prompt cannot be encoded. */
@@ -32,8 +35,29 @@ export class Painter {
     return this.prompts.get(await this.models.checkpoint(), text, signal);
   }
 
-  /** (3, height, width). */
+  /**
+   * (3, height, width).
+   * @param stopping raised when the service is to stop: the picture still comes to its end where the grace allows
+   */
   async draw(
+    subject: Subject,
+    settings: PictureSettings,
+    { onStep, ended, stopping }: { onStep: (step: number) => void; ended: AbortSignal; stopping: AbortSignal },
+  ): Promise<Tensor> {
+    const picture = new PictureInHand(settings.steps, this.config.graceMs, stopping);
+    const stepped = (step: number): void => {
+      picture.step(step);
+      onStep(step);
+    };
+    try {
+      const signal = AbortSignal.any([ended, picture.signal]);
+      return await this.drawWithin(subject, settings, { onStep: stepped, signal });
+    } finally {
+      picture.close();
+    }
+  }
+
+  private drawWithin(
     { prompt, adapters, fused }: Subject,
     settings: PictureSettings,
     { onStep, signal }: { onStep: (step: number) => void; signal: AbortSignal },

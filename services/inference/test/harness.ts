@@ -88,6 +88,7 @@ export class Harness {
       ATELIER_THREADS: '1',
       ATELIER_TEXT_TOKENS: String(TEXT_TOKENS),
       ATELIER_INFERENCE_QUANT: 'none',
+      ATELIER_INFERENCE_GRACE_SECONDS: '0',
       ...settings,
     };
     this.service = await startService(InferenceModule.with(new InferenceConfig(env)), 'inference', env);

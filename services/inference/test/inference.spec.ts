@@ -3,7 +3,7 @@ import { eventSubjects, GenerationState, PromptsWork, subjects, type Generation 
 import { acquireLease, leasesOf } from '@atelier/lease';
 import { done, publishEvent, runWorker, subscribeEvents } from '@atelier/mesh';
 import { leasePriorities } from '@atelier/models';
-import { StateWatch } from '@atelier/store';
+import { BlobStore, StateWatch } from '@atelier/store';
 import { dieOver, waitFor } from '@atelier/testing';
 import { changedAdapter, goldenAdapter, Harness, promptsBytes } from './harness';
 
@@ -159,6 +159,26 @@ describe('a drawing', () => {
     expect(Date.now() - asked).toBeLessThan(5000);
     expect(await harness.deadLetters()).toBe(0);
   });
+
+  it.each([
+    [1, GenerationState.GENERATION_STATE_FINISHED],
+    [2, GenerationState.GENERATION_STATE_RUNNING],
+  ])(
+    'of %i whose service stops in the midst of a picture has that one, where the grace allows',
+    async (count, state) => {
+      await harness.stopService();
+      await harness.startService({ ATELIER_INFERENCE_GRACE_SECONDS: '30' });
+      const heard = new AbortController();
+      const steps = subscribeEvents(harness.test.mesh, 'events.generate.g1.progress', { signal: heard.signal });
+      await harness.ask('g1', { count, steps: 60 });
+      await steps.next();
+      heard.abort();
+      await harness.stopService();
+      const blobs = new BlobStore(harness.test.mesh);
+      expect((await blobs.list('samples')).map(({ name }) => name)).toEqual(['g1/0.png']);
+      expect(await harness.drawing('g1')).toMatchObject({ state, preemptions: count - 1 });
+    },
+  );
 
   it('given back by a service that stops is drawn by the next, and no picture twice', async () => {
     await harness.ask('g1', { count: 2, steps: 1000, width: 64, height: 64 });

@@ -85,8 +85,7 @@ export class TrainingRun {
         await this.state.restore(trainer);
         await this.held.training();
         if (!(await this.trainOn(trainer, transformer, lease, first, picture))) return 'put down';
-        await this.publish(trainer, baseFingerprint);
-        return 'finished';
+        return await this.finish(trainer, baseFingerprint);
       } catch (error) {
         await this.report.flush().catch(() => undefined); // cancelled or failed, the run's state says how far it came
         throw error;
@@ -171,6 +170,18 @@ export class TrainingRun {
     this.workshop.metrics.waitSeconds.inc(this.samples.waited - waited);
     const seconds = (performance.now() - started) / 1000;
     return { tell: () => this.report.step(result, loss, seconds) };
+  }
+
+  /** All steps are taken. A service that stops while the mesh is away keeps the last state, for whoever publishes it. */
+  private async finish(trainer: Trainer, baseFingerprint: string): Promise<'finished' | 'put down'> {
+    try {
+      await this.publish(trainer, baseFingerprint);
+      return 'finished';
+    } catch (error) {
+      if (!this.interruption.stopping.aborted || this.held.superseded) throw error;
+      await this.state.putDown(trainer, this.samples);
+      return 'put down';
+    }
   }
 
   private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {
