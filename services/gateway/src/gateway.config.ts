@@ -49,6 +49,12 @@ export const gatewaySettings = baseSettings.extend({
     .positive()
     .default(15)
     .describe('Between two comments that keep an event stream open.'),
+  ATELIER_HTTP_GRACE_SECONDS: z.coerce
+    .number()
+    .positive()
+    .max(3600)
+    .default(25)
+    .describe('How long requests in hand may go on once it is asked to stop.'),
   ATELIER_STUDIO: z
     .string()
     .default(resolve(__dirname, '..', '..', 'studio', 'public'))
@@ -75,6 +81,8 @@ export class GatewayConfig {
   readonly adapterLimit: number;
   readonly generateTimeoutMs: number;
   readonly heartbeatMs: number;
+  /** How long requests in hand may go on once the gateway is asked to stop. */
+  readonly graceMs: number;
   readonly studioFolder: string;
 
   constructor(settings: z.output<typeof gatewaySettings>) {
@@ -92,6 +100,7 @@ export class GatewayConfig {
     this.adapterLimit = settings.ATELIER_ADAPTER_MIB;
     this.generateTimeoutMs = settings.ATELIER_GENERATE_SECONDS * 1000;
     this.heartbeatMs = settings.ATELIER_HEARTBEAT_SECONDS * 1000;
+    this.graceMs = settings.ATELIER_HTTP_GRACE_SECONDS * 1000;
     this.studioFolder = settings.ATELIER_STUDIO;
   }
 }

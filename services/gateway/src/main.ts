@@ -3,9 +3,6 @@ import { Registry } from 'prom-client';
 import { createGateway } from './app';
 import { GatewayConfig, gatewaySettings } from './gateway.config';
 
-/** How long requests in hand may go on once the gateway is asked to stop. */
-const DRAIN_MS = 5000;
-
 /**
  * How long a connection that nobody uses stays open. Proxies and clients keep theirs for about a minute: one that is
  * closed here in the moment in which they send on it costs them the request.
@@ -30,7 +27,7 @@ void runUntilSignal(async () => {
     const server = app.getHttpServer();
     // A connection that was busy when the server closed is kept alive after its answer; nothing more will come on it.
     setInterval(() => server.closeIdleConnections(), 50).unref();
-    setTimeout(() => server.closeAllConnections(), DRAIN_MS).unref();
+    setTimeout(() => server.closeAllConnections(), config.graceMs).unref();
     health?.close();
     await app.close();
     await mesh.close();

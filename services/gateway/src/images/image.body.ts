@@ -45,6 +45,18 @@ export const imageBody = z.strictObject({
   fused: z.boolean().optional().describe('Merge the adapters into the base weights and quantise again.'),
 });
 
+/** A drawing however far it has come. */
+export const drawingView = z.strictObject({
+  id: z.string(),
+  status: z.enum(['queued', 'running', 'finished', 'failed', 'cancelled', 'unspecified']),
+  created: z.int(),
+  data: z.array(z.strictObject({ url: z.string() })).describe('Its pictures, once it is finished.'),
+  seed: z.int(),
+  size: z.string(),
+  preemptions: z.int().describe('How often it was put down because its service was asked to stop.'),
+  error: z.string().describe('Why it failed; empty where it did not.'),
+});
+
 export const imageAnswer = z.strictObject({
   created: z.int(),
   data: z.array(z.strictObject({ url: z.string().optional(), b64_json: z.string().optional() })),

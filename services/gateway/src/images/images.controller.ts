@@ -1,6 +1,7 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Req, Res, type OnModuleDestroy } from '@nestjs/common';
 import { AtelierClient, type GenerateRequest } from '@atelier/client';
 import { AtelierError, type Generation } from '@atelier/contracts';
+import { generationStatus } from '@atelier/jobs';
 import type { Request, Response } from 'express';
 import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
@@ -10,11 +11,17 @@ import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { sendFile } from '../send-file';
 import { validated } from '../validated';
-import { imageAnswer, imageBody } from './image.body';
+import { drawingView, imageAnswer, imageBody } from './image.body';
 import { isPictureName, pictureType, pictureUrl } from './picture-url';
 
 /** The checkpoint as it is, with no adapter. */
 const BASE = 'base';
+
+/** Which drawing an answer is about, whatever became of it. */
+const GENERATION_HEADER = 'x-atelier-generation';
+/** When a stopping gateway says that a picture is not there yet, before connections are closed. */
+const ANSWER_MS = 2000;
+const RETRY_SECONDS = 5;
 
 const modelView = z.strictObject({
   id: z.string(),
@@ -24,11 +31,18 @@ const modelView = z.strictObject({
 });
 
 @Controller('v1')
-export class ImagesController {
+export class ImagesController implements OnModuleDestroy {
+  private readonly closing = new AbortController();
+
   constructor(
     private readonly client: AtelierClient,
     private readonly config: GatewayConfig,
   ) {}
+
+  /** Pictures that are drawn within the grace are answered with; of the others their askers learn the id. */
+  onModuleDestroy(): void {
+    setTimeout(() => this.closing.abort(), this.config.graceMs - ANSWER_MS).unref();
+  }
 
   @Post('images/generations')
   @HttpCode(200)
@@ -57,6 +71,7 @@ export class ImagesController {
       fused: asked.fused,
       format: asked.output_format,
     });
+    response.setHeader(GENERATION_HEADER, id);
     const generation = await this.finished(id, response);
     const data = await Promise.all(
       generation.images.map(async (image) =>
@@ -69,6 +84,26 @@ export class ImagesController {
     const { size, output_format } = asked;
     const { preemptions } = generation;
     return { created, data, id, seed: generation.work?.seed ?? 0, size, output_format, preemptions };
+  }
+
+  @Get('images/generations/:id')
+  @Operation({
+    summary: `A drawing, by the id of its answer's header ${GENERATION_HEADER}: for whoever did not get the pictures themselves.`,
+    answer: { schema: drawingView, description: 'How far it is, and its pictures.' },
+    refusals: [404, 503],
+  })
+  async getDrawing(@Param('id') id: string, @Req() request: Request): Promise<z.output<typeof drawingView>> {
+    const { work, state, createdAt, images, preemptions, error } = await this.client.generation(id);
+    return {
+      id,
+      status: generationStatus(state) as z.output<typeof drawingView>['status'],
+      created: unixSeconds(createdAt) ?? 0,
+      data: images.map((image) => ({ url: pictureUrl(image, this.address(request)) })),
+      seed: work?.seed ?? 0,
+      size: `${work?.width ?? 0}x${work?.height ?? 0}`,
+      preemptions,
+      error,
+    };
   }
 
   @Get('models')
@@ -101,13 +136,24 @@ export class ImagesController {
     });
   }
 
-  /** Waits for the end; a client that leaves, or a wait that gets too long, calls the drawing off. */
+  /**
+   * Waits for the end; a client that leaves, or a wait that gets too long, calls the drawing off. A gateway that stops
+   * does not: what is drawn is there for whoever asks for it by its id.
+   */
   private async finished(id: string, response: Response): Promise<Generation> {
-    const signal = AbortSignal.any([clientLeft(response), AbortSignal.timeout(this.config.generateTimeoutMs)]);
+    const left = AbortSignal.any([clientLeft(response), AbortSignal.timeout(this.config.generateTimeoutMs)]);
     try {
-      return await this.client.finishedGeneration(id, { signal });
+      return await this.client.finishedGeneration(id, { signal: AbortSignal.any([left, this.closing.signal]) });
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!left.aborted && !this.closing.signal.aborted) throw error;
+      if (!left.aborted) {
+        response.setHeader('retry-after', RETRY_SECONDS);
+        throw new AtelierError(
+          'UNAVAILABLE',
+          `the gateway stops, and the drawing goes on without it: get it at /v1/images/generations/${id}`,
+          { generation: id },
+        );
+      }
       await this.client.cancelGeneration(id);
       const seconds = Math.round(this.config.generateTimeoutMs / 1000);
       throw new AtelierError(

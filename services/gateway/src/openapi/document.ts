@@ -101,7 +101,7 @@ const REFUSALS: Record<number, string> = {
   404: 'There is no such thing.',
   409: 'It does not go with what there already is.',
   413: 'The upload is over a limit.',
-  503: 'NATS cannot be reached.',
+  503: 'NATS cannot be reached, or the gateway is being stopped.',
   501: 'Not available in this installation.',
   504: 'It took too long.',
   507: 'The store or its disk has too little room left; the numbers are in details.',
