@@ -408,7 +408,7 @@ describe('the service', () => {
 
     await harness.upload('stopped', zip);
     await harness.ask('stopped');
-    for (let stops = 0; stops < workPolicies[subjects.work.ingest]!.maxAttempts + 2; stops++) {
+    for (let stops = 0; stops < workPolicies[subjects.work.ingest].maxAttempts + 2; stops++) {
       await harness.startService();
       await waitFor('work in hand', async () => (await harness.inHand()) === 1);
       await harness.stopService();

@@ -250,7 +250,7 @@ describe('memory that is counted', () => {
       priority: leasePriorities.training,
     });
     await harness.ask(await harness.picture(1));
-    for (let stops = 0; stops < workPolicies[subjects.work.latents]!.maxAttempts + 2; stops++) {
+    for (let stops = 0; stops < workPolicies[subjects.work.latents].maxAttempts + 2; stops++) {
       await harness.startService(settings);
       await waitFor('work in hand', async () => (await harness.inHand()) === 1);
       await harness.service!.stop();

@@ -224,7 +224,7 @@ describe('memory that is counted', () => {
       priority: leasePriorities.training,
     });
     await harness.ask(await harness.caption('one'), await harness.caption('two'));
-    for (let stops = 0; stops < workPolicies[subjects.work.prompts]!.maxAttempts + 2; stops++) {
+    for (let stops = 0; stops < workPolicies[subjects.work.prompts].maxAttempts + 2; stops++) {
       await harness.startService({ ...settings, ATELIER_PROMPTS_TOGETHER: '2' });
       await waitFor('work in hand', async () => (await harness.inHand()) === 2);
       await harness.service!.stop();
