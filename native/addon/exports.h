@@ -6,6 +6,10 @@
 namespace atelier::addon {
 
 Napi::Value open_device(const Napi::CallbackInfo&);
+Napi::Value device_outlook_of(const Napi::CallbackInfo&);
+Napi::Value card_identity_of(const Napi::CallbackInfo&);
+Napi::Value check_kernels_of(const Napi::CallbackInfo&);
+Napi::Value avoid_kernels_of(const Napi::CallbackInfo&);
 Napi::Value device_description(const Napi::CallbackInfo&);
 Napi::Value cuda_devices_of(const Napi::CallbackInfo&);
 

@@ -14,6 +14,10 @@ struct Export {
 
 constexpr Export exported[] = {
     {"openDevice", open_device},
+    {"deviceOutlook", device_outlook_of},
+    {"cardIdentity", card_identity_of},
+    {"checkKernels", check_kernels_of},
+    {"avoidKernels", avoid_kernels_of},
     {"deviceDescription", device_description},
     {"cudaDevices", cuda_devices_of},
     {"dispose", dispose},

@@ -1,4 +1,5 @@
 import {
+  type IComputing,
   MemoryPlan,
   PlanRequest,
   StatusReply,
@@ -12,6 +13,17 @@ import { checkedTrainOptions } from './options';
 
 export const SERVICES = ['ingest', 'latents', 'prompts', 'trainer', 'inference'] as const;
 
+export interface ServiceComputing {
+  /** "cuda: NVIDIA GeForce RTX 4090, 24 GB", or "cpu". */
+  device: string;
+  /** Of the card, bytes; 0: none is taken. */
+  cardBytes: number;
+  /** What of CUDA is in its engine: "CUDA 13.0 for 8.9", or "no CUDA". */
+  engine: string;
+  /** Why the CPU computes although a card is there; empty where there is nothing to know. */
+  note: string;
+}
+
 export interface ServiceState {
   service: string;
   /** Whether it answered at all. */
@@ -20,6 +32,8 @@ export interface ServiceState {
   version: string;
   /** In its own words, or why it did not answer. */
   detail: string;
+  /** On what it computes, where it does and answered. */
+  computing?: ServiceComputing;
 }
 
 /** Asks every service how it is. One that does not answer is a state too, not an error. */
@@ -27,15 +41,18 @@ export async function serviceStates({ mesh }: Connection, timeoutMs = 1500): Pro
   return Promise.all(
     SERVICES.map(async (service) => {
       try {
-        const { ready, version, detail } = await callRpc(mesh, [service, 'status'], StatusRequest, {}, StatusReply, {
-          timeoutMs,
-        });
-        return { service, running: true, ready, version, detail };
+        const asked = await callRpc(mesh, [service, 'status'], StatusRequest, {}, StatusReply, { timeoutMs });
+        const { ready, version, detail, computing } = asked;
+        return { service, running: true, ready, version, detail, ...(computing && { computing: viewOf(computing) }) };
       } catch (error) {
         return { service, running: false, ready: false, version: '', detail: (error as Error).message };
       }
     }),
   );
+}
+
+function viewOf({ device, cardBytes, engine, note }: IComputing): ServiceComputing {
+  return { device: device ?? '', cardBytes: cardBytes ?? 0, engine: engine ?? '', note: note ?? '' };
 }
 
 export interface PlanInput {
