@@ -47,14 +47,9 @@ if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$digest" ]; then
   echo "$digest" >"$stamp"
 fi
 
-# Also a folder that was configured before the engine could have a CUDA backend.
-if [ ! -f native/build/build.ninja ] || ! grep -q '^ATELIER_CUDA:' native/build/CMakeCache.txt; then
-  say "configuring the native engine"
-  launcher=(); command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-  # Where a CUDA compiler is: for the cards of this machine, else for one kind, which shows that the sources compile.
-  cards=80; nvidia-smi -L >/dev/null 2>&1 && cards=native
-  cmake -S native -B native/build -G Ninja "${launcher[@]}" -DCMAKE_CUDA_ARCHITECTURES=$cards >native/build.log 2>&1 || { cat native/build.log >&2; fail "cmake could not configure native/"; }
-fi
+say "configuring the native engine"
+says=$(bash native/scripts/configure.sh native/build) || { cat native/build.log >&2; fail "cmake could not configure native/"; }
+say "$says"
 say "building the native engine and the services"
 mkdir -p dist
 export NX_CACHE_DIRECTORY="${NX_CACHE_DIRECTORY:-$PWD/.nx/cache}" # in a git worktree nx would keep its cache in the main one

@@ -319,7 +319,7 @@ describe('the command, as a process', () => {
     });
 
     test('doctor - code 1 and the remedy where the checkpoint is missing, 0 where nothing is', async () => {
-      const missing = await cli(['doctor', '--json'], { ...data, ATELIER_HTTP_PORT: '0' });
+      const missing = await cli(['doctor', '--json'], { ...data, ATELIER_HTTP_PORT: '0', ATELIER_COMPUTE: 'cpu' });
       expect(missing.code).toBe(1);
       const checks = missing.stdout
         .trim()
@@ -333,11 +333,16 @@ describe('the command, as a process', () => {
         state: 'ok',
         text: expect.stringContaining('cpu'),
       });
-      const whole = await cli(['doctor', '--model', model], { ...data, ATELIER_HTTP_PORT: '0' });
+      const whole = await cli(['doctor', '--model', model], {
+        ...data,
+        ATELIER_HTTP_PORT: '0',
+        ATELIER_COMPUTE: 'cpu',
+      });
       expect(whole).toMatchObject({ code: 0, stdout: expect.stringMatching(/ok {4}checkpoint .*\(dev\)[^]*ready\n$/) });
       const noServer = await cli(['doctor', '--model', model], {
         ...data,
         ATELIER_HTTP_PORT: '0',
+        ATELIER_COMPUTE: 'cpu',
         ATELIER_NATS_SERVER: '/no/such/server',
       });
       expect(noServer).toMatchObject({

@@ -20,6 +20,19 @@ Napi::Value device_description(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), guarded(info.Env(), [&] { return device.object->description(); }));
 }
 
+// deviceOutlook(which): {build, card, description, bytes, refusal}
+Napi::Value device_outlook(const Napi::CallbackInfo& info) {
+    const std::string which = text(info[0], "device");
+    const DeviceOutlook seen = guarded(info.Env(), [&] { return device_outlook(which); });
+    Napi::Object outlook = Napi::Object::New(info.Env());
+    outlook.Set("build", seen.build);
+    outlook.Set("card", seen.card);
+    outlook.Set("description", seen.description);
+    outlook.Set("bytes", static_cast<double>(seen.bytes));
+    outlook.Set("refusal", seen.refusal);
+    return outlook;
+}
+
 // cudaDevices(): {name, bytes, contextBytes, workspaceBytes}[]
 Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
     const std::vector<CudaCard> cards = guarded(info.Env(), [] { return cuda_cards(); });

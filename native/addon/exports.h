@@ -14,6 +14,10 @@ std::span<const Export> surface(); // all that is below, and dispose() and the c
 void add_exports(Napi::Env, Napi::Object exports, std::span<const Export>);
 
 Napi::Value open_device(const Napi::CallbackInfo&);
+Napi::Value device_outlook(const Napi::CallbackInfo&);
+Napi::Value card_identity(const Napi::CallbackInfo&);
+Napi::Value check_kernels(const Napi::CallbackInfo&);
+Napi::Value avoid_kernels(const Napi::CallbackInfo&);
 Napi::Value device_description(const Napi::CallbackInfo&);
 Napi::Value cuda_devices(const Napi::CallbackInfo&);
 

@@ -8,6 +8,10 @@ namespace {
 
 constexpr Export exported[] = {
     {"openDevice", open_device},
+    {"deviceOutlook", device_outlook},
+    {"cardIdentity", card_identity},
+    {"checkKernels", check_kernels},
+    {"avoidKernels", avoid_kernels},
     {"deviceDescription", device_description},
     {"cudaDevices", cuda_devices},
     {"dispose", dispose},

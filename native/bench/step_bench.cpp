@@ -5,6 +5,8 @@
 #include "bench_model.h"
 #include "engine/device.h"
 #include "ops/cuda/cuda_ops.h"
+#include "step_count.h"
+#include "step_ops.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -35,6 +37,9 @@ constexpr const char* kHelp = R"(step_bench: times of whole steps, one JSON line
   --budget BYTES,BYTES,...          train: memory budgets, one line each, of one model; 0: none. A budget that does not do is a line that says why
   --threads N (2)  --rank N (4)  --accum N (1)  --runs N (5)  --infer-steps N (4)
   --double N --single N --heads N --head-dim N --grid-h N --grid-w N --text N --joint N --pooled N   instead of the preset's sizes
+  --count   what a card is asked to do for a micro-step and for a step of a picture of 1024 x 1024, op by op with kernels, launches, bytes and
+            FLOPs: counted from the programs themselves, at full size, on any machine; fp8 with --device cuda,fp8
+  --ops     milliseconds of each op of a micro-step on --device, beside its bytes and FLOPs; with everything kept and all weights there
   --load DIR                        startup: a transformer folder, for example one that diffusers saved
   --save DIR                        write the model as a checkpoint and end
 
@@ -44,6 +49,7 @@ constexpr const char* kHelp = R"(step_bench: times of whole steps, one JSON line
 struct Options {
     Shape shape;
     std::string name, mode, quant, load, save, device = "cpu", budgets = "0";
+    bool count = false, ops = false;
     int recompute = -1, threads = 2, runs = 5;
     int64_t rank = 4, accumulation = 1, infer_steps = 4;
 };
@@ -253,6 +259,14 @@ Options parse(int argc, char** argv) {
     Options o;
     std::map<std::string, std::string> given;
     for (int i = 1; i < argc; i += 2) {
+        bool* const flag = std::strcmp(argv[i], "--count") == 0 ? &o.count
+                           : std::strcmp(argv[i], "--ops") == 0 ? &o.ops
+                                                                : nullptr;
+        if (flag) {
+            *flag = true;
+            --i; // nothing follows it
+            continue;
+        }
         require(std::strncmp(argv[i], "--", 2) == 0 && i + 1 < argc, ErrorCode::invalid_argument, "argument ", argv[i],
             ": expected --name value; see --help");
         given[argv[i] + 2] = argv[i + 1];
@@ -272,6 +286,7 @@ Options parse(int argc, char** argv) {
         given.erase(it);
     };
     take("preset", o.name);
+    if (o.count && o.name.empty()) o.name = "full";
     if (!o.name.empty()) o.shape = preset(o.name);
     take("double", o.shape.double_blocks), take("single", o.shape.single_blocks), take("heads", o.shape.heads),
         take("head-dim", o.shape.head_dim);
@@ -281,6 +296,7 @@ Options parse(int argc, char** argv) {
         take("budget", o.budgets);
     take("recompute", o.recompute), take("threads", o.threads), take("runs", o.runs), take("rank", o.rank),
         take("accum", o.accumulation), take("infer-steps", o.infer_steps);
+    if ((o.count || o.ops) && o.quant.empty()) o.quant = "nf4";
     require(given.empty(), ErrorCode::invalid_argument, "--", given.empty() ? "" : given.begin()->first,
         " is unknown; see --help");
     require(o.mode.empty() || o.mode == "train" || o.mode == "infer" || o.mode == "startup",
@@ -305,8 +321,38 @@ int again(const std::vector<std::string>& arguments) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
+void count_steps([[maybe_unused]] const Options& o) {
+#ifdef ATELIER_CUDA_COUNTED
+    Counted micro{o.shape, o.quant == "none" ? BaseQuant::none : BaseQuant::nf4, o.rank, o.accumulation};
+    micro.fp8 = o.device.ends_with(",fp8");
+    const auto text = [](const Shape& s) {
+        return std::to_string(16 * s.grid_w) + " x " + std::to_string(16 * s.grid_h) + ", " + std::to_string(s.text) +
+               " text tokens";
+    };
+    const std::string weights = micro.quant == BaseQuant::none ? ", bf16 weights" : ", NF4 weights";
+    print_count(micro, "micro-step, " + text(micro.shape) + ", rank " + std::to_string(o.rank) + weights);
+    Counted picture = micro;
+    picture.backward = false;
+    picture.shape.grid_h = picture.shape.grid_w = 64;
+    picture.shape.text = 512;
+    print_count(picture, "step of a picture, " + text(picture.shape) + weights);
+#else
+    fail(ErrorCode::unsupported,
+        "--count: built without the tests, which it counts with: configure with -DATELIER_TESTS=ON");
+#endif
+}
+
 int run(int argc, char** argv) {
     const Options o = parse(argc, argv);
+    if (o.count) {
+        count_steps(o);
+        return 0;
+    }
+    if (o.ops) {
+        const Bench bench(o);
+        print_ops(*bench.model, o.shape, {o.rank, o.accumulation, o.runs});
+        return 0;
+    }
     if (!o.save.empty()) {
         save_checkpoint(o.shape, o.save);
         return 0;

@@ -63,5 +63,8 @@ line=$(timeout 180 $build/bench/step_bench --device cuda --preset full --mode in
   seconds=$(field step_s_median "$line") &&
   echo "$seconds s a picture, TFLOP/s and share of the rate: $(speed "$line" "$seconds"), $(field card_peak_mb "$line") MB in use on the card" || { say "drawing was not measured"; failed=1; }
 
+say "a micro-step op by op: everything kept, all weights on the card, which takes some 14 GB"
+timeout 150 $build/bench/step_bench --ops --device cuda --preset full --quant nf4 --accum 4 --runs 3 || say "ops were not measured"
+
 [ $failed = 0 ] && say "everything passed" || say "something failed, see above"
 exit $failed

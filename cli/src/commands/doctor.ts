@@ -15,14 +15,20 @@ export function doctorCommand(program: Command): void {
       `
 Examples:
   atelier doctor
+  atelier doctor --card
   atelier doctor --model models/FLUX.1-dev --json`,
     )
-    .action(handle(doctor));
+    .option('--card', "try each of the card's kernels beside the CPU's, also if that was done before")
+    .action(handle<Flags>(doctor));
 }
 
-async function doctor({ settings, out }: Context): Promise<ExitCode> {
+interface Flags {
+  card?: boolean;
+}
+
+async function doctor({ settings, out }: Context, { card = false }: Flags): Promise<ExitCode> {
   let failed = 0;
-  for await (const { name, state, text } of checkAll(settings)) {
+  for await (const { name, state, text } of checkAll(settings, card)) {
     if (state === 'fail') failed += 1;
     out.object({ type: 'check', name, state, text });
     out.line(`${{ ok: 'ok  ', warn: 'note', fail: 'FAIL' }[state]}  ${name.padEnd(12)} ${text}`);

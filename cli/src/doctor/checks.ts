@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { AtelierClient } from '@atelier/client';
-import { Engine } from '@atelier/engine';
 import { describeStore, isFull, natsServerBinary } from '@atelier/mesh';
 import { meshUrl } from '../connect';
 import { DataFolder } from '../local/data-folder';
@@ -14,37 +13,37 @@ import { servicePrograms } from '../local/service-set';
 import { openModel } from '../open-model';
 import { bytes } from '../output';
 import type { Settings } from '../settings';
-
-export interface Check {
-  name: string;
-  /** warn: it works, with something to know. */
-  state: 'ok' | 'warn' | 'fail';
-  text: string;
-}
-
-type Finding = Omit<Check, 'name'>;
+import { checkCard, checkEngine, checkKernels, openEngine } from './card';
+import type { Check, Finding } from './finding';
 
 const OLDEST_NODE = [20, 11] as const;
 /** Streams, logs, and the quantised copy of FLUX.1-dev's transformer. */
 const ENOUGH_DISK = 20 * 1024 ** 3;
 const run = promisify(execFile);
 
-const CHECKS: Record<string, (settings: Settings) => Promise<Finding> | Finding> = {
-  node: checkNode,
-  'nats-server': checkNatsServer,
-  engine: checkEngine,
-  services: checkServices,
-  checkpoint: checkCheckpoint,
-  disk: checkDisk,
-  memory: checkMemory,
-  gpu: checkGpu,
-  ports: checkPorts,
-  mesh: checkMesh,
-};
+type Checks = Record<string, (settings: Settings) => Promise<Finding> | Finding>;
+
+function checks(card: boolean): Checks {
+  let opened: ReturnType<typeof openEngine> | undefined;
+  const engine = (): ReturnType<typeof openEngine> => (opened ??= openEngine());
+  return {
+    node: checkNode,
+    'nats-server': checkNatsServer,
+    engine: async () => checkEngine(await engine()),
+    services: checkServices,
+    checkpoint: checkCheckpoint,
+    disk: checkDisk,
+    memory: checkMemory,
+    gpu: async () => checkCard(await engine()),
+    ...(card && { card: async ({ data }) => checkKernels((await engine()).compute, join(data, 'cards')) }),
+    ports: checkPorts,
+    mesh: checkMesh,
+  };
+}
 
 /** One after the other, as they are found. A check that breaks is a failure of what it checks. */
-export async function* checkAll(settings: Settings): AsyncGenerator<Check> {
-  for (const [name, check] of Object.entries(CHECKS)) {
+export async function* checkAll(settings: Settings, card = false): AsyncGenerator<Check> {
+  for (const [name, check] of Object.entries(checks(card))) {
     const finding = await Promise.resolve()
       .then(() => check(settings))
       .catch((error: Error): Finding => ({ state: 'fail', text: error.message.trim().replace(/\n\s*/g, '; ') }));
@@ -78,13 +77,6 @@ async function checkNatsServer({ natsUrl }: Settings): Promise<Finding> {
   }
 }
 
-async function checkEngine(): Promise<Finding> {
-  const engine = await Engine.open();
-  const text = engine.description;
-  await engine.close();
-  return { state: 'ok', text };
-}
-
 function checkServices(settings: Settings): Finding {
   return {
     state: 'ok',
@@ -115,18 +107,6 @@ async function checkDisk({ data }: Settings): Promise<Finding> {
 
 function checkMemory(): Finding {
   return { state: 'ok', text: `${bytes(freemem())} free of ${bytes(totalmem())}; ask "atelier plan" what a run takes` };
-}
-
-async function checkGpu(): Promise<Finding> {
-  try {
-    const { stdout } = await run('nvidia-smi', [
-      '--query-gpu=name,memory.total,driver_version',
-      '--format=csv,noheader',
-    ]);
-    return { state: 'ok', text: stdout.trim().replaceAll('\n', '; ') };
-  } catch {
-    return { state: 'warn', text: 'no NVIDIA GPU found: everything is computed on the CPU' };
-  }
 }
 
 async function checkPorts({ data, httpHost, httpPort, natsPort }: Settings): Promise<Finding> {

@@ -1,6 +1,7 @@
 import { AtelierClient } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
 import { takeLock, type Lock } from '@atelier/mesh';
+import { computing, type Computing } from '@atelier/models';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openModel } from '../open-model';
@@ -36,12 +37,17 @@ export class LocalMesh {
   private constructor(
     private readonly folder: DataFolder,
     private readonly options: LocalMeshOptions,
+    /** On what its services compute. */
+    readonly computing: Computing,
   ) {}
 
   /** Resolves when every service is ready. When one cannot start, what did start is ended again and its last words are the error. */
   static async start(options: LocalMeshOptions): Promise<LocalMesh> {
     await openModel(options.settings);
-    const mesh = new LocalMesh(new DataFolder(options.settings.data), options);
+    const on = computing(process.env.ATELIER_COMPUTE || 'auto'); // what cannot be had is said before anything is started
+    const mesh = new LocalMesh(new DataFolder(options.settings.data), options, on);
+    options.say(`${'computes on'.padEnd(14)} ${on.device} (${on.engine} in this build)`);
+    if (on.note) options.say(`NOTE           ${on.note}`);
     try {
       await mesh.begin();
       return mesh;

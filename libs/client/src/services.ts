@@ -1,9 +1,20 @@
-import { calls, trainOptionsMessage, type CompleteTrainOptions, type MemoryPlan } from '@atelier/contracts';
+import { calls, trainOptionsMessage, type CompleteTrainOptions, type IComputing, type MemoryPlan } from '@atelier/contracts';
 import { callService } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { checkedTrainOptions } from './options';
 
 export const SERVICES = ['ingest', 'latents', 'prompts', 'trainer', 'inference'] as const;
+
+export interface ServiceComputing {
+  /** "cuda: NVIDIA GeForce RTX 4090, 24 GB", or "cpu". */
+  device: string;
+  /** Of the card, bytes; 0: none is taken. */
+  cardBytes: number;
+  /** What of CUDA is in its engine: "CUDA 13.0 for 8.9", or "no CUDA". */
+  engine: string;
+  /** Why the CPU computes although a card is there; empty where there is nothing to know. */
+  note: string;
+}
 
 export interface ServiceState {
   service: string;
@@ -13,6 +24,8 @@ export interface ServiceState {
   version: string;
   /** In its own words, or why it did not answer. */
   detail: string;
+  /** On what it computes, where it does and answered. */
+  computing?: ServiceComputing;
 }
 
 /** Asks every service how it is. One that does not answer is a state too, not an error. */
@@ -20,13 +33,18 @@ export async function serviceStates({ mesh }: Connection, timeoutMs = 1500): Pro
   return Promise.all(
     SERVICES.map(async (service) => {
       try {
-        const { ready, version, detail } = await callService(mesh, calls.status(service), {}, { timeoutMs });
-        return { service, running: true, ready, version, detail };
+        const asked = await callService(mesh, calls.status(service), {}, { timeoutMs });
+        const { ready, version, detail, computing } = asked;
+        return { service, running: true, ready, version, detail, ...(computing && { computing: viewOf(computing) }) };
       } catch (error) {
         return { service, running: false, ready: false, version: '', detail: (error as Error).message };
       }
     }),
   );
+}
+
+function viewOf({ device, cardBytes, engine, note }: IComputing): ServiceComputing {
+  return { device: device ?? '', cardBytes: cardBytes ?? 0, engine: engine ?? '', note: note ?? '' };
 }
 
 export interface PlanInput {

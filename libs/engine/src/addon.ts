@@ -46,6 +46,36 @@ export interface Card {
   workspaceBytes: number;
 }
 
+/** What opening a device would give. */
+export interface DeviceOutlook {
+  /** What of CUDA is in this engine: "CUDA 13.0 for 8.0, 8.9", or "no CUDA". */
+  build: string;
+  /** CUDA's number of the card that would be taken; -1: the CPU. */
+  card: number;
+  /** "cuda: NVIDIA GeForce RTX 4090, 24 GB", or "cpu". */
+  description: string;
+  /** Of the card's memory; 0 on the CPU. */
+  bytes: number;
+  /** Of a named card, why it cannot be had; of `auto`, why none is taken. Empty: it can be. */
+  refusal: string;
+}
+
+/** What a family of a card's kernels came to beside the CPU's. */
+export interface KernelFinding {
+  /** "flash attention". */
+  family: string;
+  /** The largest difference over the largest value; Infinity for what is no number. */
+  error: number;
+  allowed: number;
+  /** What does the same; empty: nothing does. */
+  instead: string;
+  /** Of that, where it had to be tried. */
+  errorInstead: number;
+  agrees: boolean;
+  /** Whether it agrees, or what does the same does. */
+  usable: boolean;
+}
+
 export interface TransformerDims {
   inChannels: number;
   outChannels: number;
@@ -193,6 +223,10 @@ export interface ComponentReport {
 
 export interface NativeAddon {
   openDevice(which: string, threads: number, isa: string): DeviceHandle;
+  deviceOutlook(which: string): DeviceOutlook;
+  cardIdentity(which: string): string;
+  checkKernels(device: DeviceHandle, real: boolean, call?: NativeCall): Promise<KernelFinding[]>;
+  avoidKernels(device: DeviceHandle, families: readonly string[]): void;
   deviceDescription(device: DeviceHandle): string;
   cudaDevices(): Card[];
   dispose(handle: Handle<string>): Promise<void>;

@@ -1,4 +1,4 @@
-import type { BaseQuant, Card, DeviceHandle, Isa } from './addon';
+import type { BaseQuant, Card, DeviceHandle, DeviceOutlook, Isa, KernelFinding } from './addon';
 import { type Call, run, runNow } from './call';
 import { ClipText, T5Text, Vae } from './encoders';
 import { Loaded } from './loaded';
@@ -33,6 +33,31 @@ export class Engine extends Loaded<DeviceHandle> {
   /** The cards that CUDA sees, by number. Empty without a driver, a card, or CUDA in this build. */
   static cards(): Card[] {
     return runNow((native) => native.cudaDevices());
+  }
+
+  /** What opening `device` would give, without opening it: nothing is taken on a card. Memory that is short, it does not see. */
+  static outlook(device: string): DeviceOutlook {
+    return runNow((native) => native.deviceOutlook(device));
+  }
+
+  /** What a check of a card's kernels holds for: card, driver, cuBLASLt and this build. Empty where `device` is the CPU. */
+  static cardIdentity(device: string): string {
+    return runNow((native) => native.cardIdentity(device));
+  }
+
+  /**
+   * Tries each family of the card's kernels beside the CPU's. What disagrees is not used from here on, where something
+   * else does the same and agrees.
+   *
+   * @param options.real also at FLUX.1's sizes, which takes a card seconds
+   */
+  checkKernels({ real = true, ...call }: { real?: boolean } & Call = {}): Promise<KernelFinding[]> {
+    return run(call, (native, options) => native.checkKernels(this.handle, real, options));
+  }
+
+  /** The same for families that an earlier check found wrong. */
+  avoidKernels(families: readonly string[]): void {
+    runNow((native) => native.avoidKernels(this.handle, families));
   }
 
   /**

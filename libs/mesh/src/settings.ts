@@ -58,6 +58,7 @@ export const SETTINGS: readonly string[] = [
 /** What only tests and tools read. */
 export const TOOL_SETTINGS: readonly string[] = [
   'ATELIER_ADDON_PATH',
+  'ATELIER_CARD_ROOT',
   'ATELIER_FIXTURES',
   'ATELIER_FUZZ_FILES',
   'ATELIER_FUZZ_SEED',

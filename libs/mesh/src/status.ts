@@ -1,4 +1,4 @@
-import { calls, type IStatusReply } from '@atelier/contracts';
+import { calls, type IComputing, type IStatusReply } from '@atelier/contracts';
 import { Controller, Inject, Injectable, type Type } from '@nestjs/common';
 import { Answers } from './handlers';
 import { Mesh } from './mesh';
@@ -13,6 +13,8 @@ const STORE_MS = 1000;
 export class ServiceStatus {
   ready = true;
   detail = '';
+  /** Of a service that computes: on what. */
+  computing?: IComputing;
 }
 
 /** A controller that answers rpc.<name>.status. Made per service, since Nest patterns are fixed when a class is decorated. */
@@ -29,7 +31,7 @@ export function statusController(name: string, version: string): Type {
       const store = await within(STORE_MS, 'the store', this.mesh.room.look()).catch(() => undefined);
       const full = store && isFull(store) ? `the store is full: ${describeStore(store)}` : '';
       const detail = [this.status.detail, full].filter(Boolean).join('; ');
-      return { service: name, version, ready: this.status.ready, detail };
+      return { service: name, version, ready: this.status.ready, detail, computing: this.status.computing };
     }
   }
   return StatusController;

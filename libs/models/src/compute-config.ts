@@ -3,6 +3,7 @@ import { dataFolder } from '@atelier/contracts';
 import { DEVICE_FORMS, DEVICE_PATTERN } from '@atelier/engine';
 import { z } from 'zod';
 import { computeMemory } from './compute-memory';
+import { type Computing, computing } from './computing';
 
 const MIB = 2 ** 20;
 
@@ -23,8 +24,12 @@ export class ComputeConfig {
   readonly model: string;
   /** Where quantised copies of the transformer are kept. */
   readonly cacheDir: string;
+  /** Where it is kept what cards have proved. */
+  readonly cardsDir: string;
   /** What computes: cpu, cuda, cuda:N or auto; a card also with ,fp8 behind it. */
   readonly compute: string;
+  /** What that comes to on this machine. */
+  readonly computing: Computing;
   /** On the CPU; 0: one a core. */
   readonly threads: number;
   /** Whether it is a card that computes. */
@@ -42,7 +47,9 @@ export class ComputeConfig {
   constructor(given: z.output<typeof computeSettings>) {
     this.model = given.ATELIER_MODEL;
     this.cacheDir = join(given.ATELIER_DATA ?? dataFolder(), 'quantised');
+    this.cardsDir = join(given.ATELIER_DATA ?? dataFolder(), 'cards');
     this.compute = given.ATELIER_COMPUTE;
+    this.computing = computing(given.ATELIER_COMPUTE); // refused here, a service ends as it starts
     this.threads = given.ATELIER_THREADS;
     const memory = computeMemory(given.ATELIER_COMPUTE);
     this.card = memory.card;

@@ -1,6 +1,6 @@
 import type { Checkpoint, Fingerprints } from '@atelier/checkpoint';
 import { BatchLease } from '@atelier/lease';
-import type { Logger, Mesh } from '@atelier/mesh';
+import type { Mesh } from '@atelier/mesh';
 import type { ComputeConfig } from './compute-config';
 import { ModelHost, type Models } from './model-host';
 
@@ -11,6 +11,8 @@ export interface Tenant {
   priority: number;
   /** Whether it leases what it takes. */
   leases: boolean;
+  /** Called with the engine's description of a device that was opened, and what a person should know of it. */
+  onOpened?: (device: string, note: string) => void;
   /** Called when models were let go because someone more urgent waited. */
   onYield?: () => void;
 }
@@ -27,11 +29,10 @@ export class LeasedModels {
     mesh: Mesh,
     private readonly config: ComputeConfig,
     private readonly tenant: Tenant,
-    logger: Logger,
   ) {
     this.host = new ModelHost({
       ...config,
-      onOpened: (computing) => logger.info({ computing }, 'device'),
+      onOpened: tenant.onOpened,
       onFreed: async () => this.lease?.release(),
     });
     if (!tenant.leases) return;

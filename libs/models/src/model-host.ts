@@ -9,12 +9,15 @@ import {
   type T5Text,
   type Vae,
 } from '@atelier/engine';
+import { proofNote, proveCard } from './card-proof';
 
 export interface ModelHostOptions {
   /** Folder of a checkpoint in the diffusers layout. */
   model: string;
   /** Where quantised copies are kept; none are without it. */
   cacheDir?: string;
+  /** Where it is kept what cards have proved; without it a card is trusted as it is. */
+  cardsDir?: string;
   /** What computes: `cpu`, `cuda`, `cuda:N`, a card also with `,fp8` behind it, or `auto`, the default. */
   compute?: string;
   /** On the CPU; 0: all cores. */
@@ -22,8 +25,8 @@ export interface ModelHostOptions {
   /** Models are let go when nobody has used them for so long. */
   idleMs?: number;
   onProgress?: (progress: Progress) => void;
-  /** Called with the device's description whenever one is opened. */
-  onOpened?: (device: string) => void;
+  /** Called with the device's description whenever one is opened, and what a person should know of it. */
+  onOpened?: (device: string, note: string) => void;
   /** Called when the models are gone: their memory may be given to someone else. */
   onFreed?: () => Promise<void>;
 }
@@ -114,10 +117,19 @@ export class ModelHost {
   }
 
   private async open(): Promise<Engine> {
-    const { compute, threads, onOpened } = this.options;
+    const { compute = 'auto', cardsDir, threads, onOpened } = this.options;
     const engine = await Engine.open({ device: compute, threads });
-    onOpened?.(engine.description);
-    return engine;
+    try {
+      const proof = cardsDir === undefined ? undefined : await proveCard(engine, compute, cardsDir);
+      onOpened?.(engine.description, proof ? proofNote(proof) : '');
+      return engine;
+    } catch (error) {
+      await engine.close();
+      if (compute !== 'auto' || !(error instanceof AtelierError) || error.code !== 'UNIMPLEMENTED') throw error;
+      const cpu = await Engine.open({ device: 'cpu', threads });
+      onOpened?.(`${cpu.description}; not on a card: ${error.message}`, '');
+      return cpu;
+    }
   }
 
   private load<M extends { dispose(): Promise<void> }>(name: string, load: (engine: Engine) => Promise<M>): Promise<M> {

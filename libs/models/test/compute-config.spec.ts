@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { dataFolder } from '@atelier/contracts';
 import { loadConfig } from '@atelier/mesh';
-import { ComputeConfig, computeMemory, computeSettings } from '@atelier/models';
+import { ComputeConfig, computeMemory, computeSettings, computing } from '@atelier/models';
 
 const config = (env: Record<string, string>): ComputeConfig =>
   new ComputeConfig(loadConfig(computeSettings, { ATELIER_MODEL: 'models/nano', ...env }));
@@ -11,7 +11,9 @@ test('without settings: the checkpoint, what computes by itself, and its whole m
   expect(config({})).toEqual({
     model: 'models/nano',
     cacheDir: join(dataFolder(), 'quantised'),
+    cardsDir: join(dataFolder(), 'cards'),
     compute: 'auto',
+    computing: computing('auto'),
     threads: 0,
     card,
     device: name,
@@ -33,6 +35,10 @@ test('what is said counts: the data folder, the CPU, and a memory that encoders 
     deviceBytes: 1.5 * 2 ** 20,
     deviceShared: true,
   });
+});
+
+test('a card that is asked for and cannot be had is refused as a service starts, not with its first work', () => {
+  expect(() => config({ ATELIER_COMPUTE: 'cuda:999' })).toThrow(/ATELIER_COMPUTE is "cuda:999", which cannot be had/);
 });
 
 test('what cannot be is refused, all of it at once, each by the name of its variable', () => {

@@ -1,5 +1,5 @@
 import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
-import { createLogger, loadConfig } from '@atelier/mesh';
+import { loadConfig } from '@atelier/mesh';
 import { ComputeConfig, computeSettings, LeasedModels, leasePriorities, type Models } from '@atelier/models';
 import { startTestMesh, tinyCheckpoint, waitFor, type TestMesh } from '@atelier/testing';
 
@@ -35,7 +35,7 @@ function models(leases = true): LeasedModels {
   };
   const tenant = { owner: 'a tenant', priority: leasePriorities.drawing, leases, onYield: () => (yields += 1) };
   const config = new ComputeConfig(loadConfig(computeSettings, env));
-  const made = new LeasedModels(test.mesh, config, tenant, createLogger('a tenant', 'silent'));
+  const made = new LeasedModels(test.mesh, config, tenant);
   held.push(made);
   return made;
 }

@@ -40,4 +40,15 @@ struct CudaCard {
 // Those that CUDA sees, by number. Empty without a driver, a card, or CUDA in this build.
 std::vector<CudaCard> cuda_cards();
 
+// What opening a device would give, without opening it: nothing is taken on a card.
+struct DeviceOutlook {
+    std::string build; // what of CUDA is in this engine: "CUDA 13.0 for 8.0, 8.9", or "no CUDA"
+    int card = -1; // CUDA's number; -1: the CPU
+    std::string description; // "cuda: NVIDIA GeForce RTX 4090, 24 GB"; "cpu"
+    uint64_t bytes = 0; // of the card's memory
+    std::string refusal; // of a named card: why it cannot be had. of auto: why none is taken. empty: it can be
+};
+// `which` as Device::open takes it; invalid_argument for anything else.
+DeviceOutlook device_outlook(const std::string& which);
+
 } // namespace atelier

@@ -117,6 +117,26 @@ std::vector<CudaCard> cuda_cards() {
     return cards;
 }
 
+DeviceOutlook device_outlook(const std::string& which) {
+    DeviceOutlook seen{cuda_build(), -1, "cpu", 0, ""};
+    if (which == "cpu") return seen;
+    const CardChoice choice = which == "auto" ? CardChoice{} : card_choice(which);
+    const std::vector<CudaDevice> cards = cuda_devices();
+    // auto looks at all of them, and without any says of the first why it is not there
+    const int last = which == "auto" ? std::max(0, static_cast<int>(cards.size()) - 1) : choice.number;
+    for (int card = choice.number; card <= last; ++card) {
+        try {
+            require_cuda_device(card, choice.fp8);
+            const CudaDevice& found = cards.at(static_cast<size_t>(card));
+            return {seen.build, card, "cuda: " + shown(found) + (choice.fp8 ? ", fp8 products" : ""), found.total_bytes,
+                ""};
+        } catch (const Error& e) {
+            seen.refusal += (seen.refusal.empty() ? "" : "; ") + std::string(e.what());
+        }
+    }
+    return seen;
+}
+
 std::string Device::description() const { return impl->description; }
 
 } // namespace atelier

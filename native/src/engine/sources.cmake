@@ -5,6 +5,8 @@ target_sources(atelier PRIVATE
   src/engine/device.cpp
   src/engine/transformer.cpp
   src/engine/inspect.cpp
+  src/engine/kernel_case.cpp
+  src/engine/kernel_check.cpp
   src/engine/one_shot.cpp
   src/engine/sampler.cpp
   src/engine/t5_text.cpp

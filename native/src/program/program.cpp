@@ -122,13 +122,16 @@ View Program::Resolver::operator()(const Table& constant) const {
     return program_.constants_ ? program_.constants_->at(constant.host) : constant.host;
 }
 
-uint64_t Program::run(Ops& ops, std::byte* arena, const Progress& progress) const {
+uint64_t Program::run(
+    Ops& ops, std::byte* arena, const Progress& progress, const std::function<void(size_t)>& before) const {
     require(planned_, ErrorCode::internal, "program run before it was planned");
     Resolver resolve(*this, arena);
     for (resolve.op_ = 0; resolve.op_ < ops_.size(); ++resolve.op_) {
         progress.check();
+        if (before) before(resolve.op_);
         ops_[resolve.op_]->run(ops, resolve);
     }
+    if (before) before(ops_.size());
     return (resolve.high_water() + kAlignment - 1) / kAlignment * kAlignment;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 #include "base/progress.h"
 #include "program/record.h"
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -86,7 +87,9 @@ public:
 
     // `arena` holds plan().arena_bytes, aligned to kAlignment. Cancellation is checked between ops. Returns the high
     // water: the bytes of the arena that ops were in fact given, to be held against the plan.
-    uint64_t run(Ops& ops, std::byte* arena, const Progress& progress = {}) const;
+    // `before` is told each op's index before it runs, and op_count() after the last: for what counts or times them.
+    uint64_t run(Ops& ops, std::byte* arena, const Progress& progress = {},
+        const std::function<void(size_t op)>& before = {}) const;
     Resolver resolver(std::byte* arena) const { return Resolver(*this, arena); }
 
     size_t op_count() const { return ops_.size(); }

@@ -17,6 +17,7 @@ constexpr auto kE4m3 = [] { // looked up: products of fp8 take most of a test's 
 // What cuBLASLt does, and what it insists on.
 class HostProduct final : public gpu::MatrixProduct {
 public:
+    explicit HostProduct(float fp8_factor) : fp8_factor_(fp8_factor) {}
     void multiply(cudaStream_t stream, const gpu::Product& p) override {
         const emulated::DeviceAccess access;
         emulated::finish(stream);
@@ -29,12 +30,14 @@ public:
         for (const void* data : scales)
             require(!fp8 || emulated::on_device(data), ErrorCode::internal,
                 "product: a scale that is not in the card's memory");
-        fp8 ? multiply_typed(p, *p.a_scale * *p.b_scale, static_cast<const uint8_t*>(p.a),
+        fp8 ? multiply_typed(p, fp8_factor_ * *p.a_scale * *p.b_scale, static_cast<const uint8_t*>(p.a),
                   static_cast<const uint8_t*>(p.b), [](uint8_t code) { return kE4m3[code]; })
             : multiply_typed(p, 1, static_cast<const uint16_t*>(p.a), static_cast<const uint16_t*>(p.b), bf16_to_float);
     }
 
 private:
+    float fp8_factor_;
+
     template <class T, class Widen>
     static void multiply_typed(const gpu::Product& p, float scale, const T* first, const T* second, Widen widen) {
         for (int64_t i = 0; i < p.m; ++i)
@@ -64,8 +67,8 @@ std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& kind) {
     sizes.library_bytes = 0;
     const std::string name = std::string("cuda, emulated, ") + dtype_name(kind.activations) +
                              (kind.fp8 ? ", fp8" : "") + (kind.cramped ? ", cramped" : "");
-    return gpu::make_backend(
-        name, 0, sizes, kind.activations, kind.fp8, [](void*, uint64_t) { return std::make_unique<HostProduct>(); });
+    return gpu::make_backend(name, 0, sizes, kind.activations, kind.fp8,
+        [&](void*, uint64_t) { return std::make_unique<HostProduct>(kind.wrong_scale ? 2.0f : 1.0f); });
 }
 
 uint64_t card_workspace_bytes() { return gpu::workspace_bytes({}); }

@@ -10,6 +10,7 @@ struct Emulated {
     bool cramped = false; // a workspace so small that products are done in many slabs and chunks
     DType activations = DType::f32;
     bool fp8 = false; // products of NF4 weights
+    bool wrong_scale = false; // a library that multiplies fp8 by twice the scale
 };
 std::unique_ptr<Ops> make_emulated_cuda_ops(const Emulated& = {});
 

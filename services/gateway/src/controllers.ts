@@ -3,6 +3,7 @@ import { AdaptersController } from './adapters/adapters.controller';
 import { DatasetsController } from './datasets/datasets.controller';
 import { FinetunesController } from './finetunes/finetunes.controller';
 import { ImagesController } from './images/images.controller';
+import { InfoController } from './pages/info.controller';
 import { PagesController } from './pages/pages.controller';
 
 /** Everything with routes. */
@@ -11,5 +12,6 @@ export const controllers: Type[] = [
   FinetunesController,
   AdaptersController,
   ImagesController,
+  InfoController,
   PagesController,
 ];

@@ -1,4 +1,4 @@
-import { trainOptionsJson, trainOptionSpecs } from '@atelier/contracts';
+import { StatusReply, trainOptionsJson, trainOptionSpecs } from '@atelier/contracts';
 import { JSDOM } from 'jsdom';
 import { playServices } from './fake-services';
 import { startGateway, type TestGateway } from './harness';
@@ -172,6 +172,20 @@ describe('the studio page', () => {
     find<HTMLButtonElement>('#datasets button').click();
     await shows('#datasets', /unwanted: 0 picturescancelled/);
     expect(find('#run-form select').textContent).not.toContain('unwanted');
+    expect(problems).toEqual([]);
+  });
+
+  test('it says on what is computed, and once why that is not the card that is there', async () => {
+    const note = 'the CPU computes although an NVIDIA card is there: no driver';
+    const computing = { device: 'cpu', engine: 'CUDA 13.0 for 8.9', note };
+    for (const service of ['trainer', 'inference']) {
+      const reply = StatusReply.encode(StatusReply.create({ service, ready: true, computing })).finish();
+      gateway.mesh.nc.subscribe(`rpc.${service}.status`, { callback: (_error, message) => message.respond(reply) });
+    }
+    await gateway.mesh.nc.flush();
+    find('#token').dispatchEvent(new page.window.Event('change')); // asks for everything anew
+    await shows('#computing', /although/);
+    expect(find('#computing').textContent).toBe(`Computes on cpu (CUDA 13.0 for 8.9 in this engine).${note}`);
     expect(problems).toEqual([]);
   });
 });

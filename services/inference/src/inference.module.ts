@@ -1,8 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
 import { Generations } from '@atelier/jobs';
-import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
-import { LeasedModels, leasePriorities } from '@atelier/models';
+import { Mesh, throughOutage } from '@atelier/mesh';
+import { ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary } from './adapter-library';
 import { GenerateController } from './generate.controller';
@@ -23,17 +23,22 @@ export class InferenceModule {
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh, throughOutage), inject: [Mesh] },
         {
           provide: LeasedModels,
-          useFactory: (mesh: Mesh, { yields }: InferenceMetrics, logger: Logger) => {
+          useFactory: (mesh: Mesh, { yields }: InferenceMetrics, computing: ComputingStatus) => {
             const tenant = { owner: 'inference', priority: leasePriorities.drawing, leases: true };
-            return new LeasedModels(mesh, config, { ...tenant, onYield: () => yields.inc() }, logger);
+            const told = {
+              onYield: () => yields.inc(),
+              onOpened: (device: string, note: string) => computing.opened(device, note),
+            };
+            return new LeasedModels(mesh, config, { ...tenant, ...told });
           },
-          inject: [Mesh, InferenceMetrics, LOGGER],
+          inject: [Mesh, InferenceMetrics, ComputingStatus],
         },
         {
           provide: PromptSource,
           useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens),
           inject: [Mesh],
         },
+        ComputingStatus.of(config),
         InferenceService,
         InferenceMetrics,
         Painter,

@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
-import { LeasedModels, leasePriorities } from '@atelier/models';
+import { Mesh } from '@atelier/mesh';
+import { ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore, Encodings } from '@atelier/store';
 import { LatentsConfig } from './latents.config';
 import { LatentsController } from './latents.controller';
@@ -19,10 +19,12 @@ export class LatentsModule {
         { provide: LatentsConfig, useValue: config },
         {
           provide: LeasedModels,
-          useFactory: (mesh: Mesh, logger: Logger) => new LeasedModels(mesh, config, tenant, logger),
-          inject: [Mesh, LOGGER],
+          useFactory: (mesh: Mesh, computing: ComputingStatus) =>
+            new LeasedModels(mesh, config, { ...tenant, onOpened: (...told) => computing.opened(...told) }),
+          inject: [Mesh, ComputingStatus],
         },
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
+        ComputingStatus.of(config),
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'latents'), inject: [Mesh] },
         LatentsService,
         LatentsMetrics,

@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { LOGGER, Mesh, type Logger } from '@atelier/mesh';
-import { LeasedModels, leasePriorities } from '@atelier/models';
+import { Mesh } from '@atelier/mesh';
+import { ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { Encodings } from '@atelier/store';
 import { PromptsConfig } from './prompts.config';
 import { PromptsController } from './prompts.controller';
@@ -19,9 +19,11 @@ export class PromptsModule {
         { provide: PromptsConfig, useValue: config },
         {
           provide: LeasedModels,
-          useFactory: (mesh: Mesh, logger: Logger) => new LeasedModels(mesh, config, tenant, logger),
-          inject: [Mesh, LOGGER],
+          useFactory: (mesh: Mesh, computing: ComputingStatus) =>
+            new LeasedModels(mesh, config, { ...tenant, onOpened: (...told) => computing.opened(...told) }),
+          inject: [Mesh, ComputingStatus],
         },
+        ComputingStatus.of(config),
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'prompts'), inject: [Mesh] },
         PromptsService,
         PromptsMetrics,

@@ -58,8 +58,22 @@ const counted = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
 const stateOf = ({ status, preemptions }) => (preemptions ? `${status}, preempted ${preemptions}×` : status);
 const isOver = ({ status }) => ['finished', 'failed', 'cancelled'].includes(status);
 
+/** On what it computes, and each note once; a service that is not running yet may come, so it is asked again. */
+async function showComputing() {
+  clearTimeout(showComputing.timer);
+  const { services, notes } = await api('/v1/info');
+  const computing = services.flatMap((service) => service.computing ?? []);
+  const devices = [...new Set(computing.map(({ device, engine }) => `${device} (${engine} in this engine)`))];
+  $('computing').replaceChildren(
+    ...(devices.length > 0 ? [element('span', { textContent: `Computes on ${devices.join(' and ')}.` })] : []),
+    ...notes.map((note) => element('span', { className: 'bad', textContent: note })),
+  );
+  if (services.some(({ state }) => state === 'not_running')) showComputing.timer = setTimeout(showComputing, 10_000);
+}
+
 async function refresh() {
   clearTimeout(refresh.timer);
+  showComputing().catch(() => undefined); // what is wrong with the gateway, the lists below say
   try {
     const [datasets, runs, adapters] = await Promise.all([
       api('/v1/datasets'),

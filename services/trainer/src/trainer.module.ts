@@ -1,8 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
 import { Runs } from '@atelier/jobs';
-import { LOGGER, Mesh, throughOutage, type Logger } from '@atelier/mesh';
-import { ModelHost } from '@atelier/models';
+import { Mesh, throughOutage } from '@atelier/mesh';
+import { ComputingStatus, ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
@@ -31,15 +31,16 @@ export class TrainerModule {
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh, throughOutage), inject: [Mesh] },
         {
           provide: ModelHost,
-          useFactory: (logger: Logger) =>
-            new ModelHost({ ...config, onOpened: (computing) => logger.info({ computing }, 'device') }),
-          inject: [LOGGER],
+          useFactory: (computing: ComputingStatus) =>
+            new ModelHost({ ...config, onOpened: (...told) => computing.opened(...told) }),
+          inject: [ComputingStatus],
         },
         {
           provide: PromptSource,
           useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens),
           inject: [Mesh],
         },
+        ComputingStatus.of(config),
         TrainerService,
         PlanService,
         TrainingAttempts,

@@ -1,6 +1,7 @@
 #include "ops/cuda/backend.h"
 #include "ops/cuda/attention.h"
 #include "ops/cuda/nf4_widener.h"
+#include "ops/cuda/plain_forms.h"
 #include "ops/cuda/products.h"
 #include <algorithm>
 #include <cmath>
@@ -11,12 +12,12 @@ namespace {
 
 namespace kernels = atelier::ATELIER_CUDA_NS; // methods carry the kernels' names
 
-class CudaOps final : public Ops {
+class CudaOps final : public Ops, public PlainForms {
 public:
     CudaOps(const std::string& name, int device, const WorkspaceSizes& sizes, DType activations, bool fp8,
         const MakeProduct& make_product)
         : name_(name), activations_(activations), memory_(device), room_(memory_, sizes),
-          products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_, fp8), fp8_(fp8),
+          products_(make_product(room_.library, static_cast<uint64_t>(sizes.library_bytes)), room_, fp8),
           widener_(memory_, room_) {}
 
     const char* name() const override { return name_.c_str(); }
@@ -25,7 +26,7 @@ public:
     Memory& memory() override { return memory_; }
     DType activations() const override { return activations_; }
     // fp8 products read the NF4 values themselves, and so does the product of a few rows of fp32.
-    Widener* widener() override { return fp8_ || activations_ != DType::bf16 ? nullptr : &widener_; }
+    Widener* widener() override { return products_.takes_fp8() || activations_ != DType::bf16 ? nullptr : &widener_; }
 
     void linear(const LinearArgs& t) override { products_.linear(stream(), t); }
     void linear_dx(const LinearDxArgs& t) override { products_.linear_dx(stream(), t); }
@@ -42,10 +43,10 @@ public:
     }
 
     void attention(const AttentionArgs& t) override {
-        flash_runs(t) ? flash_attention(stream(), t) : plain_attention(stream(), t);
+        flash_&& flash_runs(t) ? flash_attention(stream(), t) : plain_attention(stream(), t);
     }
     void attention_bwd(const AttentionBwdArgs& t) override {
-        flash_runs(t) ? flash_attention_bwd(stream(), t) : plain_attention_bwd(stream(), t);
+        flash_&& flash_runs(t) ? flash_attention_bwd(stream(), t) : plain_attention_bwd(stream(), t);
     }
 
     void gated_norm_modulate(const View& x, const View& gate, const View& branch, const View& shift, const View& scale,
@@ -116,6 +117,12 @@ public:
         return std::sqrt(sum);
     }
 
+    void use_plain(Fast kernels) override {
+        if (kernels == Fast::flash_attention) flash_ = false;
+        else products_.use_plain(kernels);
+    }
+    bool takes_fp8() const override { return products_.takes_fp8(); }
+
     void adamw(const AdamArgs& a, const View& param, const View& grad, const View& m, const View& v) override {
         kernels::adamw(stream(), adam_step(a), false, param, grad, m, v);
     }
@@ -135,7 +142,7 @@ private:
     CudaMemory memory_;
     Workspace room_;
     Products products_;
-    bool fp8_;
+    bool flash_ = true;
     Nf4Widener widener_;
 };
 

@@ -39,6 +39,7 @@ void launch(cudaStream_t stream, int64_t blocks, int threads, size_t shared, voi
     if (blocks <= 0) return;
     require(blocks <= 0x7fffffff, ErrorCode::unsupported, "CUDA: a grid of ", blocks, " blocks");
 #ifdef ATELIER_CUDA_EMULATED
+    emulated::launching(reinterpret_cast<const void*>(kernel));
     (emulated::check_argument(args), ...);
     emulated::run(stream, static_cast<int>(blocks), threads, shared, [&] { kernel(args...); });
 #else

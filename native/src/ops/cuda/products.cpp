@@ -154,7 +154,7 @@ void Products::linear(cudaStream_t stream, const LinearArgs& t) {
     one_type("linear", {t.x});
     const bool follows = t.bias || t.lora_xa || t.pre || t.activation != Activation::none,
                aside = follows && one_type("linear", {t.y, t.pre}) == DType::bf16;
-    if (row_product_runs(t.x, t.w, t.y)) {
+    if (row_products_ && row_product_runs(t.x, t.w, t.y)) {
         row_product(stream, t.x, t.w, t.y);
         if (follows) finish_linear(stream, t.y, t.bias, t.lora_xa, t.lora_b, t.lora_scale, t.activation, t.y, t.pre);
         return;

@@ -3,6 +3,7 @@
 #pragma once
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/matrix_product.h"
+#include "ops/cuda/plain_forms.h"
 #include "ops/cuda/workspace.h"
 #include <memory>
 
@@ -16,6 +17,11 @@ public:
     void linear(cudaStream_t, const LinearArgs&);
     void linear_dx(cudaStream_t, const LinearDxArgs&);
     void conv2d(cudaStream_t, const Conv2dArgs&);
+    bool takes_fp8() const { return fp8_; }
+    void use_plain(PlainForms::Fast kernels) {
+        if (kernels == PlainForms::Fast::fp8_products) fp8_ = false;
+        if (kernels == PlainForms::Fast::row_products) row_products_ = false;
+    }
 
 private:
     struct Operand { // rows on whole granules
@@ -47,7 +53,7 @@ private:
 
     std::unique_ptr<MatrixProduct> product_;
     const Workspace& room_;
-    bool fp8_;
+    bool fp8_, row_products_ = true;
 };
 
 } // namespace atelier::ATELIER_CUDA_NS

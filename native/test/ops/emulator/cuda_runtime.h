@@ -2,7 +2,9 @@
 // turns, a barrier or a warp's exchange is where they change. It shows wrong indices, missing barriers and wrong
 // arithmetic; it shows nothing about speed, memory order or what a real card's compiler makes of the source.
 #pragma once
+#include "counting.h"
 #include "device_memory.h"
+#include "driver.h"
 #include "ops/cuda/index_maps.h"
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +45,10 @@ int next_exchange(); // 0 and 1 in turns: with two slots, an exchange need not w
 // argument. Kernels that are called without any device memory work on the host's, knowingly.
 template <class T>
 void check_argument(const T& argument) {
+    if (counting()) {
+        count_bytes(bytes_named(argument));
+        return;
+    }
     T copy = argument;
 #if __has_builtin(__builtin_clear_padding)
     __builtin_clear_padding(&copy); // what lies there may be a piece of an old address
@@ -52,6 +58,7 @@ void check_argument(const T& argument) {
     for (size_t i = 0; i < sizeof(T) / 8; ++i) refuse_host_address(words[i]);
 }
 
+void set_wrong_fragments(bool); // a card whose fragments lie otherwise than the kernels believe
 void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
 void load_transposed(uint32_t (&r)[4], const uint16_t* row);
 

@@ -1,4 +1,5 @@
 #include "device_memory.h"
+#include "counting.h"
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -149,18 +150,23 @@ using namespace emulated;
 const char* cudaGetErrorString(cudaError_t error) {
     return error == cudaErrorMemoryAllocation ? "out of memory"
            : error == cudaSuccess             ? "no error"
+           : error == cudaErrorNoDevice       ? "no CUDA-capable device is detected"
                                               : "invalid argument";
 }
 cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorInvalidValue; }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
     const std::lock_guard lock(card().mutex);
+    if (counting()) {
+        *data = counted_memory(bytes);
+        return cudaSuccess;
+    }
     reserved_once = true;
     *data = card().reserve(bytes);
     return *data ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFree(void* data) {
-    if (!data) return cudaSuccess;
+    if (!data || counting()) return cudaSuccess;
     const std::lock_guard lock(card().mutex);
     const auto piece = card().pieces.find(static_cast<size_t>(static_cast<unsigned char*>(data) - card().base));
     if (piece == card().pieces.end()) return cudaErrorInvalidValue;
@@ -191,6 +197,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
     if (bytes == 0) return cudaSuccess;
+    if (counting()) return count(static_cast<double>(bytes)), cudaSuccess;
     const auto inside = [&](const void* first) {
         return on_device(first) && on_device(static_cast<const unsigned char*>(first) + bytes - 1);
     };
@@ -205,6 +212,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     return error;
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
+    if (counting()) return count(static_cast<double>(bytes)), cudaSuccess;
     return enqueue(stream, [=] {
         const DeviceAccess access;
         std::memset(to, value, bytes);

@@ -7,7 +7,13 @@
 #include <cstdint>
 #include <functional>
 
-enum cudaError_t { cudaSuccess, cudaErrorInvalidValue, cudaErrorMemoryAllocation };
+enum cudaError_t {
+    cudaSuccess,
+    cudaErrorInvalidValue,
+    cudaErrorMemoryAllocation,
+    cudaErrorInsufficientDriver,
+    cudaErrorNoDevice
+};
 const char* cudaGetErrorString(cudaError_t);
 
 struct EmulatedStream;

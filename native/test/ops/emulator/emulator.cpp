@@ -42,6 +42,7 @@ Context scheduler;
 const std::function<void()>* body;
 Fiber* current;
 unsigned begun;    // threads of the block
+int wrong_rows = 0; // which of a's rows trade places
 
 void enter() {
     current->context.bounds.arrive(scheduler.bounds);
@@ -113,6 +114,10 @@ void run_block() {
 
 void run(cudaStream_t stream, int blocks, int threads, size_t shared_bytes, const std::function<void()>& kernel) {
     if (threads % 32 != 0) throw std::logic_error("a block of partial warps");
+    if (counting()) {
+        launched();
+        return;
+    }
     const DeviceAccess access;
     finish(stream);
     body = &kernel;
@@ -127,6 +132,8 @@ void run(cudaStream_t stream, int blocks, int threads, size_t shared_bytes, cons
     }
 }
 
+void set_wrong_fragments(bool wrong) { wrong_rows = wrong ? 1 : 0; }
+
 // The operands as matrices from every lane's registers, by the same maps that the kernels load them with, then this
 // lane's share of the result.
 void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
@@ -135,7 +142,7 @@ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     const uint32_t b[2] = {b0, b1};
     for (int half = 0; half < 2; ++half) {
         for (int i = 0; i < 4; ++i)
-            w.a[maps::mma_a(lane, i, half).row][maps::mma_a(lane, i, half).col] = half_of(a[i], half);
+            w.a[maps::mma_a(lane, i, half).row ^ wrong_rows][maps::mma_a(lane, i, half).col] = half_of(a[i], half);
         for (int i = 0; i < 2; ++i)
             w.b[maps::mma_b(lane, i, half).row][maps::mma_b(lane, i, half).col] = half_of(b[i], half);
     }
