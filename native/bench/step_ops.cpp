@@ -11,7 +11,7 @@
 namespace atelier::bench {
 namespace {
 
-void write_inputs(Memory& memory, const MicroProgram& micro, const FluxDims& dims, std::byte* arena) {
+void write_inputs(Memory& memory, const MicroProgram& micro, const TransformerDims& dims, std::byte* arena) {
     const MicroProgram::Sample& sample = micro.samples.front();
     const Program::Resolver at = micro.program.resolver(arena);
     uint32_t seed = 1;
@@ -30,8 +30,8 @@ double median(std::vector<double> all) {
 
 } // namespace
 
-void print_ops(FluxTransformer& model, const Shape& sizes, const MeasuredStep& step) {
-    FluxTransformer::Impl& flux = *model.impl;
+void print_ops(Transformer& model, const Shape& sizes, const MeasuredStep& step) {
+    Transformer::Impl& flux = *model.impl;
     Memory& memory = flux.memory();
     FluxLayers layers = flux.weights.layers();
     TrainOptions options;

@@ -9,6 +9,6 @@ struct MeasuredStep {
     int runs = 5; // of which each op's median counts
 };
 // A micro-step with everything kept and every weight on the device. Prints its table.
-void print_ops(FluxTransformer& model, const Shape& shape, const MeasuredStep&);
+void print_ops(Transformer& model, const Shape& shape, const MeasuredStep&);
 
 } // namespace atelier::bench
