@@ -23,6 +23,20 @@ struct Visits {
     }
 };
 
+// Shared memory has 32 banks of 4 bytes; an access of 16 bytes a lane goes in four turns of eight lanes, one of 8 bytes
+// in two of sixteen. How many words the busiest bank gives to a turn's lanes, whose accesses begin at `bytes`.
+int64_t busiest_bank(const std::vector<uint32_t>& bytes, int64_t each) {
+    std::vector<std::vector<uint32_t>> words(32);
+    for (const uint32_t byte : bytes)
+        for (uint32_t word = byte / 4; word < (byte + each) / 4; ++word) {
+            auto& bank = words[word % 32];
+            if (std::find(bank.begin(), bank.end(), word) == bank.end()) bank.push_back(word);
+        }
+    size_t most = 0;
+    for (const auto& bank : words) most = std::max(most, bank.size());
+    return static_cast<int64_t>(most);
+}
+
 } // namespace
 
 TEST_CASE("elementwise: every cell once, from one column to many blocks of them") {
@@ -127,8 +141,48 @@ TEST_CASE("flash: every row of every head by one warp, every value of a tile loa
             }
 }
 
+TEST_CASE("tiles in shared memory: every byte once, and no two lanes of a turn in one bank") {
+    for (const int dim : {64, 128}) {
+        CAPTURE(dim);
+        constexpr int kRows = 64;
+        Visits seen(kRows * dim);
+        for (int row = 0; row < kRows; ++row)
+            for (int col = 0; col < dim; ++col) {
+                REQUIRE(tile_byte(row, col, dim) % 2 == 0);
+                seen.at(tile_byte(row, col, dim) / 2);
+                CHECK(tile_byte(row, col / 8 * 8, dim) % 16 == 0);
+                CHECK(tile_byte(row, col, dim) == tile_byte(row, col / 8 * 8, dim) + col % 8 * 2);
+            }
+        CHECK(seen.once());
+        for (const auto lanes : {ldmatrix_row, ldmatrix_row_of_columns})
+            for (int k = 0; k < dim / 16; ++k)
+                for (int rows = 0; rows < kRows; rows += 16) {
+                    std::vector<uint32_t> bytes;
+                    for (int lane = 0; lane < 32; ++lane) {
+                        const Cell at = lanes(lane);
+                        bytes.push_back(tile_step(tile_byte(at.row, at.col, dim), rows, k, dim));
+                        CHECK(bytes.back() == tile_byte(rows + at.row, 16 * k + at.col, dim));
+                        if (bytes.size() < 8) continue;
+                        CHECK(busiest_bank(bytes, 16) == 1);
+                        bytes.clear();
+                    }
+                }
+        for (const int each : {4, 8}) { // of fp32 and of bf16, which become 8 and 16 bytes
+            std::vector<uint32_t> bytes;
+            for (int step = 0; step < kRows * dim / each / 128; ++step)
+                for (int thread = 0; thread < 128; ++thread) {
+                    const Cell at = tile_cell(step, thread, dim, each, 128);
+                    bytes.push_back(tile_byte(at.row, at.col, dim));
+                    if (bytes.size() < 64 / static_cast<size_t>(each)) continue;
+                    CHECK(busiest_bank(bytes, 2 * each) == 1);
+                    bytes.clear();
+                }
+        }
+    }
+}
+
 TEST_CASE("tensor-core fragments hold every element once, and two results are the next product's operand") {
-    Visits a(16 * 16), b(16 * 8), c(16 * 8), rows(16 * 2);
+    Visits a(16 * 16), b(16 * 8), c(16 * 8), rows(16 * 2), columns(16 * 2);
     for (int lane = 0; lane < 32; ++lane) {
         for (int half = 0; half < 2; ++half) {
             for (int reg = 0; reg < 4; ++reg) a.at(mma_a(lane, reg, half).row * 16 + mma_a(lane, reg, half).col);
@@ -136,6 +190,15 @@ TEST_CASE("tensor-core fragments hold every element once, and two results are th
         }
         for (int i = 0; i < 4; ++i) c.at(mma_c(lane, i).row * 8 + mma_c(lane, i).col);
         rows.at(ldmatrix_row(lane).row * 2 + ldmatrix_row(lane).col / 8);
+        columns.at(ldmatrix_row_of_columns(lane).row * 2 + ldmatrix_row_of_columns(lane).col / 8);
+        // Register m of a lane is of matrix m, whose first row lane 8m names.
+        for (int m = 0; m < 4; ++m) {
+            const Cell first = ldmatrix_row(8 * m), turned = ldmatrix_row_of_columns(8 * m);
+            CHECK(mma_a(lane, m, 0).row == first.row + lane / 4);
+            CHECK(mma_a(lane, m, 0).col == first.col + lane % 4 * 2);
+            CHECK(mma_b(lane, m % 2, 0).col + m / 2 * 8 == turned.row + lane / 4);
+            CHECK(mma_b(lane, m % 2, 0).row == turned.col + lane % 4 * 2);
+        }
         for (int reg = 0; reg < 4; ++reg)
             for (int half = 0; half < 2;
                 ++half) { // register reg of A: result reg / 2, its values 2·(reg & 1) and the next
@@ -148,4 +211,5 @@ TEST_CASE("tensor-core fragments hold every element once, and two results are th
     CHECK(b.once());
     CHECK(c.once());
     CHECK(rows.once());
+    CHECK(columns.once());
 }

@@ -55,7 +55,7 @@ void launch(cudaStream_t stream, int64_t blocks, int threads, size_t shared, voi
 #ifdef ATELIER_CUDA_EMULATED
 inline unsigned char* shared_bytes() { return emulated::shared(); }
 #else
-extern __shared__ __align__(16) unsigned char atelier_shared[];
+extern __shared__ __align__(128) unsigned char atelier_shared[]; // tiles change bits 4 to 6 of an address
 __device__ inline unsigned char* shared_bytes() { return atelier_shared; }
 #endif
 
@@ -100,6 +100,17 @@ __device__ inline uint32_t pack_bf16(float first, float second) {
     return packed;
 #else
     return static_cast<uint32_t>(float_to_bf16(first)) | static_cast<uint32_t>(float_to_bf16(second)) << 16;
+#endif
+}
+
+// 2^v in one instruction, to 2 ulp; what would be subnormal is 0.
+__device__ inline float exp2_approx(float v) {
+#ifdef __CUDA_ARCH__
+    float power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(v));
+    return power;
+#else
+    return exp2f(v);
 #endif
 }
 

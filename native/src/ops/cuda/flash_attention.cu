@@ -10,7 +10,30 @@ namespace {
 
 constexpr int kThreadsOfFlash = maps::kFlashWarps * kWarp;
 constexpr int kKeys = 64; // of a forward step
+// Others of a backward step. fp32 takes twice the registers on its way, and beside two gradients none are left.
+template <class T>
+constexpr int kOthersOf = sizeof(T) == 4 ? 16 : 32;
+constexpr int kMostOthers = 32;
 constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
+
+// Bytes of shared memory. Two blocks an SM, beside the 1 KB that each takes for itself, must fit into the 100 KB of
+// 8.6, 8.9 and 12.0: alone, a block leaves a scheduler nothing to do while its one warp waits.
+template <int kDim>
+constexpr size_t kForwardRoom = (Tile<kDim, maps::kFlashRows>::kBytes + 2 * Tile<kDim, kKeys>::kBytes);
+template <int kDim>
+constexpr size_t kBackwardTiles = 2 * Tile<kDim, maps::kFlashRows>::kBytes + 2 * Tile<kDim, kMostOthers>::kBytes;
+template <int kDim, bool kOfKeys>
+constexpr size_t kBackwardRoom = kBackwardTiles<kDim> + (kOfKeys ? 2 * kMostOthers * sizeof(float) : 0);
+// Blocks an SM that the compiler must leave registers for. 8.0 and 9.0 have shared memory for three; on 8.0 they would
+// spill.
+template <int kDim, class T>
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 900
+constexpr int kForwardBlocks = kDim == 128 && sizeof(T) == 2 ? 3 : 2;
+#else
+constexpr int kForwardBlocks = 2;
+#endif
+constexpr bool two_fit(size_t bytes) { return 2 * (bytes + 1024) <= 100 * 1024; }
+static_assert(two_fit(kForwardRoom<128>) && two_fit(kBackwardRoom<128, false>) && two_fit(kBackwardRoom<128, true>));
 
 bool aligned(const View& v) {
     return v.ld * dtype_size(v.dtype) % 16 == 0 && reinterpret_cast<uintptr_t>(v.data) % 16 == 0;
@@ -27,47 +50,65 @@ __device__ inline void store_row(T* to, const float (&c)[kDim / 8][4], int secon
         store(to + 8 * n, Pack<2>{{c[n][2 * second] * factor, c[n][2 * second + 1] * factor}});
 }
 
+// Scores from column `left` on become -inf: their keys do not exist.
+template <int kCols>
+__device__ inline void hide_columns(float (&s)[kCols][4], int left, int lane) {
+#pragma unroll
+    for (int n = 0; n < kCols; ++n)
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+            if (8 * n + maps::mma_c(lane, i).col >= left) s[n][i] = -INFINITY;
+}
+
+template <int kDim, int kRows, class T>
+using Load = TileLoad<kDim, kRows, T, kThreadsOfFlash>;
+
 template <int kDim, class T>
-__global__ void __launch_bounds__(kThreadsOfFlash) forward_kernel(TypedAttention<T> t) {
+__global__ void __launch_bounds__(kThreadsOfFlash, kForwardBlocks<kDim, T>) forward_kernel(TypedAttention<T> t) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp, row = static_cast<int>(threadIdx.x) / kWarp * 16;
     const maps::FlashTask task = maps::flash_task(blockIdx.x, t.q.rows);
-    const int64_t column = task.head * kDim, queries = t.q.rows, keys = t.k.rows;
-    uint16_t* room = reinterpret_cast<uint16_t*>(shared_bytes());
-    const Tile<kDim> q{room}, k{room + maps::kFlashRows * Tile<kDim>::kStride},
-        v{room + (maps::kFlashRows + kKeys) * Tile<kDim>::kStride};
-    q.fill(t.q, column, task.row, maps::kFlashRows);
+    const int64_t column = task.head * kDim;
+    const int keys = static_cast<int>(t.k.rows);
+    const uint32_t room = shared_address();
+    const Tile<kDim, maps::kFlashRows> q{room};
+    const Tile<kDim, kKeys> k{q.at + q.kBytes}, v{k.at + k.kBytes};
+    Load<kDim, maps::kFlashRows, T>(t.q, column, task.row).store(q);
+    const uint32_t at_q = q.at + lane_of_rows<kDim>(row, lane), at_k = k.at + lane_of_columns<kDim>(lane),
+                   at_v = v.at + lane_of_rows<kDim>(0, lane);
 
     // A lane holds rows lane/4 and lane/4 + 8 of its warp's 16; four lanes share a row.
     const float scale = t.scale * kLog2E;
-    float o[kDim / 8][4] = {}, high[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
-    for (int64_t first = 0; first < keys; first += kKeys) {
+    float o[kDim / 8][4] = {}, high[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0}; // high: of scores without their scale
+    for (int first = 0; first < keys; first += kKeys) {
+        // In halves: whole, their registers would cost 9.0 a third block.
+        const Load<kDim, kKeys / 2, T> next(t.k, column, first);
         __syncthreads(); // the tiles may still be read
-        k.fill(t.k, column, first, kKeys);
-        v.fill(t.v, column, first, kKeys);
+        next.store({k.at});
+        Load<kDim, kKeys / 2, T>(t.k, column, first + kKeys / 2).store({k.at + k.kBytes / 2});
+        Load<kDim, kKeys / 2, T>(t.v, column, first).store({v.at});
+        Load<kDim, kKeys / 2, T>(t.v, column, first + kKeys / 2).store({v.at + v.kBytes / 2});
         __syncthreads();
         float s[kKeys / 8][4] = {};
-        dot_rows<kDim>(s, q, row, k, lane);
+        dot_rows<kDim>(s, at_q, at_k);
+        if (first + kKeys > keys) hide_columns(s, keys - first, lane);
         float most[2] = {high[0], high[1]};
 #pragma unroll
         for (int n = 0; n < kKeys / 8; ++n)
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const bool there = first + 8 * n + maps::mma_c(lane, i).col < keys;
-                s[n][i] = there ? s[n][i] * scale : -INFINITY;
-                most[i / 2] = fmaxf(most[i / 2], s[n][i]);
-            }
+            for (int i = 0; i < 4; ++i) most[i / 2] = fmaxf(most[i / 2], s[n][i]);
         float shrink[2], total[2] = {0, 0};
         for (int r = 0; r < 2; ++r) {
             for (int mask = 1; mask < 4; mask *= 2)
                 most[r] = fmaxf(most[r], __shfl_xor_sync(0xffffffffu, most[r], mask));
-            shrink[r] = exp2f(high[r] - most[r]); // 0 at the first step, where high is -inf and every step has a key
+            shrink[r] = exp2_approx((high[r] - most[r]) * scale); // 0 at the first step: high is -inf, most is not
             high[r] = most[r];
+            most[r] *= scale;
         }
 #pragma unroll
         for (int n = 0; n < kKeys / 8; ++n)
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
-                s[n][i] = exp2f(s[n][i] - high[i / 2]);
+                s[n][i] = exp2_approx(fmaf(s[n][i], scale, -most[i / 2]));
                 total[i / 2] += s[n][i];
             }
         for (int r = 0; r < 2; ++r) sum[r] = sum[r] * shrink[r] + total[r];
@@ -75,7 +116,7 @@ __global__ void __launch_bounds__(kThreadsOfFlash) forward_kernel(TypedAttention
         for (int n = 0; n < kDim / 8; ++n)
 #pragma unroll
             for (int i = 0; i < 4; ++i) o[n][i] *= shrink[i / 2];
-        weigh_rows<kDim>(o, s, v, lane);
+        weigh_rows<kDim>(o, s, at_v);
     }
     for (int r = 0; r < 2; ++r)
         for (int mask = 1; mask < 4; mask *= 2) sum[r] += __shfl_xor_sync(0xffffffffu, sum[r], mask);
@@ -83,51 +124,66 @@ __global__ void __launch_bounds__(kThreadsOfFlash) forward_kernel(TypedAttention
     for (int r = 0; r < 2; ++r) {
         const maps::Cell at = maps::mma_c(lane, 2 * r);
         const int64_t query = task.row + row + at.row;
-        if (query >= queries) continue;
+        if (query >= t.q.rows) continue;
         store_row<kDim>(t.o.row(query) + column + at.col, o, r, 1.0f / sum[r]);
-        if (t.lse && at.col == 0) t.lse.row(task.head)[query] = (high[r] + log2f(sum[r])) * kLn2;
+        if (t.lse && at.col == 0) t.lse.row(task.head)[query] = (high[r] * scale + log2f(sum[r])) * kLn2;
     }
 }
 
-// Own rows are the block's: queries with (q, dout) for dq, keys with (k, v) for dk and dv; the others stream past.
+// Own rows are the block's: queries with (q, dout) for dq, keys with (k, v) for dk and dv; the others stream past. A
+// query that does not exist has an lse of infinity, which makes its probabilities 0.
 template <int kDim, bool kOfKeys, class T>
-__global__ void __launch_bounds__(kThreadsOfFlash) backward_kernel(TypedAttentionBwd<T> t) {
-    constexpr int kOthers = kOfKeys ? 32 : 64; // two gradients stand in registers for keys, so fewer scores may
+__global__ void __launch_bounds__(kThreadsOfFlash, 2) backward_kernel(TypedAttentionBwd<T> t) {
+    constexpr int kOthers = kOthersOf<T>;
     const int lane = static_cast<int>(threadIdx.x) % kWarp, row = static_cast<int>(threadIdx.x) / kWarp * 16;
     const Rows<T> own1 = kOfKeys ? t.k : t.q, own2 = kOfKeys ? t.v : t.dout, other1 = kOfKeys ? t.q : t.k,
                   other2 = kOfKeys ? t.dout : t.v;
     const maps::FlashTask task = maps::flash_task(blockIdx.x, own1.rows);
     const int64_t column = task.head * kDim;
-    uint16_t* room = reinterpret_cast<uint16_t*>(shared_bytes());
-    constexpr int kStride = Tile<kDim>::kStride;
-    const Tile<kDim> a1{room}, a2{room + maps::kFlashRows * kStride}, b1{room + 2 * maps::kFlashRows * kStride},
-        b2{room + (2 * maps::kFlashRows + kOthers) * kStride};
-    a1.fill(own1, column, task.row, maps::kFlashRows);
-    a2.fill(own2, column, task.row, maps::kFlashRows);
+    const Tile<kDim, maps::kFlashRows> a1{shared_address()}, a2{a1.at + a1.kBytes};
+    const Tile<kDim, kOthers> b1{a2.at + a2.kBytes}, b2{b1.at + b1.kBytes};
+    float* const stats = reinterpret_cast<float*>(shared_bytes() + kBackwardTiles<kDim>); // of a step's queries
+    Load<kDim, maps::kFlashRows, T>(own1, column, task.row).store(a1);
+    Load<kDim, maps::kFlashRows, T>(own2, column, task.row).store(a2);
+    const uint32_t at_a = a1.at + lane_of_rows<kDim>(row, lane), at_columns = b1.at + lane_of_columns<kDim>(lane),
+                   at_b = b1.at + lane_of_rows<kDim>(0, lane);
 
-    const float *lse = t.lse.row(task.head), *delta = t.delta.row(task.head);
+    const float *lse = t.lse.row(task.head), *delta = t.delta.row(task.head), scale = t.scale * kLog2E;
+    float low[2] = {}, shift[2] = {}; // of this lane's two queries: lse in bits, and delta
+    if constexpr (!kOfKeys)
+        for (int r = 0; r < 2; ++r) {
+            const int64_t query = task.row + row + maps::mma_c(lane, 2 * r).row;
+            low[r] = query < own1.rows ? lse[query] * kLog2E : INFINITY;
+            shift[r] = query < own1.rows ? delta[query] : 0;
+        }
     float d1[kDim / 8][4] = {}, d2[kOfKeys ? kDim / 8 : 1][4] = {};
-    for (int64_t first = 0; first < other1.rows; first += kOthers) {
+    const int others = static_cast<int>(other1.rows);
+    for (int first = 0; first < others; first += kOthers) {
+        const Load<kDim, kOthers, T> next1(other1, column, first), next2(other2, column, first);
         __syncthreads();
-        b1.fill(other1, column, first, kOthers);
-        b2.fill(other2, column, first, kOthers);
+        next1.store(b1), next2.store(b2);
+        if constexpr (kOfKeys)
+            if (threadIdx.x < kOthers) {
+                const int query = first + static_cast<int>(threadIdx.x);
+                stats[threadIdx.x] = query < others ? lse[query] * kLog2E : INFINITY;
+                stats[kOthers + threadIdx.x] = query < others ? delta[query] : 0;
+            }
         __syncthreads();
         float p[kOthers / 8][4] = {}, ds[kOthers / 8][4] = {};
-        dot_rows<kDim>(p, a1, row, b1, lane); // scores
-        dot_rows<kDim>(ds, a2, row, b2, lane); // gradient of the probabilities
+        dot_rows<kDim>(p, at_a, at_columns); // scores
+        dot_rows<kDim>(ds, at_a + a1.kBytes, at_columns + b1.kBytes); // gradient of the probabilities
+        if constexpr (!kOfKeys)
+            if (first + kOthers > others) hide_columns(p, others - first, lane);
 #pragma unroll
         for (int n = 0; n < kOthers / 8; ++n)
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
-                const maps::Cell at = maps::mma_c(lane, i);
-                const int64_t own = task.row + row + at.row, other = first + 8 * n + at.col,
-                              query = kOfKeys ? other : own;
-                const bool there = own < own1.rows && other < other1.rows;
-                p[n][i] = there ? exp2f((p[n][i] * t.scale - lse[query]) * kLog2E) : 0.0f;
-                ds[n][i] = there ? p[n][i] * (ds[n][i] - delta[query]) * t.scale : 0.0f;
+                const int64_t query = 8 * n + maps::mma_c(lane, i).col;
+                p[n][i] = exp2_approx(fmaf(p[n][i], scale, -(kOfKeys ? stats[query] : low[i / 2])));
+                ds[n][i] = p[n][i] * (ds[n][i] - (kOfKeys ? stats[kOthers + query] : shift[i / 2]));
             }
-        weigh_rows<kDim>(d1, ds, b1, lane);
-        if constexpr (kOfKeys) weigh_rows<kDim>(d2, p, b2, lane);
+        weigh_rows<kDim>(d1, ds, at_b);
+        if constexpr (kOfKeys) weigh_rows<kDim>(d2, p, at_b + b1.kBytes);
     }
     const Rows<T> out1 = kOfKeys ? t.dk : t.dq;
 #pragma unroll
@@ -135,7 +191,7 @@ __global__ void __launch_bounds__(kThreadsOfFlash) backward_kernel(TypedAttentio
         const maps::Cell at = maps::mma_c(lane, 2 * r);
         const int64_t own = task.row + row + at.row;
         if (own >= own1.rows) continue;
-        store_row<kDim>(out1.row(own) + column + at.col, d1, r, 1.0f);
+        store_row<kDim>(out1.row(own) + column + at.col, d1, r, t.scale);
         if constexpr (kOfKeys) store_row<kDim>(t.dv.row(own) + column + at.col, d2, r, 1.0f);
     }
 }
@@ -145,25 +201,24 @@ __global__ void __launch_bounds__(kThreadsOfFlash) backward_kernel(TypedAttentio
 
 template <int kDim, class T>
 void forward(cudaStream_t stream, const AttentionArgs& t) {
-    constexpr size_t kShared = Tile<kDim>::bytes(maps::kFlashRows + 2 * kKeys);
-    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, kShared, forward_kernel<kDim, T>,
+    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, kForwardRoom<kDim>, forward_kernel<kDim, T>,
         TypedAttention<T>(t));
 }
 
 template <int kDim, class T>
 void backward(cudaStream_t stream, const AttentionBwdArgs& t) {
     const TypedAttentionBwd<T> b(t);
-    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash,
-        Tile<kDim>::bytes(2 * maps::kFlashRows + 2 * 64), backward_kernel<kDim, false, T>, b);
-    launch(stream, maps::flash_blocks(t.heads, t.k.rows), kThreadsOfFlash,
-        Tile<kDim>::bytes(2 * maps::kFlashRows + 2 * 32), backward_kernel<kDim, true, T>, b);
+    launch(stream, maps::flash_blocks(t.heads, t.q.rows), kThreadsOfFlash, kBackwardRoom<kDim, false>,
+        backward_kernel<kDim, false, T>, b);
+    launch(stream, maps::flash_blocks(t.heads, t.k.rows), kThreadsOfFlash, kBackwardRoom<kDim, true>,
+        backward_kernel<kDim, true, T>, b);
 }
 
 } // namespace
 
 bool flash_runs(const AttentionArgs& t) {
-    return (t.dim == 64 || t.dim == 128) && !t.causal && !t.bias && t.k.rows > 0 && aligned(t.q) && aligned(t.k) &&
-           aligned(t.v) && aligned(t.o);
+    return (t.dim == 64 || t.dim == 128) && t.scale > 0 && !t.causal && !t.bias && t.k.rows > 0 && aligned(t.q) &&
+           aligned(t.k) && aligned(t.v) && aligned(t.o);
 }
 
 bool flash_runs(const AttentionBwdArgs& t) {

@@ -89,9 +89,23 @@ ATELIER_HD constexpr Cell mma_a(int lane, int reg, int half) {
 ATELIER_HD constexpr Cell mma_b(int lane, int reg, int half) { return {lane % 4 * 2 + half + reg * 8, lane / 4}; }
 // C (16 x 8): four floats
 ATELIER_HD constexpr Cell mma_c(int lane, int i) { return {lane / 4 + (i >> 1) * 8, lane % 4 * 2 + (i & 1)}; }
-// The row a lane names for ldmatrix.x4: lanes 8m to 8m+7 name the rows of 8 x 8 matrix m; here a (16, 16) tile as B of
-// two products: matrices 0 and 1 are rows 0-7 and 8-15 of columns 0-7, 2 and 3 those of columns 8-15.
+// The row a lane names for ldmatrix.x4: lanes 8m to 8m+7 name the rows of 8 x 8 matrix m; here a (16, 16) tile as A, or
+// transposed on the way as B of two products: matrices 0 and 1 are rows 0-7 and 8-15 of columns 0-7, 2 and 3 those of
+// columns 8-15.
 ATELIER_HD constexpr Cell ldmatrix_row(int lane) { return {lane % 8 + (lane / 8 & 1) * 8, lane / 16 * 8}; }
+// The same of a (16, 16) tile whose rows are B's columns: matrices 0 and 1 are columns 0-7 and 8-15 of rows 0-7.
+ATELIER_HD constexpr Cell ldmatrix_row_of_columns(int lane) { return {lane % 8 + lane / 16 * 8, (lane / 8 & 1) * 8}; }
+
+// -- tiles in shared memory: rows of `dim` bf16 without padding. A row's pieces of 16 bytes change places by the row's
+// last three bits, so that the same piece of eight neighbouring rows lies in all 32 banks.
+ATELIER_HD constexpr uint32_t tile_byte(int64_t row, int64_t col, int dim) {
+    return static_cast<uint32_t>(row * 2 * dim + ((col / 8) ^ (row & 7)) * 16 + col % 8 * 2);
+}
+// What lies `rows` (a multiple of 8) below and 16 · k columns right of `byte`, which lies in columns 0 to 15. Four
+// values of k and constants are all there is, so that a thread need not hold an address for each.
+ATELIER_HD constexpr uint32_t tile_step(uint32_t byte, int rows, int k, int dim) {
+    return (byte ^ static_cast<uint32_t>((k & 3) * 32)) + static_cast<uint32_t>(rows * 2 * dim + (k >> 2) * 128);
+}
 
 // -- im2col: row `pixel` of the gathered matrix, column k = (tap, channel); input row and column may lie outside the
 // picture

@@ -1,4 +1,6 @@
-// The tensor core's product and the load of its transposed operand. The emulator has its own, made from index_maps.h.
+// The tensor core's product, its operands' tiles in shared memory and the loads from them. The emulator has its own
+// instructions, made from index_maps.h. Shared memory is addressed as its instructions do, by 32 bits: a generic
+// pointer takes two registers, and attention has none to spare.
 #pragma once
 #include "ops/cuda/device.h"
 #include "ops/cuda/index_maps.h"
@@ -18,93 +20,131 @@ __device__ inline void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, u
 #endif
 }
 
-// Four 8 x 8 matrices of bf16 from shared memory, each transposed on the way; `row`: the row this lane names.
-__device__ inline void load_transposed(uint32_t (&r)[4], const uint16_t* row) {
+// Where the block's dynamic shared memory begins, as an address of its own space.
+__device__ inline uint32_t shared_address() {
+#ifdef __CUDA_ARCH__
+    return static_cast<uint32_t>(__cvta_generic_to_shared(shared_bytes()));
+#else
+    return 0;
+#endif
+}
+
+// Four 8 x 8 matrices of bf16 from shared memory; `row`: the address of the row this lane names.
+__device__ inline void load_matrices(uint32_t (&r)[4], uint32_t row) {
 #ifdef ATELIER_CUDA_EMULATED
-    emulated::load_transposed(r, row);
+    emulated::load_matrices(r, row, false);
 #elif defined(__CUDA_ARCH__)
-    const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
         : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-        : "r"(at)
+        : "r"(row)
         : "memory");
 #endif
 }
 
-// A tile in shared memory: bf16 rows of kDim values, padded so that the eight rows a fragment touches lie in different
-// banks.
-template <int kDim>
+// The same, each transposed on the way.
+__device__ inline void load_transposed(uint32_t (&r)[4], uint32_t row) {
+#ifdef ATELIER_CUDA_EMULATED
+    emulated::load_matrices(r, row, true);
+#elif defined(__CUDA_ARCH__)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+        : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+        : "r"(row)
+        : "memory");
+#endif
+}
+
+__device__ inline void store_shared(uint32_t at, const uint32_t (&w)[2]) {
+#ifdef ATELIER_CUDA_EMULATED
+    std::memcpy(shared_bytes() + at, w, sizeof w);
+#elif defined(__CUDA_ARCH__)
+    asm volatile("st.shared.v2.b32 [%0], {%1,%2};" ::"r"(at), "r"(w[0]), "r"(w[1]) : "memory");
+#endif
+}
+__device__ inline void store_shared(uint32_t at, const uint32_t (&w)[4]) {
+#ifdef ATELIER_CUDA_EMULATED
+    std::memcpy(shared_bytes() + at, w, sizeof w);
+#elif defined(__CUDA_ARCH__)
+    asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(at), "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3])
+        : "memory");
+#endif
+}
+
+// A tile of kRows rows in shared memory, laid out by maps::tile_byte().
+template <int kDim, int kRows>
 struct Tile {
-    static constexpr int kStride = kDim + 8;
-    static constexpr size_t bytes(int rows) { return static_cast<size_t>(rows) * kStride * 2; }
-    uint16_t* data;
+    static constexpr uint32_t kBytes = kRows * kDim * 2;
+    uint32_t at; // a multiple of 128
+};
 
-    __device__ uint32_t pair(int row, int col) const {
-        return *reinterpret_cast<const uint32_t*>(data + row * kStride + col);
-    }
+// A tile's rows on their way, held in registers, so that all of a thread's loads are under way at once, and while
+// other threads still read the tile. A thread takes pieces of 16 bytes of what is loaded.
+template <int kDim, int kRows, class T, int kThreadsOfBlock>
+struct TileLoad {
+    static constexpr int kEach = 16 / sizeof(T), kSteps = kRows * (kDim / kEach) / kThreadsOfBlock;
+    static_assert(kSteps * kThreadsOfBlock * kEach == kRows * kDim);
+    uint32_t words[kSteps][kEach / 2];
 
-    // Rows [first, first + rows) of x from `column` on, narrowed where they are not bf16; rows beyond its last are
+    // Rows [first, first + kRows) of x from `column` on, narrowed where they are not bf16; rows beyond its last are
     // zero.
-    template <class T>
-    __device__ void fill(const Rows<T>& x, int64_t column, int64_t first, int rows) const {
-        constexpr int kEach = 16 / sizeof(T);
-        const int threads = static_cast<int>(blockDim.x),
-                  steps = static_cast<int>(maps::pieces(rows * (kDim / kEach), threads));
-        for (int step = 0; step < steps; ++step) {
-            const maps::Cell at = maps::tile_cell(step, static_cast<int>(threadIdx.x), kDim, kEach, threads);
-            if (at.row >= rows) break;
-            uint32_t words[kEach / 2] = {};
-            if (first + at.row < x.rows) read(words, x.row(first + at.row) + column + at.col);
-            write(data + at.row * kStride + at.col, words);
+    __device__ explicit TileLoad(const Rows<T>& x, int64_t column, int64_t first) {
+#pragma unroll
+        for (int step = 0; step < kSteps; ++step) {
+            const maps::Cell at = maps::tile_cell(step, static_cast<int>(threadIdx.x), kDim, kEach, kThreadsOfBlock);
+            for (uint32_t& word : words[step]) word = 0;
+            if (first + at.row < x.rows) read(words[step], x.row(first + at.row) + column + at.col);
+        }
+    }
+    __device__ void store(const Tile<kDim, kRows>& to) const {
+#pragma unroll
+        for (int step = 0; step < kSteps; ++step) {
+            const maps::Cell at = maps::tile_cell(step, static_cast<int>(threadIdx.x), kDim, kEach, kThreadsOfBlock);
+            store_shared(to.at + maps::tile_byte(at.row, at.col, kDim), words[step]);
         }
     }
 
-    static __device__ void read(uint32_t (&words)[4], const Bf16* from) { read_device_words(words, from); }
-    static __device__ void read(uint32_t (&words)[2], const float* from) {
+private:
+    static __device__ void read(uint32_t (&to)[4], const Bf16* from) { read_device_words(to, from); }
+    static __device__ void read(uint32_t (&to)[2], const float* from) {
         const Pack<4> v = load<4>(from);
-        words[0] = pack_bf16(v[0], v[1]), words[1] = pack_bf16(v[2], v[3]);
-    }
-
-    static __device__ void write(uint16_t* to, const uint32_t (&words)[2]) {
-        *reinterpret_cast<uint2*>(to) = uint2{words[0], words[1]};
-    }
-    static __device__ void write(uint16_t* to, const uint32_t (&words)[4]) {
-        *reinterpret_cast<uint4*>(to) = uint4{words[0], words[1], words[2], words[3]};
-    }
-
-    // The A operand of rows [row, row + 16), columns [16·k, 16·k + 16).
-    __device__ void a(uint32_t (&r)[4], int row, int k, int lane) const {
-        for (int i = 0; i < 4; ++i) {
-            const maps::Cell at = maps::mma_a(lane, i, 0);
-            r[i] = pair(row + static_cast<int>(at.row), 16 * k + static_cast<int>(at.col));
-        }
+        to[0] = pack_bf16(v[0], v[1]), to[1] = pack_bf16(v[2], v[3]);
     }
 };
 
-// c[n] (16 x 8·kCols) += own's 16 rows · otherᵀ: dot products of rows of two tiles
+// The byte of a tile that this lane names for a fragment of A or, transposed, of B; `row`: of the fragment's first.
+template <int kDim>
+__device__ inline uint32_t lane_of_rows(int row, int lane) {
+    const maps::Cell at = maps::ldmatrix_row(lane);
+    return maps::tile_byte(row + at.row, at.col, kDim);
+}
+// … of B's columns.
+template <int kDim>
+__device__ inline uint32_t lane_of_columns(int lane) {
+    const maps::Cell at = maps::ldmatrix_row_of_columns(lane);
+    return maps::tile_byte(at.row, at.col, kDim);
+}
+
+// c[n] (16 x 8·kCols) += own's 16 rows · otherᵀ: dot products of rows of two tiles. `own`, `other`: where this lane
+// reads, by lane_of_rows() and lane_of_columns().
 template <int kDim, int kCols>
-__device__ inline void dot_rows(
-    float (&c)[kCols][4], const Tile<kDim>& own, int row, const Tile<kDim>& other, int lane) {
+__device__ inline void dot_rows(float (&c)[kCols][4], uint32_t own, uint32_t other) {
 #pragma unroll
     for (int k = 0; k < kDim / 16; ++k) {
         uint32_t a[4];
-        own.a(a, row, k, lane);
+        load_matrices(a, maps::tile_step(own, 0, k, kDim));
 #pragma unroll
-        for (int n = 0; n < kCols; ++n) {
-            // B's column is a row of `other`, so its two neighbouring rows are neighbours in memory.
-            const maps::Cell first = maps::mma_b(lane, 0, 0), second = maps::mma_b(lane, 1, 0);
-            mma(c[n], a, other.pair(8 * n + static_cast<int>(first.col), 16 * k + static_cast<int>(first.row)),
-                other.pair(8 * n + static_cast<int>(second.col), 16 * k + static_cast<int>(second.row)));
+        for (int n = 0; n < kCols / 2; ++n) {
+            uint32_t b[4];
+            load_matrices(b, maps::tile_step(other, 16 * n, k, kDim));
+            mma(c[2 * n], a, b[0], b[1]);
+            mma(c[2 * n + 1], a, b[2], b[3]);
         }
     }
 }
 
 // c (16 x kDim) += p (16 x 8·kCols, fp32 in C's layout) · tile (8·kCols x kDim). Two neighbouring C fragments are one A
-// fragment.
+// fragment. `tile`: where this lane reads, by lane_of_rows().
 template <int kDim, int kCols>
-__device__ inline void weigh_rows(
-    float (&c)[kDim / 8][4], const float (&p)[kCols][4], const Tile<kDim>& tile, int lane) {
-    const maps::Cell at = maps::ldmatrix_row(lane);
+__device__ inline void weigh_rows(float (&c)[kDim / 8][4], const float (&p)[kCols][4], uint32_t tile) {
 #pragma unroll
     for (int k = 0; k < kCols / 2; ++k) {
         const uint32_t a[4] = {pack_bf16(p[2 * k][0], p[2 * k][1]), pack_bf16(p[2 * k][2], p[2 * k][3]),
@@ -112,8 +152,7 @@ __device__ inline void weigh_rows(
 #pragma unroll
         for (int n = 0; n < kDim / 16; ++n) {
             uint32_t b[4];
-            load_transposed(b, tile.data + (16 * k + static_cast<int>(at.row)) * Tile<kDim>::kStride + 16 * n +
-                                   static_cast<int>(at.col));
+            load_transposed(b, maps::tile_step(tile, 16 * k, n, kDim));
             mma(c[2 * n], a, b[0], b[1]);
             mma(c[2 * n + 1], a, b[2], b[3]);
         }

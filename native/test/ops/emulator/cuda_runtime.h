@@ -13,7 +13,7 @@
 
 #define __global__
 #define __device__
-#define __launch_bounds__(threads)
+#define __launch_bounds__(...)
 
 struct float4 {
     float x, y, z, w;
@@ -60,7 +60,7 @@ void check_argument(const T& argument) {
 
 void set_wrong_fragments(bool); // a card whose fragments lie otherwise than the kernels believe
 void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1);
-void load_transposed(uint32_t (&r)[4], const uint16_t* row);
+void load_matrices(uint32_t (&r)[4], uint32_t row, bool transposed); // row: its byte in shared memory
 
 } // namespace emulated
 

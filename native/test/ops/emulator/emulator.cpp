@@ -152,18 +152,20 @@ void mma(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
     sync_warp();
 }
 
-void load_transposed(uint32_t (&r)[4], const uint16_t* row) {
+void load_matrices(uint32_t (&r)[4], uint32_t row, bool transposed) {
     const int lane = static_cast<int>(threadIdx.x % 32);
-    if (reinterpret_cast<uintptr_t>(row) % 16 != 0)
-        throw std::logic_error("ldmatrix: a row that does not start on 16 bytes");
-    const auto address = reinterpret_cast<uint64_t>(row);
-    slot(lane, 2) = address;
+    if (row % 16 != 0) throw std::logic_error("ldmatrix: a row that does not start on 16 bytes");
+    if (row + 16 > memory.size()) throw std::logic_error("ldmatrix: a row beyond the block's shared memory");
+    slot(lane, 2) = row;
     sync_warp();
     for (int m = 0; m < 4; ++m) {
-        const auto at = [&](int which) {
-            return reinterpret_cast<const uint16_t*>(slot(8 * m + lane % 4 * 2 + which, 2))[lane / 4];
+        const auto at = [&](int line, int col) {
+            uint16_t value;
+            std::memcpy(&value, shared() + slot(8 * m + line, 2) + 2 * col, sizeof value);
+            return static_cast<uint32_t>(value);
         };
-        r[m] = static_cast<uint32_t>(at(0)) | static_cast<uint32_t>(at(1)) << 16;
+        const int pair = lane % 4 * 2, other = lane / 4;
+        r[m] = transposed ? at(pair, other) | at(pair + 1, other) << 16 : at(other, pair) | at(other, pair + 1) << 16;
     }
     sync_warp();
 }
