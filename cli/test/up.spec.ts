@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AtelierClient } from '@atelier/client';
-import { tinyCheckpoint, waitFor } from '@atelier/testing';
+import { signalProcess, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { cli, startCli, type RunningCli } from './run-cli';
 
 interface Up {
@@ -121,7 +121,7 @@ describe('atelier up', () => {
   test('a second Ctrl-C ends at once what does not end by itself: exit code 130', async () => {
     const run = start();
     const up = await ready(run);
-    process.kill(up.services.trainer!, 'SIGSTOP'); // hears no SIGTERM
+    signalProcess(up.services.trainer!, 'SIGSTOP'); // hears no SIGTERM
     run.child.kill('SIGINT');
     await waitFor('the first to be heard', () => run.stderr().includes('ending;'));
     await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -136,7 +136,7 @@ describe('atelier up', () => {
     const up = await ready(run);
     const ports = readdirSync(join(folder, 'nats')).find((name) => name.endsWith('.ports'))!;
     const nats = Number(/\d+/.exec(ports)![0]);
-    process.kill(nats, 'SIGSTOP');
+    signalProcess(nats, 'SIGSTOP');
     const asked = Date.now();
     expect(await end(run, 'SIGTERM')).toBe(0);
     expect(Date.now() - asked).toBeLessThan(60_000);

@@ -9,7 +9,7 @@ namespace atelier::addon {
 // cardIdentity(which): string, empty where no card would be opened
 Napi::Value card_identity(const Napi::CallbackInfo& info) {
     const std::string which = text(info[0], "device");
-    return Napi::String::New(info.Env(), guarded(info.Env(), [&] { return card_identity(which); }));
+    return Napi::String::New(info.Env(), guarded(info.Env(), [&] { return atelier::card_identity(which); }));
 }
 
 // checkKernels(device, real, call?): Promise<{family, error, allowed, instead, errorInstead, agrees, usable}[]>
@@ -19,7 +19,7 @@ Napi::Value check_kernels(const Napi::CallbackInfo& info) {
     return start(
         info[0], device, info[2],
         [device = device.object, real](
-            const EngineProgress& progress) { return check_kernels(*device, real, progress); },
+            const EngineProgress& progress) { return atelier::check_kernels(*device, real, progress); },
         [](Napi::Env env, std::vector<KernelFinding>& findings) {
             Napi::Array list = Napi::Array::New(env, findings.size());
             for (uint32_t i = 0; i < findings.size(); i++) {
@@ -45,7 +45,7 @@ Napi::Value avoid_kernels(const Napi::CallbackInfo& info) {
     std::vector<std::string> families;
     for (uint32_t i = 0; i < list.Length(); i++) families.push_back(text(list.Get(i), "family"));
     guarded(info.Env(), [&] {
-        avoid_kernels(*device.object, families);
+        atelier::avoid_kernels(*device.object, families);
         return 0;
     });
     return info.Env().Undefined();

@@ -1,5 +1,5 @@
 #include "step_ops.h"
-#include "engine/flux_transformer.h"
+#include "engine/transformer.h"
 #include "memory/transfer.h"
 #include "models/flux/weight_units.h"
 #include "op_clock.h"

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AtelierClient } from '@atelier/client';
 import { streams } from '@atelier/contracts';
-import { killInTheAct, repositoryRoot, tinyCheckpoint, waitFor } from '@atelier/testing';
+import { killInTheAct, repositoryRoot, signalProcess, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Api } from './api';
 
 type ConsumerInfo = Awaited<ReturnType<AtelierClient['mesh']['jsm']['consumers']['info']>>;
@@ -93,7 +93,7 @@ export class Atelier {
 
   /** Stops a service where it is, so that its work waits for it. */
   hold(service: string): void {
-    process.kill(this.pids[service]!, 'SIGSTOP');
+    signalProcess(this.pids[service]!, 'SIGSTOP');
   }
 
   /** Lets a held service go on, and kills it when it is in the middle of work of that subject: it has run for two moments, and has a message in hand. */

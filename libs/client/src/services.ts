@@ -1,4 +1,10 @@
-import { calls, trainOptionsMessage, type CompleteTrainOptions, type IComputing, type MemoryPlan } from '@atelier/contracts';
+import {
+  calls,
+  trainOptionsMessage,
+  type CompleteTrainOptions,
+  type IComputing,
+  type MemoryPlan,
+} from '@atelier/contracts';
 import { callService } from '@atelier/mesh';
 import type { Connection } from './connection';
 import { checkedTrainOptions } from './options';

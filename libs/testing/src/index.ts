@@ -5,3 +5,4 @@ export { startTestMesh, type TestMesh } from './mesh';
 export { startTestNats, type TestNats } from './nats';
 export { syntheticPictures } from './pictures';
 export { repositoryRoot, startServiceProcess, tinyCheckpoint, waitFor, type ServiceProcess } from './processes';
+export { signalProcess } from './signals';

@@ -1,4 +1,5 @@
 import type { ServiceProcess } from './processes';
+import { signalProcess } from './signals';
 
 /** SIGKILL at a moment when the service has work in hand: it is stopped first, looked at, and let go on where it was between two messages. */
 export async function killInTheAct(
@@ -6,7 +7,7 @@ export async function killInTheAct(
   inHand: () => Promise<number>,
 ): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
-    process.kill(service.pid, 'SIGSTOP');
+    signalProcess(service.pid, 'SIGSTOP');
     await new Promise((resolve) => setTimeout(resolve, 50)); // what it had sent before has reached the server by then
     if ((await inHand()) > 0) {
       await service.kill();

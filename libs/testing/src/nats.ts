@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { signalProcess } from './signals';
 
 /** A nats-server of the test's own, on a free port, with a store of its own. */
 export interface TestNats {
@@ -34,7 +35,7 @@ async function asProcess(maxFileStore?: number): Promise<TestNats> {
     },
     signal(signal) {
       const ports = readdirSync(storeDir).find((name) => name.endsWith('.ports'))!;
-      process.kill(Number(/\d+/.exec(ports)![0]), signal);
+      signalProcess(Number(/\d+/.exec(ports)![0]), signal);
     },
     async stop() {
       await server.stop();

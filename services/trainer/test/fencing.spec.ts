@@ -1,5 +1,5 @@
 import { RunState, type CompleteTrainOptions } from '@atelier/contracts';
-import { waitFor } from '@atelier/testing';
+import { signalProcess, waitFor } from '@atelier/testing';
 import { Harness } from './harness';
 
 // Two trainers that are processes, of which one hangs: nats-server takes it for dead after ten seconds.
@@ -17,7 +17,7 @@ it('a trainer that hangs and wakes puts down the run that another has taken, and
   await harness.startRun('r1', await harness.dataset('d', 2), OPTIONS);
   const hung = await harness.startProcess({ ATELIER_ONCE: '1' });
   await harness.reached('r1', 25);
-  process.kill(hung.pid, 'SIGSTOP');
+  signalProcess(hung.pid, 'SIGSTOP');
   const before = await harness.run('r1');
   const next = await harness.startProcess();
   await waitFor('the other to save a state', async () => {
