@@ -8,7 +8,7 @@ namespace atelier::addon {
 
 // cardIdentity(which): string, empty where no card would be opened
 Napi::Value card_identity(const Napi::CallbackInfo& info) {
-    const std::string which = text(info[0], "device");
+    const std::string which = text(info[0], "which");
     return Napi::String::New(info.Env(), guarded(info.Env(), [&] { return atelier::card_identity(which); }));
 }
 

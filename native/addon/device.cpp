@@ -22,7 +22,7 @@ Napi::Value device_description(const Napi::CallbackInfo& info) {
 
 // deviceOutlook(which): {build, card, description, bytes, refusal}
 Napi::Value device_outlook(const Napi::CallbackInfo& info) {
-    const std::string which = text(info[0], "device");
+    const std::string which = text(info[0], "which");
     const DeviceOutlook seen = guarded(info.Env(), [&] { return atelier::device_outlook(which); });
     Napi::Object outlook = Napi::Object::New(info.Env());
     outlook.Set("build", seen.build);
