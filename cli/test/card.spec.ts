@@ -1,6 +1,6 @@
 // What a person reads of a card in five situations, as whole programs say it: the addons that the native tests come with stand in for
 // machines of each kind, and a folder for what their files tell of a card.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot, tinyCheckpoint, waitFor } from '@atelier/testing';
@@ -168,6 +168,18 @@ test.each(situations.filter(({ up }) => up.error))('up ends before anything is s
   expect(stderr).toMatch(situation.up.error!);
   expect(stderr).not.toContain('nats-server');
   expect(code).not.toBe(0);
+});
+
+test("doctor --card tries every family of the card's kernels, and keeps what came of it", async () => {
+  const env = machine(situations.find(({ name }) => name === 'a card that computes')!);
+  const { code, stdout } = await cli(['doctor', '--card'], env);
+  expect(stdout).toMatch(/^ok {4}card {9}11 families of kernels compute what the CPU does, within \d/m);
+  expect(code).toBe(0);
+  const folder = join(env.ATELIER_DATA!, 'cards');
+  const [kept, ...others] = readdirSync(folder);
+  expect(others).toEqual([]);
+  const { findings } = JSON.parse(readFileSync(join(folder, kept!), 'utf8')) as { findings: { agrees: boolean }[] };
+  expect(findings.map(({ agrees }) => agrees)).toEqual(Array(11).fill(true));
 });
 
 test('doctor --card, without a card: there is none to check', async () => {

@@ -169,6 +169,11 @@ private:
 
     lt::Status run(cudaStream_t stream, const Product& p, const Plan& plan) const {
         const float one = 1, kept = p.accumulate ? 1 : 0;
+#ifdef ATELIER_CUDA_EMULATED
+        // A library that stands in for the real one reads the card's memory from the host, now.
+        const emulated::DeviceAccess access;
+        emulated::finish(stream);
+#endif
         return lt::library().multiply(context_.get(), plan.operation.get(), &one, p.b, plan.b.get(), p.a, plan.a.get(),
             &kept, p.c, plan.c.get(), p.c, plan.c.get(), &plan.algorithm, workspace_, bytes_, stream);
     }

@@ -86,7 +86,8 @@ std::string cuda_identity(int device) {
     std::string loaded;
     std::getline(file, loaded);
     return card.name + ", " + std::to_string(card.major) + "." + std::to_string(card.minor) + ", driver for CUDA " +
-           release(driver) + " " + loaded + ", cuBLASLt " + std::to_string(backend::cublaslt::library().version());
+           release(driver) + (loaded.empty() ? "" : " " + loaded) + ", cuBLASLt " +
+           std::to_string(backend::cublaslt::library().version());
 }
 
 void require_cuda_device(int device, bool fp8) {
