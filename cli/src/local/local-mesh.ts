@@ -46,8 +46,6 @@ export class LocalMesh {
     await openModel(options.settings);
     const on = computing(process.env.ATELIER_COMPUTE || 'auto'); // what cannot be had is said before anything is started
     const mesh = new LocalMesh(new DataFolder(options.settings.data), options, on);
-    options.say(`${'computes on'.padEnd(14)} ${on.device} (${on.engine} in this build)`);
-    if (on.note) options.say(`NOTE           ${on.note}`);
     try {
       await mesh.begin();
       return mesh;
@@ -93,6 +91,9 @@ export class LocalMesh {
     }
     this.natsUrl = settings.natsUrl ?? this.nats!.url;
     this.gatewayUrl = httpUrl(settings.httpHost, httpPort);
+    const { device, engine, note } = this.computing;
+    say(`${'computes on'.padEnd(14)} ${device} (${engine} in this build)`);
+    if (note) say(`NOTE           ${note}`);
     const client = await AtelierClient.connect(this.natsUrl, 'up');
     try {
       for (const { name, main, env } of servicePrograms(settings, this.natsUrl, httpPort)) {

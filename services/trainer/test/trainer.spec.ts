@@ -64,7 +64,7 @@ describe('a run', () => {
     expect(run.plan).toEqual(events[0]!.runPlanned!.plan);
     expect(run.plan?.totalBytes).toBeGreaterThan(1e6);
     const { keepInput, keepAttention, keepAll } = run.plan!.choice!;
-    expect(keepInput! + keepAttention! + keepAll!).toBe(4); // the tiny checkpoint's blocks, and what a run keeps of each
+    expect(keepInput! + keepAttention! + keepAll!).toBe(5); // of the tiny checkpoint's 2 and 3 blocks
 
     const info = (await harness.adapters.get('adapter-r1'))!.value;
     const bytes = await harness.adapterBytes('r1');
