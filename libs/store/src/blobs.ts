@@ -106,16 +106,16 @@ export class BlobStore {
 
   private async remove(bucket: BlobBucket, name: string): Promise<void> {
     const store = await this.bucket(bucket);
-    if (!(await this.has(bucket, name))) return;
+    const info = await store.info(name);
+    if (!info || info.deleted) return;
     try {
       await store.delete(name);
     } catch (error) {
       if (!isStoreFull(error)) throw error;
-      const info = await store.info(name);
       const purge = (filter: string): Promise<unknown> =>
         this.mesh.jsm.streams.purge(backing.blobStream(bucket), { filter });
       await purge(`$O.${bucket}.M.${Buffer.from(name).toString('base64').replaceAll('+', '-').replaceAll('/', '_')}`);
-      if (info) await purge(`$O.${bucket}.C.${info.nuid}`);
+      await purge(`$O.${bucket}.C.${info.nuid}`);
       return;
     }
     // What is left is a note for those who watch the bucket, and nobody does: for names used once they would pile up.
@@ -124,15 +124,19 @@ export class BlobStore {
     await this.mesh.jsm.streams.deleteMessage(backing.blobStream(bucket), note.revision, false).catch(() => undefined);
   }
 
-  /** Asked of the stream: the client's own list follows the bucket until it has caught up, perhaps never. */
   async list(bucket: BlobBucket): Promise<BlobInfo[]> {
+    const names = await this.names(bucket);
+    return (await Promise.all(names.map((name) => this.info(bucket, name)))).flatMap((info) => info ?? []);
+  }
+
+  /** Asked of the stream: the client's own list follows the bucket until it has caught up, perhaps never. */
+  async names(bucket: BlobBucket): Promise<string[]> {
     const prefix = `$O.${bucket}.M.`;
     const { state } = await this.patience(() =>
       this.mesh.jsm.streams.info(backing.blobStream(bucket), { subjects_filter: `${prefix}>` }),
     );
     const encoded = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
-    const names = encoded.map((name) => Buffer.from(name, 'base64url').toString());
-    return (await Promise.all(names.map((name) => this.info(bucket, name)))).flatMap((info) => info ?? []);
+    return encoded.map((name) => Buffer.from(name, 'base64url').toString());
   }
 
   private async there(bucket: BlobBucket, name: string): Promise<ObjectInfo> {

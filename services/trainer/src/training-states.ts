@@ -122,8 +122,7 @@ export class TrainingStates {
   }
 
   private async clear(runId: string, isDue: (name: string) => boolean): Promise<void> {
-    const all = (await this.blobs.list(BUCKET)).map(({ name }) => name);
-    const ofRun = all.filter((name) => name === runId || name.startsWith(`${runId}.`));
+    const ofRun = (await this.blobs.names(BUCKET)).filter((name) => name === runId || name.startsWith(`${runId}.`));
     for (const name of ofRun.filter(isDue)) await this.blobs.delete(BUCKET, name);
   }
 }
