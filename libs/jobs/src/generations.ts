@@ -7,9 +7,15 @@ import {
   type GenerationEvent,
   type IEvent,
 } from '@atelier/contracts';
-import { atOnce, publishEvent, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
+import {
+  atOnce,
+  publishEvent,
+  STOPPING_PATIENCE_MS,
+  type Mesh,
+  type OutageOptions,
+  type Patience,
+} from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
-import { STOPPING_PATIENCE_MS } from './patience';
 import { isGenerationOver } from './states';
 import { queueGeneration } from './work';
 

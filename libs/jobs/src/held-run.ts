@@ -8,9 +8,8 @@ import {
   type IRunStep,
   type RunEventName,
 } from '@atelier/contracts';
-import type { Mesh, OutageOptions, Patience, WorkContext } from '@atelier/mesh';
+import { STOPPING_PATIENCE_MS, type Mesh, type OutageOptions, type Patience, type WorkContext } from '@atelier/mesh';
 import { StateWatch, type StateStore } from '@atelier/store';
-import { STOPPING_PATIENCE_MS } from './patience';
 import { ended, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
 

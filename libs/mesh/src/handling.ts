@@ -2,7 +2,7 @@ import { eventSubjects, headers as names, subjects } from '@atelier/contracts';
 import { headers, type JsMsg } from 'nats';
 import type { Attempt } from './attempts';
 import type { Mesh } from './mesh';
-import { throughOutage } from './outage';
+import { STOPPING_PATIENCE_MS, throughOutage } from './outage';
 import type { Outcome } from './outcome';
 import { workPolicies } from './provision';
 import { publishEvent } from './publish';
@@ -11,7 +11,6 @@ import type { WorkerOptions, HandleWork } from './work';
 
 /** How long the server may take to confirm that a message is settled, and a service that stops asks for it. */
 const CONFIRM_MS = 3000;
-const STOPPING_PATIENCE_MS = 5000;
 
 /** One message in hand, from its delivery to its settlement. */
 export class Handling<I, T> {

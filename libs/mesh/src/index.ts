@@ -17,7 +17,7 @@ export {
   type NatsServer,
   type NatsServerOptions,
 } from './nats-server';
-export { atOnce, throughOutage, type OutageOptions, type Patience } from './outage';
+export { atOnce, STOPPING_PATIENCE_MS, throughOutage, type OutageOptions, type Patience } from './outage';
 export { deadLetter, done, isPermanent, outcomeOf, retryLater, type Ending, type Outcome } from './outcome';
 export { hasNoResponders, isConflict, isMeshAway, isNotFound, isTimeout, isUnanswered } from './nats-errors';
 export { takesConnections } from './ping';

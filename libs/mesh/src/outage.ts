@@ -18,6 +18,9 @@ export type Patience = <T>(ask: () => Promise<T>, options?: OutageOptions) => Pr
 
 export const atOnce: Patience = (ask) => ask();
 
+/** How long a service that is asked to stop waits for a mesh that is away. */
+export const STOPPING_PATIENCE_MS = 5000;
+
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2000;
 const FULL_PAUSE_MS = 2000;
