@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Engine } from '@atelier/engine';
-import { cardPresence, proofNote, proveCard } from '@atelier/models';
+import { cardPresence, describedDevice, proofNote, proveCard } from '@atelier/models';
 import type { Finding } from './finding';
 
 const run = promisify(execFile);
@@ -31,7 +31,7 @@ export async function openEngine(compute = process.env.ATELIER_COMPUTE || 'auto'
 
 export function checkEngine({ compute, description, error }: OpenedEngine): Finding {
   if (description !== undefined) {
-    const [device = ''] = description.split('; '); // why no card is used, the check of the card says
+    const { device } = describedDevice(description); // why no card is used, the check of the card says
     return { state: 'ok', text: `${device} (${Engine.outlook(compute).build} in this build)` };
   }
   const remedy = compute === 'auto' ? '' : '. Or set ATELIER_COMPUTE to auto or cpu, to compute on the CPU';
@@ -47,7 +47,7 @@ export async function checkCard({ compute, description, error }: OpenedEngine): 
       : { state: 'warn', text: 'no NVIDIA GPU found: everything is computed on the CPU' };
   if (description?.startsWith('cuda: ')) return { state: 'ok', text: `${card}: used` };
   if (compute === 'cpu') return { state: 'ok', text: `${card}: left alone, as ATELIER_COMPUTE=cpu says` };
-  const why = error ?? (description?.split('; not on a card: ').slice(1).join('; ') || Engine.outlook('auto').refusal);
+  const why = error ?? (describedDevice(description ?? '').refusal || Engine.outlook('auto').refusal);
   const text = `${card} is there, and the engine cannot use it: ${why}. Until then everything is computed on the CPU`;
   return { state: 'fail', text: `${text}; ATELIER_COMPUTE=cpu says that this is meant` };
 }

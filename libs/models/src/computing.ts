@@ -41,10 +41,19 @@ export function onCpuBeside(present: string, refusal: string): string {
 /** The engine's own words, behind the description of a CPU that `auto` took although a card could be expected. */
 const REFUSED = '; not on a card: ';
 
+/** An open device's description as the engine gives it, taken apart: what computes, and why it is no card, if that is to be told. */
+export function describedDevice(description: string): { device: string; refusal: string } {
+  const [device = '', ...refusals] = description.split(REFUSED);
+  return { device, refusal: refusals.join('; ') };
+}
+
+/** The same put together, of a CPU that was taken for another reason than the engine knows. */
+export const insteadOfCard = (device: string, refusal: string): string => `${device}${REFUSED}${refusal}`;
+
 /** What is known once a device is open: where memory was short, less than was expected. */
 export function opened(expected: Computing, description: string): Computing {
-  const [device = '', ...refusals] = description.split(REFUSED);
-  if (refusals.length === 0) return { ...expected, device };
+  const { device, refusal } = describedDevice(description);
+  if (!refusal) return { ...expected, device };
   const present = expected.cardBytes > 0 ? expected.device.replace(/^cuda: /, '') : 'a card';
-  return { ...expected, device, cardBytes: 0, note: onCpuBeside(present, refusals.join('; ')) };
+  return { ...expected, device, cardBytes: 0, note: onCpuBeside(present, refusal) };
 }

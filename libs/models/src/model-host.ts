@@ -10,6 +10,7 @@ import {
   type Vae,
 } from '@atelier/engine';
 import { proofNote, proveCard } from './card-proof';
+import { insteadOfCard } from './computing';
 
 export interface ModelHostOptions {
   /** Folder of a checkpoint in the diffusers layout. */
@@ -127,7 +128,7 @@ export class ModelHost {
       await engine.close();
       if (compute !== 'auto' || !(error instanceof AtelierError) || error.code !== 'UNIMPLEMENTED') throw error;
       const cpu = await Engine.open({ device: 'cpu', threads });
-      onOpened?.(`${cpu.description}; not on a card: ${error.message}`, '');
+      onOpened?.(insteadOfCard(cpu.description, error.message), '');
       return cpu;
     }
   }
