@@ -5,6 +5,7 @@ tokenField.value = sessionStorage.getItem('atelier-token') ?? '';
 tokenField.addEventListener('change', () => {
   sessionStorage.setItem('atelier-token', tokenField.value);
   refresh();
+  showComputing();
 });
 
 function say(text) {
@@ -58,22 +59,25 @@ const counted = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
 const stateOf = ({ status, preemptions }) => (preemptions ? `${status}, preempted ${preemptions}×` : status);
 const isOver = ({ status }) => ['finished', 'failed', 'cancelled'].includes(status);
 
-/** On what it computes, and each note once; a service that is not running yet may come, so it is asked again. */
+/**
+ * On what it computes, and each note once. Asked again by itself: a service that is not running yet may come, and one
+ * that is learns more of its device as it opens it.
+ */
 async function showComputing() {
   clearTimeout(showComputing.timer);
-  const { services, notes } = await api('/v1/info');
+  const { services, notes } = await api('/v1/info').catch(() => ({ services: [], notes: [] })); // the lists say what is wrong
   const computing = services.flatMap((service) => service.computing ?? []);
   const devices = [...new Set(computing.map(({ device, engine }) => `${device} (${engine} in this engine)`))];
   $('computing').replaceChildren(
     ...(devices.length > 0 ? [element('span', { textContent: `Computes on ${devices.join(' and ')}.` })] : []),
     ...notes.map((note) => element('span', { className: 'bad', textContent: note })),
   );
-  if (services.some(({ state }) => state === 'not_running')) showComputing.timer = setTimeout(showComputing, 10_000);
+  const isWhole = services.length > 0 && services.every(({ state }) => state !== 'not_running');
+  showComputing.timer = setTimeout(showComputing, isWhole ? 60_000 : 10_000);
 }
 
 async function refresh() {
   clearTimeout(refresh.timer);
-  showComputing().catch(() => undefined); // what is wrong with the gateway, the lists below say
   try {
     const [datasets, runs, adapters] = await Promise.all([
       api('/v1/datasets'),
@@ -358,6 +362,7 @@ $('draw-form').addEventListener('submit', (event) => {
   });
 });
 
+showComputing();
 // Whoever opens the page sees how the newest run stands.
 const [newest] = (await refresh()) ?? [];
 if (newest) follow(newest);
