@@ -1,4 +1,4 @@
-foreach(name emulated_model_test emulated_fp8_test emulated_stream_test card_check_test)
+foreach(name emulated_model_test emulated_fp8_test emulated_stream_test card_check_test encoder_bytes_test)
   atelier_test(${name} ${CMAKE_CURRENT_LIST_DIR}/${name}.cpp)
   target_compile_definitions(${name} PRIVATE ATELIER_GOLDENS="${CMAKE_SOURCE_DIR}/test/goldens")
   target_link_libraries(${name} PRIVATE atelier_emulated_cuda)
