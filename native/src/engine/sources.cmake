@@ -7,6 +7,7 @@ target_sources(atelier PRIVATE
   src/engine/inspect.cpp
   src/engine/kernel_case.cpp
   src/engine/kernel_check.cpp
+  src/engine/kernel_families.cpp
   src/engine/one_shot.cpp
   src/engine/sampler.cpp
   src/engine/t5_text.cpp

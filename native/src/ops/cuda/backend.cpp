@@ -43,10 +43,10 @@ public:
     }
 
     void attention(const AttentionArgs& t) override {
-        flash_&& flash_runs(t) ? flash_attention(stream(), t) : plain_attention(stream(), t);
+        takes_flash(t) ? flash_attention(stream(), t) : plain_attention(stream(), t);
     }
     void attention_bwd(const AttentionBwdArgs& t) override {
-        flash_&& flash_runs(t) ? flash_attention_bwd(stream(), t) : plain_attention_bwd(stream(), t);
+        takes_flash(t) ? flash_attention_bwd(stream(), t) : plain_attention_bwd(stream(), t);
     }
 
     void gated_norm_modulate(const View& x, const View& gate, const View& branch, const View& shift, const View& scale,
@@ -136,6 +136,10 @@ public:
 
 private:
     cudaStream_t stream() const { return memory_.stream(); }
+    template <class Args>
+    bool takes_flash(const Args& t) const {
+        return flash_ && flash_runs(t);
+    }
 
     std::string name_;
     DType activations_;
