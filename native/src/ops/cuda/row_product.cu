@@ -17,7 +17,7 @@ __device__ inline float rounded(float v) { return bf16_to_float(float_to_bf16(v)
 
 // A warp a row of the weight, for all R rows of x.
 template <int R>
-__global__ void row_product_kernel(View x, Nf4Data d, Nf4Codes codes, int64_t rows, View y) {
+__global__ void row_product_kernel(View x, Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t rows, View y) {
     const float* table = shared_table(codes);
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t row = maps::warp_task(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
