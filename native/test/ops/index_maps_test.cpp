@@ -103,20 +103,21 @@ TEST_CASE("NF4: every element once, and a warp's side by side at each step") {
 TEST_CASE("sums over rows: every (row, rank, column) once, and runs that leave no row out") {
     for (int64_t cols : {5, 256, 300})
         for (int64_t ranks : {1, 8, 11})
-            for (int64_t chunks : {1, 3}) {
-                const int64_t rows = 10;
-                Visits seen(rows * ranks * cols);
-                for (int64_t block = 0; block < outer_blocks(cols, ranks, chunks, 256); ++block)
-                    for (int thread = 0; thread < 256; ++thread) {
-                        const OuterTask t = outer_task(block, thread, cols, ranks, 256);
-                        if (t.col >= cols) continue;
-                        const Run run = run_of(t.chunk, chunks, rows);
-                        for (int64_t i = run.begin; i < run.end; ++i)
-                            for (int64_t r = t.rank; r < std::min(ranks, t.rank + kOuterRanks); ++r)
-                                seen.at((i * ranks + r) * cols + t.col);
-                    }
-                CHECK(seen.once());
-            }
+            for (int group : {4, 8})
+                for (int64_t chunks : {1, 3}) {
+                    const int64_t rows = 10;
+                    Visits seen(rows * ranks * cols);
+                    for (int64_t block = 0; block < outer_blocks(cols, ranks, group, chunks, 256); ++block)
+                        for (int thread = 0; thread < 256; ++thread) {
+                            const OuterTask t = outer_task(block, thread, cols, ranks, group, 256);
+                            if (t.col >= cols) continue;
+                            const Run run = run_of(t.chunk, chunks, rows);
+                            for (int64_t i = run.begin; i < run.end; ++i)
+                                for (int64_t r = t.rank; r < std::min(ranks, t.rank + group); ++r)
+                                    seen.at((i * ranks + r) * cols + t.col);
+                        }
+                    CHECK(seen.once());
+                }
 }
 
 TEST_CASE("flash: every row of every head by one warp, every value of a tile loaded once") {

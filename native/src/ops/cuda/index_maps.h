@@ -22,6 +22,9 @@ ATELIER_HD constexpr Cell element_cell(int64_t block, int thread, int64_t cols, 
     return {block / across, block % across * threads + thread};
 }
 
+// -- what follows a product: a thread takes so many rows of the columns it is given, elementwise in blocks of rows
+constexpr int kFinishRows = 8;
+
 // -- a warp a task: task >= count: nothing to do
 ATELIER_HD constexpr int64_t warp_blocks(int64_t count, int threads) { return pieces(count, threads / 32); }
 ATELIER_HD constexpr int64_t warp_task(int64_t block, int thread, int threads) {
@@ -51,17 +54,20 @@ ATELIER_HD constexpr Cell turned_tile(int64_t block, int64_t rows) {
     return {block % across * kTurnedRows, block / across * kTurnedCols};
 }
 
+// -- low-rank products: a block takes so many rows, its threads share their columns
+constexpr int kLowRankRows = 4;
+
 // -- sums over rows: a block takes `threads` columns, one group of ranks and one run of rows
 struct OuterTask {
     int64_t col, rank, chunk;
 };
-constexpr int kOuterRanks = 8;
-ATELIER_HD constexpr int64_t outer_blocks(int64_t cols, int64_t ranks, int64_t chunks, int threads) {
-    return pieces(cols, threads) * pieces(ranks, kOuterRanks) * chunks;
+ATELIER_HD constexpr int64_t outer_blocks(int64_t cols, int64_t ranks, int group, int64_t chunks, int threads) {
+    return pieces(cols, threads) * pieces(ranks, group) * chunks;
 }
-ATELIER_HD constexpr OuterTask outer_task(int64_t block, int thread, int64_t cols, int64_t ranks, int threads) {
-    const int64_t across = pieces(cols, threads), groups = pieces(ranks, kOuterRanks);
-    return {block % across * threads + thread, block / across % groups * kOuterRanks, block / across / groups};
+ATELIER_HD constexpr OuterTask outer_task(
+    int64_t block, int thread, int64_t cols, int64_t ranks, int group, int threads) {
+    const int64_t across = pieces(cols, threads), groups = pieces(ranks, group);
+    return {block % across * threads + thread, block / across % groups * group, block / across / groups};
 }
 struct Run {
     int64_t begin, end;
