@@ -12,8 +12,8 @@ namespace {
 // -- arithmetic
 // ------------------------------------------------------------------------------------------------------------------------
 
-__global__ void whole_blocks_kernel(
-    Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
+__global__ void whole_blocks_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes,
+    int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
     const float* const table = shared_table(codes);
     const uint32_t across = static_cast<uint32_t>(part.cols), count = static_cast<uint32_t>(part.rows) * across;
     const Nf4Eights mine = load_nf4(
@@ -30,8 +30,8 @@ __global__ void whole_blocks_kernel(
     }
 }
 
-__global__ void elements_kernel(
-    Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
+__global__ void elements_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t cols,
+    WeightPart part, uint16_t* out, int64_t ld) {
     const float* const table = shared_table(codes);
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), part.cols, kThreads);
     if (at.col >= part.cols) return;

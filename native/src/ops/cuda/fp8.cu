@@ -64,8 +64,8 @@ __global__ void rows_kernel(Rows<T> x, const float* scale, uint8_t* out, int64_t
 }
 
 // Four bytes in, eight out, as dequant.cu's.
-__global__ void weight_rows_kernel(Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t begin, uint32_t count,
-    const float* scale, uint8_t* out) {
+__global__ void weight_rows_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes,
+    int64_t begin, uint32_t count, const float* scale, uint8_t* out) {
     const float* const table = shared_table(codes);
     const Nf4Eights mine = load_nf4(d, count, [&](uint32_t i) { return begin + i; });
     const float inverse = 1 / *scale;
@@ -82,8 +82,8 @@ __global__ void weight_rows_kernel(Nf4Data d, const __grid_constant__ Nf4Codes c
 }
 
 // The same turned, through shared memory: columns of the weight become rows.
-__global__ void weight_columns_kernel(Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t rows, int64_t cols,
-    int64_t begin, const float* scale, uint8_t* out) {
+__global__ void weight_columns_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes,
+    int64_t rows, int64_t cols, int64_t begin, const float* scale, uint8_t* out) {
     const float* const table = shared_table(codes);
     uint8_t* const tile = shared_bytes() + sizeof(Nf4Codes);
     const maps::Cell from = maps::turned_tile(blockIdx.x, rows);

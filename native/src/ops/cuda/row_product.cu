@@ -40,8 +40,8 @@ __device__ inline const Bf16* shared_rows(const Rows<float>& x) {
 // A warp kWeightRows rows of the weight, for all R rows of x. Lanes lie side by side, eight elements each, so that they
 // read runs of memory and all banks. A row below the weight's last is counted like it and not written.
 template <int R>
-__global__ void row_product_kernel(
-    Rows<float> x, Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t rows, Rows<float> y) {
+__global__ void row_product_kernel(Rows<float> x, const __grid_constant__ Nf4Data d,
+    const __grid_constant__ Nf4Codes codes, int64_t rows, Rows<float> y) {
     const float* const table = shared_table(codes);
     const Bf16* const own = shared_rows<R>(x);
     const int lane = static_cast<int>(threadIdx.x) % kWarp, cols = static_cast<int>(x.cols);
@@ -50,9 +50,12 @@ __global__ void row_product_kernel(
     float sum[kWeightRows][R] = {};
 #pragma unroll 4
     for (int col = kEach * lane; col < cols; col += kEach * kWarp) {
-        uint4 left[R];
+        uint32_t left[R][kEach / 2];
 #pragma unroll
-        for (int r = 0; r < R; ++r) left[r] = *reinterpret_cast<const uint4*>(own + r * cols + col);
+        for (int r = 0; r < R; ++r) {
+            const uint4 eight = *reinterpret_cast<const uint4*>(own + r * cols + col);
+            left[r][0] = eight.x, left[r][1] = eight.y, left[r][2] = eight.z, left[r][3] = eight.w;
+        }
 #pragma unroll
         for (int w = 0; w < kWeightRows; ++w) {
             const int64_t at = (row + w < rows ? row + w : row) * x.cols + col;
@@ -64,9 +67,8 @@ __global__ void row_product_kernel(
                     pack_bf16(nf4_code(table, packed, i) * scale, nf4_code(table, packed, i + 1) * scale);
 #pragma unroll
                 for (int r = 0; r < R; ++r) {
-                    const uint32_t two = (&left[r].x)[i / 2];
-                    sum[w][r] += low_half(two) * low_half(right);
-                    sum[w][r] += high_half(two) * high_half(right);
+                    sum[w][r] += low_half(left[r][i / 2]) * low_half(right);
+                    sum[w][r] += high_half(left[r][i / 2]) * high_half(right);
                 }
             }
         }
