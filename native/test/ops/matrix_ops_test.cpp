@@ -53,7 +53,7 @@ struct Shape {
     int64_t M, N, K, rank;
 };
 const Shape kShapes[] = {{1, 7, 5, 2}, {3, 64, 96, 4}, {5, 33, 300, 1}, {13, 50, 70, 4}, {64, 200, 513, 8},
-    {97, 400, 64, 3}, {200, 24, 31, 16}};
+    {97, 400, 64, 3}, {200, 24, 31, 16}, {21, 72, 640, 16}};
 
 } // namespace
 
@@ -248,6 +248,28 @@ double cosine(const std::vector<float>& a, const std::vector<double>& b) {
 }
 
 } // namespace
+
+TEST_CASE("a weight that was widened beforehand gives the bits of its NF4 form, however it is cut") {
+    std::mt19937 random(12);
+    for (const auto& ops : backends()) {
+        if (ops->memory().on_host()) continue; // has its own sums for each format
+        for (const Shape& s : {Shape{21, 72, 640, 4}, Shape{21, 640, 128, 4}}) { // cut along columns, and rows
+            CAPTURE(ops->name());
+            CAPTURE(s.K);
+            Matrix x = kept(*ops, {s.M, s.K, random}), w(s.N, s.K, random), bias(1, s.N, random), y(s.M, s.N), y2 = y;
+            const StoredWeight narrow = store(w, WeightFormat::nf4);
+            Matrix wide(s.N, s.K);
+            wide.values = narrow.wide;
+            const StoredWeight widened = store(wide, WeightFormat::bf16);
+            LinearArgs t;
+            t.x = x.view(), t.w = narrow.weight, t.bias = bias.values.data(), t.y = y.view();
+            ops->linear(t);
+            t.w = widened.weight, t.y = y2.view();
+            ops->linear(t);
+            CHECK(y.values == y2.values);
+        }
+    }
+}
 
 TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, whatever the size of the pieces, and "
           "stay near the unrounded") {
