@@ -1,5 +1,7 @@
 atelier_test(index_maps_test ops/index_maps_test.cpp)
 atelier_test(cuda_device_test ops/cuda_device_test.cpp)
+add_test(NAME "ops/kernel_figures_test: spills, stacks and blocks that do not fit are refused"
+  COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/ops/kernel_figures_test.sh ${CMAKE_SOURCE_DIR}/cmake/kernel_figures.sh)
 # The CUDA backend, built for the CPU with an emulator in place of the CUDA runtime: no toolkit and no card needed.
 set(emulated_kernels ${ATELIER_CUDA_KERNELS})
 list(TRANSFORM emulated_kernels PREPEND "${CMAKE_SOURCE_DIR}/")
