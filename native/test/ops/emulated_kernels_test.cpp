@@ -61,6 +61,10 @@ TEST_CASE("a few rows against NF4 as it is") {
     CHECK_FALSE(gpu::row_product_runs(five.view(), w, y.view()));
     w.cols = 60;
     CHECK_FALSE(gpu::row_product_runs(one.view(), w, y.view()));
+    Matrix long_rows(4, 6400), short_of_it(3, 6400); // rounded, 51,200 bytes and 38,400
+    w.cols = 6400;
+    CHECK_FALSE(gpu::row_product_runs(long_rows.view(), w, y.view()));
+    CHECK(gpu::row_product_runs(short_of_it.view(), w, y.view()));
 }
 
 TEST_CASE("norms, modulation and rotary embedding, forward and backward") {
