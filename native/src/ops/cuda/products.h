@@ -46,7 +46,7 @@ private:
     // A slab of the weight: bf16, its rows and columns padded with zeros to whole granules, or e4m3, whose columns
     // become rows.
     Operand slab(cudaStream_t, const Weight&, const Way&, int64_t first, int64_t count);
-    // One row of a piece's operand and sums, and how many rows a chunk has.
+    // How many bytes of the workspace a row of x takes, none where it is read in place, and how many rows a chunk has.
     struct Chunks {
         int64_t row_bytes, rows;
     };
