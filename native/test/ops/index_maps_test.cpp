@@ -72,8 +72,8 @@ TEST_CASE("NF4 turned: every element into the tile once and out of it once") {
             for (int64_t block = 0; block < turned_blocks(rows, cols); ++block)
                 for (int thread = 0; thread < 256; ++thread) {
                     const Cell from = turned_tile(block, rows),
-                               own = tile_cell(0, thread, kTurnedCols, static_cast<int>(kNf4PerThread), 256);
-                    for (int64_t i = 0; from.row + own.row < rows && i < kNf4PerThread; ++i)
+                               own = tile_cell(0, thread, kTurnedCols, kTurnedEach, 256);
+                    for (int64_t i = 0; from.row + own.row < rows && i < kTurnedEach; ++i)
                         in.at((from.row + own.row) * cols + from.col + own.col + i);
                     for (int step = 0; step < 2; ++step) {
                         const Cell at = tile_cell(step, thread, kTurnedRows, 16, 256);
@@ -86,13 +86,16 @@ TEST_CASE("NF4 turned: every element into the tile once and out of it once") {
         }
 }
 
-TEST_CASE("NF4: every run of 32 elements once") {
+TEST_CASE("NF4: every element once, and a warp's side by side at each step") {
     for (int64_t count : {64, 192, 64 * 1000}) {
         Visits seen(count);
-        for (int64_t block = 0; block < pieces(count, 256 * kNf4PerThread); ++block)
-            for (int thread = 0; thread < 256; ++thread)
-                for (int64_t i = 0, first = nf4_first(block, thread, 256); first < count && i < kNf4PerThread; ++i)
-                    seen.at(first + i);
+        for (int64_t block = 0; block < nf4_blocks(count, 256); ++block)
+            for (int step = 0; step < kNf4Steps; ++step)
+                for (int thread = 0; thread < 256; ++thread) {
+                    const int64_t first = nf4_first(block, thread, step, 256);
+                    REQUIRE(first == nf4_first(block, thread / 32 * 32, step, 256) + thread % 32 * kNf4Each);
+                    for (int64_t i = 0; first < count && i < kNf4Each; ++i) seen.at(first + i);
+                }
         CHECK(seen.once());
     }
 }
@@ -100,20 +103,21 @@ TEST_CASE("NF4: every run of 32 elements once") {
 TEST_CASE("sums over rows: every (row, rank, column) once, and runs that leave no row out") {
     for (int64_t cols : {5, 256, 300})
         for (int64_t ranks : {1, 8, 11})
-            for (int64_t chunks : {1, 3}) {
-                const int64_t rows = 10;
-                Visits seen(rows * ranks * cols);
-                for (int64_t block = 0; block < outer_blocks(cols, ranks, chunks, 256); ++block)
-                    for (int thread = 0; thread < 256; ++thread) {
-                        const OuterTask t = outer_task(block, thread, cols, ranks, 256);
-                        if (t.col >= cols) continue;
-                        const Run run = run_of(t.chunk, chunks, rows);
-                        for (int64_t i = run.begin; i < run.end; ++i)
-                            for (int64_t r = t.rank; r < std::min(ranks, t.rank + kOuterRanks); ++r)
-                                seen.at((i * ranks + r) * cols + t.col);
-                    }
-                CHECK(seen.once());
-            }
+            for (int group : {4, 8})
+                for (int64_t chunks : {1, 3}) {
+                    const int64_t rows = 10;
+                    Visits seen(rows * ranks * cols);
+                    for (int64_t block = 0; block < outer_blocks(cols, ranks, group, chunks, 256); ++block)
+                        for (int thread = 0; thread < 256; ++thread) {
+                            const OuterTask t = outer_task(block, thread, cols, ranks, group, 256);
+                            if (t.col >= cols) continue;
+                            const Run run = run_of(t.chunk, chunks, rows);
+                            for (int64_t i = run.begin; i < run.end; ++i)
+                                for (int64_t r = t.rank; r < std::min(ranks, t.rank + group); ++r)
+                                    seen.at((i * ranks + r) * cols + t.col);
+                        }
+                    CHECK(seen.once());
+                }
 }
 
 TEST_CASE("flash: every row of every head by one warp, every value of a tile loaded once") {

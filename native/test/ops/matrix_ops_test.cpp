@@ -53,7 +53,7 @@ struct Shape {
     int64_t M, N, K, rank;
 };
 const Shape kShapes[] = {{1, 7, 5, 2}, {3, 64, 96, 4}, {5, 33, 300, 1}, {13, 50, 70, 4}, {64, 200, 513, 8},
-    {97, 400, 64, 3}, {200, 24, 31, 16}};
+    {97, 400, 64, 3}, {200, 24, 31, 16}, {21, 72, 640, 16}};
 
 } // namespace
 
@@ -161,6 +161,25 @@ TEST_CASE("linear and its input gradient equal plain sums in every weight format
             }
 }
 
+TEST_CASE("every activation joins a linear as it stands alone, on rows that are moved together and on odd ones") {
+    std::mt19937 random(13);
+    for (const auto& ops : backends(Workspaces::usual))
+        for (const int64_t out : {int64_t{40}, int64_t{37}})
+            for (const Activation kind : {Activation::none, Activation::silu, Activation::gelu_tanh,
+                     Activation::quick_gelu, Activation::gelu_erf}) {
+                CAPTURE(ops->name());
+                CAPTURE(out);
+                CAPTURE(static_cast<int>(kind));
+                Matrix x = kept(*ops, {9, 24, random}), w(out, 24, random), y(9, out), pre = y, alone = y;
+                const StoredWeight stored = store(w, WeightFormat::f32);
+                LinearArgs t;
+                t.x = x.view(), t.w = stored.weight, t.activation = kind, t.y = y.view(), t.pre = pre.view();
+                ops->linear(t);
+                ops->activation(pre.view(), kind, alone.view());
+                CHECK(relative_error(y.values, alone.values) < tolerance(*ops, 1e-6));
+            }
+}
+
 TEST_CASE("linears read one type and write another, with and without something to add to the product") {
     std::mt19937 random(4);
     for (const bool cramped : {false, true})
@@ -248,6 +267,28 @@ double cosine(const std::vector<float>& a, const std::vector<double>& b) {
 }
 
 } // namespace
+
+TEST_CASE("a weight that was widened beforehand gives the bits of its NF4 form, however it is cut") {
+    std::mt19937 random(12);
+    for (const auto& ops : backends()) {
+        if (ops->memory().on_host()) continue; // has its own sums for each format
+        for (const Shape& s : {Shape{21, 72, 640, 4}, Shape{21, 640, 128, 4}}) { // cut along columns, and rows
+            CAPTURE(ops->name());
+            CAPTURE(s.K);
+            Matrix x = kept(*ops, {s.M, s.K, random}), w(s.N, s.K, random), bias(1, s.N, random), y(s.M, s.N), y2 = y;
+            const StoredWeight narrow = store(w, WeightFormat::nf4);
+            Matrix wide(s.N, s.K);
+            wide.values = narrow.wide;
+            const StoredWeight widened = store(wide, WeightFormat::bf16);
+            LinearArgs t;
+            t.x = x.view(), t.w = narrow.weight, t.bias = bias.values.data(), t.y = y.view();
+            ops->linear(t);
+            t.w = widened.weight, t.y = y2.view();
+            ops->linear(t);
+            CHECK(y.values == y2.values);
+        }
+    }
+}
 
 TEST_CASE("fp8: linears of NF4 weights are sums over operands rounded to e4m3, whatever the size of the pieces, and "
           "stay near the unrounded") {
@@ -390,14 +431,16 @@ TEST_CASE("attention and its gradients equal softmax in double precision") {
         bool causal, bias;
     };
     for (const auto& ops : backends(Workspaces::usual)) // attention takes none
-        for (const Case& c : {Case{2, 32, 30, 30, false, false}, Case{3, 20, 300, 270, false, false},
-                 Case{2, 8, 77, 77, true, false}, Case{4, 16, 140, 140, false, true},
-                 Case{1, 128, 200, 200, false, false}, Case{1, 256, 33, 33, false, false}}) {
+        for (const Case& c :
+            {Case{2, 32, 30, 30, false, false}, Case{3, 20, 300, 270, false, false}, Case{2, 8, 77, 77, true, false},
+                Case{4, 16, 140, 140, false, true}, Case{1, 128, 200, 200, false, false},
+                Case{2, 64, 70, 133, false, false}, Case{1, 256, 33, 33, false, false}}) {
             CAPTURE(ops->name());
             CAPTURE(c.dim);
             CAPTURE(c.queries);
             const int64_t width = c.heads * c.dim;
-            const bool flash = c.dim == 128 && !ops->memory().on_host(); // the one that the tensor cores take
+            const bool flash =
+                (c.dim == 64 || c.dim == 128) && !ops->memory().on_host(); // the one that the tensor cores take
             const auto drawn = [&](int64_t rows) { // tensor cores take bf16 operands, so that only what they narrow on
                                                    // the way is left to tell apart
                 const Matrix m(rows, width, random);

@@ -1,5 +1,7 @@
 atelier_test(index_maps_test ops/index_maps_test.cpp)
 atelier_test(cuda_device_test ops/cuda_device_test.cpp)
+add_test(NAME "ops/kernel_figures_test: spills, stacks and blocks that do not fit are refused"
+  COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/ops/kernel_figures_test.sh ${CMAKE_SOURCE_DIR}/cmake/kernel_figures.sh)
 # The CUDA backend, built for the CPU with an emulator in place of the CUDA runtime: no toolkit and no card needed.
 set(emulated_kernels ${ATELIER_CUDA_KERNELS})
 list(TRANSFORM emulated_kernels PREPEND "${CMAKE_SOURCE_DIR}/")
@@ -16,7 +18,7 @@ target_sources(atelier_emulated_cuda PRIVATE $<TARGET_OBJECTS:atelier_testing>)
 add_library(atelier_emulated_card OBJECT ${CMAKE_SOURCE_DIR}/src/ops/cuda/cuda_ops.cpp ops/emulator/driver.cpp)
 target_compile_definitions(atelier_emulated_card PRIVATE ATELIER_CUDA_CARDS="8.0 8.9")
 target_link_libraries(atelier_emulated_card PUBLIC atelier_emulated_cuda)
-foreach(name matrix_ops_test block_ops_test vae_ops_test emulated_kernels_test cuda_memory_test counting_test)
+foreach(name matrix_ops_test block_ops_test vae_ops_test emulated_kernels_test emulated_low_rank_test cuda_memory_test counting_test)
   atelier_test(${name} ops/${name}.cpp)
   target_link_libraries(${name} PRIVATE atelier_emulated_cuda)
 endforeach()

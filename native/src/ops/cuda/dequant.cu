@@ -1,9 +1,10 @@
-// NF4 to bf16, at memory speed where rows are whole blocks: a thread reads 16 bytes, which are 32 elements under one
-// scale. Other matrices, also those whose scales are counted row by row, and parts that begin within a block go an
-// element a thread.
+// NF4 to bf16, at memory speed where rows are whole blocks: threads read four bytes at a time, eight elements under one
+// scale, and write whole sectors. Other matrices, also those whose scales are counted row by row, and parts that begin
+// within a block go an element a thread.
 #include "ops/cuda/index_maps.h"
 #include "ops/cuda/kernels.h"
 #include "ops/cuda/nf4_codes.h"
+#include "ops/cuda/typed.h"
 
 namespace atelier::ATELIER_CUDA_NS {
 namespace {
@@ -11,31 +12,26 @@ namespace {
 // -- arithmetic
 // ------------------------------------------------------------------------------------------------------------------------
 
-__global__ void whole_blocks_kernel(
-    Nf4Data d, Nf4Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
+__global__ void whole_blocks_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes,
+    int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
     const float* const table = shared_table(codes);
-    const int64_t first = maps::nf4_first(blockIdx.x, static_cast<int>(threadIdx.x), kThreads);
-    if (first >= part.rows * part.cols) return;
-    const int64_t row = first / part.cols, col = first % part.cols,
-                  index = (part.row + row) * cols + part.col + col; // 32 elements never cross a row
-    const float scale = d.block_scale(d.block_of(index));
-    const uint4 packed = *reinterpret_cast<const uint4*>(d.packed + index / 2);
-    const uint32_t words[4] = {packed.x, packed.y, packed.z, packed.w};
-    uint16_t* to = out + row * ld + col;
+    const uint32_t across = static_cast<uint32_t>(part.cols), count = static_cast<uint32_t>(part.rows) * across;
+    const Nf4Eights mine = load_nf4(
+        d, count, [&](uint32_t i) { return (part.row + i / across) * cols + part.col + i % across; }); // never two rows
 #pragma unroll
-    for (int w = 0; w < 4; ++w) {
-        uint4 eight;
-        uint32_t* pair = &eight.x;
+    for (int step = 0; step < maps::kNf4Steps; ++step) {
+        if (mine.first[step] >= count) continue;
+        uint32_t eight[4];
 #pragma unroll
-        for (int b = 0; b < 4; ++b) { // a byte's high half comes first
-            const uint32_t byte = words[w] >> (8 * b);
-            pair[b] = pack_bf16(table[byte >> 4 & 15] * scale, table[byte & 15] * scale);
-        }
-        *reinterpret_cast<uint4*>(to + 8 * w) = eight;
+        for (int pair = 0; pair < 4; ++pair)
+            eight[pair] = pack_bf16(nf4_code(table, mine.packed[step], 2 * pair) * mine.scale[step],
+                nf4_code(table, mine.packed[step], 2 * pair + 1) * mine.scale[step]);
+        write_device_words(out + mine.first[step] / across * ld + mine.first[step] % across, eight);
     }
 }
 
-__global__ void elements_kernel(Nf4Data d, Nf4Codes codes, int64_t cols, WeightPart part, uint16_t* out, int64_t ld) {
+__global__ void elements_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes, int64_t cols,
+    WeightPart part, uint16_t* out, int64_t ld) {
     const float* const table = shared_table(codes);
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), part.cols, kThreads);
     if (at.col >= part.cols) return;
@@ -54,11 +50,11 @@ void dequantize_nf4(cudaStream_t stream, const Weight& w, const WeightPart& part
     const Nf4Codes codes = nf4_codes();
     const bool blocks =
         w.cols % Nf4Data::kBlock == 0 && part.col % Nf4Data::kBlock == 0 && part.cols % Nf4Data::kBlock == 0;
-    const bool aligned = ld % 8 == 0 && reinterpret_cast<uintptr_t>(w.nf4.packed) % 16 == 0 &&
-                         reinterpret_cast<uintptr_t>(out) % 16 == 0;
-    if (blocks && aligned)
-        launch(stream, maps::pieces(part.rows * part.cols, kThreads * maps::kNf4PerThread), kThreads, sizeof codes,
-            whole_blocks_kernel, w.nf4, codes, w.cols, part, out, ld);
+    const bool aligned =
+        ld % 8 == 0 && reinterpret_cast<uintptr_t>(w.nf4.packed) % 4 == 0 && reinterpret_cast<uintptr_t>(out) % 16 == 0;
+    if (blocks && aligned && part.rows * part.cols <= maps::kNf4Most)
+        launch(stream, maps::nf4_blocks(part.rows * part.cols, kThreads), kThreads, sizeof codes, whole_blocks_kernel,
+            w.nf4, codes, w.cols, part, out, ld);
     else
         launch(stream, maps::element_blocks(part.rows, part.cols, kThreads), kThreads, sizeof codes, elements_kernel,
             w.nf4, codes, w.cols, part, out, ld);

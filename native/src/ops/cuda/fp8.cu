@@ -63,39 +63,35 @@ __global__ void rows_kernel(Rows<T> x, const float* scale, uint8_t* out, int64_t
     else *to = static_cast<uint8_t>(pack_e4m3(v[0] * inverse, 0));
 }
 
-// 32 neighbours under one scale, as dequant.cu's: 16 bytes in, 32 out.
-__global__ void weight_rows_kernel(
-    Nf4Data d, Nf4Codes codes, int64_t begin, int64_t count, const float* scale, uint8_t* out) {
+// Four bytes in, eight out, as dequant.cu's.
+__global__ void weight_rows_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes,
+    int64_t begin, uint32_t count, const float* scale, uint8_t* out) {
     const float* const table = shared_table(codes);
-    const int64_t first = maps::nf4_first(blockIdx.x, static_cast<int>(threadIdx.x), kThreads), index = begin + first;
-    if (first >= count) return;
-    const float factor = d.block_scale(d.block_of(index)) * (1 / *scale);
-    uint32_t packed[4];
-    read_device_words(packed, d.packed + index / 2);
+    const Nf4Eights mine = load_nf4(d, count, [&](uint32_t i) { return begin + i; });
+    const float inverse = 1 / *scale;
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-        uint32_t sixteen[4];
-#pragma unroll
-        for (int i = 0; i < 4; ++i) { // two bytes are four elements; a byte's high half comes first
-            const uint32_t two = packed[2 * half + i / 2] >> (16 * (i % 2));
-            sixteen[i] = pack_e4m3(table[two >> 4 & 15] * factor, table[two & 15] * factor) |
-                         pack_e4m3(table[two >> 12 & 15] * factor, table[two >> 8 & 15] * factor) << 16;
-        }
-        write_device_words(out + first + 16 * half, sixteen);
+    for (int step = 0; step < maps::kNf4Steps; ++step) {
+        if (mine.first[step] >= count) continue;
+        const float factor = mine.scale[step] * inverse;
+        const auto two = [&](int i) {
+            return pack_e4m3(
+                nf4_code(table, mine.packed[step], i) * factor, nf4_code(table, mine.packed[step], i + 1) * factor);
+        };
+        write_device_words(out + mine.first[step], {two(0) | two(2) << 16, two(4) | two(6) << 16});
     }
 }
 
 // The same turned, through shared memory: columns of the weight become rows.
-__global__ void weight_columns_kernel(
-    Nf4Data d, Nf4Codes codes, int64_t rows, int64_t cols, int64_t begin, const float* scale, uint8_t* out) {
+__global__ void weight_columns_kernel(const __grid_constant__ Nf4Data d, const __grid_constant__ Nf4Codes codes,
+    int64_t rows, int64_t cols, int64_t begin, const float* scale, uint8_t* out) {
     const float* const table = shared_table(codes);
     uint8_t* const tile = shared_bytes() + sizeof(Nf4Codes);
     const maps::Cell from = maps::turned_tile(blockIdx.x, rows);
-    const maps::Cell own = maps::tile_cell(
-        0, static_cast<int>(threadIdx.x), maps::kTurnedCols, static_cast<int>(maps::kNf4PerThread), kThreads);
+    const maps::Cell own =
+        maps::tile_cell(0, static_cast<int>(threadIdx.x), maps::kTurnedCols, maps::kTurnedEach, kThreads);
     if (from.row + own.row < rows) {
         const int64_t index = (from.row + own.row) * cols + begin + from.col + own.col;
-        const float factor = d.block_scale(d.block_of(index)) * (1 / *scale);
+        const float factor = d.block_scale(index / Nf4Data::kBlock) * (1 / *scale);
         uint32_t packed[4];
         read_device_words(packed, d.packed + index / 2);
         uint8_t* to = tile + own.col * kTurnedStride + own.row;
@@ -151,8 +147,9 @@ void narrow_rows_e4m3(cudaStream_t stream, const View& x, const float* scale, ui
 void nf4_rows_e4m3(
     cudaStream_t stream, const Weight& w, int64_t first, int64_t rows, const float* scale, uint8_t* out) {
     const int64_t count = rows * w.cols;
-    launch(stream, maps::pieces(count, kThreads * maps::kNf4PerThread), kThreads, sizeof(Nf4Codes), weight_rows_kernel,
-        w.nf4, nf4_codes(), first * w.cols, count, scale, out);
+    require(count <= maps::kNf4Most, ErrorCode::unsupported, "CUDA: ", count, " elements of a weight at once");
+    launch(stream, maps::nf4_blocks(count, kThreads), kThreads, sizeof(Nf4Codes), weight_rows_kernel, w.nf4,
+        nf4_codes(), first * w.cols, static_cast<uint32_t>(count), scale, out);
 }
 
 void nf4_columns_e4m3(

@@ -22,21 +22,30 @@ ATELIER_HD constexpr Cell element_cell(int64_t block, int thread, int64_t cols, 
     return {block / across, block % across * threads + thread};
 }
 
+// -- what follows a product: a thread takes so many rows of the columns it is given, elementwise in blocks of rows
+constexpr int kFinishRows = 8;
+
 // -- a warp a task: task >= count: nothing to do
 ATELIER_HD constexpr int64_t warp_blocks(int64_t count, int threads) { return pieces(count, threads / 32); }
 ATELIER_HD constexpr int64_t warp_task(int64_t block, int thread, int threads) {
     return block * (threads / 32) + thread / 32;
 }
 
-// -- NF4: a thread takes 32 neighbouring elements, which are 16 bytes
-constexpr int64_t kNf4PerThread = 32;
-ATELIER_HD constexpr int64_t nf4_first(int64_t block, int thread, int threads) {
-    return (block * threads + thread) * kNf4PerThread;
+// -- NF4: a thread takes eight neighbouring elements, which are four bytes, at each of a few steps. At one step a
+// block's threads lie side by side, so that what a warp writes are whole sectors of 32 bytes.
+constexpr int64_t kNf4Each = 8;
+constexpr int kNf4Steps = 4;
+constexpr int64_t kNf4Most = int64_t{1} << 31; // elements of a run: they are counted in 32 bits, without a sign
+ATELIER_HD constexpr int64_t nf4_blocks(int64_t count, int threads) {
+    return pieces(count, threads * kNf4Each * kNf4Steps);
+}
+ATELIER_HD constexpr int64_t nf4_first(int64_t block, int thread, int step, int threads) {
+    return ((block * kNf4Steps + step) * threads + thread) * kNf4Each;
 }
 
 // -- NF4 turned, columns as rows: a block takes kTurnedRows rows of kTurnedCols columns, one block of NF4 each; rows
 // may end within
-constexpr int kTurnedRows = 128, kTurnedCols = 64;
+constexpr int kTurnedRows = 128, kTurnedCols = 64, kTurnedEach = 32; // a thread: 32 neighbours, which are 16 bytes
 ATELIER_HD constexpr int64_t turned_blocks(int64_t rows, int64_t cols) {
     return pieces(rows, kTurnedRows) * (cols / kTurnedCols);
 }
@@ -45,17 +54,20 @@ ATELIER_HD constexpr Cell turned_tile(int64_t block, int64_t rows) {
     return {block % across * kTurnedRows, block / across * kTurnedCols};
 }
 
+// -- low-rank products: a block takes so many rows, its threads share their columns
+constexpr int kLowRankRows = 4;
+
 // -- sums over rows: a block takes `threads` columns, one group of ranks and one run of rows
 struct OuterTask {
     int64_t col, rank, chunk;
 };
-constexpr int kOuterRanks = 8;
-ATELIER_HD constexpr int64_t outer_blocks(int64_t cols, int64_t ranks, int64_t chunks, int threads) {
-    return pieces(cols, threads) * pieces(ranks, kOuterRanks) * chunks;
+ATELIER_HD constexpr int64_t outer_blocks(int64_t cols, int64_t ranks, int group, int64_t chunks, int threads) {
+    return pieces(cols, threads) * pieces(ranks, group) * chunks;
 }
-ATELIER_HD constexpr OuterTask outer_task(int64_t block, int thread, int64_t cols, int64_t ranks, int threads) {
-    const int64_t across = pieces(cols, threads), groups = pieces(ranks, kOuterRanks);
-    return {block % across * threads + thread, block / across % groups * kOuterRanks, block / across / groups};
+ATELIER_HD constexpr OuterTask outer_task(
+    int64_t block, int thread, int64_t cols, int64_t ranks, int group, int threads) {
+    const int64_t across = pieces(cols, threads), groups = pieces(ranks, group);
+    return {block % across * threads + thread, block / across % groups * group, block / across / groups};
 }
 struct Run {
     int64_t begin, end;

@@ -46,8 +46,9 @@ bool Products::takes_fp8(const View& x, const Weight& w, const View& result) con
            result.ld * static_cast<int64_t>(dtype_size(result.dtype)) % kGranuleBytes == 0;
 }
 
-// The same for a weight that needs no slab: products of a weight that was widened beforehand have the shapes, and so
-// the bits, of those of its NF4 form.
+// As even as can be: a small last one would leave the card idle, and take as long as a large one. The same for a weight
+// that needs no slab: products of a weight that was widened beforehand have the shapes, and so the bits, of those of
+// its NF4 form.
 int64_t Products::slab_size(const Weight& w, const Way& way) const {
     const bool rows = way.of == SlabOf::rows, fp8 = way.type == DType::f8_e4m3;
     const int64_t whole = rows ? w.rows : w.cols, length = padded(rows ? w.cols : w.rows);
@@ -59,7 +60,8 @@ int64_t Products::slab_size(const Weight& w, const Way& way) const {
     require(fit > 0, ErrorCode::unsupported, "CUDA: a weight of ", w.rows, " x ", w.cols, ": ", granule,
         rows ? " of its rows" : " of its columns", " exceed the workspace of ", room, " elements of ",
         dtype_name(way.type));
-    return std::min(fit, whole);
+    const int64_t even = maps::pieces(whole, maps::pieces(whole, fit));
+    return std::min(maps::pieces(even, granule) * granule, whole);
 }
 
 int64_t Products::chunk_rows(int64_t bytes) const {
@@ -69,7 +71,7 @@ int64_t Products::chunk_rows(int64_t bytes) const {
 }
 
 Products::Operand Products::slab(cudaStream_t stream, const Weight& w, const Way& way, int64_t first, int64_t count) {
-    const bool of_rows = way.of == SlabOf::rows;
+    const bool of_rows = way.of == SlabOf::rows; // else of columns
     if (way.type == DType::f8_e4m3) {
         auto* const out = reinterpret_cast<uint8_t*>(room_.weight);
         if (of_rows) nf4_rows_e4m3(stream, w, first, count, &room_.scales[1], out);
@@ -88,6 +90,22 @@ Products::Operand Products::slab(cudaStream_t stream, const Weight& w, const Way
     return {room_.weight, ld};
 }
 
+// Slabs of a wide weight's rows are so narrow that their products leave most of a card idle: 512 of 3072 rows where a
+// row is 15360 long. Slabs of its columns keep the result whole, and their products are added up in fp32, as the
+// product itself would. What is cut, and where, follows from the weight and the workspace, which are the same under
+// every budget, and so are the bits; a slab of the whole weight where memory allows it would take other products there.
+bool Products::wants_sums(const Weight& w) const {
+    return w.cols > w.rows && padded(w.rows) * padded(w.cols) > room_.sizes().weight_elements;
+}
+
+Products::Chunks Products::chunks(const View& x, const Way& way, int64_t columns) const {
+    const bool here = way.type == DType::bf16 && in_place(x);
+    const int64_t row_bytes = here ? 0 : padded(x.cols) * static_cast<int64_t>(dtype_size(way.type)),
+                  sum_bytes = way.aside ? padded(columns) * static_cast<int64_t>(sizeof(float)) : 0,
+                  most = row_bytes + sum_bytes ? chunk_rows(row_bytes + sum_bytes) : x.rows;
+    return {row_bytes, maps::pieces(x.rows, maps::pieces(x.rows, most))}; // even, as slabs are
+}
+
 // The workspace of rows holds a chunk of x, where it is narrowed, then a chunk of sums, where they are kept aside. An x
 // that is read in place leaves chunks of sums alone, which all use one slab; otherwise a chunk of x, which took longer
 // to make, is used with all slabs. Scales of fp8 are those of whole matrices, so that a result does not depend on the
@@ -98,11 +116,7 @@ void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weigh
     const bool fp8 = way.type == DType::f8_e4m3, here = !fp8 && in_place(x);
     const int64_t ld = padded(x.cols), each = slab_size(weight, way),
                   total = way.of == SlabOf::rows ? weight.rows : weight.cols;
-    const int64_t row_bytes = here ? 0 : ld * static_cast<int64_t>(dtype_size(way.type)),
-                  sum_bytes = way.aside ? padded(each) * static_cast<int64_t>(sizeof(float)) : 0;
-    const int64_t most = row_bytes + sum_bytes ? chunk_rows(row_bytes + sum_bytes) : x.rows;
-    const int64_t chunk = maps::pieces(
-        x.rows, maps::pieces(x.rows, most)); // as even as can be: a small last one would leave the card idle
+    const auto [row_bytes, chunk] = chunks(x, way, each);
     float* const sums = reinterpret_cast<float*>(reinterpret_cast<std::byte*>(room_.rows) + chunk * row_bytes);
     const auto piece = [&](int64_t row, int64_t rows, int64_t first, int64_t count, const Operand& left,
                            const Operand& right) {
@@ -133,9 +147,32 @@ void Products::in_pieces(cudaStream_t stream, const View& x, const Weight& weigh
     });
 }
 
+// Chunk by chunk of rows, each a whole result once all slabs went into it.
+template <class F>
+void Products::added_up(
+    cudaStream_t stream, const View& x, const Weight& weight, const Way& way, const View& y, F&& finish) {
+    if (x.rows == 0) return;
+    const bool here = in_place(x);
+    const auto [row_bytes, chunk] = chunks(x, way, weight.rows);
+    float* const sums = reinterpret_cast<float*>(reinterpret_cast<std::byte*>(room_.rows) + chunk * row_bytes);
+    in_runs(x.rows, chunk, [&](int64_t row, int64_t rows) {
+        const View own = part(x, row, rows, 0, x.cols), sum = way.aside
+                                                                  ? View{sums, rows, weight.rows, padded(weight.rows)}
+                                                                  : part(y, row, rows, 0, weight.rows);
+        const Operand left = here ? Operand{own.data, own.ld} : Operand{room_.rows, padded(x.cols)};
+        if (!here) narrow_rows(stream, own, room_.rows, left.ld);
+        in_runs(weight.cols, slab_size(weight, way), [&](int64_t first, int64_t count) {
+            const Operand columns{static_cast<const uint16_t*>(left.data) + first, left.ld};
+            multiply(stream, way, count,
+                {row, rows, 0, weight.rows, columns, slab(stream, weight, way, first, count), sum}, sum, first > 0);
+        });
+        finish(Piece{row, rows, 0, weight.rows, left, {}, sum});
+    });
+}
+
 void Products::multiply(
     cudaStream_t stream, const Way& way, int64_t k, const Piece& p, const View& sum, bool accumulate) {
-    Product product{p.rows, p.count, padded(k), p.x.data, p.x.ld, p.w.data, p.w.ld, way.of == SlabOf::rows, sum.data,
+    Product product{p.rows, p.count, padded(k), p.x.data, p.x.ld, p.w.data, p.w.ld, way.of != SlabOf::columns, sum.data,
         sum.ld, accumulate, sum.dtype};
     if (way.type == DType::f8_e4m3) {
         product.b_rows_are_columns = true;
@@ -153,20 +190,30 @@ void Products::linear(cudaStream_t stream, const LinearArgs& t) {
     only_f32("linear", {t.lora_xa, t.lora_b});
     one_type("linear", {t.x});
     const bool follows = t.bias || t.lora_xa || t.pre || t.activation != Activation::none,
-               aside = follows && one_type("linear", {t.y, t.pre}) == DType::bf16;
+               narrow = one_type("linear", {t.y, t.pre}) == DType::bf16;
     if (row_products_ && row_product_runs(t.x, t.w, t.y)) {
         row_product(stream, t.x, t.w, t.y);
         if (follows) finish_linear(stream, t.y, t.bias, t.lora_xa, t.lora_b, t.lora_scale, t.activation, t.y, t.pre);
         return;
     }
-    const Way way{SlabOf::rows, takes_fp8(t.x, t.w, t.y) ? DType::f8_e4m3 : DType::bf16, aside};
-    in_pieces(stream, t.x, t.w, way, [&](const Piece& p) {
-        const View y = part(t.y, p.row, p.rows, p.first, p.count), sum = aside ? p.sums : y;
-        multiply(stream, way, t.w.cols, p, sum, false);
-        if (!follows) return;
+    const auto finish = [&](const Piece& p, const View& sum) {
         finish_linear(stream, sum, t.bias ? t.bias + p.first : nullptr,
             part(t.lora_xa, p.row, p.rows, 0, t.lora_xa.cols), part(t.lora_b, p.first, p.count, 0, t.lora_b.cols),
-            t.lora_scale, t.activation, y, part(t.pre, p.row, p.rows, p.first, p.count));
+            t.lora_scale, t.activation, part(t.y, p.row, p.rows, p.first, p.count),
+            part(t.pre, p.row, p.rows, p.first, p.count));
+    };
+    const bool fp8 = takes_fp8(t.x, t.w, t.y);
+    if (!fp8 && wants_sums(t.w)) {
+        added_up(stream, t.x, t.w, {SlabOf::summed, DType::bf16, narrow}, t.y, [&](const Piece& p) {
+            if (follows || narrow) finish(p, p.sums);
+        });
+        return;
+    }
+    const Way way{SlabOf::rows, fp8 ? DType::f8_e4m3 : DType::bf16, follows && narrow};
+    in_pieces(stream, t.x, t.w, way, [&](const Piece& p) {
+        const View sum = way.aside ? p.sums : part(t.y, p.row, p.rows, p.first, p.count);
+        multiply(stream, way, t.w.cols, p, sum, false);
+        if (follows) finish(p, sum);
     });
 }
 

@@ -35,7 +35,9 @@ private:
         Operand x, w;
         View sums;
     };
-    enum class SlabOf { rows, columns }; // of the weight: what a result's columns come from
+    // What of the weight a slab is: what a result's columns come from, or columns that each product sums over, whose
+    // products are added up.
+    enum class SlabOf { rows, columns, summed };
     struct Way {
         SlabOf of;
         DType type = DType::bf16; // of both operands, or f8_e4m3
@@ -44,8 +46,16 @@ private:
     // A slab of the weight: bf16, its rows and columns padded with zeros to whole granules, or e4m3, whose columns
     // become rows.
     Operand slab(cudaStream_t, const Weight&, const Way&, int64_t first, int64_t count);
+    // How many bytes of the workspace a row of x takes, none where it is read in place, and how many rows a chunk has.
+    struct Chunks {
+        int64_t row_bytes, rows;
+    };
+    Chunks chunks(const View& x, const Way&, int64_t columns) const;
     template <class F>
     void in_pieces(cudaStream_t, const View& x, const Weight&, const Way&, F&& finish);
+    template <class F>
+    void added_up(cudaStream_t, const View& x, const Weight&, const Way&, const View& y, F&& finish);
+    bool wants_sums(const Weight&) const; // whether its slabs are columns that products sum over
     bool takes_fp8(const View& x, const Weight&, const View& result) const;
     int64_t slab_size(const Weight&, const Way&) const; // how many of its rows or columns fit
     int64_t chunk_rows(int64_t bytes) const; // how many rows fit that take so many bytes each

@@ -11,18 +11,12 @@ namespace {
 // -- arithmetic
 // ------------------------------------------------------------------------------------------------------------------------
 
-__device__ inline float element(const Weight& w, const Nf4Codes& codes, int64_t row, int64_t col) {
-    const int64_t index = row * w.cols + col;
+__device__ inline float dense_element(const Weight& w, int64_t index) {
     switch (w.format) {
         case WeightFormat::f32: return static_cast<const float*>(w.dense)[index];
         case WeightFormat::f16: return f16_to_float(static_cast<const uint16_t*>(w.dense)[index]);
-        case WeightFormat::bf16: return bf16_to_float(static_cast<const uint16_t*>(w.dense)[index]);
-        case WeightFormat::nf4: {
-            const uint8_t byte = w.nf4.packed[index / 2];
-            return codes.value[index & 1 ? byte & 15 : byte >> 4] * w.nf4.block_scale(w.nf4.block_of(index));
-        }
+        default: return bf16_to_float(static_cast<const uint16_t*>(w.dense)[index]);
     }
-    return 0;
 }
 
 template <class T, int W>
@@ -35,8 +29,9 @@ __global__ void narrow_kernel(Rows<T> x, uint16_t* out, int64_t ld) {
 __global__ void weight_kernel(Weight w, WeightPart part, uint16_t* out, int64_t ld) {
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), ld, kThreads);
     if (at.col >= ld) return;
-    out[at.row * ld + at.col] =
-        at.col < part.cols ? float_to_bf16(element(w, Nf4Codes{}, part.row + at.row, part.col + at.col)) : uint16_t{0};
+    out[at.row * ld + at.col] = at.col < part.cols
+                                    ? float_to_bf16(dense_element(w, (part.row + at.row) * w.cols + part.col + at.col))
+                                    : uint16_t{0};
 }
 
 template <class T>
@@ -54,10 +49,17 @@ __global__ void patches_kernel(Rows<T> x, Conv2dArgs t, int64_t out_width, int64
     out[at.row * ld + at.col] = float_to_bf16(v);
 }
 
-__global__ void embedding_kernel(View ids, Weight table, Nf4Codes codes, View y) {
+__global__ void embedding_kernel(View ids, Weight table, const __grid_constant__ Nf4Codes codes, View y) {
+    const float* const code = shared_table(codes);
     const maps::Cell at = maps::element_cell(blockIdx.x, static_cast<int>(threadIdx.x), y.cols, kThreads);
-    if (at.col < y.cols)
-        y.row(at.row)[at.col] = element(table, codes, static_cast<const int32_t*>(ids.data)[at.row * ids.ld], at.col);
+    if (at.col >= y.cols) return;
+    const int64_t index = static_cast<const int32_t*>(ids.data)[at.row * ids.ld] * table.cols + at.col;
+    float v;
+    if (table.format == WeightFormat::nf4) {
+        const uint8_t byte = table.nf4.packed[index / 2];
+        v = code[index & 1 ? byte & 15 : byte >> 4] * table.nf4.block_scale(table.nf4.block_of(index));
+    } else v = dense_element(table, index);
+    y.row(at.row)[at.col] = v;
 }
 
 } // namespace
@@ -86,8 +88,8 @@ void gather_patches(cudaStream_t stream, const Conv2dArgs& t, int64_t out_width,
 
 void embedding(cudaStream_t stream, const View& ids, const Weight& table, const View& y) {
     only_f32("embedding", {y});
-    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, 0, embedding_kernel, ids, table,
-        nf4_codes(), y);
+    launch(stream, maps::element_blocks(y.rows, y.cols, kThreads), kThreads, sizeof(Nf4Codes), embedding_kernel, ids,
+        table, nf4_codes(), y);
 }
 
 } // namespace atelier::ATELIER_CUDA_NS

@@ -14,6 +14,7 @@
 #define __global__
 #define __device__
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 struct float4 {
     float x, y, z, w;
