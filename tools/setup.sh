@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Installs and builds what this repository needs; does nothing where nothing is missing. setup.sh [--quiet] [--checks]
+# Installs and builds what this repository needs; does nothing where nothing is missing. setup.sh [--quiet] [--checks | --run]
 #   --checks: also what only the checks of `npm test` need, clang-tidy, which takes 310 MB
+#   --run: only what runs; the engine's tests and benchmarks, half of its build, are left out
 set -euo pipefail
 cd "$(dirname "$0")/.."
-quiet=; checks=
+quiet=; checks=; target=all
 for option in "$@"; do
   case $option in
     --quiet) quiet=1 ;;
     --checks) checks=1 ;;
-    *) echo "setup: $option is no option; there are --quiet and --checks" >&2; exit 2 ;;
+    --run) target=atelier_addon ;;
+    *) echo "setup: $option is no option; there are --quiet, --checks and --run" >&2; exit 2 ;;
   esac
 done
 say() { [ -n "$quiet" ] || echo "setup: $*" >&2; }
@@ -53,5 +55,5 @@ say "$says"
 say "building the native engine and the services"
 mkdir -p dist
 export NX_CACHE_DIRECTORY="${NX_CACHE_DIRECTORY:-$PWD/.nx/cache}" # in a git worktree nx would keep its cache in the main one
-npx nx run-many -t build --outputStyle=static >dist/build.log 2>&1 || { tail -60 dist/build.log >&2; fail "the build failed; the whole log is dist/build.log"; }
+NATIVE_TARGET=$target npx nx run-many -t build --outputStyle=static >dist/build.log 2>&1 || { tail -60 dist/build.log >&2; fail "the build failed; the whole log is dist/build.log"; }
 say "ready"

@@ -12,6 +12,9 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>") # sees overlaps in std::string that are not there: GCC bug 105651, mended in 13
 endif()
+if(CMAKE_UNITY_BUILD)
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>") # takes a source's own types for a header's, where sources are compiled together
+endif()
 option(ATELIER_WERROR "warnings are errors" ${known})
 if(ATELIER_WERROR)
   add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror>" "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=-Werror;-Xptxas=-Werror>") # what ptxas counts, kernel_figures.sh judges

@@ -1,6 +1,5 @@
 // Adapter files: diffusers', peft's and kohya's names, read, written and read again; and files that are not what they
 // say.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "adapters/fit.h"
 #include "atelier/adapter.h"
 #include "base/half.h"
@@ -10,6 +9,7 @@
 #include "goldens.h"
 #include "models/flux/layers.h"
 #include <doctest/doctest.h>
+#include <set>
 
 using namespace atelier;
 using namespace atelier::test;

@@ -1,5 +1,4 @@
 // The autoencoder and the text encoders against the numbers of diffusers and transformers.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "goldens.h"
 #include "models/clip/text_model.h"

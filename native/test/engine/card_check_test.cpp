@@ -1,5 +1,4 @@
 // A card proves itself: what computes as the CPU does is trusted, what does not is found, replaced and reported.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "atelier/card_check.h"

@@ -1,7 +1,6 @@
 // What products of fp8 do to a whole model's training, beside those of bf16: the gradient of one step and the losses of
 // several, on the emulator and on a card that has fp8. The small checkpoint's weights are NF4, so that every linear of
 // its blocks whose tokens are enough takes fp8, forward and backward.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/testing.h"
 #include "engine/emulated_device.h"
 #include "goldens.h"

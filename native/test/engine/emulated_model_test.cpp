@@ -1,7 +1,6 @@
 // Whole models on the CUDA backend, run through the emulator and on a card where there is one, against the CPU backend.
 // The emulator's device memory cannot be touched by the host outside copies, so that whoever reads or writes it
 // directly dies here. Tolerances are bf16's: eight bits of each factor of a product.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/testing.h"
 #include "engine/emulated_device.h"
 #include "goldens.h"

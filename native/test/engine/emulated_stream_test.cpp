@@ -1,7 +1,6 @@
 // Weights that are fetched and kept tensors that are parked while programs run: whatever the budget, the same bits as
 // with everything on the device, in exactly the memory that was planned. On the emulated card, whose copies happen as
 // late as the waits allow or as early as the fetches do: between the two lies whatever a real one does.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "engine/emulated_device.h"
 #include "engine/transformer.h"

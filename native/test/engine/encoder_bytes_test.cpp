@@ -1,6 +1,5 @@
 // What encoders say that they cost, beside what the emulated card counts: apart from emulated_stream_test, whose cases
 // another stand-in for a card can run too, which does not count.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "engine/emulated_device.h"
 #include "goldens.h"

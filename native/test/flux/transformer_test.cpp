@@ -1,5 +1,4 @@
 // The whole transformer against the numbers of diffusers.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/testing.h"
 #include "goldens.h"
 #include <doctest/doctest.h>

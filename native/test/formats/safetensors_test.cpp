@@ -1,6 +1,5 @@
 // safetensors: what is written is read back, and a file that lies in any way is refused with the file's and the
 // tensor's name.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "formats/safetensors.h"
 #include "formats/support.h"
 #include <cstring>

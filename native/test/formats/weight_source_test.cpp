@@ -1,6 +1,5 @@
 // Components on disk: single files, shards, half precisions, unaligned and pre-quantised tensors; and every way they
 // can be wrong.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/half.h"
 #include "formats/config.h"
 #include "models/flux/config.h"

@@ -1,5 +1,4 @@
 // Fetches of weights into slots: what a use finds in its slot, and how early and how often it is brought there.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/error.h"
 #include "memory/residence.h"
 #include "memory/stream_schedule.h"

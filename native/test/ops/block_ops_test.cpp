@@ -1,6 +1,5 @@
 // What the descriptions of op_records_test do not say: activations far out, columns of wider matrices, types that are
 // refused, optimizers.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "ops/backends.h"

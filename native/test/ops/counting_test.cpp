@@ -1,5 +1,4 @@
 // What the emulator counts in place of running it: the launches that the backend makes, over memory that is not there.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "counting.h"

@@ -1,6 +1,5 @@
 // The product over a library with cuBLASLt's names that computes on the host: what is asked of it, and that rows and
 // columns are not confused.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/error.h"
 #include "base/fp8.h"
 #include "ops/cuda/cublaslt_api.h"

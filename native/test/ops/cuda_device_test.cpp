@@ -1,5 +1,4 @@
 // Opening a device: what each machine must answer, with a card and without.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include <doctest/doctest.h>
 

@@ -1,6 +1,5 @@
 // What the engine says of a machine's cards, on machines of every kind: the emulated card and its driver stand in for
 // them.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "base/error.h"
 #include "device_memory.h"

@@ -1,6 +1,5 @@
 // The CUDA kernels, compiled for the CPU (emulator/), against the CPU backend on the same numbers, in fp32 on both
 // sides.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "base/fp8.h"

@@ -1,5 +1,4 @@
 // Every mapping from (block, thread) to elements, walked over: each element exactly once, none outside.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "ops/cuda/index_maps.h"

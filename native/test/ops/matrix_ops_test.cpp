@@ -1,6 +1,5 @@
 // Products, LoRA branches and attention against plain double-precision loops, for every backend, format and awkward
 // size.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "base/fp8.h"

@@ -1,6 +1,5 @@
 // Every property of an op from one description of it (op_case.h), on every backend: what it computes, what its backward
 // makes of it, that the same inputs give the same bits, and what it says that it costs.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "memory/arena.h"

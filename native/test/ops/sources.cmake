@@ -12,8 +12,9 @@ add_library(atelier_emulated_cuda STATIC ops/emulated_cuda.cpp ops/host_facing.c
 target_include_directories(atelier_emulated_cuda PUBLIC ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src ops/emulator)
 target_compile_definitions(atelier_emulated_cuda PUBLIC ATELIER_CUDA_EMULATED ATELIER_CUDA_NS=cuda_emulated)
 target_link_libraries(atelier_emulated_cuda PUBLIC atelier ${CMAKE_DL_LIBS})
-# With what tests call of the engine, so that their objects link against this and the engine alone, or against another stand-in for a card.
-target_sources(atelier_emulated_cuda PRIVATE $<TARGET_OBJECTS:atelier_testing>)
+# With what tests call of the engine and with their main, so that their objects link against this and the engine alone, or against another stand-in
+# for a card.
+target_sources(atelier_emulated_cuda PRIVATE $<TARGET_OBJECTS:atelier_testing> $<TARGET_OBJECTS:test_main>)
 # The machine's cards as well, one of them or as EMULATED_CARD says: in place of what the engine was built with, for programs that open devices by name.
 add_library(atelier_emulated_card OBJECT ${CMAKE_SOURCE_DIR}/src/ops/cuda/cuda_ops.cpp ops/emulator/driver.cpp)
 target_compile_definitions(atelier_emulated_card PRIVATE ATELIER_CUDA_CARDS="8.0 8.9")

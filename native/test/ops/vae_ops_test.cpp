@@ -1,5 +1,4 @@
 // Convolution, channels last, and embedding against plain loops.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "memory/transfer.h"

@@ -1,5 +1,4 @@
 // The planner alone, on tasks small enough to try every choice.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/error.h"
 #include "planning/memory_planner.h"
 #include <algorithm>

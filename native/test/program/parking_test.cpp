@@ -1,6 +1,5 @@
 // Parking by itself: matrices that wait in host memory, on the emulated card, whose copies happen as late as the waits
 // allow or as early as they are issued.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/error.h"
 #include "memory/arena.h"
 #include "memory/transfer.h"

@@ -1,4 +1,3 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "ops/cpu/cpu_ops.h"
 #include "program/placement.h"
 #include "program/program.h"

@@ -1,5 +1,4 @@
 // Pictures (as packed latents) against FluxPipeline's, and the sampler's promises.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "atelier/engine.h"
 #include "goldens.h"
 #include <atomic>

@@ -1,6 +1,5 @@
 // Training within a memory budget: what is planned is what is reserved, whatever is chosen computes the same bits, and
 // FLUX.1-dev's plans on cards keep to the arithmetic of a paper model.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "base/machine_memory.h"
 #include "training/lora_bank.h"
 #include "training/step_costs.h"

@@ -1,6 +1,5 @@
 // What a block keeps for backward, and how many samples pass the blocks together, changes the memory and never a bit:
 // every uniform choice and random mixtures against keeping all, groups against samples one by one.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "engine/transformer.h"
 #include "training/lora_bank.h"
 #include "training/micro_program.h"

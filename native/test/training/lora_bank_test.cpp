@@ -1,5 +1,4 @@
 // The trained adapter's start, targets and optimizers.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "training/support.h"
 #include <doctest/doctest.h>
 

@@ -1,5 +1,4 @@
 // Schedules, densities and weights against diffusers' numbers and their own definitions.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "training/schedules.h"
 #include "training/support.h"
 #include <doctest/doctest.h>

@@ -1,5 +1,4 @@
 // The options that proto/ declares: their names, their limits, and what a training state of 0.1.0 says of them.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "engine/train_plan.h"
 #include "engine/training_state.h"
 #include <cmath>

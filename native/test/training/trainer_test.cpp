@@ -1,6 +1,5 @@
 // The trainer against the numbers of diffusers, peft and bitsandbytes, and its promises: planned memory is used memory,
 // a resumed run is the same run, recompute changes no bit.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "training/support.h"
 #include <atomic>
 #include <doctest/doctest.h>
