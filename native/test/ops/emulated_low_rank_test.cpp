@@ -1,7 +1,6 @@
 // The low-rank kernels, compiled for the CPU (emulator/), against the CPU backend or sums in double: ranks that are
 // read four at once, in whole groups and not, more than a warp's lanes share, and odd ones; rows and columns that end
 // within a thread's.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include "ops/cpu/cpu_ops.h"
