@@ -44,7 +44,7 @@ export const SETTINGS = [
     name: 'ATELIER_HEALTH_PORT',
     flag: '',
     value: 'none',
-    about: 'with "up": the first of six ports of /healthz and /metrics',
+    about: 'with "up": the first of six ports of probes (/livez, /readyz) and /metrics',
   },
   {
     name: 'ATELIER_TEXT_TOKENS',

@@ -128,8 +128,8 @@ export class LocalMesh {
   }
 
   private async untilReady(client: AtelierClient): Promise<void> {
-    const ready = new Set<string>();
-    while (ready.size < this.services.length) {
+    const up = new Set<string>();
+    while (up.size < this.services.length) {
       if (this.options.signal?.aborted)
         throw new AtelierError('CANCELLED', 'starting was interrupted: everything is stopped again');
       const fallen = this.services.find(({ ends }) => ends > 0);
@@ -140,11 +140,13 @@ export class LocalMesh {
         );
       const states = [
         ...(await client.status()),
-        { service: 'gateway', ready: await answers(`${this.gatewayUrl}/healthz`) },
+        { service: 'gateway', running: await answers(`${this.gatewayUrl}/readyz`), ready: true, detail: '' },
       ];
-      for (const { service } of states.filter((state) => state.ready && !ready.has(state.service))) {
-        ready.add(service);
-        this.options.say(`${service.padEnd(14)} ready${service === 'gateway' ? `  ${this.gatewayUrl}` : ''}`);
+      for (const { service, ready, detail } of states.filter(({ running, service }) => running && !up.has(service))) {
+        up.add(service);
+        // One that lacks what it needs answers and waits for it: nobody else has to.
+        const how = ready ? 'ready' : `waits  ${detail}`;
+        this.options.say(`${service.padEnd(14)} ${how}${service === 'gateway' ? `  ${this.gatewayUrl}` : ''}`);
       }
       await sleep(100);
     }

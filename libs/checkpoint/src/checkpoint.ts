@@ -13,6 +13,7 @@ import { FileHashes, joinHashes, type Fingerprints } from './fingerprint';
 import { readJsonObject } from './json-file';
 import { COMPONENT_NAMES, COMPONENTS, type ComponentName, INDEX_FILE, PIPELINES } from './layout';
 import { openTokenizers, type Tokenizers } from './tokenizers';
+import { checkWeightSize } from './weight-sizes';
 
 /** A complete FLUX.1 checkpoint on disk. Made by `openCheckpoint`. */
 export class Checkpoint {
@@ -50,6 +51,17 @@ export class Checkpoint {
     };
     await hashes.save().catch(() => undefined); // a read-only data folder only makes the next call slower
     return { ...result, text: joinHashes(result.clip, result.t5, result.tokenizers) };
+  }
+
+  /**
+   * That no weight file is cut short, or still being written: each is as long as its header says. Reads headers alone.
+   * @throws CheckpointError naming the file and the numbers
+   */
+  async checkWhole(): Promise<void> {
+    const weights = Object.values(this.files)
+      .flat()
+      .filter((file) => file.endsWith('.safetensors'));
+    for (const file of weights) await checkWeightSize(file);
   }
 
   /** Both tokenizers, opened once. */
@@ -90,6 +102,13 @@ export async function openCheckpoint(dir: string): Promise<Checkpoint> {
   fit(files.text_encoder_2[0]!, 'd_model', (await config('text_encoder_2')).d_model, flux.jointDim, 'prompt embeds');
   fit(files.vae[0]!, 'latent_channels × 4', vae.latentChannels * 4, flux.inChannels, 'packed latents');
   return new Checkpoint(dir, scheduler, flux, vae, flux.guidance ? 512 : 256, files);
+}
+
+/** The same, of which no weight file is cut short: what a service looks for before it takes work. */
+export async function openWholeCheckpoint(dir: string): Promise<Checkpoint> {
+  const checkpoint = await openCheckpoint(dir);
+  await checkpoint.checkWhole();
+  return checkpoint;
 }
 
 async function checkIndex(dir: string): Promise<void> {

@@ -1,4 +1,4 @@
-export { Checkpoint, openCheckpoint } from './checkpoint';
+export { Checkpoint, openCheckpoint, openWholeCheckpoint } from './checkpoint';
 export type { FluxConfig, SchedulerConfig, VaeConfig } from './configs';
 export { CheckpointError } from './errors';
 export type { Fingerprints } from './fingerprint';

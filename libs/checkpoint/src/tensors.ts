@@ -36,7 +36,7 @@ const ITEM_BYTES: Record<string, number> = {
   U8: 1,
   BOOL: 1,
 };
-const HEADER_LIMIT = 100_000_000; // as the reference implementation
+export const HEADER_LIMIT = 100_000_000; // as the reference implementation
 
 /**
  * Reads the header and checks every byte range.

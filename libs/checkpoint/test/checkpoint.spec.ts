@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { COMPONENT_NAMES, openCheckpoint } from '../src';
+import { COMPONENT_NAMES, openCheckpoint, openWholeCheckpoint } from '../src';
 import { copyOfModel, editJson, MODEL, scratchFolder } from './fixtures';
 
 const scratch = scratchFolder();
@@ -178,5 +178,36 @@ describe('fingerprints', () => {
     expect((await checkpoint.fingerprints(cache)).vae).toBe(truth.vae);
     writeFileSync(cache, 'not JSON');
     expect(await checkpoint.fingerprints(cache)).toEqual(truth);
+  });
+});
+
+describe('a checkpoint to work with', () => {
+  it('is one whose weight files are as long as their headers say', async () => {
+    await expect(openWholeCheckpoint(MODEL)).resolves.toBeDefined();
+  });
+
+  const VAE = 'vae/diffusion_pytorch_model.safetensors';
+  const text = (header: string): Buffer => {
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(Buffer.byteLength(header)));
+    return Buffer.concat([length, Buffer.from(header)]);
+  };
+  it.each<[string, (whole: Buffer) => Buffer, RegExp]>([
+    [
+      'cut short',
+      (whole) => whole.subarray(0, -1),
+      /has \d+ bytes where its header says \d+; download the file again$/,
+    ],
+    ['longer than it should be', (whole) => Buffer.concat([whole, Buffer.alloc(4)]), /has \d+ bytes where/],
+    ['cut within its header', (whole) => whole.subarray(0, 20), /claims a header of \d+ bytes in a file of 20/],
+    ['empty', () => Buffer.alloc(0), /has 0 bytes, and no header/],
+    ['of another kind', () => text('<html>'), /its header is not JSON/],
+    ['without its tensors', () => text('{"a":null}'), /does not say where its tensors end/],
+  ])('is none with weights that are %s', async (_what, damage, says) => {
+    const model = copyOfModel(scratch);
+    const file = join(model, VAE);
+    writeFileSync(file, damage(readFileSync(file)));
+    await expect(openWholeCheckpoint(model)).rejects.toThrow(says);
+    await expect(openWholeCheckpoint(model)).rejects.toThrow(file);
   });
 });

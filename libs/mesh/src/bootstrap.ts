@@ -4,11 +4,13 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { Server } from 'node:http';
 import { loadConfig, workerSettings } from './config';
-import { createRegistry, serveHealth } from './health';
+import { firstConnect } from './first-connect';
+import { createRegistry } from './health';
 import { createLogger, nestLogger } from './logging';
-import { Mesh } from './mesh';
+import type { Mesh } from './mesh';
 import { MeshModule } from './mesh.module';
-import { provisionMesh } from './provision';
+import { serveProbes } from './probes';
+import { Readiness } from './readiness';
 import { JetStreamStrategy } from './strategy';
 
 @Module({})
@@ -35,23 +37,31 @@ export async function startService(
 ): Promise<RunningService> {
   const config = loadConfig(workerSettings, env);
   const logger = createLogger(name, config.ATELIER_LOG_LEVEL);
-  const mesh = await Mesh.connect({ url: config.ATELIER_NATS_URL, name });
-  let health: Server | undefined;
+  const registry = createRegistry(name);
+  const readiness = new Readiness(logger);
+  let mesh: Mesh | undefined;
+  let probes: Server | undefined;
   let app: INestMicroservice | undefined;
+  let reason = '';
   const stop = async (): Promise<void> => {
-    health?.close();
+    probes?.close();
     await app?.close();
-    await mesh.close();
+    await mesh?.close();
   };
   try {
-    await provisionMesh(mesh);
-    const registry = createRegistry(name);
-    const root = ServiceRoot.with([MeshModule.with({ name, version: '0.1.0', mesh, logger, registry }), module]);
+    const port = config.ATELIER_HEALTH_PORT;
+    const probed = { mesh: () => mesh, waitsFor: () => reason, readiness, registry };
+    if (port !== undefined) probes = await serveProbes(probed, port);
+    const url = config.ATELIER_NATS_URL;
+    mesh = await firstConnect({ url, name }, { logger, onWait: (why) => (reason = why) });
+    const parts = { name, version: '0.1.0', mesh, logger, registry, readiness };
+    const root = ServiceRoot.with([MeshModule.with(parts), module]);
     const strategy = new JetStreamStrategy({
       mesh,
       service: name,
       logger,
       registry,
+      readiness,
       once: config.ATELIER_ONCE,
       find: (provider) => app!.get(provider, { strict: false }),
     });
@@ -61,9 +71,7 @@ export async function startService(
       abortOnError: false,
     });
     await app.listen();
-    if (config.ATELIER_HEALTH_PORT !== undefined)
-      health = await serveHealth(mesh, registry, config.ATELIER_HEALTH_PORT);
-    logger.info({ url: config.ATELIER_NATS_URL }, 'ready');
+    logger.info({ url }, 'ready');
     return { app, mesh, over: strategy.over, stop };
   } catch (error) {
     await stop().catch(() => undefined);

@@ -32,7 +32,7 @@ export const baseSettings = z.object({
     .min(0)
     .max(65_535)
     .optional()
-    .describe('Port of /healthz and /metrics; none without it'),
+    .describe('Port of /livez, /readyz, /healthz and /metrics; none without it'),
   ATELIER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 

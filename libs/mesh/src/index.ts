@@ -3,7 +3,8 @@ export { bootstrapService, runUntilSignal, startService, type RunningService } f
 export { callService, type CallOptions } from './calls';
 export { problemsOfClaims, type Claim } from './claims';
 export { baseSettings, loadConfig } from './config';
-export { createRegistry, meshHealth, serveHealth, type MeshHealth } from './health';
+export { firstConnect, type FirstConnectOptions } from './first-connect';
+export { createRegistry, meshHealth, type MeshHealth } from './health';
 export { Answers, from, GivenUp, Work, type FromProvider, type WorkHandlerOptions } from './handlers';
 export { isLocked, takeLock, type Lock } from './lock';
 export { createLogger, nestLogger, type Logger } from './logging';
@@ -21,9 +22,11 @@ export { atOnce, STOPPING_PATIENCE_MS, throughOutage, type OutageOptions, type P
 export { deadLetter, done, isPermanent, outcomeOf, retryLater, type Ending, type Outcome } from './outcome';
 export { hasNoResponders, isConflict, isMeshAway, isNotFound, isTimeout, isUnanswered } from './nats-errors';
 export { takesConnections } from './ping';
+export { answerProbes, serveProbes, type Probed } from './probes';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
 export { publishWorkOnce, type OnceOptions } from './publish-once';
+export { Readiness } from './readiness';
 export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings';
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';

@@ -4,6 +4,7 @@ import { Registry } from 'prom-client';
 import { ErrorsAsTheyAre } from './errors-as-they-are';
 import type { Logger } from './logging';
 import { Mesh } from './mesh';
+import { Readiness } from './readiness';
 import { ServiceStatus, statusController } from './status';
 import { LOGGER } from './tokens';
 
@@ -13,13 +14,14 @@ export interface MeshModuleOptions {
   mesh: Mesh;
   logger: Logger;
   registry: Registry;
+  readiness: Readiness;
 }
 
-/** What every service may inject: Mesh, LOGGER, Registry (metrics), ServiceStatus. */
+/** What every service may inject: Mesh, LOGGER, Registry (metrics), Readiness, ServiceStatus. */
 @Global()
 @Module({})
 export class MeshModule {
-  static with({ name, version, mesh, logger, registry }: MeshModuleOptions): DynamicModule {
+  static with({ name, version, mesh, logger, registry, readiness }: MeshModuleOptions): DynamicModule {
     return {
       module: MeshModule,
       controllers: [statusController(name, version)],
@@ -27,10 +29,11 @@ export class MeshModule {
         { provide: Mesh, useValue: mesh },
         { provide: LOGGER, useValue: logger },
         { provide: Registry, useValue: registry },
+        { provide: Readiness, useValue: readiness },
         ServiceStatus,
         { provide: APP_FILTER, useClass: ErrorsAsTheyAre },
       ],
-      exports: [Mesh, LOGGER, Registry, ServiceStatus],
+      exports: [Mesh, LOGGER, Registry, Readiness, ServiceStatus],
     };
   }
 }

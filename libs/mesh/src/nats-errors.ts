@@ -52,6 +52,12 @@ export const isClosedByUs = (error: unknown): boolean =>
 /** No answer of JetStream about the request itself: it may have been done or not. */
 export const isUnanswered = (error: unknown): boolean => error instanceof NatsError && error.api_error === undefined;
 
+/** Waiting does not help: the server refuses who we are, or the address is none. */
+export const isRefusedForGood = (error: unknown): boolean =>
+  hasCode(error, ErrorCode.AuthorizationViolation) ||
+  hasCode(error, ErrorCode.BadAuthentication) ||
+  (error as NodeJS.ErrnoException | undefined)?.code === 'ERR_INVALID_URL';
+
 /** The mesh is away, or comes back just now: JetStream's own answers about a request are below 500; 503 is "not ready yet". */
 export const isMeshAway = (error: unknown): boolean =>
   error instanceof NatsError && (error.api_error === undefined || error.api_error.code >= 500);

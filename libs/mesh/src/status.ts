@@ -2,16 +2,16 @@ import { calls, type IComputing, type IStatusReply } from '@atelier/contracts';
 import { Controller, Inject, Injectable, type Type } from '@nestjs/common';
 import { Answers } from './handlers';
 import { Mesh } from './mesh';
+import { Readiness } from './readiness';
 import { describeStore, isFull } from './store-room';
 import { within } from './within';
 
 /** Whoever asks waits little longer than this. */
-const STORE_MS = 1000;
+const LOOK_MS = 1000;
 
 /** What a service says of itself when asked; a service sets it as it goes. */
 @Injectable()
 export class ServiceStatus {
-  ready = true;
   detail = '';
   /** Of a service that computes: on what. */
   computing?: IComputing;
@@ -24,14 +24,19 @@ export function statusController(name: string, version: string): Type {
     constructor(
       @Inject(ServiceStatus) private readonly status: ServiceStatus,
       @Inject(Mesh) private readonly mesh: Mesh,
+      @Inject(Readiness) private readonly readiness: Readiness,
     ) {}
 
     @Answers(calls.status(name))
     async answer(): Promise<IStatusReply> {
-      const store = await within(STORE_MS, 'the store', this.mesh.room.look()).catch(() => undefined);
+      const looks = [
+        within(LOOK_MS, 'the store', this.mesh.room.look()).catch(() => undefined),
+        within(LOOK_MS, 'what it needs', this.readiness.unmet()).catch((error: Error) => [error.message]),
+      ] as const;
+      const [store, unmet] = await Promise.all(looks);
       const full = store && isFull(store) ? `the store is full: ${describeStore(store)}` : '';
-      const detail = [this.status.detail, full].filter(Boolean).join('; ');
-      return { service: name, version, ready: this.status.ready, detail, computing: this.status.computing };
+      const detail = [...unmet, this.status.detail, full].filter(Boolean).join('; ');
+      return { service: name, version, ready: unmet.length === 0, detail, computing: this.status.computing };
     }
   }
   return StatusController;

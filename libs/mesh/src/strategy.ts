@@ -17,6 +17,7 @@ import { closeWhenDeaf } from './leave';
 import type { Logger } from './logging';
 import type { Mesh } from './mesh';
 import { outcomeOf, type Outcome } from './outcome';
+import type { Readiness } from './readiness';
 import type { GivenUpContext, WorkContext } from './work';
 import { runWorker } from './worker';
 
@@ -26,6 +27,8 @@ export interface StrategyOptions {
   service: string;
   logger: Logger;
   registry: Registry;
+  /** No work is taken while something is missing that it needs. */
+  readiness: Readiness;
   /** Takes one message of work and then says that it is over. */
   once?: boolean;
   /** A provider of the application. */
@@ -96,7 +99,7 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
   }
 
   private work(): void {
-    const { mesh, logger, once, registry } = this.options;
+    const { mesh, logger, once, registry, readiness } = this.options;
     const seconds = new Histogram({
       name: 'atelier_work_seconds',
       help: 'Time from a message being taken to its outcome',
@@ -118,6 +121,8 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
         once,
         signal: this.stopping.signal,
         logger,
+        whenReady: (signal: AbortSignal) => readiness.forWork(signal),
+        isReady: async () => (await readiness.look()).length === 0,
         giveUp: givenUp && ((work: unknown, context: GivenUpContext) => this.through<void>(givenUp, work, context)),
         onOutcome: ({ kind }: Outcome, took: number) => seconds.observe({ subject, outcome: kind }, took),
       };

@@ -12,6 +12,8 @@ const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 30_000;
 /** After an attempt that the mesh was away for. */
 const AWAY_RETRY_MS = 2000;
+/** After one that failed while something was missing that the service needs: it takes no more until that is there. */
+const UNREADY_RETRY_MS = 1000;
 
 /**
  * What becomes of one message: the one place that says what it means that its work cannot be done at all, threw, threw
@@ -84,6 +86,10 @@ export class Verdict<I, T> {
 
   private async failed(work: T, error: Error): Promise<Outcome> {
     const { attempt, options } = this;
+    if (options.isReady && !(await options.isReady())) {
+      await attempt.excuse();
+      return retryLater(UNREADY_RETRY_MS, error.message);
+    }
     // What fails in a service that stops may be its stopping.
     if (isPermanent(error) && !options.signal.aborted) return this.giveUp(work, error.message);
     const facts = { subject: options.subject, attempt: attempt.number, error: error.stack };

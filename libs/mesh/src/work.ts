@@ -39,6 +39,10 @@ export interface WorkerOptions<I, T> {
   once?: boolean;
   signal: AbortSignal;
   logger?: Logger;
+  /** Resolves when work may be taken, or at the signal: what the service needs is there. Default: at once. */
+  whenReady?: (signal: AbortSignal) => Promise<void>;
+  /** Whether what the service needs is there now: work that failed without it is not given up. */
+  isReady?: () => Promise<boolean>;
   /** What a person knows the work by. */
   name?: (work: T) => string;
   /**

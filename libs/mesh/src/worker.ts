@@ -12,7 +12,7 @@ import type { WorkerOptions, HandleWork } from './work';
  * says done or when it was written to stream DEAD; an error that is thrown counts as retryLater.
  */
 export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, handler: HandleWork<T>): Promise<void> {
-  const { subject, once = false, signal, logger } = options;
+  const { subject, once = false, signal, logger, whenReady } = options;
   const concurrency = once ? 1 : (options.concurrency ?? 1);
   const attempts = new Attempts(mesh, workPolicies[subject].maxAttempts, logger);
   const inHand = new Set<Promise<void>>();
@@ -22,6 +22,8 @@ export async function runWorker<I, T>(mesh: Mesh, options: WorkerOptions<I, T>, 
       await Promise.race(inHand);
       continue;
     }
+    await whenReady?.(signal);
+    if (signal.aborted) break;
     try {
       consumer ??= await mesh.js.consumers.get(streams.WORK, consumerName(subject));
       const message = await takeOne(consumer, attempts, signal);

@@ -53,7 +53,7 @@ export async function proveCard(
 ): Promise<CardProof | undefined> {
   if (!engine.description.startsWith('cuda: ')) return undefined;
   const identity = Engine.cardIdentity(compute);
-  const file = join(folder, `${createHash('sha256').update(identity).digest('hex').slice(0, 16)}.json`);
+  const file = fileOf(folder, identity);
   let proof = again ? undefined : await read(file, identity);
   if (proof) engine.avoidKernels(proof.findings.filter(isReplaced).map(({ family }) => family));
   else {
@@ -62,13 +62,26 @@ export async function proveCard(
     proof = { file, identity, checkedAt: new Date().toISOString(), findings, fresh: true };
     await write(folder, proof);
   }
-  const refused = proof.findings.filter(({ usable }) => !usable);
-  if (refused.length === 0) return proof;
-  throw new AtelierError(
-    'UNIMPLEMENTED',
-    `this card does not compute what the CPU does, and nothing can be used instead: ${refused.map(inWords).join('; ')}. ${report(proof)}`,
-  );
+  const refusal = refusalOf(proof);
+  if (refusal) throw new AtelierError('UNIMPLEMENTED', refusal);
+  return proof;
 }
+
+/** Why the card that `compute` names was refused before, from what is kept of it; undefined where it was not. */
+export async function cardRefusal(compute: string, folder: string): Promise<string | undefined> {
+  const identity = Engine.cardIdentity(compute);
+  const proof = await read(fileOf(folder, identity), identity);
+  return proof && refusalOf(proof);
+}
+
+function refusalOf(proof: CardProof): string | undefined {
+  const refused = proof.findings.filter(({ usable }) => !usable);
+  if (refused.length === 0) return undefined;
+  return `this card does not compute what the CPU does, and nothing can be used instead: ${refused.map(inWords).join('; ')}. ${report(proof)}`;
+}
+
+const fileOf = (folder: string, identity: string): string =>
+  join(folder, `${createHash('sha256').update(identity).digest('hex').slice(0, 16)}.json`);
 
 const isReplaced = ({ agrees, usable }: KernelFinding): boolean => !agrees && usable;
 

@@ -1,6 +1,7 @@
-export { type CardProof, proofNote, proveCard } from './card-proof';
+export { cardRefusal, type CardProof, proofNote, proveCard } from './card-proof';
 export { cardPresence } from './card-presence';
 export { ComputeConfig, computeSettings } from './compute-config';
+export { computeNeeds } from './compute-needs';
 export { type ComputeMemory, computeMemory } from './compute-memory';
 export { ComputingStatus } from './computing-status';
 export { type Computing, computing, describedDevice, onCpuBeside } from './computing';

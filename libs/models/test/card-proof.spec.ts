@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine, type KernelFinding } from '@atelier/engine';
-import { proofNote, proveCard } from '@atelier/models';
+import { cardRefusal, proofNote, proveCard } from '@atelier/models';
 
 const agrees: KernelFinding = {
   family: 'optimizers',
@@ -78,6 +78,7 @@ test('a card that disagrees where nothing can take its place is refused, the nex
   await expect(prove(engine)).rejects.toThrow(refusal);
   await expect(prove(engine)).rejects.toThrow(refusal);
   expect(checkKernels).toHaveBeenCalledTimes(1);
+  expect(await cardRefusal('cuda', join(folder, 'cards'))).toMatch(refusal);
 });
 
 test('a check that is interrupted leaves nothing behind; what is cut off or of something else is checked again', async () => {

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { LoggerService } from '@nestjs/common';
-import type { Mesh } from '@atelier/mesh';
+import type { Mesh, Registry } from '@atelier/mesh';
 import type { NextFunction, Request, Response } from 'express';
 import type { GatewayConfig } from './gateway.config';
 import { GatewayModule } from './gateway.module';
@@ -12,9 +12,9 @@ import { knownHostsOnly } from './known-hosts';
 export async function createGateway(
   config: GatewayConfig,
   mesh: Mesh,
-  logger?: LoggerService,
+  { logger, registry }: { logger?: LoggerService; registry?: Registry } = {},
 ): Promise<NestExpressApplication> {
-  const app = await NestFactory.create<NestExpressApplication>(GatewayModule.with(config, mesh), {
+  const app = await NestFactory.create<NestExpressApplication>(GatewayModule.with(config, mesh, registry), {
     bodyParser: false,
     abortOnError: false,
     logger: logger ?? ['error', 'warn'],

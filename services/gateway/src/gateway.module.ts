@@ -13,14 +13,14 @@ import { TokenGuard } from './token.guard';
 
 @Module({})
 export class GatewayModule {
-  static with(config: GatewayConfig, mesh: Mesh): DynamicModule {
+  static with(config: GatewayConfig, mesh: Mesh, registry = createRegistry('gateway')): DynamicModule {
     return {
       module: GatewayModule,
       controllers,
       providers: [
         { provide: GatewayConfig, useValue: config },
         { provide: Mesh, useValue: mesh },
-        { provide: Registry, useFactory: () => createRegistry('gateway') },
+        { provide: Registry, useValue: registry },
         { provide: AtelierClient, useValue: new AtelierClient(mesh) },
         { provide: APP_GUARD, useClass: TokenGuard },
         { provide: APP_FILTER, useClass: ErrorFilter },

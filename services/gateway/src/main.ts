@@ -1,7 +1,17 @@
-import { createLogger, loadConfig, Mesh, nestLogger, provisionMesh, runUntilSignal, serveHealth } from '@atelier/mesh';
-import { Registry } from 'prom-client';
+import {
+  createLogger,
+  createRegistry,
+  firstConnect,
+  loadConfig,
+  Mesh,
+  nestLogger,
+  Readiness,
+  runUntilSignal,
+  serveProbes,
+} from '@atelier/mesh';
 import { createGateway } from './app';
 import { GatewayConfig, gatewaySettings } from './gateway.config';
+import { closeWaitingRoom, openWaitingRoom } from './waiting-room';
 
 /**
  * How long a connection that nobody uses stays open. Proxies and clients keep theirs for about a minute: one that is
@@ -12,23 +22,30 @@ const KEPT_ALIVE_MS = 75_000;
 void runUntilSignal(async () => {
   const config = new GatewayConfig(loadConfig(gatewaySettings));
   const logger = createLogger('gateway', config.logLevel);
-  const mesh = await Mesh.connect({ url: config.natsUrl, name: 'gateway' });
-  await provisionMesh(mesh);
-  const app = await createGateway(config, mesh, nestLogger(logger));
-  app.getHttpServer().keepAliveTimeout = KEPT_ALIVE_MS;
-  await app.listen(config.port, config.host);
-  const health =
-    config.healthPort === undefined ? undefined : await serveHealth(mesh, app.get(Registry), config.healthPort);
+  const { natsUrl: url, port, host, healthPort } = config;
+  let reason = '';
+  const found: { mesh?: Mesh } = {};
+  const registry = createRegistry('gateway');
+  const readiness = new Readiness(logger); // it needs nothing but the mesh
+  const probed = { mesh: () => found.mesh, waitsFor: () => reason, readiness, registry };
+  const probes = healthPort === undefined ? undefined : await serveProbes(probed, healthPort);
+  const waitingRoom = await openWaitingRoom(probed, port, host);
+  const mesh = await firstConnect({ url, name: 'gateway' }, { logger, onWait: (why) => (reason = why) });
+  found.mesh = mesh;
+  const app = await createGateway(config, mesh, { logger: nestLogger(logger), registry });
+  await closeWaitingRoom(waitingRoom);
+  const server = app.getHttpServer();
+  server.keepAliveTimeout = KEPT_ALIVE_MS;
+  await app.listen(port, host);
   logger.info({ url: await app.getUrl(), token: config.apiToken !== undefined }, 'ready');
-  if (config.apiToken === undefined && !['127.0.0.1', '::1', 'localhost'].includes(config.host)) {
+  if (config.apiToken === undefined && !['127.0.0.1', '::1', 'localhost'].includes(host)) {
     logger.warn('anyone who reaches this address may use it: set ATELIER_API_TOKEN');
   }
   const stop = async (): Promise<void> => {
-    const server = app.getHttpServer();
     // A connection that was busy when the server closed is kept alive after its answer; nothing more will come on it.
     setInterval(() => server.closeIdleConnections(), 50).unref();
     setTimeout(() => server.closeAllConnections(), config.graceMs).unref();
-    health?.close();
+    probes?.close();
     await app.close();
     await mesh.close();
   };

@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
 import { Generations } from '@atelier/jobs';
 import { Mesh, throughOutage } from '@atelier/mesh';
-import { ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
+import { computeNeeds, ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary } from './adapter-library';
 import { GenerateController } from './generate.controller';
@@ -38,6 +38,7 @@ export class InferenceModule {
           useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens),
           inject: [Mesh],
         },
+        computeNeeds(config),
         ComputingStatus.of(config),
         InferenceService,
         InferenceMetrics,

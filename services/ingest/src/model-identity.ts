@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { openCheckpoint } from '@atelier/checkpoint';
+import { openCheckpoint, openWholeCheckpoint } from '@atelier/checkpoint';
+import { Readiness } from '@atelier/mesh';
 import { IngestConfig } from './ingest.config';
 
 export interface Identity {
@@ -14,7 +15,12 @@ export interface Identity {
 export class ModelIdentity {
   private known?: Promise<Identity>;
 
-  constructor(private readonly config: IngestConfig) {}
+  constructor(
+    private readonly config: IngestConfig,
+    readiness: Readiness,
+  ) {
+    readiness.needsFor('its checkpoint', () => openWholeCheckpoint(config.model));
+  }
 
   get(): Promise<Identity> {
     this.known ??= this.read().catch((error: unknown) => {

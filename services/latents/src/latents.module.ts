@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { Mesh } from '@atelier/mesh';
-import { ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
+import { computeNeeds, ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore, Encodings } from '@atelier/store';
 import { LatentsConfig } from './latents.config';
 import { LatentsController } from './latents.controller';
@@ -24,6 +24,7 @@ export class LatentsModule {
           inject: [Mesh, ComputingStatus],
         },
         { provide: BlobStore, useFactory: (mesh: Mesh) => new BlobStore(mesh), inject: [Mesh] },
+        computeNeeds(config),
         ComputingStatus.of(config),
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'latents'), inject: [Mesh] },
         LatentsService,

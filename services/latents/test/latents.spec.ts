@@ -1,8 +1,8 @@
 import sharp from 'sharp';
-import { buckets, streams, subjects, type LatentsWork } from '@atelier/contracts';
+import { buckets, calls, streams, subjects, type LatentsWork } from '@atelier/contracts';
 import { Engine } from '@atelier/engine';
 import { acquireLease, leasesOf, waitersOf } from '@atelier/lease';
-import { Registry, workPolicies } from '@atelier/mesh';
+import { callService, Registry, workPolicies } from '@atelier/mesh';
 import { leasePriorities } from '@atelier/models';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { decodePrepared, toTensor } from '../src/prepared-picture';
@@ -156,11 +156,13 @@ describe('a picture that cannot be encoded', () => {
     });
   });
 
-  it('for want of a model says which folder and is told, not retried for ever', async () => {
+  it('for want of a model stays on the queue, and the service says which folder it waits for', async () => {
     await harness.startService({ ATELIER_MODEL: '/nonexistent/model' });
     await harness.ask(await harness.picture(7));
-    await harness.settled();
-    expect((await harness.deadLetters())[0]!.reason).toContain('/nonexistent/model');
+    const { ready, detail } = await callService(harness.test.mesh, calls.status('latents'), {}, {});
+    expect([ready, detail]).toEqual([false, expect.stringContaining('/nonexistent/model')]);
+    expect((await harness.test.mesh.jsm.streams.info(streams.WORK)).state.messages).toBe(1);
+    expect(await harness.deadLetters()).toEqual([]);
   });
 });
 

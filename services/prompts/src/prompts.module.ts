@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { Mesh } from '@atelier/mesh';
-import { ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
+import { computeNeeds, ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { Encodings } from '@atelier/store';
 import { PromptsConfig } from './prompts.config';
 import { PromptsController } from './prompts.controller';
@@ -23,6 +23,7 @@ export class PromptsModule {
             new LeasedModels(mesh, config, { ...tenant, onOpened: (...told) => computing.opened(...told) }),
           inject: [Mesh, ComputingStatus],
         },
+        computeNeeds(config),
         ComputingStatus.of(config),
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'prompts'), inject: [Mesh] },
         PromptsService,

@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
 import { Runs } from '@atelier/jobs';
 import { Mesh, throughOutage } from '@atelier/mesh';
-import { ComputingStatus, ModelHost } from '@atelier/models';
+import { computeNeeds, ComputingStatus, ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
@@ -40,6 +40,7 @@ export class TrainerModule {
           useFactory: (mesh: Mesh) => new PromptSource(mesh, config.textTokens),
           inject: [Mesh],
         },
+        computeNeeds(config),
         ComputingStatus.of(config),
         TrainerService,
         PlanService,

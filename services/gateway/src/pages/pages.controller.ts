@@ -1,11 +1,12 @@
-import { Controller, Get, Inject, Res, type Type } from '@nestjs/common';
-import { isFull, Mesh, meshHealth, type StoreState } from '@atelier/mesh';
+import { Controller, Get, Inject, Query, Res, type Type } from '@nestjs/common';
+import { describeStore, isFull, Mesh, meshHealth, type MeshHealth, type StoreState } from '@atelier/mesh';
 import type { Response } from 'express';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
 import { openApiDocument, ROUTES } from '../openapi/document';
 import { Operation } from '../openapi/operation';
 import { Public } from '../token.guard';
+import { validated } from '../validated';
 
 const store = z.strictObject({
   state: z
@@ -19,6 +20,18 @@ const health = z.strictObject({
   nats: z.enum(['connected', 'disconnected']),
   reason: z.string().nullable(),
   store,
+});
+const readiness = z.strictObject({
+  status: z.enum(['ready', 'unavailable']),
+  reason: z.string().nullable(),
+  uploads: z.strictObject({
+    accepted: z.boolean(),
+    reason: z.string().nullable().describe('Why uploads, imports, runs and drawings would be refused now.'),
+  }),
+  store,
+});
+const readinessQuery = z.strictObject({
+  for: z.enum(['uploads']).optional().describe('uploads: 503 also where those alone would be refused.'),
 });
 
 @Controller()
@@ -57,6 +70,41 @@ export class PagesController {
     return { ...state, reason: reason || null, store: viewStore(found) };
   }
 
+  @Public()
+  @Get('livez')
+  @Operation({
+    summary: 'Whether the process runs at all: nothing else is looked at.',
+    answer: { type: 'text/plain', description: 'It does.' },
+  })
+  getAlive(): string {
+    return 'ok\n';
+  }
+
+  @Public()
+  @Get('readyz')
+  @Operation({
+    summary: 'Whether requests can be served now, and uploads.',
+    query: readinessQuery,
+    answer: { schema: readiness, description: 'They can; uploads where that is said.' },
+    refusals: [503],
+  })
+  async getReadiness(
+    @Query() query: Record<string, unknown>,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<z.output<typeof readiness>> {
+    const { for: purpose } = validated(readinessQuery, query, 'query');
+    const health = await meshHealth(this.mesh);
+    const { connected, reason, store: found } = health;
+    const refusal = uploadsRefused(health);
+    if (!connected || (purpose === 'uploads' && refusal)) response.status(503);
+    return {
+      status: connected ? 'ready' : 'unavailable',
+      reason: reason || null,
+      uploads: { accepted: !refusal, reason: refusal || null },
+      store: viewStore(found),
+    };
+  }
+
   @Get('metrics')
   @Operation({
     summary: "The gateway's figures, for Prometheus.",
@@ -66,6 +114,12 @@ export class PagesController {
     response.setHeader('content-type', this.registry.contentType);
     response.end(await this.registry.metrics());
   }
+}
+
+/** Why; empty where they are taken. */
+function uploadsRefused({ connected, reason, store: found }: MeshHealth): string {
+  if (!connected) return reason;
+  return found && isFull(found) ? `the store is full: ${describeStore(found)}` : '';
 }
 
 function viewStore(found: StoreState | undefined): z.output<typeof store> {

@@ -1,0 +1,62 @@
+import { AtelierError } from '@atelier/contracts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from './logging';
+import { Mesh, type MeshConfig } from './mesh';
+import { isMeshAway, isRefusedForGood } from './nats-errors';
+import { provisionMesh } from './provision';
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5000;
+/** Between two lines in the log that say the same. */
+const REMINDER_MS = 60_000;
+
+export interface FirstConnectOptions {
+  logger?: Logger;
+  /** Ends the waiting: rejects with CANCELLED. */
+  signal?: AbortSignal;
+  /** Told each time why not yet. */
+  onWait?: (reason: string) => void;
+}
+
+/**
+ * The mesh with its streams, waited for as long as it takes: services and nats-server start in any order, and where
+ * JetStream elects a leader it comes later than the connection. Credentials that are refused are not waited for.
+ */
+export async function firstConnect(
+  config: MeshConfig,
+  { logger, signal, onWait }: FirstConnectOptions = {},
+): Promise<Mesh> {
+  let said = -Infinity;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await once(config);
+    } catch (error) {
+      if (!mayCome(error as Error)) throw error;
+      // The client's own words: ours have the address, which may hold a password, and probes are answered to anybody.
+      const reason = ((error as Error).cause as Error | undefined)?.message ?? (error as Error).message;
+      onWait?.(reason);
+      if (Date.now() - said >= REMINDER_MS) {
+        said = Date.now();
+        logger?.warn({ url: config.url, reason }, 'waits for nats-server');
+      }
+    }
+    await sleep(pause, undefined, { signal }).catch(() => undefined);
+    if (signal?.aborted) throw new AtelierError('CANCELLED', 'asked to stop before nats-server was there');
+  }
+}
+
+/** What Mesh.connect says has the client's error as its cause; the making of streams throws the client's own. */
+function mayCome(error: Error): boolean {
+  return error instanceof AtelierError ? !isRefusedForGood(error.cause) : isMeshAway(error);
+}
+
+async function once(config: MeshConfig): Promise<Mesh> {
+  const mesh = await Mesh.connect(config);
+  try {
+    await provisionMesh(mesh);
+    return mesh;
+  } catch (error) {
+    await mesh.close().catch(() => undefined);
+    throw error;
+  }
+}
