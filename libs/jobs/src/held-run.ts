@@ -10,11 +10,11 @@ import {
 } from '@atelier/contracts';
 import { STOPPING_PATIENCE_MS, type Mesh, type OutageOptions, type Patience, type WorkContext } from '@atelier/mesh';
 import { StateWatch, type StateStore } from '@atelier/store';
-import { ended, tellOfRun, tellState } from './run-telling';
+import { ended, queueEncodingAgain, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
 
 /** What a trainer takes a run by. */
-export type RunWork = Pick<WorkContext, 'attempt' | 'sequence'>;
+export type RunWork = Pick<WorkContext, 'attempt' | 'sequence'> & { runId: string };
 
 /** Another has taken the run since: what was to be written is not. */
 export class Superseded extends AtelierError {
@@ -53,14 +53,6 @@ export class HeldRun {
     return this.taken;
   }
 
-  /**
-   * Whether whoever took the run did so by the same message, which is then theirs to settle: the message came again
-   * while this process was taken for dead.
-   */
-  get isLostToSameWork(): boolean {
-    return this.taken?.now.workSequence === this.run.workSequence;
-  }
-
   /** Raised when someone asks for the run's end, it was ended elsewhere, or another has taken it. */
   watch(): StateWatch<Run> {
     const isToEnd = (now: Run): boolean => this.isLost(now) || now.cancelRequested || isRunOver(now);
@@ -83,13 +75,33 @@ export class HeldRun {
     return { former };
   }
 
-  /** It is put down because its trainer is asked to stop: that is no attempt, and is told. */
+  /** It is put down because its trainer is asked to stop: that is no attempt, and is told. It waits its turn again. */
   async preempted(): Promise<void> {
     const putDown = ({ attempts, preemptions, ...rest }: Run): Run =>
-      Run.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
+      Run.create({
+        ...rest,
+        state: RunState.RUN_STATE_QUEUED,
+        inHand: false,
+        attempts: Math.max(0, attempts - 1),
+        preemptions: preemptions + 1,
+      });
     const run = await this.change(putDown, { patienceMs: STOPPING_PATIENCE_MS });
-    if (isRunOver(run)) return;
-    await tellState(this.mesh, this.patience, run, `preempted.${this.id}.${run.preemptions}`);
+    if (!isRunOver(run)) await tellState(this.mesh, this.patience, run);
+  }
+
+  /** An encoding of it is gone: it waits for the encoders again, and is no trainer's until then. */
+  async encodeAgain(): Promise<void> {
+    const run = await this.change((now) =>
+      Run.create({
+        ...now,
+        state: RunState.RUN_STATE_ENCODING,
+        encoded: false,
+        inHand: false,
+        turns: now.turns + 1,
+        attempts: Math.max(0, now.attempts - 1),
+      }),
+    );
+    if (!isRunOver(run)) await queueEncodingAgain(this.mesh, this.patience, run);
   }
 
   async planned(plan: IMemoryPlan): Promise<void> {
@@ -111,10 +123,6 @@ export class HeldRun {
 
   async progress(at: Pick<Run, 'step' | 'loss' | 'learningRate'>): Promise<void> {
     await this.change((run) => Run.create({ ...run, ...at }));
-  }
-
-  async skipped(skipped: number): Promise<void> {
-    await this.change((run) => Run.create({ ...run, skipped }));
   }
 
   async sample(step: number, prompt: string, image: string): Promise<void> {

@@ -12,13 +12,14 @@ import { atOnce, type Mesh, type OutageOptions, type Patience } from '@atelier/m
 import { StateStore } from '@atelier/store';
 import { Datasets } from './datasets';
 import { HeldRun, type RunWork } from './held-run';
-import { ended, tellOfRun, tellState } from './run-telling';
+import { inOrder, takenBy, waitsItsTurn } from './run-order';
+import { ended, queueEncodingAgain, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
-import { queueIngest, queueTraining } from './work';
+import { queueIngest, queueIngestOfTurn, queueTraining } from './work';
 
 /**
- * Runs in KV, what changes them, and what is told of it: queued → encoding → training → finished, failed or cancelled.
- * Every change is a compare-and-set, a run that is over stays as it ended, and what is told twice is one event.
+ * Runs in KV, what changes them, and what is told of it: queued → encoding → queued → training → finished, failed
+ * or cancelled. Every change is a compare-and-set, a run that is over stays as it ended, and what is told twice is one event.
  */
 export class Runs {
   private readonly store: StateStore<Run>;
@@ -67,9 +68,18 @@ export class Runs {
     }
   }
 
-  /** Asks for the end of a run; the trainer sees it within a step. */
-  cancel(id: string): Promise<Run> {
-    return this.change(id, (run) => (run.cancelRequested ? null : Run.create({ ...run, cancelRequested: true })));
+  /** Asks for the end of a run. What no trainer has in hand ends at once; a trainer sees it within a step. */
+  async cancel(id: string): Promise<Run> {
+    const { RUN_STATE_TRAINING, RUN_STATE_CANCELLED } = RunState;
+    const run = await this.change(id, (now) => {
+      const asked = Run.create({ ...now, cancelRequested: true });
+      if (now.inHand || now.state === RUN_STATE_TRAINING) return now.cancelRequested ? null : asked;
+      return ended({ state: RUN_STATE_CANCELLED })(asked);
+    });
+    if (run.state !== RUN_STATE_CANCELLED) return run;
+    await this.tellState(run);
+    if (run.trainingState) await this.ring(run); // a trainer clears what the run had come to
+    return run;
   }
 
   /** A run that was cancelled while it waited is ended here: no other service has heard of it yet. */
@@ -82,37 +92,89 @@ export class Runs {
   }
 
   /**
-   * Gives the run its manifest and puts its training on the queue. Done twice, it is done once; a run that is further on
+   * Gives the run its manifest, with what is to be encoded of it. Done twice, it is done once; a run that is further on
    * keeps its state.
+   * @returns nothing of one that is further on
    */
-  async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<void> {
+  async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<Run | undefined> {
     const former = await this.get(id);
-    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING } = RunState;
-    if (former.state !== RUN_STATE_QUEUED && former.state !== RUN_STATE_ENCODING) return;
-    await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}`);
-    const run = await this.change(id, (current) => {
-      if (current.state !== RUN_STATE_QUEUED) return null;
-      return Run.create({ ...current, manifest, state: RUN_STATE_ENCODING });
+    if (isFurtherOn(former)) return undefined;
+    await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}.${former.turns || 1}`);
+    const run = await this.change(id, (now) => {
+      if (isFurtherOn(now)) return null;
+      const next = { manifest: now.manifest || manifest, turns: now.turns || 1, state: RunState.RUN_STATE_ENCODING };
+      return Run.create({ ...now, ...next });
     });
-    if (run.state !== RUN_STATE_ENCODING) return;
+    if (isFurtherOn(run)) return undefined;
     await this.tellState(run);
-    await queueTraining(this.mesh, { runId: id, manifest: run.manifest });
+    return run;
   }
 
   /**
-   * A trainer takes the run: from now on it alone may write of it, and who took it earlier finds that out. Before
-   * anything else is written.
+   * All its encodings are there or refused: it waits for a trainer. Done twice, it is done once; and it has its message
+   * whatever became of it meanwhile, since a trainer may have taken it by another's.
+   * @param leftOut samples that it trains without
    */
-  async take(id: string, work: RunWork): Promise<HeldRun> {
-    const run = await this.change(id, (current) =>
-      Run.create({
-        ...current,
-        attempts: work.attempt,
-        fence: current.fence + 1,
-        workSequence: work.sequence,
-      }),
-    );
-    return new HeldRun(this.mesh, this.store, this.patience, run);
+  async encoded(id: string, turn: number, leftOut: readonly number[]): Promise<void> {
+    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING } = RunState;
+    const run = await this.change(id, (now) => {
+      if (now.turns !== turn || now.state !== RUN_STATE_ENCODING) return null;
+      const settled = { encoded: true, leftOut: [...leftOut], skipped: leftOut.length, unseenServices: [] };
+      return Run.create({ ...now, ...settled, state: RUN_STATE_QUEUED });
+    });
+    if (run.turns !== turn) return;
+    if (waitsItsTurn(run)) await this.tellState(run);
+    await this.ring(run);
+  }
+
+  /**
+   * A trainer that got a message takes the run whose turn it is: from now on it alone may write of it, and who took it
+   * earlier finds that out. Before anything else is written.
+   * @returns nothing where no run waits: there is a message more than there are runs
+   */
+  async takeNext(work: RunWork): Promise<HeldRun | undefined> {
+    for (;;) {
+      const runs = await this.list();
+      const earlier = takenBy(runs, work);
+      if (earlier?.state === RunState.RUN_STATE_ENCODING) {
+        await queueEncodingAgain(this.mesh, this.patience, earlier); // it may have died before it did
+        return undefined;
+      }
+      const next = earlier ?? inOrder(runs)[0];
+      if (!next) return undefined;
+      const held = await this.take(next, work);
+      if (held) return held;
+    }
+  }
+
+  /** @returns nothing where someone else was quicker */
+  private async take(found: Run, work: RunWork): Promise<HeldRun | undefined> {
+    let taken = false;
+    const run = await this.change(found.id, (now) => {
+      taken = now.fence === found.fence && now.state === found.state && now.inHand === found.inHand;
+      if (!taken) return null;
+      const { attempt: attempts, sequence: workSequence } = work;
+      return Run.create({ ...now, attempts, workSequence, fence: now.fence + 1, inHand: true, encoded: true });
+    });
+    return taken && !isRunOver(run) ? new HeldRun(this.mesh, this.store, this.patience, run) : undefined;
+  }
+
+  /** The run that a message was used for and that is not done with. */
+  async takenBy(work: Pick<RunWork, 'sequence' | 'runId'>): Promise<Run | undefined> {
+    return takenBy(await this.list(), work);
+  }
+
+  /** The run whose message this was, and which is over. */
+  async endedBy(sequence: number): Promise<Run | undefined> {
+    return (await this.list()).find((run) => run.workSequence === sequence && isRunOver(run));
+  }
+
+  /** A run that 0.1.0 sent to its trainer before it was encoded waits for the encoders first, as all do now. */
+  async encodeFirst(id: string): Promise<void> {
+    const isEarly = (run: Run): boolean => run.state === RunState.RUN_STATE_ENCODING && run.turns === 0;
+    const found = await this.find(id);
+    if (!found || !isEarly(found)) return;
+    await this.patience(() => queueIngestOfTurn(this.mesh, { datasetId: found.datasetId, runId: id }, 1));
   }
 
   async failed(id: string, error: string): Promise<void> {
@@ -141,7 +203,16 @@ export class Runs {
     return this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run)), options);
   }
 
+  private ring({ id, manifest, turns }: Run): Promise<void> {
+    return this.patience(() => queueTraining(this.mesh, { runId: id, manifest }, turns));
+  }
+
   private tell(run: RunRef, what: RunEventName, event: IEvent, msgId: string): Promise<void> {
     return tellOfRun(this.mesh, this.patience, run, what, event, msgId);
   }
+}
+
+/** Than that its data set is read for it. */
+function isFurtherOn(run: Run): boolean {
+  return isRunOver(run) || run.encoded || run.state === RunState.RUN_STATE_TRAINING;
 }
