@@ -59,6 +59,11 @@ export class HeldRun {
     return new StateWatch(this.store, this.id, isToEnd);
   }
 
+  /** Raised when someone pauses the run. */
+  watchPause(): StateWatch<Run> {
+    return new StateWatch(this.store, this.id, ({ pauseRequested }) => pauseRequested);
+  }
+
   /** Throws Superseded where another has taken it: before what is written elsewhere than in the run's entry. */
   async require(): Promise<void> {
     const stored = await this.store.get(this.id);
@@ -75,31 +80,24 @@ export class HeldRun {
     return { former };
   }
 
-  /** It is put down because its trainer is asked to stop: that is no attempt, and is told. It waits its turn again. */
-  async preempted(): Promise<void> {
-    const putDown = ({ attempts, preemptions, ...rest }: Run): Run =>
-      Run.create({
-        ...rest,
-        state: RunState.RUN_STATE_QUEUED,
-        inHand: false,
-        attempts: Math.max(0, attempts - 1),
-        preemptions: preemptions + 1,
-      });
-    const run = await this.change(putDown, { patienceMs: STOPPING_PATIENCE_MS });
+  /**
+   * It is put down, because its trainer is asked to stop or because a person paused it: that is no attempt. It waits its
+   * turn again, or until it is resumed.
+   */
+  async putDown({ preempted }: { preempted: boolean }): Promise<Run> {
+    const run = await this.change(
+      (now) =>
+        Run.create({ ...released(now, RunState.RUN_STATE_QUEUED), preemptions: now.preemptions + Number(preempted) }),
+      { patienceMs: STOPPING_PATIENCE_MS },
+    );
     if (!isRunOver(run)) await tellState(this.mesh, this.patience, run);
+    return run;
   }
 
   /** An encoding of it is gone: it waits for the encoders again, and is no trainer's until then. */
   async encodeAgain(): Promise<void> {
     const run = await this.change((now) =>
-      Run.create({
-        ...now,
-        state: RunState.RUN_STATE_ENCODING,
-        encoded: false,
-        inHand: false,
-        turns: now.turns + 1,
-        attempts: Math.max(0, now.attempts - 1),
-      }),
+      Run.create({ ...released(now, RunState.RUN_STATE_ENCODING), encoded: false, turns: now.turns + 1 }),
     );
     if (!isRunOver(run)) await queueEncodingAgain(this.mesh, this.patience, run);
   }
@@ -160,4 +158,14 @@ export class HeldRun {
   private tell(what: RunEventName, event: IEvent, msgId: string): Promise<void> {
     return tellOfRun(this.mesh, this.patience, this.run, what, event, msgId);
   }
+}
+
+/** Out of its trainer's hand, which was no attempt at it. */
+function released({ attempts, pauseRequested, ...rest }: Run, state: RunState): Run {
+  return Run.create({
+    ...rest,
+    state: pauseRequested ? RunState.RUN_STATE_PAUSED : state,
+    inHand: false,
+    attempts: Math.max(0, attempts - 1),
+  });
 }

@@ -9,4 +9,5 @@ export { runEvents } from './run-events';
 export { inOrder, placesOf } from './run-order';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
-export { datasetStatus, generationStatus, preempted, runStatus, waitsFor } from './words';
+export { datasetStatus, generationStatus, preempted, runStatus, statusOf, UNSEEN_MS, waitsFor } from './words';
+export { TrainersQueue } from './trainers-queue';

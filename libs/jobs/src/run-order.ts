@@ -27,9 +27,14 @@ export function takenBy(
   return runs.find(
     (run) =>
       !isRunOver(run) &&
-      ((run.workSequence === sequence && (run.inHand || run.state === RunState.RUN_STATE_ENCODING)) ||
-        isOfEarlierVersion(run, runId)),
+      ((run.workSequence === sequence && (run.inHand || waitsForEncoders(run))) || isOfEarlierVersion(run, runId)),
   );
+}
+
+/** Also while it is paused. */
+export function waitsForEncoders({ state, encoded }: Run): boolean {
+  const { RUN_STATE_ENCODING, RUN_STATE_PAUSED } = RunState;
+  return !encoded && (state === RUN_STATE_ENCODING || state === RUN_STATE_PAUSED);
 }
 
 /** In 0.1.0 a message was for the run that it names, and nothing noted who has it. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   AtelierError,
   buckets,
@@ -11,11 +12,10 @@ import {
 import { atOnce, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
 import { StateStore } from '@atelier/store';
 import { Datasets } from './datasets';
-import { HeldRun, type RunWork } from './held-run';
-import { inOrder, takenBy, waitsItsTurn } from './run-order';
-import { ended, queueEncodingAgain, tellOfRun, tellState } from './run-telling';
+import { waitsForEncoders, waitsItsTurn } from './run-order';
+import { ended, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
-import { queueIngest, queueIngestOfTurn, queueTraining } from './work';
+import { queueIngest, queueTraining } from './work';
 
 /**
  * Runs in KV, what changes them, and what is told of it: queued → encoding → queued → training → finished, failed
@@ -82,6 +82,41 @@ export class Runs {
     return run;
   }
 
+  /** Of runs that wait for a trainer the one with the largest goes first. What is in hand is not put down for it. */
+  prioritize(id: string, priority: number): Promise<Run> {
+    return this.change(id, (run) => (run.priority === priority ? null : Run.create({ ...run, priority })));
+  }
+
+  /**
+   * No trainer takes the run until it is resumed; one that has it in hand puts it down within a step. Encoders go on
+   * with what they were asked for: other runs on its data set want it too.
+   */
+  async pause(id: string): Promise<Run> {
+    let paused = false;
+    const run = await this.change(id, (now) => {
+      paused = !now.inHand && now.state !== RunState.RUN_STATE_TRAINING && !isPaused(now);
+      if (paused) return Run.create({ ...now, state: RunState.RUN_STATE_PAUSED, unseenServices: [] });
+      return isPaused(now) || now.pauseRequested ? null : Run.create({ ...now, pauseRequested: true });
+    });
+    if (paused) await this.tellMove(run);
+    return run;
+  }
+
+  /** It goes on where it was. Once more, it sees to it that a trainer hears of the run: who asked first may have died. */
+  async resume(id: string): Promise<Run> {
+    let resumed = false;
+    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING } = RunState;
+    const run = await this.change(id, (now) => {
+      resumed = isPaused(now);
+      if (!resumed) return now.pauseRequested ? Run.create({ ...now, pauseRequested: false }) : null;
+      if (now.encoded) return Run.create({ ...now, state: RUN_STATE_QUEUED, turns: now.turns + 1 });
+      return Run.create({ ...now, state: now.manifest ? RUN_STATE_ENCODING : RUN_STATE_QUEUED });
+    });
+    if (resumed) await this.tellMove(run);
+    if (waitsItsTurn(run)) await this.ring(run);
+    return run;
+  }
+
   /** A run that was cancelled while it waited is ended here: no other service has heard of it yet. */
   async wantsWork(id: string): Promise<boolean> {
     const run = await this.find(id);
@@ -102,11 +137,11 @@ export class Runs {
     await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}.${former.turns || 1}`);
     const run = await this.change(id, (now) => {
       if (isFurtherOn(now)) return null;
-      const next = { manifest: now.manifest || manifest, turns: now.turns || 1, state: RunState.RUN_STATE_ENCODING };
-      return Run.create({ ...now, ...next });
+      const next = { manifest: now.manifest || manifest, turns: now.turns || 1 };
+      return Run.create({ ...now, ...next, state: isPaused(now) ? now.state : RunState.RUN_STATE_ENCODING });
     });
     if (isFurtherOn(run)) return undefined;
-    await this.tellState(run);
+    if (!isPaused(run)) await this.tellState(run);
     return run;
   }
 
@@ -116,65 +151,25 @@ export class Runs {
    * @param leftOut samples that it trains without
    */
   async encoded(id: string, turn: number, leftOut: readonly number[]): Promise<void> {
-    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING } = RunState;
     const run = await this.change(id, (now) => {
-      if (now.turns !== turn || now.state !== RUN_STATE_ENCODING) return null;
+      if (now.turns !== turn || !waitsForEncoders(now)) return null;
       const settled = { encoded: true, leftOut: [...leftOut], skipped: leftOut.length, unseenServices: [] };
-      return Run.create({ ...now, ...settled, state: RUN_STATE_QUEUED });
+      return Run.create({ ...now, ...settled, state: isPaused(now) ? now.state : RunState.RUN_STATE_QUEUED });
     });
     if (run.turns !== turn) return;
     if (waitsItsTurn(run)) await this.tellState(run);
     await this.ring(run);
   }
 
-  /**
-   * A trainer that got a message takes the run whose turn it is: from now on it alone may write of it, and who took it
-   * earlier finds that out. Before anything else is written.
-   * @returns nothing where no run waits: there is a message more than there are runs
-   */
-  async takeNext(work: RunWork): Promise<HeldRun | undefined> {
-    for (;;) {
-      const runs = await this.list();
-      const earlier = takenBy(runs, work);
-      if (earlier?.state === RunState.RUN_STATE_ENCODING) {
-        await queueEncodingAgain(this.mesh, this.patience, earlier); // it may have died before it did
-        return undefined;
-      }
-      const next = earlier ?? inOrder(runs)[0];
-      if (!next) return undefined;
-      const held = await this.take(next, work);
-      if (held) return held;
-    }
-  }
-
-  /** @returns nothing where someone else was quicker */
-  private async take(found: Run, work: RunWork): Promise<HeldRun | undefined> {
-    let taken = false;
-    const run = await this.change(found.id, (now) => {
-      taken = now.fence === found.fence && now.state === found.state && now.inHand === found.inHand;
-      if (!taken) return null;
-      const { attempt: attempts, sequence: workSequence } = work;
-      return Run.create({ ...now, attempts, workSequence, fence: now.fence + 1, inHand: true, encoded: true });
+  /** Services that a run waits for and of which nobody has heard for a while: told when that changes. */
+  async noteUnseen(id: string, unseenOf: (noted: readonly string[]) => string[]): Promise<void> {
+    let changed = false;
+    const run = await this.change(id, (now) => {
+      const unseenServices = now.state === RunState.RUN_STATE_ENCODING ? unseenOf(now.unseenServices) : [];
+      changed = unseenServices.join() !== now.unseenServices.join();
+      return changed ? Run.create({ ...now, unseenServices }) : null;
     });
-    return taken && !isRunOver(run) ? new HeldRun(this.mesh, this.store, this.patience, run) : undefined;
-  }
-
-  /** The run that a message was used for and that is not done with. */
-  async takenBy(work: Pick<RunWork, 'sequence' | 'runId'>): Promise<Run | undefined> {
-    return takenBy(await this.list(), work);
-  }
-
-  /** The run whose message this was, and which is over. */
-  async endedBy(sequence: number): Promise<Run | undefined> {
-    return (await this.list()).find((run) => run.workSequence === sequence && isRunOver(run));
-  }
-
-  /** A run that 0.1.0 sent to its trainer before it was encoded waits for the encoders first, as all do now. */
-  async encodeFirst(id: string): Promise<void> {
-    const isEarly = (run: Run): boolean => run.state === RunState.RUN_STATE_ENCODING && run.turns === 0;
-    const found = await this.find(id);
-    if (!found || !isEarly(found)) return;
-    await this.patience(() => queueIngestOfTurn(this.mesh, { datasetId: found.datasetId, runId: id }, 1));
+    if (changed) await this.tellMove(run);
   }
 
   async failed(id: string, error: string): Promise<void> {
@@ -203,6 +198,11 @@ export class Runs {
     return this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run)), options);
   }
 
+  /** Of a change after which a run may be in the same state, in the same turn, as before. */
+  private tellMove(run: Run): Promise<void> {
+    return tellState(this.mesh, this.patience, run, `move.${run.id}.${randomUUID()}`);
+  }
+
   private ring({ id, manifest, turns }: Run): Promise<void> {
     return this.patience(() => queueTraining(this.mesh, { runId: id, manifest }, turns));
   }
@@ -216,3 +216,5 @@ export class Runs {
 function isFurtherOn(run: Run): boolean {
   return isRunOver(run) || run.encoded || run.state === RunState.RUN_STATE_TRAINING;
 }
+
+const isPaused = ({ state }: Run): boolean => state === RunState.RUN_STATE_PAUSED;

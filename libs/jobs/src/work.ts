@@ -29,9 +29,13 @@ export async function queueIngestOfTurn(mesh: Mesh, work: IIngestWork, turn: num
   await publishWork(mesh, subjects.work.ingest, IngestWork, work, { msgId: `${ingestId(work)}.${turn}` });
 }
 
-/** Each time that a run is put on its way to a trainer it has a message of its own. */
-export async function queueTraining(mesh: Mesh, work: ITrainWork, turn: number): Promise<void> {
-  await publishWork(mesh, subjects.work.train, TrainWork, work, { msgId: `train.${work.runId}.${turn}` });
+/**
+ * Each time that a run is put on its way to a trainer it has a message of its own.
+ * @param again tells one that takes the place of one that is missing
+ */
+export async function queueTraining(mesh: Mesh, work: ITrainWork, turn: number, again = ''): Promise<void> {
+  const msgId = [`train.${work.runId}.${turn}`, again].filter(Boolean).join('.');
+  await publishWork(mesh, subjects.work.train, TrainWork, work, { msgId });
 }
 
 export async function queueGeneration(mesh: Mesh, work: IGenerateWork): Promise<void> {

@@ -1,7 +1,7 @@
 import { buckets, Manifest, Run, RunState, streams, subjects, type TensorKind } from '@atelier/contracts';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { EncodedRuns, Runs } from '../src';
+import { EncodedRuns, Runs, TrainersQueue } from '../src';
 
 let test_: TestMesh;
 let tensors: TensorStore;
@@ -139,7 +139,7 @@ describe('a run that waits for its encodings', () => {
     const id = await waiting(0);
     await service().look(id);
     await new StateStore(test_.mesh, 'runs', Run).update(id, (run) => Object.assign(run, { priority: 9 }));
-    const held = (await runs.takeNext({ attempt: 1, sequence: 1000 + ids, runId: id }))!;
+    const held = (await new TrainersQueue(test_.mesh).takeNext({ attempt: 1, sequence: 1000 + ids, runId: id }))!;
     expect(held.id).toBe(id);
     await held.encodeAgain();
     const { turns } = await runs.get(id);

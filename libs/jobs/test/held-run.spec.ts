@@ -1,6 +1,6 @@
 import { eventFilters, Run, RunState, streams } from '@atelier/contracts';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { Runs, type HeldRun } from '../src';
+import { Runs, TrainersQueue, type HeldRun } from '../src';
 
 let test_: TestMesh;
 let runs: Runs;
@@ -17,9 +17,9 @@ async function takenTwice(): Promise<{ hung: HeldRun; holder: HeldRun }> {
   const id = `r${ids++}`;
   await runs.queue(Run.create({ id, name: id, datasetId: 'd', state: RunState.RUN_STATE_QUEUED, encoded: true }));
   const work = { sequence: ids, runId: id };
-  const hung = (await runs.takeNext({ attempt: 1, ...work }))!;
+  const hung = (await new TrainersQueue(test_.mesh).takeNext({ attempt: 1, ...work }))!;
   await hung.training();
-  return { hung, holder: (await runs.takeNext({ attempt: 2, ...work }))! };
+  return { hung, holder: (await new TrainersQueue(test_.mesh).takeNext({ attempt: 2, ...work }))! };
 }
 
 const told = async (id: string): Promise<number> => {
@@ -35,7 +35,7 @@ const WRITES: [string, (held: HeldRun) => Promise<unknown>][] = [
   ['that it waits for the encoders', (held) => held.encodeAgain()],
   ['a picture', (held) => held.sample(3, 'a heron', 'x.png')],
   ['a training state', (held) => held.stateSaved('old')],
-  ['that it was put down', (held) => held.preempted()],
+  ['that it was put down', (held) => held.putDown({ preempted: true })],
   ['its end', (held) => held.finished('adapter')],
   ['that it was cancelled', (held) => held.cancelled()],
 ];

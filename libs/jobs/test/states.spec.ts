@@ -14,7 +14,7 @@ import {
 } from '@atelier/contracts';
 import { subscribeEvents } from '@atelier/mesh';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { Datasets, Generations, Runs } from '../src';
+import { Datasets, Generations, Runs, TrainersQueue } from '../src';
 
 let test_: TestMesh;
 let runs: Runs;
@@ -47,7 +47,8 @@ const queueRun = (id: string, more: Partial<Run> = {}) =>
   runs.queue(Run.create({ id, name: id, datasetId: 'd', state: RunState.RUN_STATE_QUEUED, ...more }));
 
 /** As a trainer takes the one run that waits, by a message of its own. */
-const take = async (runId: string, sequence: number) => (await runs.takeNext({ attempt: 1, sequence, runId }))!;
+const take = async (runId: string, sequence: number) =>
+  (await new TrainersQueue(test_.mesh).takeNext({ attempt: 1, sequence, runId }))!;
 
 async function last<T>(subject: string, type: { decode(bytes: Uint8Array): T }): Promise<T> {
   const { data } = await test_.mesh.jsm.streams.getMessage(streams.WORK, { last_by_subj: subject });
@@ -104,7 +105,7 @@ describe('a run', () => {
   it('that is put down tells it each time, and has used up no attempt', async () => {
     await queueRun('r4', { encoded: true, priority: 9 });
     for (const times of [1, 2]) {
-      await (await take('r4', 9)).preempted();
+      await (await take('r4', 9)).putDown({ preempted: true });
       const waits = { state: RunState.RUN_STATE_QUEUED, inHand: false };
       expect(await runs.get('r4')).toMatchObject({ ...waits, attempts: 0, preemptions: times });
     }

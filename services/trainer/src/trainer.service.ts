@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RunState, type Run, type TrainWork } from '@atelier/contracts';
-import { isRunOver, Runs, type HeldRun } from '@atelier/jobs';
+import { isRunOver, Runs, TrainersQueue, type HeldRun } from '@atelier/jobs';
 import { LOGGER, type Ending, type GivenUpContext, type Logger, type WorkContext } from '@atelier/mesh';
 import { ModelHost } from '@atelier/models';
 import { EncodingMissing } from './sample-source';
@@ -15,6 +15,7 @@ export class TrainerService {
   constructor(
     private readonly models: ModelHost,
     private readonly runs: Runs,
+    private readonly queue: TrainersQueue,
     private readonly states: TrainingStates,
     private readonly attempts: TrainingAttempts,
     @Inject(LOGGER) private readonly logger: Logger,
@@ -27,15 +28,15 @@ export class TrainerService {
    * @returns 'over' when the run has ended, however, or none waits; errors are for the caller to judge
    */
   async train({ runId }: Pick<TrainWork, 'runId'>, context: TrainContext): Promise<Ending> {
-    const ended = await this.runs.endedBy(context.sequence);
+    const ended = await this.queue.endedBy(context.sequence);
     if (ended) {
       await this.clear(ended);
       return 'over';
     }
     const named = await this.runs.find(runId);
     if (named && isRunOver(named)) await this.clear(named);
-    await this.runs.encodeFirst(runId);
-    const held = await this.runs.takeNext({ ...context, runId });
+    await this.queue.encodeFirst(runId);
+    const held = await this.queue.takeNext({ ...context, runId });
     if (!held) return 'over';
     const ending = await this.attempt(held, context);
     if (held.superseded) return this.lost(held);
@@ -48,7 +49,7 @@ export class TrainerService {
    * names. A run that is over already, or that does not exist, is left alone. Its training state is kept.
    */
   async giveUp(runId: string, { reason, sequence }: GivenUpContext): Promise<void> {
-    const run = (await this.runs.takenBy({ sequence, runId })) ?? (await this.runs.find(runId));
+    const run = (await this.queue.takenBy({ sequence, runId })) ?? (await this.runs.find(runId));
     if (run && !isRunOver(run)) await this.runs.failed(run.id, reason);
   }
 
@@ -63,23 +64,37 @@ export class TrainerService {
   }
 
   private async attempt(held: HeldRun, context: TrainContext): Promise<Ending> {
+    const { manifest, pauseRequested } = held.run;
+    if (pauseRequested) return this.putDown(held, { preempted: false });
     const watch = held.watch();
-    const { manifest } = held.run;
+    const pause = held.watchPause();
+    const signal = AbortSignal.any([context.signal, pause.met]);
     try {
-      const ending = await this.models.use((models) => this.attempts.train(models, held, manifest, watch.met, context));
+      const ending = await this.models.use((models) =>
+        this.attempts.train(models, held, manifest, watch.met, { progress: context.progress, signal }),
+      );
       if (ending === 'finished') return 'over';
     } catch (error) {
       if (held.superseded) return 'taken over';
       if (watch.met.aborted) return await this.cancelled(held);
       if (error instanceof EncodingMissing) return await this.encodeAgain(held, error);
-      if (!context.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
     } finally {
       await watch.close();
+      await pause.close();
     }
-    await held.preempted().catch((error: Error) => {
-      this.logger.warn({ runId: held.id, error: error.message }, 'could not note that the run was put down');
-    });
-    return 'put down';
+    return this.putDown(held, { preempted: context.signal.aborted });
+  }
+
+  /** A run that is paused needs no message until it is resumed, which sends one; any other needs this one. */
+  private async putDown(held: HeldRun, how: { preempted: boolean }): Promise<Ending> {
+    try {
+      const { state } = await held.putDown(how);
+      return state === RunState.RUN_STATE_PAUSED || isRunOver({ state }) ? 'over' : 'put down';
+    } catch (error) {
+      this.logger.warn({ runId: held.id, error: (error as Error).message }, 'could not note that the run was put down');
+      return 'put down';
+    }
   }
 
   /** Nothing is held while the encoders are at it: whoever is done with the last of them has the run queued again. */

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Run, RunState } from '@atelier/contracts';
-import { Runs, type HeldRun } from '@atelier/jobs';
+import { Runs, TrainersQueue, type HeldRun } from '@atelier/jobs';
 import { createLogger } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
@@ -37,7 +37,8 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const take = async (): Promise<HeldRun> => (await runs.takeNext({ attempt: 1, sequence: 1, runId: 'r1' }))!;
+const take = async (): Promise<HeldRun> =>
+  (await new TrainersQueue(test_.mesh).takeNext({ attempt: 1, sequence: 1, runId: 'r1' }))!;
 const at = (step: number): TrainingState => ({
   step,
   position: step * 2,
