@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { Datasets, EncodedRuns, Runs } from '@atelier/jobs';
 import { Mesh } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
+import { EncoderWatch } from './encoder-watch';
 import { EncoderWork } from './encoder-work';
 import { IngestConfig } from './ingest.config';
 import { IngestController } from './ingest.controller';
@@ -32,6 +33,7 @@ export class IngestModule {
         },
         IngestService,
         RunStart,
+        EncoderWatch,
         ModelIdentity,
         SampleBuilder,
         Manifests,
