@@ -1,5 +1,4 @@
 import {
-  AtelierError,
   AwaitedEncodings,
   AwaitingRun,
   buckets,
@@ -11,7 +10,7 @@ import {
   type Run,
   type TensorKind,
 } from '@atelier/contracts';
-import type { Mesh } from '@atelier/mesh';
+import { isPermanent, type Mesh } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore } from '@atelier/store';
 import { EncodingScan, type Fate } from './encoding-scan';
 import { OneAfterTheOther } from './one-after-the-other';
@@ -31,6 +30,12 @@ export interface UnencodedRun {
   readonly runId: string;
   readonly kinds: readonly TensorKind[];
 }
+
+/**
+ * Kept at once, a few megabytes each for ten thousand samples: those of runs that another saw to would stay for ever. One
+ * that is let go is begun anew.
+ */
+const MOST_SCANS = 16;
 
 interface Scanned {
   readonly samples: readonly ISample[];
@@ -116,22 +121,22 @@ export class EncodedRuns {
     return ids.filter((_id, index) => waiting[index]);
   }
 
+  /** What cannot be done about one run is that run's fault, and no reason to fail who looks. */
   private async pending(datasetId: string, awaiting: AwaitingRun): Promise<TensorKind[]> {
-    let scanned: Scanned;
     try {
-      scanned = await this.scan(datasetId, awaiting);
+      const scanned = await this.scan(datasetId, awaiting);
+      const { latents, prompts } = scanned.scans;
+      const kinds: TensorKind[] = [];
+      if (!(await latents.isSettled())) kinds.push('latents');
+      if (!(await prompts.isSettled())) kinds.push('prompts');
+      if (kinds.length === 0) await this.settle(datasetId, awaiting, scanned);
+      return kinds;
     } catch (error) {
-      if (!(error instanceof AtelierError) || error.code !== 'NOT_FOUND') throw error;
-      await this.runs.failed(awaiting.runId, `its manifest ${awaiting.manifest} was deleted while it was encoded`);
+      if (!isPermanent(error)) throw error;
+      await this.runs.failed(awaiting.runId, `what it waits for cannot be found out: ${error.message}`);
       await this.forget(datasetId, awaiting);
       return [];
     }
-    const { latents, prompts } = scanned.scans;
-    const kinds: TensorKind[] = [];
-    if (!(await latents.isSettled())) kinds.push('latents');
-    if (!(await prompts.isSettled())) kinds.push('prompts');
-    if (kinds.length === 0) await this.settle(datasetId, awaiting, scanned);
-    return kinds;
   }
 
   /** The run is noted until all of this is done. */
@@ -162,6 +167,7 @@ export class EncodedRuns {
     if (known) return known;
     const scanned = this.begin(datasetId, awaiting);
     this.scanned.set(name, scanned);
+    if (this.scanned.size > MOST_SCANS) this.scanned.delete(this.scanned.keys().next().value!);
     scanned.catch(() => this.scanned.delete(name));
     return scanned;
   }

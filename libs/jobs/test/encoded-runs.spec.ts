@@ -208,7 +208,8 @@ it('a run whose manifest was deleted fails, and costs its encoders nothing', asy
   const id = await waiting(1);
   await new BlobStore(test_.mesh).delete(buckets.blobs.manifests, id);
   expect(await service().look(id)).toEqual([]);
-  expect((await runs.get(id)).error).toMatch(/manifest .* was deleted/);
+  expect(await runs.get(id)).toMatchObject({ state: RUN_STATE_FAILED, error: expect.stringContaining(id) });
+  expect(await service().datasets()).not.toContain(id);
 });
 
 it('a run that nobody knows any more is forgotten', async () => {

@@ -65,6 +65,7 @@ export class EncoderWatch implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async note({ runId, kinds }: UnencodedRun, unseenMs: number): Promise<void> {
+    if (!(await this.runs.find(runId))) return; // it was deleted
     await this.runs.noteUnseen(runId, (noted) => kinds.filter((kind) => this.isUnseen(kind, noted, unseenMs)));
   }
 
