@@ -424,6 +424,45 @@ describe('the command, as a process', () => {
       expect(readFileSync(join(folder, 'ink-kohya.safetensors')).includes('lora_unet_')).toBe(true);
     });
 
+    test('runs that wait for a trainer are put in order, paused, resumed and cancelled', async () => {
+      const entries = new StateStore(mesh.mesh, 'runs', Run);
+      for (const [at, id] of ['r1', 'r2'].entries()) {
+        const waits = { state: RunState.RUN_STATE_QUEUED, encoded: true, createdAt: { seconds: 1000 + at, nanos: 0 } };
+        await entries.create(id, Run.create({ id, name: id, ...waits }));
+      }
+      const said = async (...line: string[]): Promise<string> =>
+        (await inProcess(['runs', ...line], env)).stdout.trim();
+      expect(await said('priority', 'r2', '3')).toBe('run r2 has priority 3 and is: queued, place 1');
+      expect(await said('list')).toMatch(/^r1 +r1 +queued, place 2 /m);
+      expect(await said('show', 'r2')).toMatch(/^priority {3}3$/m);
+      for (let times = 0; times < 2; times++)
+        expect(await said('pause', 'r2')).toBe('run r2 has priority 3 and is: paused');
+      const shown = JSON.parse(await said('show', 'r1', '--json')) as object;
+      expect(shown).toMatchObject({ status: 'queued', place: 1, priority: 0, pause_requested: false });
+      expect(await said('resume', 'r2')).toBe('run r2 has priority 3 and is: queued, place 1');
+      expect(await inProcess(['runs', 'priority', 'r2', 'soon'], env)).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/priority .*use a whole number, -100 to 100/),
+      });
+      await said('pause', 'r2');
+      for (const id of ['r1', 'r2']) expect(await said('cancel', id)).toBe(`run ${id} is cancelled`);
+      expect(await said('resume', 'r2')).toBe('run r2 is over already: cancelled');
+      for (const id of ['r1', 'r2']) await entries.delete(id);
+    });
+
+    test('a run whose encoder is missing says so', async () => {
+      const entries = new StateStore(mesh.mesh, 'runs', Run);
+      const unseenServices = ['prompts'];
+      await entries.create(
+        'r3',
+        Run.create({ id: 'r3', name: 'r3', state: RunState.RUN_STATE_ENCODING, unseenServices }),
+      );
+      expect((await inProcess(['runs', 'show', 'r3'], env)).stdout).toMatch(
+        /^waits for {2}no prompts service has been seen for 60 s$/m,
+      );
+      await entries.delete('r3');
+    });
+
     test('a run and its data set are listed, shown and cancelled', async () => {
       const pictures = join(folder, 'pictures');
       await syntheticPictures(pictures, 1);

@@ -11,7 +11,7 @@ import { finished, followRun } from '../finetune/follow';
 import { addTrainFlags, trainOptionsOf } from '../finetune/train-flags';
 import { upload } from '../finetune/upload';
 import { bytes } from '../output';
-import { size, type Size } from '../parse';
+import { integer, size, type Size } from '../parse';
 
 interface Flags extends Record<string, unknown> {
   dataset?: string;
@@ -25,6 +25,7 @@ interface Flags extends Record<string, unknown> {
   format: AdapterFormat;
   validationDir?: string;
   detach?: boolean;
+  priority?: number;
   up?: boolean;
 }
 
@@ -44,6 +45,7 @@ export function finetuneCommand(program: Command): void {
     .option('--dataset <key>', 'train on a data set that is there already, by name or id, instead of pictures')
     .option('--up', 'start Atelier for this command alone, if it is not running')
     .option('--detach', 'start the run and return')
+    .option('--priority <number>', 'of runs that wait for a trainer the largest goes first (default: 0)', integer)
     .option('-o, --output <file>', 'write the adapter to a file')
     .addOption(
       new Option('--format <name>', "key names of that file: diffusers' and PEFT's, or kohya's and ComfyUI's")
@@ -85,7 +87,8 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
   const source = await chooseSource(flags, pictures);
   await withClient(context, { up: flags.up, services: ['ingest', 'latents', 'prompts', 'trainer'] }, async (client) => {
     const dataset = await source(context, client);
-    const run = await client.startFinetune({ dataset: dataset.id, name: flags.name, options, replace: flags.replace });
+    const { name, replace, priority } = flags;
+    const run = await client.startFinetune({ dataset: dataset.id, name, options, replace, priority });
     out.object({ type: 'run', id: run.id, name: run.name, dataset: dataset.id });
     if (!out.json) out.note(`run        ${run.id}, adapter ${run.name}`);
     if (flags.detach) {

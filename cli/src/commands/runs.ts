@@ -1,5 +1,6 @@
 import { toDate, trainOptionsJson, type Run } from '@atelier/contracts';
-import { preempted, runStatus, waitsFor } from '@atelier/jobs';
+import { isRunOver, placesOf, runStatus, statusOf, waitsFor } from '@atelier/jobs';
+import type { AtelierClient } from '@atelier/client';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
@@ -9,7 +10,7 @@ import { bytes, when } from '../output';
 export function runsCommand(program: Command): void {
   const runs = program
     .command('runs')
-    .summary('list, show, follow and cancel runs')
+    .summary('list, show, follow, order, pause and cancel runs')
     .description(
       'Fine-tunes, the newest first. A run is named by its id, or by its adapter for the newest of that name.',
     )
@@ -20,6 +21,8 @@ Examples:
   atelier runs
   atelier runs show herons
   atelier runs follow herons
+  atelier runs priority herons 10
+  atelier runs pause herons
   atelier runs cancel run-0k3v9x2m1abcdefgh`,
     );
   runs
@@ -49,17 +52,37 @@ Examples:
     .description('asks for the end of a run; the trainer sees it within a step')
     .addHelpText('after', '\nExamples:\n  atelier runs cancel herons')
     .action(handle(cancel));
+  runs
+    .command('pause')
+    .argument('<run>')
+    .description('puts a run down until it is resumed; what it came to is kept')
+    .addHelpText('after', '\nExamples:\n  atelier runs pause herons')
+    .action(handle(pause));
+  runs
+    .command('resume')
+    .argument('<run>')
+    .description('lets a paused run go on where it was, to the same adapter')
+    .addHelpText('after', '\nExamples:\n  atelier runs resume herons')
+    .action(handle(resume));
+  runs
+    .command('priority')
+    .argument('<run>')
+    .argument('<number>', 'from -100 to 100; 0 where none was given')
+    .description('changes when the turn of a run comes: of those that wait the one with the largest goes first')
+    .addHelpText('after', '\nExamples:\n  atelier runs priority herons 10\n  atelier runs priority herons -- -10')
+    .action(handle<object, [key: string, priority: string]>(prioritize));
 }
 
 function list(context: Context): Promise<void> {
   const { out } = context;
   return withClient(context, {}, async (client) => {
     const runs = await client.runs();
-    for (const run of runs) out.object(view(run));
+    const places = placesOf(runs);
+    for (const run of runs) out.object(view(run, places.get(run.id)));
     const rows = runs.map((run) => [
       run.id,
       run.name,
-      statusOf(run),
+      statusOf(run, places.get(run.id)),
       `${run.step}/${trainOptionsJson(run.options).total_steps}`,
       run.step > 0 ? run.loss.toFixed(4) : '',
       when(toDate(run.createdAt)),
@@ -75,13 +98,19 @@ function list(context: Context): Promise<void> {
 function show(context: Context, _flags: object, key: string): Promise<void> {
   const { out } = context;
   return withClient(context, {}, async (client) => {
-    const [run, store] = await Promise.all([client.run(key), client.store().catch(() => undefined)]);
+    const [run, store, runs] = await Promise.all([
+      client.run(key),
+      client.store().catch(() => undefined),
+      client.runs(),
+    ]);
+    const place = placesOf(runs).get(run.id);
     const waiting = waitsFor(run, store);
-    out.object({ ...view(run), waits_for: waiting || null });
+    out.object({ ...view(run, place), waits_for: waiting || null });
     out.line(`run        ${run.id}`);
     out.line(`adapter    ${run.name}`);
-    out.line(`status     ${statusOf(run)}${run.error ? `: ${run.error}` : ''}`);
-    if (waiting) out.line(`waits for  room: ${waiting}`);
+    out.line(`status     ${statusOf(run, place)}${run.error ? `: ${run.error}` : ''}`);
+    if (waiting) out.line(`waits for  ${waiting}`);
+    if (run.priority !== 0) out.line(`priority   ${run.priority}`);
     out.line(
       `step       ${run.step} of ${trainOptionsJson(run.options).total_steps}${run.step > 0 ? `, loss ${run.loss.toFixed(4)}` : ''}`,
     );
@@ -109,21 +138,43 @@ function cancel(context: Context, _flags: object, key: string): Promise<void> {
   return withClient(context, {}, async (client) => {
     const run = await client.cancelRun(key);
     out.object(view(run));
-    out.line(
-      run.cancelRequested ? `run ${run.id} is asked to end` : `run ${run.id} is over already: ${runStatus(run.state)}`,
-    );
+    const asked = isRunOver(run) ? 'is cancelled' : 'is asked to end';
+    out.line(`run ${run.id} ${run.cancelRequested ? asked : `is over already: ${runStatus(run.state)}`}`);
   });
 }
 
-/** "training, preempted 3×" */
-const statusOf = (run: Run): string => [runStatus(run.state), preempted(run)].filter(Boolean).join(', ');
+function pause(context: Context, _flags: object, key: string): Promise<void> {
+  return change(context, (client) => client.pauseRun(key));
+}
 
-function view(run: Run): object {
+function resume(context: Context, _flags: object, key: string): Promise<void> {
+  return change(context, (client) => client.resumeRun(key));
+}
+
+function prioritize(context: Context, _flags: object, key: string, priority: string): Promise<void> {
+  return change(context, (client) => client.prioritizeRun(key, Number(priority)));
+}
+
+/** Says how the run stands then. */
+function change(context: Context, ask: (client: AtelierClient) => Promise<Run>): Promise<void> {
+  const { out } = context;
+  return withClient(context, {}, async (client) => {
+    const run = await ask(client);
+    const place = placesOf(await client.runs()).get(run.id);
+    out.object(view(run, place));
+    const is = isRunOver(run) ? 'is over already' : `has priority ${run.priority} and is`;
+    out.line(`run ${run.id} ${is}: ${statusOf(run, place)}`);
+  });
+}
+
+function view(run: Run, place?: number): object {
   return {
     id: run.id,
     name: run.name,
     dataset: run.datasetId,
     status: runStatus(run.state),
+    place: place ?? null,
+    priority: run.priority,
     attempts: run.attempts,
     preemptions: run.preemptions,
     step: run.step,
@@ -131,6 +182,7 @@ function view(run: Run): object {
     loss: run.step > 0 ? run.loss : null,
     skipped: run.skipped,
     cancel_requested: run.cancelRequested,
+    pause_requested: run.pauseRequested,
     error: run.error || null,
     adapter: run.adapter || null,
     samples: run.sampleImages,

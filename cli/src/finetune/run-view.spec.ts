@@ -63,7 +63,11 @@ describe('a run as it is shown', () => {
 
   test('when training begins all is encoded, though an encoder was faster than the summary', () => {
     expect(
-      read([summary(1, 3), encoded('latents', 'a'), { type: 'status', status: 'training', preemptions: 0 }]).notes[0],
+      read([
+        summary(1, 3),
+        encoded('latents', 'a'),
+        { type: 'status', status: 'training', preemptions: 0, waits_for: null },
+      ]).notes[0],
     ).toMatch(/^encoding: 2\/2/);
   });
 
@@ -84,7 +88,12 @@ describe('a run as it is shown', () => {
   });
 
   test('that it was put down is said once each time', () => {
-    const training = (preemptions: number): RunEvent => ({ type: 'status', status: 'training', preemptions });
+    const training = (preemptions: number): RunEvent => ({
+      type: 'status',
+      status: 'training',
+      preemptions,
+      waits_for: null,
+    });
     const { notes } = read([training(0), training(1), training(1), training(2)]);
     expect(notes).toEqual([
       expect.stringMatching(/^preempted 1×: its trainer was stopped/),

@@ -19,6 +19,7 @@ export class RunView {
   private encoding?: EncodingView;
   private training?: Progress;
   private preemptions = 0;
+  private waitsFor: string | null = null;
 
   constructor(private readonly out: Output) {}
 
@@ -48,6 +49,7 @@ export class RunView {
         return this.note(`step ${event.step}: drew ${JSON.stringify(event.prompt)}`);
       case 'status':
         if (event.status === 'training') this.endEncoding(true);
+        this.showStanding(event);
         return this.showPreemptions(event.preemptions);
       case 'finished':
       case 'failed':
@@ -65,6 +67,13 @@ export class RunView {
   close(): void {
     this.endEncoding();
     this.training?.done();
+  }
+
+  private showStanding({ status, waits_for: waitsFor }: Extract<RunEvent, { type: 'status' }>): void {
+    if (status === 'paused') this.note('paused: "atelier runs resume" lets it go on');
+    if (waitsFor !== this.waitsFor)
+      this.note(waitsFor ? `waits for  ${waitsFor}` : 'goes on: what it waited for is there');
+    this.waitsFor = waitsFor;
   }
 
   /** Told with every state of a run; said when there is one more. */

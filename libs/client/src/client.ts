@@ -62,6 +62,15 @@ export class AtelierClient {
   cancelRun(key: string): Promise<Run> {
     return finetunes.cancelRun(this.connection, key);
   }
+  prioritizeRun(key: string, priority: number): Promise<Run> {
+    return finetunes.prioritizeRun(this.connection, key, priority);
+  }
+  pauseRun(key: string): Promise<Run> {
+    return finetunes.pauseRun(this.connection, key);
+  }
+  resumeRun(key: string): Promise<Run> {
+    return finetunes.resumeRun(this.connection, key);
+  }
   /** From the first on, with what the encoders do for the run; ends with the event that says how it ended. */
   async *runEvents(key: string, options?: FollowOptions): AsyncGenerator<StreamedEvent> {
     yield* runEvents(this.mesh, this.connection.runs, await this.run(key), options);

@@ -22,10 +22,24 @@ export interface FinetuneRequest {
   options?: Partial<CompleteTrainOptions>;
   /** Let the new adapter take the place of one of the same name. Without it a taken name is refused. */
   replace?: boolean;
+  /** Of runs that wait for a trainer the one with the largest goes first. Default: 0. */
+  priority?: number;
+}
+
+const MOST_PRIORITY = 100;
+
+function checkedPriority(priority: number): number {
+  if (Number.isInteger(priority) && Math.abs(priority) <= MOST_PRIORITY) return priority;
+  const range = `-${MOST_PRIORITY} to ${MOST_PRIORITY}`;
+  throw new AtelierError(
+    'INVALID_ARGUMENT',
+    `priority ${priority}: use a whole number, ${range}; the largest goes first`,
+  );
 }
 
 /** Writes the run, then its work; it resolves only when both are on disk. Throws StoreFull. */
 export async function startFinetune(connection: Connection, request: FinetuneRequest): Promise<Run> {
+  const priority = checkedPriority(request.priority ?? 0);
   const options = trainOptionsMessage(checkedTrainOptions(request.options ?? {}));
   const dataset = await findDataset(connection, request.dataset);
   if (dataset.state === DatasetState.DATASET_STATE_FAILED) {
@@ -47,6 +61,7 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
     datasetId: dataset.id,
     state: RunState.RUN_STATE_QUEUED,
     options,
+    priority,
     createdAt: timestamp(),
   });
   await connection.runs.queue(run);
@@ -100,4 +115,23 @@ export async function listRuns({ runs }: Connection): Promise<Run[]> {
 export async function cancelRun(connection: Connection, key: string): Promise<Run> {
   const { id } = await findRun(connection, key);
   return connection.runs.cancel(id);
+}
+
+/** Changes when a run's turn comes, as long as it waits. */
+export async function prioritizeRun(connection: Connection, key: string, priority: number): Promise<Run> {
+  const checked = checkedPriority(priority);
+  const { id } = await findRun(connection, key);
+  return connection.runs.prioritize(id, checked);
+}
+
+/** No trainer takes it until it is resumed; one that has it puts it down within a step. Done twice, it is done once. */
+export async function pauseRun(connection: Connection, key: string): Promise<Run> {
+  const { id } = await findRun(connection, key);
+  return connection.runs.pause(id);
+}
+
+/** A run that is not paused stays as it is. */
+export async function resumeRun(connection: Connection, key: string): Promise<Run> {
+  const { id } = await findRun(connection, key);
+  return connection.runs.resume(id);
 }

@@ -53,6 +53,8 @@ export const buckets = {
     generations: 'generations',
     leases: 'leases',
     attempts: 'attempts',
+    encodings: 'encodings',
+    refusals: 'refusals',
   },
 } as const;
 

@@ -22,6 +22,13 @@ export function decodePromptEmbeds(bytes: Uint8Array, key: string): PromptEmbeds
   return { promptEmbeds, pooled };
 }
 
+interface AskedPrompt {
+  key: string;
+  /** In NFC. */
+  caption: string;
+  maxLength: number;
+}
+
 /** Prompt embeds by content key. What is not there yet is put on the prompts service's queue, once, and waited for. */
 export class PromptSource {
   private readonly tensors: TensorStore;
@@ -38,15 +45,21 @@ export class PromptSource {
     return this.textTokens ?? checkpoint.t5MaxLength;
   }
 
+  /** Asks nobody. Throws NOT_FOUND where the prompt is not encoded. */
+  async find(checkpoint: Checkpoint, prompt: string, signal?: AbortSignal): Promise<PromptEmbeds> {
+    const { key, caption } = await this.asked(checkpoint, prompt);
+    const there = await this.tensors.get('prompts', key, { signal });
+    if (there) return decodePromptEmbeds(there, key);
+    const what = JSON.stringify(caption.slice(0, 80));
+    throw new AtelierError('NOT_FOUND', `the prompt ${what} is not encoded: it was refused, or deleted since`);
+  }
+
   /** Throws FAILED_PRECONDITION when the prompt cannot be encoded, CANCELLED at the signal. */
   async get(checkpoint: Checkpoint, prompt: string, signal?: AbortSignal): Promise<PromptEmbeds> {
-    const maxLength = this.maxLength(checkpoint);
-    const { text: textFingerprint } = await checkpoint.fingerprints();
-    const caption = prompt.normalize('NFC');
-    const key = promptsKey({ caption, maxLength, textFingerprint });
+    const asked = await this.asked(checkpoint, prompt);
     try {
-      const there = await this.tensors.get('prompts', key, { signal });
-      return decodePromptEmbeds(there ?? (await this.encode({ key, caption, maxLength }, signal)), key);
+      const there = await this.tensors.get('prompts', asked.key, { signal });
+      return decodePromptEmbeds(there ?? (await this.encode(asked, signal)), asked.key);
     } catch (error) {
       if (signal?.aborted)
         throw new AtelierError('CANCELLED', 'cancelled while the prompt was being encoded', {}, { cause: error });
@@ -54,10 +67,14 @@ export class PromptSource {
     }
   }
 
-  private async encode(
-    { key, caption, maxLength }: { key: string; caption: string; maxLength: number },
-    signal?: AbortSignal,
-  ): Promise<Uint8Array> {
+  private async asked(checkpoint: Checkpoint, prompt: string): Promise<AskedPrompt> {
+    const maxLength = this.maxLength(checkpoint);
+    const { text: textFingerprint } = await checkpoint.fingerprints();
+    const caption = prompt.normalize('NFC');
+    return { key: promptsKey({ caption, maxLength, textFingerprint }), caption, maxLength };
+  }
+
+  private async encode({ key, caption, maxLength }: AskedPrompt, signal?: AbortSignal): Promise<Uint8Array> {
     const arrivals = await TensorArrivals.fromNow(this.mesh, signal);
     try {
       const work = { key, caption, maxLength, name: caption.slice(0, 60), datasetId: '' };

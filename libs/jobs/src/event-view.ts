@@ -1,6 +1,6 @@
 import { encodedKindOf, type Event, type RunState } from '@atelier/contracts';
 import { memoryPlanView, type MemoryPlanView } from './plan-view';
-import { runStatus } from './words';
+import { runStatus, waitsFor } from './words';
 
 export type RunEvent =
   | { type: 'encoding'; latents_total: number; latents_cached: number; prompts_total: number; prompts_cached: number }
@@ -18,7 +18,7 @@ export type RunEvent =
       eta_seconds: number;
     }
   | { type: 'sample'; step: number; prompt: string; image: string }
-  | { type: 'status'; status: string; preemptions: number }
+  | { type: 'status'; status: string; preemptions: number; waits_for: string | null }
   | { type: 'finished' | 'failed' | 'cancelled'; message: string };
 
 /** An event of a run in the words of the HTTP API's event stream (and the key of what was encoded), or nothing where a person need not see it. */
@@ -64,10 +64,16 @@ export function runEvent(event: Event): RunEvent | null {
       return { type: 'sample', step: step ?? 0, prompt: prompt ?? '', image: image ?? '' };
     }
     case 'runState': {
-      const status = runStatus(event.runState!.state as RunState);
+      const { state, unseenServices, preemptions } = event.runState!;
+      const status = runStatus(state as RunState);
       if (status === 'finished' || status === 'failed' || status === 'cancelled')
         return { type: status, message: event.runState!.error ?? '' };
-      return { type: 'status', status, preemptions: event.runState!.preemptions ?? 0 };
+      return {
+        type: 'status',
+        status,
+        preemptions: preemptions ?? 0,
+        waits_for: waitsFor({ state, unseenServices }) || null,
+      };
     }
     default:
       return null;

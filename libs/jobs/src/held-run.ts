@@ -10,11 +10,11 @@ import {
 } from '@atelier/contracts';
 import { STOPPING_PATIENCE_MS, type Mesh, type OutageOptions, type Patience, type WorkContext } from '@atelier/mesh';
 import { StateWatch, type StateStore } from '@atelier/store';
-import { ended, tellOfRun, tellState } from './run-telling';
+import { ended, queueEncodingAgain, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
 
 /** What a trainer takes a run by. */
-export type RunWork = Pick<WorkContext, 'attempt' | 'sequence'>;
+export type RunWork = Pick<WorkContext, 'attempt' | 'sequence'> & { runId: string };
 
 /** Another has taken the run since: what was to be written is not. */
 export class Superseded extends AtelierError {
@@ -53,18 +53,15 @@ export class HeldRun {
     return this.taken;
   }
 
-  /**
-   * Whether whoever took the run did so by the same message, which is then theirs to settle: the message came again
-   * while this process was taken for dead.
-   */
-  get isLostToSameWork(): boolean {
-    return this.taken?.now.workSequence === this.run.workSequence;
-  }
-
   /** Raised when someone asks for the run's end, it was ended elsewhere, or another has taken it. */
   watch(): StateWatch<Run> {
     const isToEnd = (now: Run): boolean => this.isLost(now) || now.cancelRequested || isRunOver(now);
     return new StateWatch(this.store, this.id, isToEnd);
+  }
+
+  /** Raised when someone pauses the run. */
+  watchPause(): StateWatch<Run> {
+    return new StateWatch(this.store, this.id, ({ pauseRequested }) => pauseRequested);
   }
 
   /** Throws Superseded where another has taken it: before what is written elsewhere than in the run's entry. */
@@ -83,13 +80,26 @@ export class HeldRun {
     return { former };
   }
 
-  /** It is put down because its trainer is asked to stop: that is no attempt, and is told. */
-  async preempted(): Promise<void> {
-    const putDown = ({ attempts, preemptions, ...rest }: Run): Run =>
-      Run.create({ ...rest, attempts: Math.max(0, attempts - 1), preemptions: preemptions + 1 });
-    const run = await this.change(putDown, { patienceMs: STOPPING_PATIENCE_MS });
-    if (isRunOver(run)) return;
-    await tellState(this.mesh, this.patience, run, `preempted.${this.id}.${run.preemptions}`);
+  /**
+   * It is put down, because its trainer is asked to stop or because a person paused it: that is no attempt. It waits its
+   * turn again, or until it is resumed.
+   */
+  async putDown({ preempted }: { preempted: boolean }): Promise<Run> {
+    const run = await this.change(
+      (now) =>
+        Run.create({ ...released(now, RunState.RUN_STATE_QUEUED), preemptions: now.preemptions + Number(preempted) }),
+      { patienceMs: STOPPING_PATIENCE_MS },
+    );
+    if (!isRunOver(run)) await tellState(this.mesh, this.patience, run);
+    return run;
+  }
+
+  /** An encoding of it is gone: it waits for the encoders again, and is no trainer's until then. */
+  async encodeAgain(): Promise<void> {
+    const run = await this.change((now) =>
+      Run.create({ ...released(now, RunState.RUN_STATE_ENCODING), encoded: false, turns: now.turns + 1 }),
+    );
+    if (!isRunOver(run)) await queueEncodingAgain(this.mesh, this.patience, run);
   }
 
   async planned(plan: IMemoryPlan): Promise<void> {
@@ -111,10 +121,6 @@ export class HeldRun {
 
   async progress(at: Pick<Run, 'step' | 'loss' | 'learningRate'>): Promise<void> {
     await this.change((run) => Run.create({ ...run, ...at }));
-  }
-
-  async skipped(skipped: number): Promise<void> {
-    await this.change((run) => Run.create({ ...run, skipped }));
   }
 
   async sample(step: number, prompt: string, image: string): Promise<void> {
@@ -152,4 +158,14 @@ export class HeldRun {
   private tell(what: RunEventName, event: IEvent, msgId: string): Promise<void> {
     return tellOfRun(this.mesh, this.patience, this.run, what, event, msgId);
   }
+}
+
+/** Out of its trainer's hand, which was no attempt at it. */
+function released({ attempts, pauseRequested, ...rest }: Run, state: RunState): Run {
+  return Run.create({
+    ...rest,
+    state: pauseRequested ? RunState.RUN_STATE_PAUSED : state,
+    inHand: false,
+    attempts: Math.max(0, attempts - 1),
+  });
 }

@@ -1,10 +1,13 @@
 export { Datasets, type ReadDataset } from './datasets';
+export { EncodedRuns, type AskedEncoding, type UnencodedRun } from './encoded-runs';
 export { runEvent, type RunEvent } from './event-view';
 export { allEvents, datasetEvents, generationEvents, type FollowOptions, type StreamedEvent } from './follow';
 export { Generations } from './generations';
 export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
 export { HeldRun, Superseded, type RunWork } from './held-run';
 export { runEvents } from './run-events';
+export { inOrder, placesOf } from './run-order';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
-export { datasetStatus, generationStatus, preempted, runStatus, waitsFor } from './words';
+export { datasetStatus, generationStatus, preempted, runStatus, statusOf, UNSEEN_MS, waitsFor } from './words';
+export { TrainersQueue } from './trainers-queue';

@@ -1,5 +1,6 @@
 import { eventSubjects, Run, timestamp, type IEvent, type RunEventName, type RunRef } from '@atelier/contracts';
 import { publishEvent, type Mesh, type Patience } from '@atelier/mesh';
+import { queueIngestOfTurn } from './work';
 
 /** What is told twice under one id is one event. */
 export async function tellOfRun(
@@ -14,17 +15,28 @@ export async function tellOfRun(
 }
 
 /** Says where the run stands. */
-export async function tellState(
-  mesh: Mesh,
-  patience: Patience,
-  run: Run,
-  msgId = `state.${run.id}.${run.state}`,
-): Promise<void> {
-  const { id: runId, state, error, preemptions } = run;
-  await tellOfRun(mesh, patience, run, 'state', { runState: { runId, state, error, preemptions } }, msgId);
+export async function tellState(mesh: Mesh, patience: Patience, run: Run, msgId = stateId(run)): Promise<void> {
+  const { id: runId, state, error, preemptions, unseenServices } = run;
+  await tellOfRun(
+    mesh,
+    patience,
+    run,
+    'state',
+    { runState: { runId, state, error, preemptions, unseenServices } },
+    msgId,
+  );
 }
+
+/** A run comes to the same state again with another turn, or after it was put down. */
+const stateId = ({ id, state, turns, preemptions }: Run): string => `state.${id}.${state}.${turns}.${preemptions}`;
 
 export const ended =
   (how: Partial<Run>) =>
   (run: Run): Run =>
-    Run.create({ ...run, ...how, finishedAt: timestamp() });
+    Run.create({ ...run, ...how, inHand: false, unseenServices: [], finishedAt: timestamp() });
+
+/** Done twice, it is done once. */
+export async function queueEncodingAgain(mesh: Mesh, patience: Patience, run: Run): Promise<void> {
+  await tellState(mesh, patience, run);
+  await patience(() => queueIngestOfTurn(mesh, { datasetId: run.datasetId, runId: run.id }, run.turns));
+}

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   AtelierError,
   buckets,
@@ -11,14 +12,14 @@ import {
 import { atOnce, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
 import { StateStore } from '@atelier/store';
 import { Datasets } from './datasets';
-import { HeldRun, type RunWork } from './held-run';
+import { waitsForEncoders, waitsItsTurn } from './run-order';
 import { ended, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
 import { queueIngest, queueTraining } from './work';
 
 /**
- * Runs in KV, what changes them, and what is told of it: queued → encoding → training → finished, failed or cancelled.
- * Every change is a compare-and-set, a run that is over stays as it ended, and what is told twice is one event.
+ * Runs in KV, what changes them, and what is told of it: queued → encoding → queued → training → finished, failed
+ * or cancelled. Every change is a compare-and-set, a run that is over stays as it ended, and what is told twice is one event.
  */
 export class Runs {
   private readonly store: StateStore<Run>;
@@ -67,9 +68,53 @@ export class Runs {
     }
   }
 
-  /** Asks for the end of a run; the trainer sees it within a step. */
-  cancel(id: string): Promise<Run> {
-    return this.change(id, (run) => (run.cancelRequested ? null : Run.create({ ...run, cancelRequested: true })));
+  /** Asks for the end of a run. What no trainer has in hand ends at once; a trainer sees it within a step. */
+  async cancel(id: string): Promise<Run> {
+    const { RUN_STATE_TRAINING, RUN_STATE_CANCELLED } = RunState;
+    const run = await this.change(id, (now) => {
+      const asked = Run.create({ ...now, cancelRequested: true });
+      if (now.inHand || now.state === RUN_STATE_TRAINING) return now.cancelRequested ? null : asked;
+      return ended({ state: RUN_STATE_CANCELLED })(asked);
+    });
+    if (run.state !== RUN_STATE_CANCELLED) return run;
+    await this.tellState(run);
+    if (run.trainingState) await this.ring(run); // a trainer clears what the run had come to
+    return run;
+  }
+
+  /** Of runs that wait for a trainer the one with the largest goes first. What is in hand is not put down for it. */
+  prioritize(id: string, priority: number): Promise<Run> {
+    return this.change(id, (run) => (run.priority === priority ? null : Run.create({ ...run, priority })));
+  }
+
+  /**
+   * No trainer takes the run until it is resumed; one that has it in hand puts it down within a step. Encoders go on
+   * with what they were asked for: other runs on its data set want it too.
+   */
+  async pause(id: string): Promise<Run> {
+    let paused = false;
+    const run = await this.change(id, (now) => {
+      paused = !now.inHand && now.state !== RunState.RUN_STATE_TRAINING && !isPaused(now);
+      if (paused) return Run.create({ ...now, state: RunState.RUN_STATE_PAUSED, unseenServices: [] });
+      return isPaused(now) || now.pauseRequested ? null : Run.create({ ...now, pauseRequested: true });
+    });
+    if (paused) await this.tellMove(run);
+    return run;
+  }
+
+  /** It goes on where it was. Once more, it sees to it that a trainer hears of the run: who asked first may have died. */
+  async resume(id: string): Promise<Run> {
+    let resumed = false;
+    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING } = RunState;
+    const run = await this.change(id, (now) => {
+      resumed = isPaused(now);
+      if (!resumed) return now.pauseRequested ? Run.create({ ...now, pauseRequested: false }) : null;
+      if (now.encoded) return Run.create({ ...now, state: RUN_STATE_QUEUED, turns: now.turns + 1 });
+      return Run.create({ ...now, state: now.manifest ? RUN_STATE_ENCODING : RUN_STATE_QUEUED });
+    });
+    if (resumed) await this.tellMove(run);
+    if (waitsItsTurn(run)) await this.ring(run);
+    return run;
   }
 
   /** A run that was cancelled while it waited is ended here: no other service has heard of it yet. */
@@ -82,37 +127,49 @@ export class Runs {
   }
 
   /**
-   * Gives the run its manifest and puts its training on the queue. Done twice, it is done once; a run that is further on
+   * Gives the run its manifest, with what is to be encoded of it. Done twice, it is done once; a run that is further on
    * keeps its state.
+   * @returns nothing of one that is further on
    */
-  async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<void> {
+  async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<Run | undefined> {
     const former = await this.get(id);
-    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING } = RunState;
-    if (former.state !== RUN_STATE_QUEUED && former.state !== RUN_STATE_ENCODING) return;
-    await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}`);
-    const run = await this.change(id, (current) => {
-      if (current.state !== RUN_STATE_QUEUED) return null;
-      return Run.create({ ...current, manifest, state: RUN_STATE_ENCODING });
+    if (isFurtherOn(former)) return undefined;
+    await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}.${former.turns || 1}`);
+    const run = await this.change(id, (now) => {
+      if (isFurtherOn(now)) return null;
+      const next = { manifest: now.manifest || manifest, turns: now.turns || 1 };
+      return Run.create({ ...now, ...next, state: isPaused(now) ? now.state : RunState.RUN_STATE_ENCODING });
     });
-    if (run.state !== RUN_STATE_ENCODING) return;
-    await this.tellState(run);
-    await queueTraining(this.mesh, { runId: id, manifest: run.manifest });
+    if (isFurtherOn(run)) return undefined;
+    if (!isPaused(run)) await this.tellState(run);
+    return run;
   }
 
   /**
-   * A trainer takes the run: from now on it alone may write of it, and who took it earlier finds that out. Before
-   * anything else is written.
+   * All its encodings are there or refused: it waits for a trainer. Done twice, it is done once; and it has its message
+   * whatever became of it meanwhile, since a trainer may have taken it by another's.
+   * @param leftOut samples that it trains without
    */
-  async take(id: string, work: RunWork): Promise<HeldRun> {
-    const run = await this.change(id, (current) =>
-      Run.create({
-        ...current,
-        attempts: work.attempt,
-        fence: current.fence + 1,
-        workSequence: work.sequence,
-      }),
-    );
-    return new HeldRun(this.mesh, this.store, this.patience, run);
+  async encoded(id: string, turn: number, leftOut: readonly number[]): Promise<void> {
+    const run = await this.change(id, (now) => {
+      if (now.turns !== turn || !waitsForEncoders(now)) return null;
+      const settled = { encoded: true, leftOut: [...leftOut], skipped: leftOut.length, unseenServices: [] };
+      return Run.create({ ...now, ...settled, state: isPaused(now) ? now.state : RunState.RUN_STATE_QUEUED });
+    });
+    if (run.turns !== turn) return;
+    if (waitsItsTurn(run)) await this.tellState(run);
+    await this.ring(run);
+  }
+
+  /** Services that a run waits for and of which nobody has heard for a while: told when that changes. */
+  async noteUnseen(id: string, unseenOf: (noted: readonly string[]) => string[]): Promise<void> {
+    let changed = false;
+    const run = await this.change(id, (now) => {
+      const unseenServices = now.state === RunState.RUN_STATE_ENCODING ? unseenOf(now.unseenServices) : [];
+      changed = unseenServices.join() !== now.unseenServices.join();
+      return changed ? Run.create({ ...now, unseenServices }) : null;
+    });
+    if (changed) await this.tellMove(run);
   }
 
   async failed(id: string, error: string): Promise<void> {
@@ -141,7 +198,23 @@ export class Runs {
     return this.store.update(id, (run) => (isRunOver(run) ? null : mutate(run)), options);
   }
 
+  /** Of a change after which a run may be in the same state, in the same turn, as before. */
+  private tellMove(run: Run): Promise<void> {
+    return tellState(this.mesh, this.patience, run, `move.${run.id}.${randomUUID()}`);
+  }
+
+  private ring({ id, manifest, turns }: Run): Promise<void> {
+    return this.patience(() => queueTraining(this.mesh, { runId: id, manifest }, turns));
+  }
+
   private tell(run: RunRef, what: RunEventName, event: IEvent, msgId: string): Promise<void> {
     return tellOfRun(this.mesh, this.patience, run, what, event, msgId);
   }
 }
+
+/** Than that its data set is read for it. */
+function isFurtherOn(run: Run): boolean {
+  return isRunOver(run) || run.encoded || run.state === RunState.RUN_STATE_TRAINING;
+}
+
+const isPaused = ({ state }: Run): boolean => state === RunState.RUN_STATE_PAUSED;

@@ -24,8 +24,18 @@ export async function queueIngestAgain(mesh: Mesh, datasetId: string, isOver: ()
   await publishWorkOnce(mesh, subjects.work.ingest, IngestWork, work, once);
 }
 
-export async function queueTraining(mesh: Mesh, work: ITrainWork): Promise<void> {
-  await publishWork(mesh, subjects.work.train, TrainWork, work, { msgId: `train.${work.runId}` });
+/** A run's turn that begins with its data set: once more than at its start where an encoding of it is gone. */
+export async function queueIngestOfTurn(mesh: Mesh, work: IIngestWork, turn: number): Promise<void> {
+  await publishWork(mesh, subjects.work.ingest, IngestWork, work, { msgId: `${ingestId(work)}.${turn}` });
+}
+
+/**
+ * Each time that a run is put on its way to a trainer it has a message of its own.
+ * @param again tells one that takes the place of one that is missing
+ */
+export async function queueTraining(mesh: Mesh, work: ITrainWork, turn: number, again = ''): Promise<void> {
+  const msgId = [`train.${work.runId}.${turn}`, again].filter(Boolean).join('.');
+  await publishWork(mesh, subjects.work.train, TrainWork, work, { msgId });
 }
 
 export async function queueGeneration(mesh: Mesh, work: IGenerateWork): Promise<void> {

@@ -14,7 +14,7 @@ import {
 } from '@atelier/contracts';
 import { subscribeEvents } from '@atelier/mesh';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { Datasets, Generations, Runs } from '../src';
+import { Datasets, Generations, Runs, TrainersQueue } from '../src';
 
 let test_: TestMesh;
 let runs: Runs;
@@ -43,8 +43,12 @@ async function told(filter: string): Promise<Event[]> {
   return found;
 }
 
-const queueRun = (id: string) =>
-  runs.queue(Run.create({ id, name: id, datasetId: 'd', state: RunState.RUN_STATE_QUEUED }));
+const queueRun = (id: string, more: Partial<Run> = {}) =>
+  runs.queue(Run.create({ id, name: id, datasetId: 'd', state: RunState.RUN_STATE_QUEUED, ...more }));
+
+/** As a trainer takes the one run that waits, by a message of its own. */
+const take = async (runId: string, sequence: number) =>
+  (await new TrainersQueue(test_.mesh).takeNext({ attempt: 1, sequence, runId }))!;
 
 async function last<T>(subject: string, type: { decode(bytes: Uint8Array): T }): Promise<T> {
   const { data } = await test_.mesh.jsm.streams.getMessage(streams.WORK, { last_by_subj: subject });
@@ -52,29 +56,36 @@ async function last<T>(subject: string, type: { decode(bytes: Uint8Array): T }):
 }
 
 describe('a run', () => {
-  it('is on the queue when it is queued, and its training once it has its manifest, however often that is said', async () => {
+  it('is on the queue when it is queued, and its training once it is encoded, however often that is said', async () => {
     await queueRun('r1');
     expect(await last(subjects.work.ingest, IngestWork)).toMatchObject({ datasetId: 'd', runId: 'r1' });
     await runs.startEncoding('r1', 'm', { runId: 'r1', latentsTotal: 3 });
     await runs.startEncoding('r1', 'another', { runId: 'r1', latentsTotal: 4 });
-    expect(await runs.get('r1')).toMatchObject({ state: RunState.RUN_STATE_ENCODING, manifest: 'm' });
+    expect(await runs.get('r1')).toMatchObject({ state: RunState.RUN_STATE_ENCODING, manifest: 'm', encoded: false });
+    const queued = { state: RunState.RUN_STATE_QUEUED, encoded: true, leftOut: [2], skipped: 1 };
+    for (const leftOut of [[2], []]) {
+      await runs.encoded('r1', 1, leftOut);
+      expect(await runs.get('r1')).toMatchObject(queued);
+    }
+    await runs.startEncoding('r1', 'another', { runId: 'r1', latentsTotal: 4 });
+    expect(await runs.get('r1')).toMatchObject(queued);
     const { state } = await test_.mesh.jsm.streams.info(streams.WORK, { subjects_filter: subjects.work.train });
     expect(state.subjects).toEqual({ [subjects.work.train]: 1 });
     expect(await last(subjects.work.train, TrainWork)).toMatchObject({ runId: 'r1', manifest: 'm' });
     const details = (await told(eventFilters.run('r1'))).map(({ detail }) => detail);
-    expect(details).toEqual(['encodeSummary', 'runState']);
+    expect(details).toEqual(['encodeSummary', 'runState', 'runState']);
   });
 
   it('that is over stays as it ended, whatever is said of it afterwards, and its end is told once', async () => {
-    await queueRun('r2');
-    const held = await runs.take('r2', { attempt: 1, sequence: 7 });
+    await queueRun('r2', { encoded: true, priority: 9 });
+    const held = await take('r2', 7);
     await held.finished('herons');
     const before = await runs.get('r2');
     await held.finished('others');
     await runs.failed('r2', 'too late');
     await runs.cancelled('r2');
     await held.training();
-    await runs.take('r2', { attempt: 4, sequence: 8 });
+    await runs.encoded('r2', 0, []);
     expect((await runs.cancel('r2')).cancelRequested).toBe(false);
     expect(await runs.get('r2')).toEqual(before);
     expect(before).toMatchObject({ state: RunState.RUN_STATE_FINISHED, adapter: 'herons' });
@@ -83,19 +94,20 @@ describe('a run', () => {
     ]);
   });
 
-  it('that was cancelled while it waited wants no work, and has ended', async () => {
+  it('that is cancelled while nobody has it in hand has ended, and wants no work', async () => {
     await queueRun('r3');
     expect(await runs.wantsWork('r3')).toBe(true);
-    await runs.cancel('r3');
+    expect(await runs.cancel('r3')).toMatchObject({ state: RunState.RUN_STATE_CANCELLED, cancelRequested: true });
     expect(await runs.wantsWork('r3')).toBe(false);
     expect((await runs.get('r3')).state).toBe(RunState.RUN_STATE_CANCELLED);
   });
 
   it('that is put down tells it each time, and has used up no attempt', async () => {
-    await queueRun('r4');
+    await queueRun('r4', { encoded: true, priority: 9 });
     for (const times of [1, 2]) {
-      await (await runs.take('r4', { attempt: 1, sequence: 7 })).preempted();
-      expect(await runs.get('r4')).toMatchObject({ attempts: 0, preemptions: times });
+      await (await take('r4', 9)).putDown({ preempted: true });
+      const waits = { state: RunState.RUN_STATE_QUEUED, inHand: false };
+      expect(await runs.get('r4')).toMatchObject({ ...waits, attempts: 0, preemptions: times });
     }
     expect((await told(eventFilters.run('r4'))).map(({ runState }) => runState?.preemptions)).toEqual([1, 2]);
   });

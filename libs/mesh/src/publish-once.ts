@@ -15,6 +15,7 @@ export interface OnceOptions {
  * Puts work on its queue unless it waits there, or is in hand, under this id already: whoever asks, and however often,
  * it is one message. What was asked for before, is on the queue no more and is not settled is asked for anew: it was
  * given up, or lost, or what came of it has been cleared away.
+ * @returns the place in the queue's stream of the message that stands for it
  */
 export async function publishWorkOnce<I, T>(
   mesh: Mesh,
@@ -22,13 +23,14 @@ export async function publishWorkOnce<I, T>(
   type: MessageType<I, T>,
   message: I,
   { msgId, settled }: OnceOptions,
-): Promise<void> {
+): Promise<number> {
   let { sequence, duplicate } = await publishWork(mesh, subject, type, message, { msgId });
   while (duplicate && !(await isQueued(mesh, subject, sequence))) {
-    if (await settled()) return;
+    if (await settled()) return sequence;
     // Whoever finds the same message to be over asks under the same next id: of several at once one is stored.
     ({ sequence, duplicate } = await publishWork(mesh, subject, type, message, { msgId: `${msgId}.${sequence}` }));
   }
+  return sequence;
 }
 
 /**

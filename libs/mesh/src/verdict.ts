@@ -120,7 +120,7 @@ export class Verdict<I, T> {
     const { giveUp, logger, name, signal, subject } = this.options;
     for (;;) {
       try {
-        await giveUp?.(work, { reason });
+        await giveUp?.(work, { reason, sequence: this.message.seq });
         break;
       } catch (error) {
         // Whoever waits for the result is to be told: later, where only the mesh is away or its store full.

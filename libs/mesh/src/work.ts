@@ -26,6 +26,8 @@ export interface WorkContext {
 export interface GivenUpContext {
   /** In words for people. */
   readonly reason: string;
+  /** Which message it was: its place in the queue's stream. */
+  readonly sequence: number;
 }
 
 export type HandleWork<T> = (work: T, context: WorkContext) => Promise<Outcome>;

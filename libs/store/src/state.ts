@@ -115,10 +115,10 @@ export class StateStore<T> {
   }
 
   /**
-   * Asked of the stream. The client's own list of keys follows the bucket until it has caught up: a key that is written
+   * Ids of all that is there. Asked of the stream. The client's own list of keys follows the bucket until it has caught up: a key that is written
    * meanwhile comes several times, and where one is written again and again the end may never come.
    */
-  private async keys(): Promise<string[]> {
+  async keys(): Promise<string[]> {
     const prefix = backing.stateSubject(this.bucket, '');
     const { state } = await this.mesh.jsm.streams.info(backing.stateStream(this.bucket), {
       subjects_filter: `${prefix}>`,

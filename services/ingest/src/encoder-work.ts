@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { buckets, Sample, type IEncodeSummary, type Manifest } from '@atelier/contracts';
+import { EncodedRuns } from '@atelier/jobs';
 import { Mesh } from '@atelier/mesh';
 import { askForLatents, askForPrompts, BlobStore, TensorStore } from '@atelier/store';
 import { mapConcurrently } from './in-order';
@@ -7,6 +8,15 @@ import { preparedPicture } from './sample-collection';
 
 /** Questions to the store in flight at once. */
 const IN_FLIGHT = 16;
+
+/** What a person is told of a prompt. */
+const MOST_OF_PROMPT = 60;
+
+export interface ValidationPrompt {
+  readonly key: string;
+  /** In NFC. */
+  readonly caption: string;
+}
 
 /** What a manifest still needs of the encoders: one sample for each missing key. */
 export interface Missing {
@@ -23,6 +33,7 @@ export class EncoderWork {
     private readonly mesh: Mesh,
     private readonly tensors: TensorStore,
     private readonly blobs: BlobStore,
+    private readonly runs: EncodedRuns,
   ) {}
 
   async missing({ samples }: Manifest): Promise<Missing> {
@@ -50,12 +61,30 @@ export class EncoderWork {
 
   /** Puts what is missing on the queues, unless it is there already. */
   async request({ latents, prompts }: Missing, datasetId: string, maxLength: number): Promise<void> {
-    await mapConcurrently(prompts, IN_FLIGHT, ({ promptsKey: key, caption, name }) =>
-      askForPrompts(this.mesh, { key, caption, maxLength, name, datasetId }),
-    );
-    await mapConcurrently(latents, IN_FLIGHT, ({ latentsKey: key, width, height, name }) =>
-      askForLatents(this.mesh, { key, picture: preparedPicture(key), width, height, name, datasetId }),
-    );
+    await mapConcurrently(prompts, IN_FLIGHT, (sample) => this.requestCaption(sample, datasetId, maxLength));
+    await mapConcurrently(latents, IN_FLIGHT, async ({ latentsKey: key, width, height, name }) => {
+      const work = { key, picture: preparedPicture(key), width, height, name, datasetId };
+      const sequence = await askForLatents(this.mesh, work);
+      await this.runs.asked({ datasetId, kind: 'latents', key, sequence });
+    });
+  }
+
+  /** A run's validation prompts: they are encoded before a trainer has the run, as its pictures are. */
+  async requestPrompts(prompts: readonly ValidationPrompt[], datasetId: string, maxLength: number): Promise<void> {
+    for (const { key, caption } of prompts) {
+      if (await this.tensors.has('prompts', key)) continue;
+      const name = `validation prompt ${JSON.stringify(caption.slice(0, MOST_OF_PROMPT))}`;
+      await this.requestCaption({ promptsKey: key, caption, name }, datasetId, maxLength);
+    }
+  }
+
+  private async requestCaption(
+    { promptsKey: key, caption, name }: Pick<Sample, 'promptsKey' | 'caption' | 'name'>,
+    datasetId: string,
+    maxLength: number,
+  ): Promise<void> {
+    const sequence = await askForPrompts(this.mesh, { key, caption, maxLength, name, datasetId });
+    await this.runs.asked({ datasetId, kind: 'prompts', key, sequence });
   }
 }
 

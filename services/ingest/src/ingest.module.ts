@@ -1,7 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { Datasets, Runs } from '@atelier/jobs';
+import { Datasets, EncodedRuns, Runs } from '@atelier/jobs';
 import { Mesh } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
+import { EncoderWatch } from './encoder-watch';
 import { EncoderWork } from './encoder-work';
 import { IngestConfig } from './ingest.config';
 import { IngestController } from './ingest.controller';
@@ -9,6 +10,7 @@ import { IngestService } from './ingest.service';
 import { Manifests } from './manifests';
 import { ModelIdentity } from './model-identity';
 import { PreparedDatasets } from './prepared-datasets';
+import { RunStart } from './run-start';
 import { SampleBuilder } from './sample-builder';
 import { SpoolCleaner } from './spool-cleaner';
 
@@ -24,7 +26,14 @@ export class IngestModule {
         { provide: TensorStore, useFactory: (mesh: Mesh) => new TensorStore(mesh), inject: [Mesh] },
         { provide: Datasets, useFactory: (mesh: Mesh) => new Datasets(mesh), inject: [Mesh] },
         { provide: Runs, useFactory: (mesh: Mesh) => new Runs(mesh), inject: [Mesh] },
+        {
+          provide: EncodedRuns,
+          useFactory: (mesh: Mesh, runs: Runs) => new EncodedRuns(mesh, runs),
+          inject: [Mesh, Runs],
+        },
         IngestService,
+        RunStart,
+        EncoderWatch,
         ModelIdentity,
         SampleBuilder,
         Manifests,

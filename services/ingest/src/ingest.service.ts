@@ -3,13 +3,14 @@ import type { IngestWork } from '@atelier/contracts';
 import { Datasets, Runs } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
 import { DatasetCancelled, found } from './dataset-refused';
-import { EncoderWork, summarize } from './encoder-work';
+import { summarize } from './encoder-work';
 import { ModelIdentity } from './model-identity';
 import { PreparedDatasets } from './prepared-datasets';
+import { RunStart } from './run-start';
 
 /**
- * One data set from files to keys: prepared pictures, a manifest, work for the encoders, and for a run its
- * training work. Every step is by key or compare-and-set, so doing it twice leaves the same.
+ * One data set from files to keys: prepared pictures, a manifest, work for the encoders; and its runs on their way.
+ * Every step is by key or compare-and-set, so doing it twice leaves the same.
  */
 @Injectable()
 export class IngestService {
@@ -18,7 +19,7 @@ export class IngestService {
     private readonly runs: Runs,
     private readonly identity: ModelIdentity,
     private readonly prepared: PreparedDatasets,
-    private readonly encoders: EncoderWork,
+    private readonly runStart: RunStart,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -34,13 +35,11 @@ export class IngestService {
     try {
       const identity = await this.identity.get();
       const { stored, missing } = await this.prepared.get(datasetId, identity, stopping);
-      await this.encoders.request(missing, datasetId, identity.maxLength);
+      await this.runStart.request(missing, datasetId, identity);
       const summary = summarize(missing, datasetId, runId);
       this.logger.info(summary, 'encoder work');
       await this.datasets.tellSummary(datasetId, summary);
-      await this.each(datasetId, runId, async (id) => {
-        if (await this.runs.wantsWork(id)) await this.runs.startEncoding(id, stored.name, { ...summary, runId: id });
-      });
+      await this.each(datasetId, runId, (id) => this.runStart.start(id, stored, identity, summary));
       return 'over';
     } catch (error) {
       if (error instanceof DatasetCancelled) {

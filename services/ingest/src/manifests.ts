@@ -27,11 +27,15 @@ export class Manifests {
     return { name, manifest };
   }
 
+  async read(name: string): Promise<Manifest> {
+    return Manifest.decode(await this.blobs.get(buckets.blobs.manifests, name));
+  }
+
   /** The data set's manifest, if it was made for this very model and text length. */
   async find(dataset: Dataset, identity: Identity): Promise<StoredManifest | undefined> {
     const name = dataset.manifest;
     if (!name || !(await this.blobs.has(buckets.blobs.manifests, name))) return undefined;
-    const manifest = Manifest.decode(await this.blobs.get(buckets.blobs.manifests, name));
+    const manifest = await this.read(name);
     return fits(manifest, identity) ? { name, manifest } : undefined;
   }
 }

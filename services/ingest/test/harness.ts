@@ -105,8 +105,8 @@ export class Harness {
     );
   }
 
-  async createRun(id: string, datasetId: string): Promise<void> {
-    await this.runs.create(id, Run.create({ id, name: id, datasetId, state: RunState.RUN_STATE_QUEUED }));
+  async createRun(id: string, datasetId: string, more: Partial<Run> = {}): Promise<void> {
+    await this.runs.create(id, Run.create({ id, name: id, datasetId, state: RunState.RUN_STATE_QUEUED, ...more }));
   }
 
   async ask(datasetId: string, runId = ''): Promise<void> {

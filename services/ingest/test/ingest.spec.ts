@@ -3,6 +3,7 @@ import {
   DatasetState,
   eventSubjects,
   LatentsWork,
+  Manifest,
   Run,
   RunState,
   streams,
@@ -227,19 +228,67 @@ describe('a data set', () => {
 });
 
 describe('a run', () => {
-  it('gets its manifest, goes to encoding and has its training queued once, even when the message comes twice', async () => {
+  it('gets its manifest and waits for its encodings, and no trainer hears of it before they are there', async () => {
     await harness.upload('d1', await threePictures());
-    const dataset = await harness.ingest('d1');
+    const { manifest } = (await harness.ingest('d1'))!;
     await harness.createRun('r1', 'd1');
     await harness.ingest('d1', 'r1');
     await harness.ingest('d1', 'r1');
-    expect((await harness.runs.get('r1'))?.value).toMatchObject({
-      state: RunState.RUN_STATE_ENCODING,
-      manifest: dataset?.manifest,
-    });
-    expect(await harness.trainWork()).toEqual([expect.objectContaining({ runId: 'r1', manifest: dataset?.manifest })]);
+    const encoding = { state: RunState.RUN_STATE_ENCODING, manifest, encoded: false };
+    expect((await harness.runs.get('r1'))?.value).toMatchObject(encoding);
+    expect(await harness.trainWork()).toEqual([]);
     expect(await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'encoding'))).toHaveLength(1);
     expect(await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'state'))).toHaveLength(1);
+  });
+
+  it('whose encodings are there already is queued for a trainer at once, by one message, however often it is asked', async () => {
+    await harness.upload('d1', await threePictures());
+    const { manifest } = (await harness.ingest('d1'))!;
+    await encodeAll();
+    await harness.createRun('r1', 'd1');
+    await harness.ingest('d1', 'r1');
+    await harness.ingest('d1', 'r1');
+    const queued = { state: RunState.RUN_STATE_QUEUED, manifest, encoded: true };
+    expect((await harness.runs.get('r1'))?.value).toMatchObject(queued);
+    expect(await harness.trainWork()).toEqual([expect.objectContaining({ runId: 'r1', manifest })]);
+    const told = await harness.events(eventSubjects.run({ id: 'r1', datasetId: 'd1' }, 'state'));
+    expect(told.map(({ runState }) => runState?.state)).toEqual([RunState.RUN_STATE_ENCODING, queued.state]);
+  });
+
+  it('has its validation prompts encoded before a trainer hears of it', async () => {
+    await harness.upload('d1', await threePictures());
+    await harness.ingest('d1');
+    await encodeAll();
+    const options = { validationPrompts: ['a heron', 'a boat'], validateEvery: 2 };
+    await harness.createRun('r1', 'd1', { options });
+    await harness.ingest('d1', 'r1');
+    expect(await harness.trainWork()).toEqual([]);
+    const asked = (await harness.promptsWork()).slice(3);
+    expect(asked.map(({ caption, datasetId }) => [caption, datasetId])).toEqual([
+      ['a heron', 'd1'],
+      ['a boat', 'd1'],
+    ]);
+    await encodeAll();
+    await harness.ingest('d1', 'r1');
+    expect(await harness.trainWork()).toHaveLength(1);
+  });
+
+  it('that a trainer gave back is encoded by the manifest that it began with, though its data set has another by now', async () => {
+    await harness.upload('d1', await threePictures());
+    const { manifest } = (await harness.ingest('d1'))!;
+    await encodeAll();
+    await harness.createRun('r1', 'd1', { manifest, state: RunState.RUN_STATE_ENCODING, turns: 2 });
+    await harness.test.mesh.jsm.streams.purge(streams.TENSORS);
+    await harness.test.mesh.jsm.streams.purge(streams.WORK);
+    await harness.stopService();
+    await harness.startService({ ATELIER_TEXT_TOKENS: '64' });
+    await harness.ingest('d1', 'r1');
+    const { samples } = Manifest.decode(await harness.blobs.get('manifests', manifest));
+    const asked = new Set((await harness.promptsWork()).map(({ key }) => key));
+    for (const { promptsKey } of samples) expect(asked).toContain(promptsKey);
+    await encodeAll();
+    await harness.ingest('d1', 'r1');
+    expect(await harness.trainWork()).toEqual([expect.objectContaining({ runId: 'r1', manifest })]);
   });
 
   it('that waits for its data set is started when that is read, and has the manifest and the summary of its data set', async () => {
@@ -256,7 +305,6 @@ describe('a run', () => {
       expect(told?.encodeSummary).toMatchObject({ datasetId: 'd1', runId: id, latentsTotal: 3, latentsCached: 0 });
       expect(more).toEqual([]);
     }
-    expect((await harness.trainWork()).map(({ runId }) => runId)).toEqual(['r1', 'r2']);
     expect(await harness.latentsWork()).toHaveLength(3);
     expect(waitingRuns).toEqual([]);
   });
@@ -264,6 +312,7 @@ describe('a run', () => {
   it('is started though its service died between the end of its data set and its start, and twice is once', async () => {
     await harness.upload('d1', await threePictures());
     const { manifest } = (await harness.ingest('d1'))!;
+    await encodeAll();
     await harness.createRun('r1', 'd1');
     await harness.createRun('r2', 'd1');
     for (let deliveries = 0; deliveries < 2; deliveries++) {
@@ -272,7 +321,7 @@ describe('a run', () => {
       await harness.ingest('d1');
     }
     for (const id of ['r1', 'r2'])
-      expect((await harness.runs.get(id))?.value).toMatchObject({ state: RunState.RUN_STATE_ENCODING, manifest });
+      expect((await harness.runs.get(id))?.value).toMatchObject({ state: RunState.RUN_STATE_QUEUED, manifest });
     expect((await harness.trainWork()).map(({ runId }) => runId)).toEqual(['r1', 'r2']);
     expect(await harness.events('events.dataset.d1.ingested')).toHaveLength(1);
   });
@@ -283,7 +332,6 @@ describe('a run', () => {
     await harness.ingest('d1', 'r1'); // an older client's, and the data set's own was never sent
     expect((await harness.runs.get('r1'))?.value.state).toBe(RunState.RUN_STATE_ENCODING);
     expect(await harness.events('events.dataset.d1.ingested')).toHaveLength(1);
-    expect(await harness.trainWork()).toHaveLength(1);
   });
 
   it('asks for nothing that its data set, or an earlier run on it, has asked for and that waits for its encoder', async () => {

@@ -14,7 +14,7 @@ export class LatentsController {
   }
 
   @GivenUp(subjects.work.latents)
-  giveUp(@Payload() work: LatentsWork, @Ctx() { reason }: GivenUpContext): Promise<void> {
-    return this.service.giveUp(work, reason);
+  giveUp(@Payload() work: LatentsWork, @Ctx() context: GivenUpContext): Promise<void> {
+    return this.service.giveUp(work, context);
   }
 }

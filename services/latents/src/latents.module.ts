@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { EncodedRuns, Runs } from '@atelier/jobs';
 import { Mesh } from '@atelier/mesh';
 import { computeNeeds, ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { BlobStore, Encodings } from '@atelier/store';
@@ -27,6 +28,7 @@ export class LatentsModule {
         computeNeeds(config),
         ComputingStatus.of(config),
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'latents'), inject: [Mesh] },
+        { provide: EncodedRuns, useFactory: (mesh: Mesh) => new EncodedRuns(mesh, new Runs(mesh)), inject: [Mesh] },
         LatentsService,
         LatentsMetrics,
         PictureEncoder,

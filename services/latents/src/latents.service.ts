@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { encodeTensors } from '@atelier/checkpoint';
 import { AtelierError, buckets, cropFields, latentsKey, MAX_MESSAGE_BYTES, type LatentsWork } from '@atelier/contracts';
-import { LOGGER, type Logger } from '@atelier/mesh';
+import { EncodedRuns } from '@atelier/jobs';
+import { LOGGER, type GivenUpContext, type Logger } from '@atelier/mesh';
 import { BlobStore, Encodings } from '@atelier/store';
 import { LatentsMetrics } from './latents.metrics';
 import { PictureEncoder } from './picture-encoder';
@@ -19,6 +20,7 @@ export class LatentsService {
     private readonly blobs: BlobStore,
     private readonly encodings: Encodings,
     private readonly encoder: PictureEncoder,
+    private readonly runs: EncodedRuns,
     private readonly metrics: LatentsMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -34,13 +36,17 @@ export class LatentsService {
     });
     this.metrics.count(result);
     this.logger.info({ key: work.key, file: work.name, result }, 'latents');
+    if (work.datasetId) await this.runs.look(work.datasetId);
   }
 
   /** Says that this picture's latents will not come. */
-  async giveUp(work: LatentsWork, reason: string): Promise<void> {
+  async giveUp(work: LatentsWork, { reason, sequence }: GivenUpContext): Promise<void> {
     this.metrics.count('failed');
     this.logger.warn({ key: work.key, file: work.name, reason }, 'cannot be encoded');
-    if (KEY.test(work.key)) await this.encodings.refuse(work, reason); // another key names no event
+    const { key, datasetId } = work;
+    if (!KEY.test(key)) return; // it names no event
+    await this.encodings.refuse(work, reason);
+    if (datasetId) await this.runs.refused({ datasetId, kind: 'latents', key, sequence }, reason);
   }
 
   private async load({ picture, width, height }: LatentsWork): Promise<PreparedPicture> {

@@ -17,7 +17,7 @@ export class PromptsController {
   }
 
   @GivenUp(subjects.work.prompts)
-  giveUp(@Payload() work: PromptsWork, @Ctx() { reason }: GivenUpContext): Promise<void> {
-    return this.service.giveUp(work, reason);
+  giveUp(@Payload() work: PromptsWork, @Ctx() context: GivenUpContext): Promise<void> {
+    return this.service.giveUp(work, context);
   }
 }

@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { EncodedRuns, Runs } from '@atelier/jobs';
 import { Mesh } from '@atelier/mesh';
 import { computeNeeds, ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
 import { Encodings } from '@atelier/store';
@@ -26,6 +27,7 @@ export class PromptsModule {
         computeNeeds(config),
         ComputingStatus.of(config),
         { provide: Encodings, useFactory: (mesh: Mesh) => new Encodings(mesh, 'prompts'), inject: [Mesh] },
+        { provide: EncodedRuns, useFactory: (mesh: Mesh) => new EncodedRuns(mesh, new Runs(mesh)), inject: [Mesh] },
         PromptsService,
         PromptsMetrics,
         CaptionEncoder,

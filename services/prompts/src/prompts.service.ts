@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { encodeTensors } from '@atelier/checkpoint';
 import { AtelierError, promptsKey, type PromptsWork } from '@atelier/contracts';
-import { LOGGER, type Logger } from '@atelier/mesh';
+import { EncodedRuns } from '@atelier/jobs';
+import { LOGGER, type GivenUpContext, type Logger } from '@atelier/mesh';
 import { Encodings } from '@atelier/store';
 import { CaptionEncoder } from './caption-encoder';
 import { PromptsMetrics } from './prompts.metrics';
@@ -18,6 +19,7 @@ export class PromptsService {
   constructor(
     private readonly encodings: Encodings,
     private readonly encoder: CaptionEncoder,
+    private readonly runs: EncodedRuns,
     private readonly metrics: PromptsMetrics,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
@@ -34,13 +36,17 @@ export class PromptsService {
     });
     this.metrics.count(result);
     this.logger.info({ key, file: work.name, result }, 'prompt embeds');
+    if (work.datasetId) await this.runs.look(work.datasetId);
   }
 
   /** Says that this caption's prompt embeds will not come. */
-  async giveUp(work: PromptsWork, reason: string): Promise<void> {
+  async giveUp(work: PromptsWork, { reason, sequence }: GivenUpContext): Promise<void> {
     this.metrics.count('failed');
     this.logger.warn({ key: work.key, file: work.name, reason }, 'cannot be encoded');
-    if (KEY.test(work.key)) await this.encodings.refuse(work, reason); // another key names no event
+    const { key, datasetId } = work;
+    if (!KEY.test(key)) return; // it names no event
+    await this.encodings.refuse(work, reason);
+    if (datasetId) await this.runs.refused({ datasetId, kind: 'prompts', key, sequence }, reason);
   }
 
   /** Made anew from the caption and the encoders at hand, the key has to come out the same, or another model's embeds would be served under it for ever. */

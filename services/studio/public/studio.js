@@ -56,7 +56,15 @@ function fillSelect(select, options, keepFirst) {
 }
 
 const counted = (count, one) => `${count} ${one}${count === 1 ? '' : 's'}`;
-const stateOf = ({ status, preemptions }) => (preemptions ? `${status}, preempted ${preemptions}×` : status);
+const stateOf = ({ status, place, pause_requested, preemptions }) =>
+  [
+    status,
+    place && `place ${place}`,
+    pause_requested && status !== 'paused' && 'to be paused',
+    preemptions && `preempted ${preemptions}×`,
+  ]
+    .filter(Boolean)
+    .join(', ');
 const isOver = ({ status }) => ['finished', 'failed', 'cancelled'].includes(status);
 
 /**
@@ -128,6 +136,8 @@ async function refresh() {
             textContent: isOver(r) ? `step ${r.step} of ${r.total_steps}` : counted(r.total_steps, 'step'),
           }),
           element('span', { className: 'status', textContent: stateOf(r) }),
+          ...(isOver(r) ? [] : controlsOf(r)),
+          ...(r.waits_for ? [element('span', { className: 'bad', textContent: r.waits_for })] : []),
           ...(r.adapter && adapters.data.some((a) => a.name === r.adapter)
             ? [
                 element('button', {
@@ -152,6 +162,27 @@ async function refresh() {
   } catch (error) {
     say(error.message);
   }
+}
+
+/** What a person can do about a run that is not over: put it down and take it up again, and have its turn come sooner or later. */
+function controlsOf(run) {
+  const isPaused = run.status === 'paused' || run.pause_requested;
+  const control = (textContent, path, options) =>
+    element('button', {
+      type: 'button',
+      textContent,
+      onclick: (event) =>
+        guarded(event.target, async () => {
+          await api(`/v1/finetunes/${run.id}${path}`, options);
+          await refresh();
+        }),
+    });
+  const priority = (text, by) =>
+    control(text, '', { method: 'PATCH', json: { priority: Math.max(-100, Math.min(100, run.priority + by)) } });
+  return [
+    control(isPaused ? 'resume' : 'pause', isPaused ? '/resume' : '/pause', { method: 'POST' }),
+    ...(run.place ? [priority('sooner', 1), priority('later', -1)] : []),
+  ];
 }
 
 async function cancelDataset(dataset) {
@@ -269,7 +300,7 @@ async function show(event, seen) {
     $('run-caption').textContent = `${run.name}: ${text}`;
   };
   if (event.type === 'status') {
-    caption(stateOf(event));
+    caption([stateOf(event), event.waits_for].filter(Boolean).join(': '));
     refresh();
   } else if (event.type === 'encoding') {
     seen.wanted = event.latents_total - event.latents_cached + event.prompts_total - event.prompts_cached;

@@ -17,11 +17,6 @@ export class DeviceMemory {
     return this.config.deviceBytes;
   }
 
-  /** Whether encoders take their memory from it too: what a run holds they do not get. */
-  get shared(): boolean {
-    return this.config.deviceShared;
-  }
-
   /** Waits until the device has room. Throws RESOURCE_EXHAUSTED, with the numbers, for what it could never hold. */
   lease(bytes: number, owner: string, signal: AbortSignal): Promise<Lease> {
     const { device, deviceBytes } = this.config;

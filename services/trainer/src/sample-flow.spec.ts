@@ -1,10 +1,9 @@
 import { encodeTensors } from '@atelier/checkpoint';
 import type { ISample, TensorKind } from '@atelier/contracts';
 import type { Sample } from '@atelier/engine';
-import { EncodeRefused } from '@atelier/store';
 import { SampleFlow, type SampleFlowOptions } from './sample-flow';
 import { SampleOrder } from './sample-order';
-import { SampleSource } from './sample-source';
+import { EncodingMissing, SampleSource } from './sample-source';
 
 const never = new AbortController().signal;
 
@@ -12,10 +11,7 @@ function flowOf(count: number, fetch: SampleFlowOptions['fetch'], more: Partial<
   return new SampleFlow({
     order: new SampleOrder(count, 5),
     fetch,
-    settled: async () => undefined,
     depth: 4,
-    onBadSample: 'skip',
-    onSkip: async () => undefined,
     ended: never,
     stopping: never,
     ...more,
@@ -28,9 +24,6 @@ describe('samples', () => {
   /** Tensor sets whose every value is the number in their key, which come in a disorder of their own. */
   class Jumbled {
     asked = 0;
-    async settled(): Promise<true> {
-      return true;
-    }
     async get(kind: TensorKind, key: string): Promise<Uint8Array> {
       await pause((this.asked++ * 7) % 5);
       const fill = (shape: number[]) => ({
@@ -100,26 +93,26 @@ describe('samples', () => {
     return ids;
   };
 
-  it('go on after a resumption as if there had been none, those left out included', async () => {
-    const bad = async (index: number): Promise<Sample | EncodeRefused> =>
-      index === 2 ? new EncodeRefused('bad') : numbered(index);
-    const whole = flowOf(5, bad);
+  it('go on after a resumption as if there had been none, without those that are left out', async () => {
+    const whole = flowOf(5, numbered, { skipped: [2] });
     const ids = await take(whole, 20);
-    expect(ids).not.toContain(2);
-    const first = flowOf(5, bad);
+    expect(new Set(ids)).toEqual(new Set([0, 1, 3, 4]));
+    const first = flowOf(5, numbered, { skipped: [2] });
     const before = await take(first, 7);
     const second = flowOf(5, numbered, { position: first.position, skipped: [...first.skipped] });
     expect([...before, ...(await take(second, 13))]).toEqual(ids);
   });
 
-  it('that are left out are told once each, by number and reason', async () => {
-    const told: unknown[] = [];
-    const flow = flowOf(4, async (index) => (index % 2 ? new EncodeRefused(`bad ${index}`) : numbered(index)), {
-      onSkip: async (...what) => void told.push(what),
-    });
-    await take(flow, 20);
-    expect(told).toHaveLength(2);
-    expect(told.map((what) => (what as unknown[])[0])).toEqual([1, 2]);
+  it.each<TensorKind>(['latents', 'prompts'])('whose %s are gone are not waited for', async (gone) => {
+    const there = new Jumbled();
+    const get = async (kind: TensorKind, key: string) => (kind === gone ? null : there.get(kind, key));
+    const manifest = [{ name: 'heron.png', latentsKey: 'l-0', promptsKey: 'p-0', width: 32, height: 32 }];
+    const source = new SampleSource(manifest, { get });
+    const flow = flowOf(1, (index, signal) => source.get(index, signal));
+    const refused = await flow.next().catch((error: Error) => error);
+    expect(refused).toBeInstanceOf(EncodingMissing);
+    expect((refused as Error).message).toContain('heron.png');
+    await flow.close();
   });
 
   it('that are waited for are given up at the end of the run, and a moment after the service is to stop', async () => {

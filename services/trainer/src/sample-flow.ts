@@ -1,6 +1,4 @@
-import { AtelierError, type OnBadSampleName } from '@atelier/contracts';
 import type { Sample } from '@atelier/engine';
-import { EncodeRefused } from '@atelier/store';
 import { Prefetch } from './prefetch';
 import type { SampleOrder } from './sample-order';
 
@@ -9,17 +7,13 @@ const STOP_PATIENCE_MS = 5000;
 
 export interface SampleFlowOptions {
   order: SampleOrder;
-  fetch: (index: number, signal: AbortSignal) => Promise<Sample | EncodeRefused>;
-  /** Resolves when nothing of a sample is under way in the encoders any more. */
-  settled: (index: number, signal: AbortSignal) => Promise<void>;
+  fetch: (index: number, signal: AbortSignal) => Promise<Sample>;
   /** Samples fetched ahead. */
   depth: number;
   /** Where an earlier try of the run had come to. */
   position?: number;
+  /** Indices that are left out. */
   skipped?: readonly number[];
-  /** "skip": the run goes on without a sample that cannot be encoded; anything else: it fails. */
-  onBadSample: OnBadSampleName;
-  onSkip: (skipped: number, reason: string) => Promise<void>;
   /** Raised when the run is to end, and when the service is to stop. */
   ended: AbortSignal;
   stopping: AbortSignal;
@@ -30,10 +24,10 @@ export class SampleFlow {
   /** Where the next sample is looked for. */
   position: number;
   /** Indices that are left out. */
-  readonly skipped: Set<number>;
+  readonly skipped: ReadonlySet<number>;
   /** Seconds spent waiting in `next`. */
   waited = 0;
-  private readonly prefetch: Prefetch<Sample | EncodeRefused>;
+  private readonly prefetch: Prefetch<Sample>;
 
   constructor(private readonly options: SampleFlowOptions) {
     this.position = options.position ?? 0;
@@ -45,58 +39,20 @@ export class SampleFlow {
     });
   }
 
-  /** Throws FAILED_PRECONDITION when the run cannot go on without the sample, or no sample is left; rejects when one of the signals came first. */
+  /** Rejects with what fetching it rejects with, or when one of the signals came first. */
   async next(): Promise<Sample> {
     const started = Date.now();
     try {
-      for (;;) {
-        const { position, index, sample } = await this.unlessInterrupted(this.prefetch.next());
-        this.position = position + 1;
-        if (!(sample instanceof EncodeRefused)) return sample;
-        await this.leaveOut(index, sample.reason);
-      }
+      const { position, sample } = await this.unlessInterrupted(this.prefetch.next());
+      this.position = position + 1;
+      return sample;
     } finally {
       this.waited += (Date.now() - started) / 1000;
     }
   }
 
-  /** Waits until the encoders are done with every sample; rejects when one of the signals came first. */
-  async settled(): Promise<void> {
-    const over = new AbortController();
-    const { order, settled } = this.options;
-    const all = async (): Promise<void> => {
-      for (let index = 0; index < order.count; index++) if (!this.skipped.has(index)) await settled(index, over.signal);
-    };
-    const waiting = all();
-    try {
-      await this.unlessInterrupted(waiting);
-    } finally {
-      over.abort();
-      waiting.catch(() => undefined);
-    }
-  }
-
   async close(): Promise<void> {
     await this.prefetch.close();
-  }
-
-  private async leaveOut(index: number, reason: string): Promise<void> {
-    if (this.skipped.has(index)) return;
-    const { onBadSample, onSkip, order } = this.options;
-    if (onBadSample !== 'skip') {
-      throw new AtelierError(
-        'FAILED_PRECONDITION',
-        `a sample could not be encoded: ${reason}. Replace it, or start the run with on_bad_sample "skip"`,
-      );
-    }
-    this.skipped.add(index);
-    if (this.skipped.size >= order.count) {
-      throw new AtelierError(
-        'FAILED_PRECONDITION',
-        `none of the ${order.count} samples could be encoded; the last one: ${reason}. Look at the encoders' reasons and upload the data set again`,
-      );
-    }
-    await onSkip(this.skipped.size, reason);
   }
 
   private async unlessInterrupted<T>(arriving: Promise<T>): Promise<T> {

@@ -15,7 +15,7 @@ export class TrainController {
 
   /** Also of work that killed its trainer at every attempt: nobody else is left to say that the run failed. */
   @GivenUp(subjects.work.train)
-  giveUp(@Payload() { runId }: TrainWork, @Ctx() { reason }: GivenUpContext): Promise<void> {
-    return this.service.giveUp(runId, reason);
+  giveUp(@Payload() { runId }: TrainWork, @Ctx() context: GivenUpContext): Promise<void> {
+    return this.service.giveUp(runId, context);
   }
 }

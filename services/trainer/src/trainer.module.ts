@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
-import { Runs } from '@atelier/jobs';
+import { Runs, TrainersQueue } from '@atelier/jobs';
 import { Mesh, throughOutage } from '@atelier/mesh';
 import { computeNeeds, ComputingStatus, ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
@@ -49,6 +49,11 @@ export class TrainerModule {
         SampleFetcher,
         Workshop,
         DeviceMemory,
+        {
+          provide: TrainersQueue,
+          useFactory: (mesh: Mesh) => new TrainersQueue(mesh, throughOutage),
+          inject: [Mesh],
+        },
         { provide: Runs, useFactory: (mesh: Mesh) => new Runs(mesh, throughOutage), inject: [Mesh] },
         TrainingStates,
         LocalStates,

@@ -44,6 +44,7 @@ export class TrainingAttempts {
       return await this.fetcher.use(held, all, state.found, interruption, (samples) => {
         const goesOn = state.found && `goes on with ${run.name} at step ${state.found.step}`;
         this.status.detail = `${goesOn ?? `trains ${run.name}`} (run ${run.id})`;
+        if (!state.found) this.workshop.metrics.skipped.inc(run.leftOut.length);
         const facts = { runId: run.id, name: run.name, samples: all.length, step: state.found?.step ?? 0 };
         this.logger.info(facts, 'training');
         return new TrainingRun(this.workshop, models, held, samples, state, interruption).train();

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readTrainOptions, type CompleteTrainOptions } from '@atelier/contracts';
 import type { Transformer, PartialTrainOptions, Sample, Shape, Trainer } from '@atelier/engine';
 import type { HeldRun } from '@atelier/jobs';
@@ -11,9 +10,6 @@ import type { RunSamples } from './run-samples';
 import type { RunTrainingState } from './run-training-state';
 import { StepReport } from './step-report';
 import type { Workshop } from './workshop';
-
-/** How long a run that has its samples waits for the embeds of its validation prompts: without one it loses a picture. */
-const PROMPTS_MS = 120_000;
 
 /** One try of one run: from its first sample to its adapter, or to where the service was asked to stop. */
 export class TrainingRun {
@@ -40,31 +36,8 @@ export class TrainingRun {
   /** Rejects with the reason of `ended` when that was raised. */
   async train(): Promise<'finished' | 'put down'> {
     const { transformer: baseFingerprint } = await this.models.checkpoint.fingerprints();
-    const over = new AbortController();
-    const preparing = this.workshop.validation.prepare(
-      this.models,
-      this.options,
-      AbortSignal.any([this.interruption.either, over.signal]),
-    );
-    try {
-      return await this.trainOnceThere(baseFingerprint, preparing);
-    } finally {
-      over.abort();
-      await preparing;
-    }
-  }
-
-  private async trainOnceThere(baseFingerprint: string, preparing: Promise<void>): Promise<'finished' | 'put down'> {
     const { ended, either } = this.interruption;
-    // The device is taken only when training can start: not before the first sample is there. On a card a plan takes all that there is, and a run that
-    // held it while it waited for samples would keep their encoders from ever making them.
-    const first = await this.samples.next();
-    if (this.workshop.memory.shared) {
-      await this.samples.settled();
-      await Promise.race([preparing, sleep(PROMPTS_MS, undefined, { signal: either, ref: false })]).catch(
-        () => undefined,
-      );
-    }
+    const first = await this.samples.next(); // before the device is taken: it may be gone
     const transformer = await this.models.transformer(this.options.quant);
     const shapes = this.samples.shapes(first.shape.textTokens);
     const picture = this.samples.pictureShape(first.shape.textTokens);

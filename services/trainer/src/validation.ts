@@ -9,8 +9,6 @@ import { BlobStore } from '@atelier/store';
 
 /** What a picture is drawn with where the options say nothing: the guidance FLUX.1-dev is used with. */
 const GUIDANCE = 3.5;
-/** How long the prompts service may take for a validation prompt. */
-const PROMPT_MS = 120_000;
 const TOKEN_PIXELS = 16;
 
 interface ValidatedRun {
@@ -29,17 +27,6 @@ export class Validation {
     private readonly blobs: BlobStore,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
-
-  /** Has the prompts encoded while the encoders are at work anyway. */
-  async prepare(
-    { checkpoint }: Pick<Models, 'checkpoint'>,
-    options: CompleteTrainOptions,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (!validates(options)) return;
-    for (const prompt of options.validationPrompts)
-      await this.prompts.get(checkpoint, prompt, signal).catch(() => undefined);
-  }
 
   /** What drawing takes beside the training plan, at most: arena (denoising's or decoding's), workspace, the sampler's own state, the VAE's weights. Bytes. */
   async extraBytes(
@@ -103,11 +90,7 @@ export class Validation {
             steps: options.validationSteps,
             guidance: GUIDANCE,
             seed: options.validationSeed,
-            prompt: await this.prompts.get(
-              models.checkpoint,
-              prompt,
-              AbortSignal.any([signal, AbortSignal.timeout(PROMPT_MS)]),
-            ),
+            prompt: await this.prompts.find(models.checkpoint, prompt, signal),
             scheduler: models.checkpoint.scheduler,
             signal,
           });

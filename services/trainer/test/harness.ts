@@ -14,6 +14,7 @@ import {
   trainOptionsMessage,
   TrainWork,
   type CompleteTrainOptions,
+  type WorkSubject,
 } from '@atelier/contracts';
 import { publishWork, startService, type RunningService } from '@atelier/mesh';
 import { BlobStore, StateStore, TensorStore, type BlobInfo } from '@atelier/store';
@@ -154,8 +155,10 @@ export class Harness {
       Run.create({
         id,
         name: `adapter-${id}`,
-        state: RunState.RUN_STATE_ENCODING,
+        state: RunState.RUN_STATE_QUEUED,
         manifest,
+        encoded: true,
+        turns: 1,
         options: all,
         createdAt: now,
         ...more,
@@ -211,13 +214,22 @@ export class Harness {
     return this.messages(streams.EVENTS, `events.run.${id}.${what}`);
   }
 
+  /** Messages of a queue. */
+  async work(subject: WorkSubject): Promise<Uint8Array[]> {
+    return this.bytes(streams.WORK, subject);
+  }
+
   private async messages(stream: string, filter: string): Promise<Event[]> {
+    return (await this.bytes(stream, filter)).map((bytes) => Event.decode(bytes));
+  }
+
+  private async bytes(stream: string, filter: string): Promise<Uint8Array[]> {
     const { state } = await this.test.mesh.jsm.streams.info(stream);
     const pattern = new RegExp(`^${filter.replaceAll('.', '\\.').replaceAll('*', '[^.]+')}$`);
-    const found: Event[] = [];
+    const found: Uint8Array[] = [];
     for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
       const message = await this.test.mesh.jsm.streams.getMessage(stream, { seq }).catch(() => undefined);
-      if (message && pattern.test(message.subject)) found.push(Event.decode(message.data));
+      if (message && pattern.test(message.subject)) found.push(message.data);
     }
     return found;
   }

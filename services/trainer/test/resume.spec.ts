@@ -54,7 +54,7 @@ describe('a trainer', () => {
     const step = await lastStep('stopped');
     expect((await harness.trainingState('stopped'))?.metadata['step']).toBe(String(step));
     expect(await harness.run('stopped')).toMatchObject({
-      state: RunState.RUN_STATE_TRAINING,
+      state: RunState.RUN_STATE_QUEUED,
       attempts: 0,
       preemptions: 1,
     });

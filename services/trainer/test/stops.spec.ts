@@ -51,7 +51,8 @@ describe('a run', () => {
     for (let stops = 1; stops <= 30; stops++) {
       await further('stopped');
       expect(await harness.run('stopped')).toMatchObject({
-        state: RunState.RUN_STATE_TRAINING,
+        state: RunState.RUN_STATE_QUEUED,
+        inHand: false,
         attempts: 0,
         preemptions: stops,
       });

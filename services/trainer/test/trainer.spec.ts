@@ -1,10 +1,11 @@
 import { openCheckpoint, parseTensorFile } from '@atelier/checkpoint';
 import {
   calls,
-  eventSubjects,
+  IngestWork,
   Manifest,
   promptsKey,
   RunState,
+  streams,
   subjects,
   TrainOptions,
   trainOptionsMessage,
@@ -12,9 +13,8 @@ import {
   type ITrainOptions,
 } from '@atelier/contracts';
 import { Adapter } from '@atelier/engine';
-import { acquireLease } from '@atelier/lease';
-import { callService, publishEvent } from '@atelier/mesh';
-import { leasePriorities } from '@atelier/models';
+import { Runs } from '@atelier/jobs';
+import { callService } from '@atelier/mesh';
 import { dieOver, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Harness, latentsBytes, promptsBytes, TEXT_TOKENS } from './harness';
 
@@ -90,26 +90,18 @@ describe('a run', () => {
     expect(await harness.deadLetters()).toBe(0);
   });
 
-  it('starts when the first samples of its order are there, and waits for each of the others', async () => {
+  it('comes to another adapter with another seed, and to the same with the same', async () => {
     await harness.startService();
-    await harness.startRun('r1', await harness.dataset('d', 4, { encoded: false }), { totalSteps: 8 });
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);
-    for (let i = 3; i >= 0; i--) {
-      await harness.encode('d', i);
-      await publishEvent(harness.test.mesh, eventSubjects.encoder('latents', `d-l${i}`, 'ready'), {
-        encodeReady: { key: `d-l${i}`, kind: 'latents' },
-      });
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    await harness.dataset('d', 4);
+    for (const [id, seed] of [
+      ['r1', 7],
+      ['r2', 7],
+      ['r3', 8],
+    ] as const) {
+      await harness.startRun(id, 'd', { totalSteps: 8, seed });
+      await harness.over(id);
     }
-    expect((await harness.over('r1')).state).toBe(RunState.RUN_STATE_FINISHED);
-
-    // As if all had been there from the start: how they came leaves no trace in the adapter.
-    await harness.startRun('r2', 'd', { totalSteps: 8 });
-    await harness.over('r2');
     expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('r2'))).toBe(true);
-    await harness.startRun('r3', 'd', { totalSteps: 8, seed: 8 });
-    await harness.over('r3');
     expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('r3'))).toBe(false);
   });
 
@@ -181,16 +173,6 @@ describe('a run', () => {
     expect((await harness.events('r1', 'state')).at(-1)?.runState?.state).toBe(RunState.RUN_STATE_CANCELLED);
   });
 
-  it('cancelled while it waits for its samples ends too, and the next is served', async () => {
-    await harness.startService();
-    await harness.startRun('r1', await harness.dataset('never', 2, { encoded: false }));
-    await harness.startRun('r2', await harness.dataset('d', 2));
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await harness.runs.update('r1', (run) => Object.assign(run, { cancelRequested: true }));
-    expect((await harness.over('r2')).state).toBe(RunState.RUN_STATE_FINISHED);
-    expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_CANCELLED);
-  });
-
   it('goes on through a restart of nats-server, to the adapter of an undisturbed run', async () => {
     await harness.startService();
     await harness.startRun('r1', await harness.dataset('d', 3), { totalSteps: 60, checkpointEvery: 10 });
@@ -212,39 +194,74 @@ describe('a run', () => {
   });
 });
 
-describe('a sample that cannot be encoded', () => {
-  const refuse = (key: string) =>
-    publishEvent(harness.test.mesh, eventSubjects.encoder('latents', key, 'failed'), {
-      encodeFailed: { key, kind: 'latents', name: 's1.png', reason: 'it is cut short' },
-    });
+describe('a run’s encodings', () => {
+  const encoding = { state: RunState.RUN_STATE_ENCODING, encoded: false };
+  const ingestWork = async (id: string): Promise<IngestWork[]> => {
+    const work = await harness.work(subjects.work.ingest);
+    return work.map((bytes) => IngestWork.decode(bytes)).filter(({ runId }) => runId === id);
+  };
 
-  beforeEach(async () => {
+  it('that were refused are left out, and change nothing for the others', async () => {
     await harness.startService();
     await harness.dataset('d', 3, { encoded: false });
-    await harness.encode('d', 0);
-    await harness.encode('d', 2);
+    for (const index of [0, 2]) await harness.encode('d', index);
+    const told = { leftOut: [1], skipped: 1 };
+    await harness.startRun('r1', 'd', { totalSteps: 6 }, told);
+    expect(await harness.over('r1')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 6, skipped: 1 });
   });
 
-  it('is left out, counted, and changes nothing for the others', async () => {
-    await harness.startRun('r1', 'd', { totalSteps: 6 });
-    await refuse('d-l1');
-    expect(await harness.over('r1')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, skipped: 1, step: 6 });
+  it('that were deleted are asked for again, and nothing is held meanwhile: the next run is served', async () => {
+    await harness.startService();
+    await harness.startRun('undisturbed', await harness.dataset('d', 3), { totalSteps: 8 });
+    await harness.over('undisturbed');
+    await harness.dataset('gone', 3, { encoded: false });
+    for (const index of [0, 1]) await harness.encode('gone', index);
+    await harness.startRun('r1', 'gone', { totalSteps: 8 }, { datasetId: 'set' });
+    await waitFor('the run to be given back', async () => (await harness.run('r1')).turns === 2);
+    expect(await harness.run('r1')).toMatchObject({ ...encoding, inHand: false, attempts: 0 });
+    expect((await harness.events('r1', 'state.*')).at(-1)?.runState?.state).toBe(encoding.state);
+    await waitFor('its data set to be asked', async () => (await ingestWork('r1')).length === 1);
+    expect(await ingestWork('r1')).toEqual([expect.objectContaining({ datasetId: 'set', runId: 'r1' })]);
+    await harness.startRun('r2', 'd', { totalSteps: 8 });
+    await waitFor('the next', async () => (await harness.run('r2')).state === RunState.RUN_STATE_FINISHED);
+
+    // As if it had never been away.
+    await harness.test.mesh.jsm.streams.purge(streams.WORK, { filter: subjects.work.ingest });
+    await harness.encode('gone', 2);
+    await new Runs(harness.test.mesh).encoded('r1', 2, []);
+    await harness.over('r1');
+    expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
+    expect(await harness.deadLetters()).toBe(0);
   });
 
-  it('fails the run, by name, where the options say so', async () => {
-    await harness.startRun('r1', 'd', { totalSteps: 6, onBadSample: 'fail' });
-    await refuse('d-l1');
-    const run = await harness.over('r1');
-    expect(run.state).toBe(RunState.RUN_STATE_FAILED);
-    expect(run.error).toMatch(/s1\.png: it is cut short.*on_bad_sample/);
-    expect(await harness.deadLetters()).toBe(1);
+  it('are asked for once more by the next trainer where the one that missed them died in between', async () => {
+    await harness.dataset('d', 2, { encoded: false });
+    // As it stands when the state was written and nothing was sent: the message comes again.
+    await harness.startRun('r1', 'd', {}, { datasetId: 'set', turns: 2, workSequence: 1, ...encoding });
+    await harness.startService();
+    await waitFor('its data set to be asked', async () => (await ingestWork('r1')).length === 1);
+    await waitFor('its message to be done', async () => (await harness.work(subjects.work.train)).length === 0);
+    expect(await harness.run('r1')).toMatchObject({ ...encoding, turns: 2 });
   });
 
-  it('fails the run when there is no other', async () => {
-    await harness.dataset('all-bad', 1, { encoded: false });
-    await harness.startRun('r1', 'all-bad');
-    await refuse('all-bad-l0');
-    expect((await harness.over('r1')).error).toMatch(/none of the 1 samples.*it is cut short/);
+  it('are waited for first where 0.1.0 sent the run to its trainer before they were there', async () => {
+    await harness.dataset('d', 2, { encoded: false });
+    await harness.startRun('r1', 'd', {}, { datasetId: 'set', turns: 0, ...encoding });
+    await harness.startService();
+    await waitFor('its data set to be asked', async () => (await ingestWork('r1')).length === 1);
+    await waitFor('its message to be done', async () => (await harness.work(subjects.work.train)).length === 0);
+    expect(await harness.run('r1')).toMatchObject({ ...encoding, fence: 0 });
+  });
+
+  it('are taken to be there where a trainer of 0.1.0 was at it already', async () => {
+    await harness.startRun(
+      'r1',
+      await harness.dataset('d', 2),
+      {},
+      { ...encoding, state: RunState.RUN_STATE_TRAINING },
+    );
+    await harness.startService();
+    expect(await harness.over('r1')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, encoded: true });
   });
 });
 
@@ -420,35 +437,6 @@ describe('the plan', () => {
     await harness.startRun('r2', 'd', keep);
     expect((await harness.over('r2')).plan).toEqual(plan);
     expect((await harness.adapterBytes('r2')).equals(await harness.adapterBytes('r1'))).toBe(true);
-  });
-
-  it('takes a device that the encoders share only when they are done with the run', async () => {
-    await harness.startService();
-    const room = Math.ceil((await ask(64)).totalBytes);
-    await harness.stopService();
-    await harness.startService({ ATELIER_DEVICE_MIB: `${room / 1024 ** 2}` });
-    await harness.startRun('r1', await harness.dataset('d', 4, { encoded: false }), { totalSteps: 8 });
-    const ready = async (i: number): Promise<void> => {
-      await harness.encode('d', i);
-      await publishEvent(harness.test.mesh, eventSubjects.encoder('latents', `d-l${i}`, 'ready'), {
-        encodeReady: { key: `d-l${i}`, kind: 'latents' },
-      });
-    };
-    for (const i of [0, 1, 2]) await ready(i);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    // An encoder with one picture still to do gets the memory that it needs, less urgent though it is than training.
-    const lease = await acquireLease(harness.test.mesh, {
-      device: 'cpu',
-      capacity: room,
-      bytes: room,
-      owner: 'an encoder',
-      priority: leasePriorities.encoding,
-      signal: AbortSignal.timeout(5000),
-    });
-    expect((await harness.run('r1')).state).toBe(RunState.RUN_STATE_ENCODING);
-    await ready(3);
-    await lease.release();
-    expect(await harness.over('r1')).toMatchObject({ state: RunState.RUN_STATE_FINISHED, step: 8 });
   });
 
   it('of what cannot be trained is refused with the reason', async () => {

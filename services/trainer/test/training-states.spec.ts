@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Run, RunState } from '@atelier/contracts';
-import { Runs, type HeldRun } from '@atelier/jobs';
+import { Runs, TrainersQueue, type HeldRun } from '@atelier/jobs';
 import { createLogger } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
@@ -28,14 +28,17 @@ beforeEach(async () => {
   runs = new Runs(test_.mesh);
   blobs = new BlobStore(test_.mesh);
   states = statesIn(folder);
-  await runs.queue(Run.create({ id: 'r1', name: 'r1', datasetId: 'd', state: RunState.RUN_STATE_QUEUED }));
+  await runs.queue(
+    Run.create({ id: 'r1', name: 'r1', datasetId: 'd', state: RunState.RUN_STATE_QUEUED, encoded: true }),
+  );
 });
 afterEach(async () => {
   await test_.stop();
   rmSync(folder, { recursive: true });
 });
 
-const take = (): Promise<HeldRun> => runs.take('r1', { attempt: 1, sequence: 1 });
+const take = async (): Promise<HeldRun> =>
+  (await new TrainersQueue(test_.mesh).takeNext({ attempt: 1, sequence: 1, runId: 'r1' }))!;
 const at = (step: number): TrainingState => ({
   step,
   position: step * 2,

@@ -18,6 +18,7 @@ export const finetuneBody = trainOptionsSchema
     ...aliases,
     dataset: z.string().min(1).max(100).describe('Id or name of a data set.'),
     name: z.string().max(100).optional().describe("Name of the adapter. Default: the data set's."),
+    priority: z.int().min(-100).max(100).default(0).describe('Of runs that wait for a trainer the largest goes first.'),
     replace: z.boolean().default(false).describe('Let the new adapter take the place of one of the same name.'),
   })
   .superRefine((body, context) => {
@@ -37,6 +38,11 @@ export function optionsOf(body: z.output<typeof finetuneBody>): TrainOptionsInpu
     trainOptionSpecs.map(({ name, alias }) => [name, (alias ? given[alias] : undefined) ?? given[name]]),
   );
 }
+
+/** What of a run can be changed. */
+export const finetuneChange = z.strictObject({
+  priority: z.int().min(-100).max(100).describe('Of runs that wait for a trainer the largest goes first.'),
+});
 
 const planView = z.strictObject({
   arena_bytes: z.int(),
@@ -78,7 +84,9 @@ export const runView = z.strictObject({
   object: z.literal('finetune'),
   name: z.string().describe('Name of the adapter it makes.'),
   dataset: z.string(),
-  status: z.enum(['unspecified', 'queued', 'encoding', 'training', 'finished', 'failed', 'cancelled']),
+  status: z.enum(['unspecified', 'queued', 'encoding', 'training', 'paused', 'finished', 'failed', 'cancelled']),
+  place: z.int().nullable().describe('Of a run that waits for a trainer: 1 is the next.'),
+  priority: z.int().describe('Of runs that wait for a trainer the largest goes first, then who was asked for first.'),
   step: z.int(),
   total_steps: z.int(),
   loss: z.number().nullable(),
@@ -93,8 +101,12 @@ export const runView = z.strictObject({
     .describe('How often it was put down because its trainer was asked to stop. It goes on to the same adapter.'),
   skipped: z.int().describe('Samples left out because they could not be encoded.'),
   cancel_requested: z.boolean(),
+  pause_requested: z.boolean().describe('Its trainer will put it down within a step.'),
   error: z.string().nullable(),
-  waits_for: z.string().nullable().describe('What keeps it from going on just now, such as a full store.'),
+  waits_for: z
+    .string()
+    .nullable()
+    .describe('What keeps it from going on just now, such as a full store, or an encoder that is not there.'),
   adapter: z.string().nullable().describe('Name of the adapter, once it is there.'),
   samples: z.array(z.string()).describe('Addresses of validation pictures.'),
   options: z.record(z.string(), z.unknown()),
@@ -104,7 +116,13 @@ export const runView = z.strictObject({
   finished_at: z.int().nullable(),
 });
 
-export function viewRun(run: Run, store?: StoreState): z.output<typeof runView> {
+/** What of a run is not in its entry. */
+export interface Surroundings {
+  store?: StoreState;
+  place?: number;
+}
+
+export function viewRun(run: Run, { store, place }: Surroundings = {}): z.output<typeof runView> {
   const options = trainOptionsJson(run.options);
   return {
     id: run.id,
@@ -112,6 +130,8 @@ export function viewRun(run: Run, store?: StoreState): z.output<typeof runView> 
     name: run.name,
     dataset: run.datasetId,
     status: runStatus(run.state) as z.output<typeof runView>['status'],
+    place: place ?? null,
+    priority: run.priority,
     step: run.step,
     total_steps: options.total_steps,
     loss: run.step > 0 && Number.isFinite(run.loss) ? run.loss : null,
@@ -120,6 +140,7 @@ export function viewRun(run: Run, store?: StoreState): z.output<typeof runView> 
     preemptions: run.preemptions,
     skipped: run.skipped,
     cancel_requested: run.cancelRequested,
+    pause_requested: run.pauseRequested,
     error: run.error || null,
     waits_for: waitsFor(run, store) || null,
     adapter: run.adapter || null,

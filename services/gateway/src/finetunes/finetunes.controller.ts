@@ -5,14 +5,15 @@ import {
   Headers,
   HttpCode,
   Param,
+  Patch,
   Post,
   Query,
   Res,
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { AtelierClient, trainOptions } from '@atelier/client';
-import { AtelierError } from '@atelier/contracts';
-import { isRunOver } from '@atelier/jobs';
+import { AtelierError, type Run } from '@atelier/contracts';
+import { isRunOver, placesOf } from '@atelier/jobs';
 import { within, type StoreState } from '@atelier/mesh';
 import type { Response } from 'express';
 import { z } from 'zod';
@@ -22,7 +23,7 @@ import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
 import { sendEvents, type ServerSentEvent } from './event-stream';
-import { finetuneBody, optionsOf, runView, viewRun } from './finetune.view';
+import { finetuneBody, finetuneChange, optionsOf, runView, viewRun } from './finetune.view';
 import { viewRunEvent } from './run-event.view';
 
 const STORE_MS = 1500;
@@ -55,9 +56,9 @@ export class FinetunesController implements OnModuleDestroy {
   })
   async startFinetune(@Body() body: unknown): Promise<unknown> {
     const asked = validated(finetuneBody, body);
-    const { dataset, name, replace } = asked;
+    const { dataset, name, priority, replace } = asked;
     const options = trainOptions(optionsOf(asked));
-    return viewRun(await this.client.startFinetune({ dataset, name, replace, options }));
+    return viewRun(await this.client.startFinetune({ dataset, name, priority, replace, options }));
   }
 
   @Get()
@@ -67,7 +68,8 @@ export class FinetunesController implements OnModuleDestroy {
   })
   async listFinetunes(): Promise<unknown> {
     const [runs, store] = await Promise.all([this.client.runs(), this.store()]);
-    return { object: 'list', data: runs.map((run) => viewRun(run, store)) };
+    const places = placesOf(runs);
+    return { object: 'list', data: runs.map((run) => viewRun(run, { store, place: places.get(run.id) })) };
   }
 
   @Get(':id')
@@ -77,8 +79,7 @@ export class FinetunesController implements OnModuleDestroy {
     refusals: [404],
   })
   async getFinetune(@Param('id') id: string): Promise<unknown> {
-    const [run, store] = await Promise.all([this.client.run(id), this.store()]);
-    return viewRun(run, store);
+    return this.view(await this.client.run(id));
   }
 
   @Get(':id/events')
@@ -115,6 +116,46 @@ export class FinetunesController implements OnModuleDestroy {
   })
   async cancelFinetune(@Param('id') id: string): Promise<unknown> {
     return viewRun(await this.client.cancelRun(id));
+  }
+
+  @Patch(':id')
+  @Operation({
+    summary: 'Change when the turn of a run comes, as long as it waits.',
+    body: { type: 'application/json', schema: finetuneChange },
+    answer: { schema: runView, description: 'The run, with its place.' },
+    refusals: [404],
+  })
+  async changeFinetune(@Param('id') id: string, @Body() body: unknown): Promise<unknown> {
+    const { priority } = validated(finetuneChange, body);
+    return this.view(await this.client.prioritizeRun(id, priority));
+  }
+
+  @Post(':id/pause')
+  @HttpCode(202)
+  @Operation({
+    summary:
+      'Put a run down until it is resumed. A trainer that has it does so within a step, and keeps what it came to.',
+    answer: { status: 202, schema: runView, description: 'The run, paused or with the request noted.' },
+    refusals: [404],
+  })
+  async pauseFinetune(@Param('id') id: string): Promise<unknown> {
+    return this.view(await this.client.pauseRun(id));
+  }
+
+  @Post(':id/resume')
+  @HttpCode(202)
+  @Operation({
+    summary: 'Let a paused run go on where it was, to the same adapter.',
+    answer: { status: 202, schema: runView, description: 'The run, in its place.' },
+    refusals: [404],
+  })
+  async resumeFinetune(@Param('id') id: string): Promise<unknown> {
+    return this.view(await this.client.resumeRun(id));
+  }
+
+  private async view(run: Run): Promise<unknown> {
+    const [runs, store] = await Promise.all([this.client.runs(), this.store()]);
+    return viewRun(run, { store, place: placesOf(runs).get(run.id) });
   }
 
   /** What a run may be waiting for; a store that does not say is no reason to keep the run from its reader. */
