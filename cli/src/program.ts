@@ -6,6 +6,7 @@ import { finetuneCommand } from './commands/finetune';
 import { generateCommand } from './commands/generate';
 import { modelCommand } from './commands/model';
 import { planCommand } from './commands/plan';
+import { rmCommand } from './commands/rm';
 import { runsCommand } from './commands/runs';
 import { upCommand } from './commands/up';
 import { EXIT_HELP } from './exit-codes';
@@ -40,6 +41,7 @@ ${SETTINGS_HELP}`,
     runsCommand,
     datasetsCommand,
     adaptersCommand,
+    rmCommand,
     planCommand,
     modelCommand,
     doctorCommand,

@@ -12,6 +12,7 @@ import { Mesh, type StoreState } from '@atelier/mesh';
 import * as adapters from './adapters';
 import { Connection } from './connection';
 import * as datasets from './datasets';
+import * as deletion from './deletion';
 import * as finetunes from './finetunes';
 import * as generations from './generations';
 import * as services from './services';
@@ -100,6 +101,17 @@ export class AtelierClient {
   }
   image(name: string): Promise<Readable> {
     return generations.pictureFile(this.connection, name);
+  }
+
+  /** Resolves with its id, or with nothing where there is none. Throws FAILED_PRECONDITION where it is in use. */
+  delete(kind: deletion.Deletable, key: string): Promise<string | undefined> {
+    return deletion.deleteThing(this.connection, kind, key);
+  }
+  renameDataset(key: string, to: string): Promise<Dataset> {
+    return deletion.renameDataset(this.connection, key, to);
+  }
+  renameAdapter(name: string, to: string): Promise<AdapterInfo> {
+    return deletion.renameAdapter(this.connection, name, to);
   }
 
   /** How much more the store takes. */

@@ -1,9 +1,10 @@
 export { Datasets, type ReadDataset } from './datasets';
+export { Deletion } from './deletion';
 export { runEvent, type RunEvent } from './event-view';
 export { allEvents, datasetEvents, generationEvents, type FollowOptions, type StreamedEvent } from './follow';
 export { Generations } from './generations';
-export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
 export { HeldRun, Superseded, type RunWork } from './held-run';
+export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
 export { runEvents } from './run-events';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';

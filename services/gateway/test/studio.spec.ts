@@ -175,6 +175,29 @@ describe('the studio page', () => {
     expect(problems).toEqual([]);
   });
 
+  test('what is not needed any more is deleted, once that was confirmed', async () => {
+    const button = (list: string): HTMLButtonElement => find<HTMLButtonElement>(`${list} .delete`);
+    const asked: string[] = [];
+    const confirm = (answer: boolean): void =>
+      void Object.assign(page.window, { confirm: (text: string) => (asked.push(text), answer) });
+    const before = find('#runs').textContent;
+    confirm(false);
+    button('#runs').click();
+    while (button('#runs').disabled) await new Promise((resolve) => setImmediate(resolve));
+    expect(find('#runs').textContent).toBe(before);
+    confirm(true);
+    button('#runs').click();
+    await shows('#runs', /^( \(|$)/);
+    button('#adapters').click();
+    await shows('#adapters', /^( \(|$)/);
+    expect(asked).toEqual([
+      expect.stringMatching(/^Delete run .*; its adapter stays\?$/),
+      expect.stringMatching(/^Delete run /),
+      expect.stringMatching(/^Delete adapter my-style\?$/),
+    ]);
+    expect(problems).toEqual([]);
+  });
+
   test('it says on what is computed, and once why that is not the card that is there', async () => {
     const note = 'the CPU computes although an NVIDIA card is there: no driver';
     const computing = { device: 'cpu', engine: 'CUDA 13.0 for 8.9', note };

@@ -26,7 +26,11 @@ export class TrainerService {
    * @returns 'over' when the run has ended, however, or is driven by another message; errors are for the caller to judge
    */
   async train(work: Pick<TrainWork, 'runId' | 'manifest'>, context: TrainContext): Promise<Ending> {
-    const run = await this.runs.get(work.runId);
+    const run = await this.runs.find(work.runId);
+    if (!run) {
+      this.logger.info({ runId: work.runId }, 'the run was deleted: nothing to do');
+      return 'over';
+    }
     if (isRunOver(run)) await this.runs.tellState(run);
     else {
       const held = await this.runs.take(run.id, context);
@@ -35,8 +39,8 @@ export class TrainerService {
       if (ending === 'put down') return ending;
     }
     // What a run that failed had come to is kept: hours of work, which its reason may have nothing to do with.
-    const { state } = await this.runs.get(run.id);
-    if (state !== RunState.RUN_STATE_FAILED) await this.states.remove(run.id);
+    const ended = await this.runs.find(run.id); // or deleted, as soon as it was over
+    if (ended?.state !== RunState.RUN_STATE_FAILED) await this.states.remove(run.id);
     return 'over';
   }
 

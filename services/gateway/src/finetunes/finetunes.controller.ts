@@ -1,6 +1,7 @@
 import {
   Body,
   Controller,
+  Delete,
   Get,
   Headers,
   HttpCode,
@@ -18,6 +19,7 @@ import type { Response } from 'express';
 import { z } from 'zod';
 import { listOf } from '../datasets/dataset.view';
 import { clientLeft } from '../client-left';
+import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
@@ -115,6 +117,16 @@ export class FinetunesController implements OnModuleDestroy {
   })
   async cancelFinetune(@Param('id') id: string): Promise<unknown> {
     return viewRun(await this.client.cancelRun(id));
+  }
+
+  @Delete(':id')
+  @Operation({
+    summary: 'Delete a run that is over, with its training state and validation pictures. Its adapter stays.',
+    answer: { schema: deletedView, description: 'It is gone, or was never there.' },
+    refusals: [409],
+  })
+  async deleteFinetune(@Param('id') id: string): Promise<unknown> {
+    return viewDeleted('finetune', id, await this.client.delete('run', id));
   }
 
   /** What a run may be waiting for; a store that does not say is no reason to keep the run from its reader. */
