@@ -46,6 +46,8 @@ describe('program', () => {
       'adapters rename',
       'adapters kohya',
       'rm',
+      'store',
+      'gc',
       'plan',
       'model',
       'model pull',

@@ -8,6 +8,7 @@ import { modelCommand } from './commands/model';
 import { planCommand } from './commands/plan';
 import { rmCommand } from './commands/rm';
 import { runsCommand } from './commands/runs';
+import { gcCommand, storeCommand } from './commands/store';
 import { upCommand } from './commands/up';
 import { EXIT_HELP } from './exit-codes';
 import { SETTINGS_HELP } from './settings';
@@ -42,6 +43,8 @@ ${SETTINGS_HELP}`,
     datasetsCommand,
     adaptersCommand,
     rmCommand,
+    storeCommand,
+    gcCommand,
     planCommand,
     modelCommand,
     doctorCommand,

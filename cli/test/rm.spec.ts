@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeTensors } from '@atelier/checkpoint';
 import { Dataset, DatasetState, Run, RunState } from '@atelier/contracts';
-import { StateStore } from '@atelier/store';
+import { StateStore, TensorStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
 import { inProcess, type Ended } from './run-cli';
 
@@ -56,6 +56,21 @@ describe('atelier rm, and renaming', () => {
       stderr: 'atelier: there is no adapter ink: it was deleted, or never was\n',
     });
     expect(await atelier('rm', 'adapter', 'pen', '--force')).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  test('the store by kind, what a sweep would clear, and the sweep', async () => {
+    await new TensorStore(mesh.mesh).put('latents', 'nobodys', Buffer.alloc(2048));
+    expect((await atelier('store')).stdout).toMatch(
+      /^KIND +COUNT +SIZE\n(.*\n)*latents +1 +2\.0 KiB\n(.*\n)*.* in all; /,
+    );
+    expect((await atelier('gc')).stdout).toBe('There is nothing to clear.\n'); // it has the grace
+    const env = { ATELIER_DATA: folder, ATELIER_SWEEP_GRACE_HOURS: '0' };
+    const gc = (...args: string[]): Promise<Ended> => inProcess(['gc', ...args, '--nats', mesh.url], env);
+    const line = { kind: 'latents', count: 1, bytes: 2048 };
+    expect(JSON.parse((await gc('--dry-run', '--json')).stdout)).toEqual({ type: 'would_clear', ...line });
+    expect((await gc()).stdout).toBe('CLEARED  COUNT  SIZE\nlatents  1      2.0 KiB\n');
+    expect((await gc()).stdout).toBe('There is nothing to clear.\n');
+    expect((await atelier('store')).stdout).toMatch(/last swept \d{4}-/);
   });
 
   test('a kind that is none is named with those that are', async () => {

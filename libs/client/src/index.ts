@@ -14,4 +14,5 @@ export {
   type TrainOptionsInput,
 } from './options';
 export { SERVICES, type PlanInput, type ServiceState } from './services';
+export { sweepRules, upkeepSettings, type SweepOptions } from './upkeep';
 export type { UploadFile, UploadProgress } from './uploads';

@@ -53,6 +53,7 @@ export const buckets = {
     generations: 'generations',
     leases: 'leases',
     attempts: 'attempts',
+    sweeps: 'sweeps',
   },
 } as const;
 

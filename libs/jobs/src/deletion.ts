@@ -12,7 +12,7 @@ import { AdapterStore, BlobStore } from '@atelier/store';
 import { Datasets } from './datasets';
 import { Generations } from './generations';
 import { Runs } from './runs';
-import { isDatasetOver, isGenerationOver, isRunOver } from './states';
+import { isGenerationOver, isRunOver } from './states';
 import { generationStatus, runStatus } from './words';
 
 /**
@@ -38,7 +38,7 @@ export class Deletion {
 
   /**
    * A data set with its uploaded files. What was encoded of it may be another's too: that is the sweep's. A run that is
-   * started on it at this moment finds no data set and fails with that reason.
+   * started on it at this moment finds no data set and fails with that reason; whoever reads it finds its files gone.
    * @returns what was there; null: nothing
    */
   async dataset(id: string): Promise<Dataset | null> {
@@ -91,9 +91,7 @@ export class Deletion {
     return true;
   }
 
-  private async requireUnused({ id, name, state }: Dataset): Promise<void> {
-    if (!isDatasetOver({ state }))
-      throw inUse(`data set ${name} is being read: cancel it first ("atelier datasets cancel ${id}")`, { dataset: id });
+  private async requireUnused({ id, name }: Dataset): Promise<void> {
     const user = (await this.runs.list()).find((run) => run.datasetId === id && !isRunOver(run));
     if (!user) return;
     throw inUse(

@@ -9,3 +9,8 @@ export { runEvents } from './run-events';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
 export { datasetStatus, generationStatus, preempted, runStatus, waitsFor } from './words';
+export { kinds as storeKinds, type SweepRules } from './upkeep/rules';
+export { Sweep } from './upkeep/sweep';
+export { SweepTurn } from './upkeep/sweep-turn';
+export type { Counted } from './upkeep/tally';
+export { storeUsage } from './upkeep/usage';

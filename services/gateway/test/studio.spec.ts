@@ -168,7 +168,7 @@ describe('the studio page', () => {
     Object.defineProperty(find('#files'), 'files', { value: [new File(['pixels'], 'a.png', { type: 'image/png' })] });
     fill('#dataset-form', { name: 'unwanted', width: '64', height: '64' });
     submit('#dataset-form');
-    await shows('#datasets', /unwanted: 1 file, being readuploadedcancel/);
+    await shows('#datasets', /unwanted: 1 file, being readuploadedcanceldelete/);
     find<HTMLButtonElement>('#datasets button').click();
     await shows('#datasets', /unwanted: 0 picturescancelled/);
     expect(find('#run-form select').textContent).not.toContain('unwanted');

@@ -119,7 +119,8 @@ async function refresh() {
                   onclick: (event) => guarded(event.target, () => cancelDataset(d)),
                 }),
               ]
-            : [deletion(`data set ${d.name} and its files`, `/v1/datasets/${d.id}`)]),
+            : []),
+          deletion(`data set ${d.name} and its files`, `/v1/datasets/${d.id}`),
           ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
           ...(d.rejected ?? []).map((r) =>
             element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` }),
