@@ -44,7 +44,7 @@ export async function startService(
     await mesh.close();
   };
   try {
-    await provisionMesh(mesh);
+    await provisionMesh(mesh, { replicas: config.ATELIER_NATS_REPLICAS });
     const registry = createRegistry(name);
     const root = ServiceRoot.with([MeshModule.with({ name, version: '0.1.0', mesh, logger, registry }), module]);
     const strategy = new JetStreamStrategy({

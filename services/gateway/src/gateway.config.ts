@@ -72,6 +72,7 @@ export const gatewaySettings = baseSettings.extend({
 /** The same, in the words the code uses. */
 export class GatewayConfig {
   readonly natsUrl: string;
+  readonly replicas: number;
   readonly healthPort?: number;
   readonly logLevel: string;
   readonly host: string;
@@ -98,6 +99,7 @@ export class GatewayConfig {
 
   constructor(settings: z.output<typeof gatewaySettings>) {
     this.natsUrl = settings.ATELIER_NATS_URL;
+    this.replicas = settings.ATELIER_NATS_REPLICAS;
     this.healthPort = settings.ATELIER_HEALTH_PORT;
     this.logLevel = settings.ATELIER_LOG_LEVEL;
     this.host = settings.ATELIER_HTTP_HOST;

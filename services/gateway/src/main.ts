@@ -13,7 +13,7 @@ void runUntilSignal(async () => {
   const config = new GatewayConfig(loadConfig(gatewaySettings));
   const logger = createLogger('gateway', config.logLevel);
   const mesh = await Mesh.connect({ url: config.natsUrl, name: 'gateway' });
-  await provisionMesh(mesh);
+  await provisionMesh(mesh, { replicas: config.replicas });
   const app = await createGateway(config, mesh, nestLogger(logger));
   app.getHttpServer().keepAliveTimeout = KEPT_ALIVE_MS;
   await app.listen(config.port, config.host);
