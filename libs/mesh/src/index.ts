@@ -13,6 +13,7 @@ export { Counter, Gauge, Histogram, Registry } from './metrics';
 export {
   natsServerBinary,
   natsServerConfig,
+  natsServerSyncs,
   startNatsServer,
   type NatsServer,
   type NatsServerOptions,
