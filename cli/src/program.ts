@@ -6,7 +6,9 @@ import { finetuneCommand } from './commands/finetune';
 import { generateCommand } from './commands/generate';
 import { modelCommand } from './commands/model';
 import { planCommand } from './commands/plan';
+import { rmCommand } from './commands/rm';
 import { runsCommand } from './commands/runs';
+import { gcCommand, storeCommand } from './commands/store';
 import { upCommand } from './commands/up';
 import { EXIT_HELP } from './exit-codes';
 import { SETTINGS_HELP } from './settings';
@@ -40,6 +42,9 @@ ${SETTINGS_HELP}`,
     runsCommand,
     datasetsCommand,
     adaptersCommand,
+    rmCommand,
+    storeCommand,
+    gcCommand,
     planCommand,
     modelCommand,
     doctorCommand,

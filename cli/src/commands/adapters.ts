@@ -22,7 +22,7 @@ interface ImportFlags {
 export function adaptersCommand(program: Command): void {
   const adapters = program
     .command('adapters')
-    .summary('list, download, import and convert adapters')
+    .summary('list, download, import, rename and convert adapters')
     .description('Trained LoRAs, the newest first.')
     .addHelpText(
       'after',
@@ -32,6 +32,7 @@ Examples:
   atelier adapters download herons -o herons.safetensors
   atelier adapters download herons --format kohya
   atelier adapters import ink.safetensors --name ink
+  atelier adapters rename ink pen-and-ink
   atelier adapters kohya pytorch_lora_weights.safetensors herons-comfyui.safetensors`,
     );
   adapters
@@ -62,6 +63,13 @@ Examples:
     .option('--replace', 'let it take the place of one of the same name')
     .addHelpText('after', '\nExamples:\n  atelier adapters import ink.safetensors --name ink')
     .action(handle<ImportFlags>(bringIn));
+  adapters
+    .command('rename')
+    .argument('<name>')
+    .argument('<to>')
+    .description('gives an adapter another name')
+    .addHelpText('after', '\nExamples:\n  atelier adapters rename ink pen-and-ink')
+    .action(handle(rename));
   adapters
     .command('kohya')
     .argument('<file>')
@@ -112,6 +120,14 @@ async function bringIn(context: Context, { name, replace }: ImportFlags, file: s
     const info = await client.importAdapter(name ?? nameFrom(basename(file, extname(file))), content, { replace });
     context.out.line(`${info.name}: rank ${info.rank}, alpha ${info.alpha}`);
     context.out.object(view(info));
+  });
+}
+
+function rename(context: Context, _flags: object, name: string, to: string): Promise<void> {
+  return withClient(context, {}, async (client) => {
+    const info = await client.renameAdapter(name, to);
+    context.out.object(view(info));
+    context.out.line(`adapter ${name} is named ${info.name}`);
   });
 }
 

@@ -20,7 +20,7 @@ interface AddFlags {
 export function datasetsCommand(program: Command): void {
   const datasets = program
     .command('datasets')
-    .summary('list, show, add and cancel data sets')
+    .summary('list, show, add, cancel and rename data sets')
     .description(
       'Data sets, the newest first. What is encoded once is never encoded again, whatever data set it comes in.',
     )
@@ -31,7 +31,8 @@ Examples:
   atelier datasets
   atelier datasets show herons
   atelier datasets add herons.zip --size 512x768
-  atelier datasets cancel herons`,
+  atelier datasets cancel herons
+  atelier datasets rename herons waders`,
     );
   datasets
     .command('list', { isDefault: true })
@@ -61,6 +62,13 @@ Examples:
     .description('ends a data set that is not read yet; runs that wait for it fail')
     .addHelpText('after', '\nExamples:\n  atelier datasets cancel herons')
     .action(handle(cancel));
+  datasets
+    .command('rename')
+    .argument('<dataset>')
+    .argument('<name>')
+    .description('gives a data set another name')
+    .addHelpText('after', '\nExamples:\n  atelier datasets rename herons waders')
+    .action(handle(rename));
 }
 
 function list(context: Context): Promise<void> {
@@ -121,6 +129,14 @@ function cancel(context: Context, _flags: object, key: string): Promise<void> {
     out.object(view(dataset));
     const cancelled = dataset.state === DatasetState.DATASET_STATE_CANCELLED;
     out.line(`data set ${dataset.id} is ${cancelled ? 'cancelled' : `over already: ${datasetStatus(dataset.state)}`}`);
+  });
+}
+
+function rename(context: Context, _flags: object, key: string, name: string): Promise<void> {
+  return withClient(context, {}, async (client) => {
+    const dataset = await client.renameDataset(key, name);
+    context.out.object(view(dataset));
+    context.out.line(`data set ${dataset.id} is named ${dataset.name}`);
   });
 }
 

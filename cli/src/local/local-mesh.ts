@@ -1,6 +1,6 @@
 import { AtelierClient } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
-import { takeLock, type Lock } from '@atelier/mesh';
+import { natsServerSyncs, takeLock, type Lock } from '@atelier/mesh';
 import { computing, type Computing } from '@atelier/models';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -124,6 +124,11 @@ export class LocalMesh {
       throw new AtelierError(error.code, `${error.message}. Its log: ${log.path}`, error.details, { cause: error });
     }
     say(`nats-server    ready  ${this.nats.url}`);
+    if (!natsServerSyncs()) {
+      const what =
+        'a power cut may take what was acknowledged in its last two minutes (a killed process takes nothing)';
+      say(`NOTE           this nats-server is older than 2.10: ${what}`);
+    }
     this.keeper = await StoreKeeper.start(this.nats, (text) => say(`${text}. nats-server's log: ${log.path}`));
   }
 

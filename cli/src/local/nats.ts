@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startNatsServer, type NatsServer } from '@atelier/mesh';
+import { natsServerSyncs, startNatsServer, type NatsServer } from '@atelier/mesh';
 import { diskOf, reservedBy, storeLimit, usedBy } from './disk';
 import type { LogFile } from './log-file';
 
@@ -87,6 +87,7 @@ export class LocalNats {
       storeDir: store,
       port,
       maxFileStore: this.limit,
+      syncAlways: natsServerSyncs(),
       onLog: (text) => log?.write(text),
       signal: this.ending.signal,
     });

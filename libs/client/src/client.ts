@@ -1,20 +1,26 @@
 import type { Readable } from 'node:stream';
-import type { AdapterInfo, Dataset, Generation, MemoryPlan, Run } from '@atelier/contracts';
+import type { AdapterInfo, Dataset, Generation, MemoryPlan, Run, Sweep } from '@atelier/contracts';
 import {
   allEvents,
   datasetEvents,
   generationEvents,
   runEvents,
+  storeUsage,
+  SweepTurn,
+  type Counted,
   type FollowOptions,
   type StreamedEvent,
+  type SweepRules,
 } from '@atelier/jobs';
 import { Mesh, type StoreState } from '@atelier/mesh';
 import * as adapters from './adapters';
 import { Connection } from './connection';
 import * as datasets from './datasets';
+import * as deletion from './deletion';
 import * as finetunes from './finetunes';
 import * as generations from './generations';
 import * as services from './services';
+import * as upkeep from './upkeep';
 import type { UploadProgress } from './uploads';
 
 /** Everything a person can ask, over NATS. Ids and names are both taken where a thing has both; the newest of a name counts. */
@@ -111,9 +117,36 @@ export class AtelierClient {
     return generations.pictureFile(this.connection, name);
   }
 
+  /** Resolves with its id, or with nothing where there is none. Throws FAILED_PRECONDITION where it is in use. */
+  delete(kind: deletion.Deletable, key: string): Promise<string | undefined> {
+    return deletion.deleteThing(this.connection, kind, key);
+  }
+  renameDataset(key: string, to: string): Promise<Dataset> {
+    return deletion.renameDataset(this.connection, key, to);
+  }
+  renameAdapter(name: string, to: string): Promise<AdapterInfo> {
+    return deletion.renameAdapter(this.connection, name, to);
+  }
+
   /** How much more the store takes. */
   store(): Promise<StoreState> {
     return this.mesh.room.look();
+  }
+  /** What takes how much of it, by kind, the largest first. */
+  storeUsage(): Promise<Counted[]> {
+    return storeUsage(this.mesh);
+  }
+  /** Clears what nothing names any more. Throws ABORTED where another does at this moment. */
+  sweep(rules: SweepRules, options?: upkeep.SweepOptions): Promise<Counted[]> {
+    return upkeep.sweep(this.connection, rules, options);
+  }
+  /** The same if it is due and nobody else does it; undefined: it is not. */
+  sweepInTurn(rules: SweepRules, intervalMs: number): Promise<Counted[] | undefined> {
+    return upkeep.sweepInTurn(this.connection, rules, intervalMs);
+  }
+  /** The sweep that is under way, or the last. */
+  lastSweep(): Promise<Sweep | undefined> {
+    return new SweepTurn(this.mesh).last();
   }
   /** Throws StoreFull where the store has no room for so many bytes of something new. */
   requireRoom(bytes: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { Datasets, Generations, Runs } from '@atelier/jobs';
+import { Datasets, Deletion, Generations, Runs } from '@atelier/jobs';
 import type { Mesh } from '@atelier/mesh';
 import { AdapterStore, BlobStore } from '@atelier/store';
 
@@ -9,6 +9,7 @@ export class Connection {
   readonly runs: Runs;
   readonly adapters: AdapterStore;
   readonly generations: Generations;
+  readonly deletion: Deletion;
 
   constructor(readonly mesh: Mesh) {
     this.blobs = new BlobStore(mesh);
@@ -16,5 +17,6 @@ export class Connection {
     this.runs = new Runs(mesh);
     this.adapters = new AdapterStore(mesh);
     this.generations = new Generations(mesh);
+    this.deletion = new Deletion(mesh);
   }
 }

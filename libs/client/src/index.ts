@@ -1,6 +1,7 @@
 export { AtelierClient } from './client';
 export { describeAdapter } from './adapter-header';
 export { checkDataset, datasetSchema, type DatasetInput, type DatasetRequest } from './datasets';
+export { DELETABLE, type Deletable } from './deletion';
 export type { FinetuneRequest } from './finetunes';
 export { generateSchema, type GenerateRequest } from './generations';
 export { checkName, isKey, isName, NAME_PATTERN, NAME_RULE, nameFrom, newId } from './names';
@@ -13,4 +14,5 @@ export {
   type TrainOptionsInput,
 } from './options';
 export { SERVICES, type PlanInput, type ServiceState } from './services';
+export { sweepRules, upkeepSettings, type SweepOptions } from './upkeep';
 export type { UploadFile, UploadProgress } from './uploads';

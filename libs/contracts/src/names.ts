@@ -55,6 +55,7 @@ export const buckets = {
     attempts: 'attempts',
     encodings: 'encodings',
     refusals: 'refusals',
+    sweeps: 'sweeps',
   },
 } as const;
 

@@ -77,6 +77,16 @@ export class Datasets {
     return dataset;
   }
 
+  /** @returns it; throws NOT_FOUND */
+  rename(id: string, name: string): Promise<Dataset> {
+    return this.store.update(id, (current) => (current.name === name ? null : Dataset.create({ ...current, name })));
+  }
+
+  /** Its entry alone (Deletion). @param require throws where it must stay */
+  remove(id: string, require: (dataset: Dataset) => Promise<void>): Promise<Dataset | null> {
+    return this.store.take(id, require);
+  }
+
   /** One that was cancelled before stays so, and is what this resolves with. */
   async ingested(id: string, read: ReadDataset): Promise<Dataset> {
     const dataset = await this.store.update(id, (current) =>

@@ -114,6 +114,18 @@ export class EncodedRuns {
     });
   }
 
+  /** A data set that is deleted: nothing of it is waited for, nor remembered. */
+  async forget(datasetId: string): Promise<void> {
+    const refused = (await this.refusals.keys()).filter((key) => key.startsWith(`${datasetId}.`));
+    for (const key of refused) await this.refusals.delete(key);
+    await this.awaited.delete(datasetId);
+  }
+
+  /** Prompt embeds that runs wait for though no manifest names them: those of their validation prompts. */
+  async promptsAwaited(): Promise<string[]> {
+    return (await this.awaited.list()).flatMap(({ runs }) => runs.flatMap(({ promptsKeys }) => promptsKeys ?? []));
+  }
+
   /** Data sets with runs that wait. */
   async datasets(): Promise<string[]> {
     const ids = await this.awaited.keys();

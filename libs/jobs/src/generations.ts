@@ -103,6 +103,20 @@ export class Generations {
     await this.change(id, { state: GenerationState.GENERATION_STATE_CANCELLED });
   }
 
+  /** Its entry alone (Deletion). @param require throws where it must stay */
+  remove(id: string, require: (drawing: Generation) => void): Promise<Generation | null> {
+    return this.store.take(id, require);
+  }
+
+  /** Of one that is over: a picture of it is no longer there. */
+  async forgetPicture(id: string, image: string, require: (drawing: Generation) => void): Promise<void> {
+    await this.store.update(id, (drawing) => {
+      require(drawing);
+      if (!drawing.images.includes(image)) return null;
+      return Generation.create({ ...drawing, images: drawing.images.filter((other) => other !== image) });
+    });
+  }
+
   /** Said twice, it is one event. */
   async tellState({ id, state, error, images }: Generation): Promise<void> {
     await this.tell(id, 'state', { generateState: { id, state, error, images } }, `state.${id}.${state}`);

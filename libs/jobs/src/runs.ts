@@ -180,6 +180,25 @@ export class Runs {
     await this.end(id, { state: RunState.RUN_STATE_CANCELLED });
   }
 
+  /** Its entry alone (Deletion). @param require throws where it must stay */
+  remove(id: string, require: (run: Run) => void): Promise<Run | null> {
+    return this.store.take(id, require);
+  }
+
+  /** Of one that is over: a validation picture is no longer there. */
+  async forgetSample(id: string, image: string, require: (run: Run) => void): Promise<void> {
+    await this.store.update(id, (run) => {
+      require(run);
+      if (!run.sampleImages.includes(image)) return null;
+      return Run.create({ ...run, sampleImages: run.sampleImages.filter((other) => other !== image) });
+    });
+  }
+
+  /** The adapter that the run made goes by another name. */
+  async adapterRenamed(id: string, adapter: string): Promise<void> {
+    if (await this.find(id)) await this.store.update(id, (run) => Run.create({ ...run, adapter }));
+  }
+
   /**
    * Says where the run stands, or how it ended once more: who ended it may have died before saying it. Said twice, it
    * is one event.

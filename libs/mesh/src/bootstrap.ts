@@ -53,7 +53,8 @@ export async function startService(
     const probed = { mesh: () => mesh, waitsFor: () => reason, readiness, registry };
     if (port !== undefined) probes = await serveProbes(probed, port);
     const url = config.ATELIER_NATS_URL;
-    mesh = await firstConnect({ url, name }, { logger, onWait: (why) => (reason = why) });
+    const replicas = config.ATELIER_NATS_REPLICAS;
+    mesh = await firstConnect({ url, name }, { logger, replicas, onWait: (why) => (reason = why) });
     const parts = { name, version: '0.1.0', mesh, logger, registry, readiness };
     const root = ServiceRoot.with([MeshModule.with(parts), module]);
     const strategy = new JetStreamStrategy({

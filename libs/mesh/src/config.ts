@@ -33,6 +33,13 @@ export const baseSettings = z.object({
     .max(65_535)
     .optional()
     .describe('Port of /livez, /readyz, /healthz and /metrics; none without it'),
+  ATELIER_NATS_REPLICAS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(5)
+    .default(1)
+    .describe('Servers of a NATS cluster that keep each stream and bucket'),
   ATELIER_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
 });
 

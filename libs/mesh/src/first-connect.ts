@@ -12,6 +12,8 @@ const REMINDER_MS = 60_000;
 
 export interface FirstConnectOptions {
   logger?: Logger;
+  /** Servers that keep each stream and bucket. */
+  replicas?: number;
   /** Ends the waiting: rejects with CANCELLED. */
   signal?: AbortSignal;
   /** Told each time why not yet. */
@@ -24,12 +26,12 @@ export interface FirstConnectOptions {
  */
 export async function firstConnect(
   config: MeshConfig,
-  { logger, signal, onWait }: FirstConnectOptions = {},
+  { logger, replicas, signal, onWait }: FirstConnectOptions = {},
 ): Promise<Mesh> {
   let said = -Infinity;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      return await once(config);
+      return await once(config, replicas);
     } catch (error) {
       if (!mayCome(error as Error)) throw error;
       // The client's own words: ours have the address, which may hold a password, and probes are answered to anybody.
@@ -50,10 +52,10 @@ function mayCome(error: Error): boolean {
   return error instanceof AtelierError ? !isRefusedForGood(error.cause) : isMeshAway(error);
 }
 
-async function once(config: MeshConfig): Promise<Mesh> {
+async function once(config: MeshConfig, replicas?: number): Promise<Mesh> {
   const mesh = await Mesh.connect(config);
   try {
-    await provisionMesh(mesh);
+    await provisionMesh(mesh, { replicas });
     return mesh;
   } catch (error) {
     await mesh.close().catch(() => undefined);

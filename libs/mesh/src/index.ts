@@ -14,6 +14,7 @@ export { Counter, Gauge, Histogram, Registry } from './metrics';
 export {
   natsServerBinary,
   natsServerConfig,
+  natsServerSyncs,
   startNatsServer,
   type NatsServer,
   type NatsServerOptions,
@@ -33,6 +34,7 @@ export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';
 export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
 export { LOGGER } from './tokens';
+export { walkStream, type WalkedMessage } from './walk';
 export { within } from './within';
 export { JetStreamStrategy, type StrategyOptions } from './strategy';
 export type { GivenUpContext, HandleWork, WorkContext, WorkerOptions } from './work';

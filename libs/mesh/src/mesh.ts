@@ -30,8 +30,9 @@ export class Mesh {
   }
 
   static async connect({ url, name }: MeshConfig): Promise<Mesh> {
+    let nc: NatsConnection | undefined;
     try {
-      const nc = await connect({
+      nc = await connect({
         servers: url.split(','),
         name,
         maxReconnectAttempts: -1,
@@ -42,6 +43,7 @@ export class Mesh {
       });
       return new Mesh(nc, nc.jetstream({ timeout: 20_000 }), await nc.jetstreamManager({ timeout: 20_000 }));
     } catch (error) {
+      await nc?.close().catch(() => undefined); // it would go on reconnecting for ever
       throw new AtelierError(
         'UNAVAILABLE',
         `no mesh at ${url}: ${(error as Error).message}. Start it with "atelier up", or set ATELIER_NATS_URL`,

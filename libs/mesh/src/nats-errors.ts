@@ -4,6 +4,10 @@ import { ErrorCode, NatsError } from 'nats';
 const WRONG_LAST_SEQUENCE = 10071;
 const SUBJECTS_OVERLAP = 10065;
 const STREAM_NAME_IN_USE = 10058;
+/** "consumer already exists" with another configuration; nats-server 2.9 takes such an order for an update. */
+const CONSUMER_EXISTS = 10148;
+/** Not in a cluster, or not enough servers in it. */
+const NO_REPLICAS: ReadonlySet<number> = new Set([10074, 10005]);
 /** Its server's limit, its account's limit, a limit that a stream would ask for. */
 const NO_ROOM: ReadonlySet<number> = new Set([10023, 10002, 10047]);
 /** "The stream could not store it", whose description says why. */
@@ -26,6 +30,12 @@ export const isStreamOverlap = (error: unknown): boolean => errCodeOf(error) ===
 
 /** "stream name already in use with a different configuration" */
 export const isStreamTaken = (error: unknown): boolean => errCodeOf(error) === STREAM_NAME_IN_USE;
+
+/** The consumer is there, and is to be updated. */
+export const isConsumerTaken = (error: unknown): boolean => errCodeOf(error) === CONSUMER_EXISTS;
+
+/** There are fewer servers than copies were asked for. */
+export const isShortOfServers = (error: unknown): boolean => NO_REPLICAS.has(errCodeOf(error) ?? 0);
 
 /** Stream, consumer, message: what was asked for is not there. */
 export const isNotFound = (error: unknown): boolean =>

@@ -1,5 +1,5 @@
 import { AtelierError, MAX_MESSAGE_BYTES } from '@atelier/contracts';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,6 +26,8 @@ export interface NatsServerOptions {
   binary?: string;
   /** Bytes beyond which it refuses to keep more, rather than meet the end of its disk. */
   maxFileStore?: number;
+  /** Has each write on its disk before it is acknowledged: only where natsServerSyncs. */
+  syncAlways?: boolean;
   /** What it logs, as it comes. */
   onLog?: (text: string) => void;
   /** How long `stop` waits. Default: ten seconds. */
@@ -40,13 +42,15 @@ export function natsServerConfig(options: {
   host: string;
   port: number;
   maxFileStore?: number;
+  syncAlways?: boolean;
 }): string {
-  const { storeDir, host, port, maxFileStore = WITHOUT_LIMIT } = options;
+  const { storeDir, host, port, maxFileStore = WITHOUT_LIMIT, syncAlways = false } = options;
+  const sync = syncAlways ? ', sync_interval: always' : '';
   return [
     `listen: "${host}:${port === 0 ? -1 : port}"`,
     `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`, // headers travel beside the payload
     'max_pending: 256MB',
-    `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB }`,
+    `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB${sync} }`,
     `ports_file_dir: "${storeDir}"`,
   ].join('\n');
 }
@@ -63,6 +67,16 @@ const WITHOUT_LIMIT = 1024 ** 4;
 /** The nats-server that is started on this machine. */
 export function natsServerBinary(): string {
   return process.env['ATELIER_NATS_SERVER'] || 'nats-server';
+}
+
+/** Whether it can have each write on its disk before it acknowledges it: since 2.10. One of which nothing is known cannot. */
+export function natsServerSyncs(binary = natsServerBinary()): boolean {
+  try {
+    const [, major, minor] = /v(\d+)\.(\d+)\./.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' })) ?? [];
+    return Number(major) > 2 || (Number(major) === 2 && Number(minor) >= 10);
+  } catch {
+    return false;
+  }
 }
 
 /** Starts nats-server with JetStream on local disk and waits until it answers. */
@@ -113,11 +127,11 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   return { url: `nats://${address}`, ended, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
-function writeConfig({ storeDir, port = 0, host = '127.0.0.1', maxFileStore }: NatsServerOptions): string {
+function writeConfig({ storeDir, port = 0, host = '127.0.0.1', ...rest }: NatsServerOptions): string {
   const config = join(storeDir, 'nats-server.conf');
   try {
     mkdirSync(storeDir, { recursive: true });
-    writeFileSync(config, natsServerConfig({ storeDir, host, port, maxFileStore }));
+    writeFileSync(config, natsServerConfig({ storeDir, host, port, ...rest }));
     return config;
   } catch (error) {
     throw new AtelierError(

@@ -1,4 +1,13 @@
-import { buckets, eventFilters, MAX_MESSAGE_BYTES, streams, subjects, type WorkSubject } from '@atelier/contracts';
+import {
+  AtelierError,
+  backing,
+  buckets,
+  eventFilters,
+  MAX_MESSAGE_BYTES,
+  streams,
+  subjects,
+  type WorkSubject,
+} from '@atelier/contracts';
 import {
   AckPolicy,
   DiscardPolicy,
@@ -10,7 +19,7 @@ import {
 } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Mesh } from './mesh';
-import { isStreamOverlap, isStreamTaken } from './nats-errors';
+import { isConsumerTaken, isShortOfServers, isStreamOverlap, isStreamTaken } from './nats-errors';
 
 const MINUTE = 60_000;
 
@@ -83,16 +92,46 @@ const streamConfigs: (Partial<StreamConfig> & { name: string })[] = [
   },
 ];
 
-/** Makes every stream, consumer and bucket that is not there yet. Any service may do it at start, several at once too. */
-export async function provisionMesh(mesh: Mesh): Promise<void> {
-  for (const config of streamConfigs) await besideOthers(() => ensureStream(mesh, config));
-  for (const [subject, policy] of Object.entries(workPolicies)) await ensureConsumer(mesh, subject, policy);
-  for (const bucket of Object.values(buckets.blobs))
-    await besideOthers(() => mesh.js.views.os(bucket, { storage: StorageType.File }));
-  for (const bucket of Object.values(buckets.state)) {
-    const ttl = bucket === buckets.state.attempts ? ATTEMPTS_KEPT_MS : undefined;
-    await besideOthers(() => mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File, ttl }));
+export interface ProvisionOptions {
+  /** Copies of each stream and bucket, on as many servers; its consumers have as many. */
+  replicas?: number;
+}
+
+/**
+ * Makes every stream, consumer and bucket that is not there yet, and has those that are do as this version says. Any
+ * service may do it at start, several at once too.
+ */
+export async function provisionMesh(mesh: Mesh, { replicas = 1 }: ProvisionOptions = {}): Promise<void> {
+  try {
+    for (const config of streamConfigs)
+      await besideOthers(() => ensureStream(mesh, { ...config, num_replicas: replicas }));
+    for (const [subject, policy] of Object.entries(workPolicies)) await ensureConsumer(mesh, subject, policy);
+    for (const bucket of Object.values(buckets.blobs)) {
+      await besideOthers(() => mesh.js.views.os(bucket, { storage: StorageType.File, replicas }));
+      await holdTo(mesh, backing.blobStream(bucket), { num_replicas: replicas });
+    }
+    for (const bucket of Object.values(buckets.state)) {
+      const ttl = bucket === buckets.state.attempts ? ATTEMPTS_KEPT_MS : 0;
+      await besideOthers(() => mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File, ttl, replicas }));
+      await holdTo(mesh, backing.stateStream(bucket), { num_replicas: replicas, max_age: nanos(ttl) });
+    }
+  } catch (error) {
+    if (!isShortOfServers(error)) throw error;
+    throw new AtelierError(
+      'FAILED_PRECONDITION',
+      `ATELIER_NATS_REPLICAS is ${replicas}, and NATS has too few servers for it (${(error as Error).message}): ` +
+        'add servers to its cluster, or lower it',
+      {},
+      { cause: error },
+    );
   }
+}
+
+/** What an earlier version made, or another setting: the clients for buckets take a bucket as it is. */
+async function holdTo(mesh: Mesh, stream: string, wanted: Partial<StreamConfig>): Promise<void> {
+  const { config } = await mesh.jsm.streams.info(stream);
+  const differs = Object.entries(wanted).some(([key, value]) => config[key as keyof StreamConfig] !== value);
+  if (differs) await mesh.jsm.streams.update(stream, wanted);
 }
 
 /** How long another service may take to make the same stream. */
@@ -134,5 +173,10 @@ async function ensureConsumer(mesh: Mesh, subject: string, policy: WorkPolicy): 
     max_deliver: -1,
     max_ack_pending: 1000,
   };
-  await mesh.jsm.consumers.add(streams.WORK, config);
+  try {
+    await mesh.jsm.consumers.add(streams.WORK, config);
+  } catch (error) {
+    if (!isConsumerTaken(error)) throw error;
+    await mesh.jsm.consumers.update(streams.WORK, consumerName(subject), config);
+  }
 }

@@ -38,4 +38,6 @@ export function asStoreFull(error: unknown): AtelierError {
   return new StoreFull(`the store is full: nats-server takes no more (${said}). ${REMEDY}`, {}, { cause: error });
 }
 
-export const REMEDY = 'Free space on its disk, or delete data sets, adapters and pictures that are no longer needed';
+export const REMEDY =
+  'Free space on its disk, or delete data sets, adapters and pictures that are no longer needed ' +
+  '("atelier store" says what takes how much; "atelier rm", "atelier gc")';

@@ -102,7 +102,7 @@ export class AdapterStore {
     for (const { name, replaced } of await this.list()) {
       const due = replaced.filter(isDue);
       if (due.length === 0) continue;
-      for (const { blob } of due) await this.ask(() => this.blobs.delete(BUCKET, blob ?? ''));
+      await this.deleteUnnamed(due.map(({ blob }) => blob ?? ''));
       const gone = new Set(due.map(({ blob }) => blob));
       await this.ask(() =>
         this.entries.update(name, (entry) =>
@@ -110,6 +110,51 @@ export class AdapterStore {
         ),
       );
     }
+  }
+
+  /**
+   * Takes the name away, then its files: one who is reading them is told that they are gone.
+   * @param require throws where it must stay
+   * @returns what was there; null: nothing
+   */
+  async delete(name: string, require: (info: AdapterInfo) => void | Promise<void>): Promise<AdapterInfo | null> {
+    const gone = isName(name) ? await this.entries.take(name, require) : null;
+    if (gone) await this.deleteUnnamed([gone.blob, ...gone.replaced.map(({ blob }) => blob ?? '')]);
+    return gone;
+  }
+
+  /**
+   * Gives the file another name, under which it is found before the former is gone: broken off in between both name
+   * it, and asked for again it comes to its end. Throws NOT_FOUND, ALREADY_EXISTS, and ABORTED where the former was
+   * given another file meanwhile.
+   */
+  async rename(name: string, to: string): Promise<AdapterInfo> {
+    const { value } = await this.find(name);
+    if (name === to) return value;
+    const renamed = await this.entries.put(to, (there) => {
+      if (!there) return AdapterInfo.create({ ...value, name: to });
+      if (there.blob === value.blob) return null;
+      throw taken(to, 'delete it first');
+    });
+    const changed = new AtelierError('ABORTED', `adapter ${name} was changed while it was renamed: try again`);
+    try {
+      await this.entries.take(name, ({ blob }) => {
+        if (blob !== value.blob) throw changed;
+      });
+    } catch (error) {
+      if (error !== changed) throw error;
+      await this.entries.take(to, ({ blob }) => {
+        if (blob !== value.blob) throw changed;
+      });
+      throw changed;
+    }
+    return renamed;
+  }
+
+  /** Files, but for those that an entry names: one that was renamed halfway has two. */
+  private async deleteUnnamed(blobs: readonly string[]): Promise<void> {
+    const named = new Set((await this.list()).map(({ blob }) => blob));
+    for (const blob of blobs.filter((each) => !named.has(each))) await this.ask(() => this.blobs.delete(BUCKET, blob));
   }
 
   private async write(
@@ -167,13 +212,12 @@ function succeed(former: AdapterInfo | null, info: AdapterInfo, replace: boolean
   if (!former) return info;
   if (former.blob === info.blob) return null; // written before, and the answer was lost
   if (info.runId !== '' && former.runId === info.runId) return null;
-  if (!replace)
-    throw new AtelierError(
-      'ALREADY_EXISTS',
-      `there is already an adapter named ${info.name}: choose another name, or ask to replace it`,
-    );
+  if (!replace) throw taken(info.name, 'ask to replace it');
   return AdapterInfo.create({
     ...info,
     replaced: [...former.replaced, { blob: former.blob, replacedAt: info.createdAt }],
   });
 }
+
+const taken = (name: string, otherwise: string): AtelierError =>
+  new AtelierError('ALREADY_EXISTS', `there is already an adapter named ${name}: choose another name, or ${otherwise}`);

@@ -4,5 +4,15 @@ export { EncodeRefused, TensorArrivals } from './arrivals';
 export { BlobStore, type BlobInfo } from './blobs';
 export { Encodings, type EncodeJob } from './encodings';
 export { StateStore, type Stored } from './state';
+export {
+  clearLoose,
+  clearTensor,
+  surveyBucket,
+  surveyTensors,
+  type BucketSurvey,
+  type LooseChunks,
+  type SurveyedObject,
+  type SurveyedTensor,
+} from './survey';
 export { StateWatch } from './state-watch';
 export { TensorStore } from './tensors';

@@ -103,10 +103,48 @@ export class StateStore<T> {
       await (await this.kv()).delete(id);
     } catch (error) {
       if (!isStoreFull(error)) throw error;
-      await this.mesh.jsm.streams.purge(backing.stateStream(this.bucket), {
-        filter: backing.stateSubject(this.bucket, id),
-      });
+      await this.purge(id);
     }
+  }
+
+  /**
+   * Takes away what `require` lets go: it gets what is there, and throws to refuse. What is written meanwhile has it
+   * asked again, so that nothing goes that it has not seen. It leaves no marker behind, and a full store does it too.
+   * @returns what was there; null: nothing
+   */
+  take(id: string, require: (value: T) => void | Promise<void>): Promise<T | null> {
+    return this.patience(async () => {
+      for (;;) {
+        const stored = await this.read(id);
+        if (!stored) return null;
+        await require(stored.value);
+        if (await this.removeAt(id, stored.revision)) return stored.value;
+      }
+    });
+  }
+
+  private async removeAt(id: string, revision: number): Promise<boolean> {
+    const kv = await this.kv();
+    try {
+      await kv.delete(id, { previousSeq: revision });
+    } catch (error) {
+      if (isConflict(error)) return false;
+      if (!isStoreFull(error)) throw error;
+      await this.purge(id, revision + 1); // what was written later has a later place
+      return (await this.read(id)) === null;
+    }
+    const marker = await kv.get(id).catch(() => null);
+    if (marker?.operation !== 'DEL') return true;
+    // For those who watched; of names used once they would pile up.
+    const stream = backing.stateStream(this.bucket);
+    await this.mesh.jsm.streams.deleteMessage(stream, marker.revision, false).catch(() => undefined);
+    return true;
+  }
+
+  /** @param seq only what has an earlier place */
+  private async purge(id: string, seq?: number): Promise<void> {
+    const filter = backing.stateSubject(this.bucket, id);
+    await this.mesh.jsm.streams.purge(backing.stateStream(this.bucket), { filter, seq });
   }
 
   async list(): Promise<T[]> {

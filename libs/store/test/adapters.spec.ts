@@ -201,4 +201,48 @@ describe('adapters', () => {
     await Promise.all(writers);
     await whole('ink', among);
   });
+
+  const anything = (): void => undefined;
+
+  it('are deleted with all their files, twice as well as once, and a reader is told', async () => {
+    await put('ink', fileOf(2));
+    await put('ink', fileOf(4, 2 * MIB), { replace: true });
+    await put('pen', fileOf(8));
+    const found = await adapters.find('ink');
+    const reading = await adapters.stream(found);
+    const refuse = (): void => {
+      throw new Error('in use');
+    };
+    await expect(adapters.delete('ink', refuse)).rejects.toThrow('in use');
+    expect(await adapters.delete('ink', anything)).toMatchObject({ name: 'ink', rank: 4 });
+    expect(await adapters.delete('ink', anything)).toBeNull();
+    expect((await adapters.list()).map(({ name }) => name)).toEqual(['pen']);
+    expect(await files()).toHaveLength(1);
+    await expect(adapters.read(found)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(buffer(reading)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('go by another name with their file, unless that is taken', async () => {
+    const [ink, pen] = [fileOf(2), fileOf(4)];
+    await put('ink', ink, { runId: 'r' });
+    await put('pen', pen);
+    await expect(adapters.rename('ink', 'pen')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect(adapters.rename('brush', 'pencil')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await adapters.rename('ink', 'brush')).toMatchObject({ name: 'brush', runId: 'r' });
+    await expect(adapters.find('ink')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect([await whole('brush', [ink, pen]), await whole('pen', [ink, pen])]).toEqual([2, 4]);
+  });
+
+  it('whose renaming was broken off have both names and one file, which goes with the last of them', async () => {
+    const ink = fileOf(2);
+    const info = await put('ink', ink);
+    await entries.create('brush', AdapterInfo.create({ ...info, name: 'brush' })); // and there it was killed
+    await adapters.delete('ink', anything);
+    expect(await whole('brush', [ink])).toBe(2);
+    await entries.create('ink', info);
+    await adapters.rename('ink', 'brush');
+    expect((await adapters.list()).map(({ name }) => name)).toEqual(['brush']);
+    await adapters.delete('brush', anything);
+    expect(await files()).toEqual([]);
+  });
 });

@@ -1,3 +1,4 @@
+export { startTestCluster, type TestCluster } from './cluster';
 export { natsError } from './nats-error';
 export { dieOver } from './die-over';
 export { killInTheAct } from './kill-in-the-act';

@@ -74,7 +74,7 @@ async function inContainer(image: string, maxFileStore?: number): Promise<TestNa
   };
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer().once('error', reject);
     probe.listen(0, '127.0.0.1', () => {

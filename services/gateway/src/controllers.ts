@@ -5,6 +5,7 @@ import { FinetunesController } from './finetunes/finetunes.controller';
 import { ImagesController } from './images/images.controller';
 import { InfoController } from './pages/info.controller';
 import { PagesController } from './pages/pages.controller';
+import { StoreController } from './store/store.controller';
 
 /** Everything with routes. */
 export const controllers: Type[] = [
@@ -12,6 +13,7 @@ export const controllers: Type[] = [
   FinetunesController,
   AdaptersController,
   ImagesController,
+  StoreController,
   InfoController,
   PagesController,
 ];

@@ -1,4 +1,6 @@
 import { resolve } from 'node:path';
+import { sweepRules, upkeepSettings } from '@atelier/client';
+import type { SweepRules } from '@atelier/jobs';
 import { baseSettings } from '@atelier/mesh';
 import { z } from 'zod';
 
@@ -20,6 +22,12 @@ const urls = z
 
 /** Settings, by their names in the environment. All of them have a default. */
 export const gatewaySettings = baseSettings.extend({
+  ...upkeepSettings.shape,
+  ATELIER_SWEEP_MINUTES: z.coerce
+    .number()
+    .min(0)
+    .default(60)
+    .describe('Between two sweeps of the store in the background; 0: none.'),
   ATELIER_HTTP_HOST: z.string().default('127.0.0.1').describe('Address to listen on.'),
   ATELIER_HTTP_PORT: z.coerce
     .number()
@@ -64,6 +72,7 @@ export const gatewaySettings = baseSettings.extend({
 /** The same, in the words the code uses. */
 export class GatewayConfig {
   readonly natsUrl: string;
+  readonly replicas: number;
   readonly healthPort?: number;
   readonly logLevel: string;
   readonly host: string;
@@ -84,9 +93,13 @@ export class GatewayConfig {
   /** How long requests in hand may go on once the gateway is asked to stop. */
   readonly graceMs: number;
   readonly studioFolder: string;
+  /** Between two sweeps of the store; 0: none. */
+  readonly sweepMs: number;
+  readonly sweepRules: SweepRules;
 
   constructor(settings: z.output<typeof gatewaySettings>) {
     this.natsUrl = settings.ATELIER_NATS_URL;
+    this.replicas = settings.ATELIER_NATS_REPLICAS;
     this.healthPort = settings.ATELIER_HEALTH_PORT;
     this.logLevel = settings.ATELIER_LOG_LEVEL;
     this.host = settings.ATELIER_HTTP_HOST;
@@ -102,6 +115,8 @@ export class GatewayConfig {
     this.heartbeatMs = settings.ATELIER_HEARTBEAT_SECONDS * 1000;
     this.graceMs = settings.ATELIER_HTTP_GRACE_SECONDS * 1000;
     this.studioFolder = settings.ATELIER_STUDIO;
+    this.sweepMs = settings.ATELIER_SWEEP_MINUTES * 60_000;
+    this.sweepRules = sweepRules(settings);
   }
 }
 

@@ -9,6 +9,8 @@ import { ErrorFilter } from './error.filter';
 import { GatewayConfig } from './gateway.config';
 import { RequestMetrics } from './metrics';
 import { ROUTES } from './openapi/document';
+import { StoreMetrics } from './store/store.metrics';
+import { Sweeper } from './store/sweeper';
 import { TokenGuard } from './token.guard';
 
 @Module({})
@@ -27,6 +29,8 @@ export class GatewayModule {
         { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
         { provide: ROUTES, useValue: controllers },
         KohyaConverter,
+        StoreMetrics,
+        Sweeper,
       ],
     };
   }

@@ -30,7 +30,8 @@ void runUntilSignal(async () => {
   const probed = { mesh: () => found.mesh, waitsFor: () => reason, readiness, registry };
   const probes = healthPort === undefined ? undefined : await serveProbes(probed, healthPort);
   const waitingRoom = await openWaitingRoom(probed, port, host);
-  const mesh = await firstConnect({ url, name: 'gateway' }, { logger, onWait: (why) => (reason = why) });
+  const { replicas } = config;
+  const mesh = await firstConnect({ url, name: 'gateway' }, { logger, replicas, onWait: (why) => (reason = why) });
   found.mesh = mesh;
   const app = await createGateway(config, mesh, { logger: nestLogger(logger), registry });
   await closeWaitingRoom(waitingRoom);

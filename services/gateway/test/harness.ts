@@ -11,7 +11,8 @@ export type Body = NonNullable<RequestInit['body']>;
 export interface TestGateway {
   url: string;
   mesh: Mesh;
-  /** nats-server's folder. */
+  /** Ends nats-server without warning and starts it again on the same port and store. */
+  restartNats(): Promise<void>;
   /** Sends a signal to nats-server. */
   signalNats(signal: NodeJS.Signals): void;
   app: NestExpressApplication;
@@ -33,6 +34,7 @@ export async function startGateway(
   return {
     url: `http://127.0.0.1:${port}`,
     mesh: server.mesh,
+    restartNats: server.restartNats,
     signalNats: server.signalNats,
     app,
     stop: async () => {

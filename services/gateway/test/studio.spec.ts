@@ -168,10 +168,33 @@ describe('the studio page', () => {
     Object.defineProperty(find('#files'), 'files', { value: [new File(['pixels'], 'a.png', { type: 'image/png' })] });
     fill('#dataset-form', { name: 'unwanted', width: '64', height: '64' });
     submit('#dataset-form');
-    await shows('#datasets', /unwanted: 1 file, being readuploadedcancel/);
+    await shows('#datasets', /unwanted: 1 file, being readuploadedcanceldelete/);
     find<HTMLButtonElement>('#datasets button').click();
     await shows('#datasets', /unwanted: 0 picturescancelled/);
     expect(find('#run-form select').textContent).not.toContain('unwanted');
+    expect(problems).toEqual([]);
+  });
+
+  test('what is not needed any more is deleted, once that was confirmed', async () => {
+    const button = (list: string): HTMLButtonElement => find<HTMLButtonElement>(`${list} .delete`);
+    const asked: string[] = [];
+    const confirm = (answer: boolean): void =>
+      void Object.assign(page.window, { confirm: (text: string) => (asked.push(text), answer) });
+    const before = find('#runs').textContent;
+    confirm(false);
+    button('#runs').click();
+    while (button('#runs').disabled) await new Promise((resolve) => setImmediate(resolve));
+    expect(find('#runs').textContent).toBe(before);
+    confirm(true);
+    button('#runs').click();
+    await shows('#runs', /^( \(|$)/);
+    button('#adapters').click();
+    await shows('#adapters', /^( \(|$)/);
+    expect(asked).toEqual([
+      expect.stringMatching(/^Delete run .*; its adapter stays\?$/),
+      expect.stringMatching(/^Delete run /),
+      expect.stringMatching(/^Delete adapter my-style\?$/),
+    ]);
     expect(problems).toEqual([]);
   });
 

@@ -30,7 +30,11 @@ export class InferenceService {
    * @returns 'over' when the drawing has ended, however; errors are for the caller to judge
    */
   async generate({ id }: Pick<GenerateWork, 'id'>, context: DrawContext): Promise<'over' | 'put down'> {
-    const generation = await this.states.get(id);
+    const generation = await this.states.find(id);
+    if (!generation) {
+      this.logger.info({ id }, 'the drawing was deleted: nothing to do');
+      return 'over';
+    }
     if (isGenerationOver(generation)) {
       await this.states.tellState(generation);
       return 'over';

@@ -47,6 +47,10 @@ export class IngestService {
         return 'over';
       }
       if (stopping.aborted) return 'put down';
+      if (!runId && !(await this.datasets.find(datasetId))) {
+        this.logger.info({ datasetId }, 'the data set was deleted: nothing to do');
+        return 'over';
+      }
       throw error;
     }
   }

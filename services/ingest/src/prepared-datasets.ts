@@ -76,6 +76,10 @@ export class PreparedDatasets {
       { dataset: dataset.name, samples: samples.length, duplicates, rejected: rejected.length },
       'data set read',
     );
-    return { stored, missing: await this.encoders.missing(stored.manifest) };
+    const missing = await this.encoders.missing(stored.manifest);
+    if (await this.encoders.canEncode(missing)) return { stored, missing };
+    // What was there when it was read has been cleared since: read again, it is prepared anew.
+    this.logger.info({ dataset: dataset.name }, 'prepared pictures are gone: the data set is read once more');
+    return this.read(dataset, identity, signal);
   }
 }

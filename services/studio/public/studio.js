@@ -84,6 +84,21 @@ async function showComputing() {
   showComputing.timer = setTimeout(showComputing, isWhole ? 60_000 : 10_000);
 }
 
+/** Asks first: nothing brings back what was deleted. */
+const deletion = (what, path) =>
+  element('button', {
+    type: 'button',
+    className: 'delete',
+    textContent: 'delete',
+    title: `Delete ${what}`,
+    onclick: (event) =>
+      guarded(event.target, async () => {
+        if (!confirm(`Delete ${what}?`)) return;
+        await api(path, { method: 'DELETE' });
+        await refresh();
+      }),
+  });
+
 async function refresh() {
   clearTimeout(refresh.timer);
   try {
@@ -113,6 +128,7 @@ async function refresh() {
                 }),
               ]
             : []),
+          deletion(`data set ${d.name} and its files`, `/v1/datasets/${d.id}`),
           ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
           ...(d.rejected ?? []).map((r) =>
             element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` }),
@@ -147,7 +163,18 @@ async function refresh() {
                 }),
               ]
             : []),
+          ...(isOver(r) ? [deletion(`run ${r.name}; its adapter stays`, `/v1/finetunes/${r.id}`)] : []),
           ...(r.error ? [element('span', { className: 'bad', textContent: r.error })] : []),
+        ),
+      ),
+    );
+    $('adapters').replaceChildren(
+      ...adapters.data.map((a) =>
+        element(
+          'li',
+          {},
+          element('span', { textContent: `${a.name}: rank ${a.rank}` }),
+          deletion(`adapter ${a.name}`, `/v1/adapters/${a.name}`),
         ),
       ),
     );

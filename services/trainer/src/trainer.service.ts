@@ -34,13 +34,13 @@ export class TrainerService {
       return 'over';
     }
     const named = await this.runs.find(runId);
-    if (named && isRunOver(named)) await this.clear(named);
+    if (named) await this.clear(named);
     await this.queue.encodeFirst(runId);
     const held = await this.queue.takeNext({ ...context, runId });
     if (!held) return 'over';
     const ending = await this.attempt(held, context);
     if (held.superseded) return this.lost(held);
-    if (ending === 'over') await this.clear(await this.runs.get(held.id));
+    if (ending === 'over') await this.clear(await this.runs.find(held.id));
     return ending;
   }
 
@@ -57,8 +57,8 @@ export class TrainerService {
    * Says how a run ended once more: who ended it may have died before it did. What one that failed had come to is kept:
    * hours of work, which its reason may have nothing to do with.
    */
-  private async clear(run: Run): Promise<void> {
-    if (!isRunOver(run)) return;
+  private async clear(run: Run | undefined): Promise<void> {
+    if (!run || !isRunOver(run)) return; // a person may have deleted it as soon as it was over
     await this.runs.tellState(run);
     if (run.state !== RunState.RUN_STATE_FAILED) await this.states.remove(run.id);
   }

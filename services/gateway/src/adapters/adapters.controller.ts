@@ -1,12 +1,14 @@
-import { Controller, Get, HttpCode, Param, Put, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
 import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
+import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { readBody } from '../read-body';
+import { renameBody } from '../rename.body';
 import { sendFile } from '../send-file';
 import { validated } from '../validated';
 import { KohyaConverter } from './kohya.converter';
@@ -97,5 +99,26 @@ export class AdaptersController {
     await this.client.requireRoom(Number(request.headers['content-length'] ?? 0));
     const bytes = await readBody(request, this.config.adapterLimit);
     return viewAdapter(await this.client.importAdapter(name, bytes, { replace: replace === 'true' }));
+  }
+
+  @Patch(':name')
+  @Operation({
+    summary: 'Give an adapter another name.',
+    body: { type: 'application/json', schema: renameBody },
+    answer: { schema: adapterView, description: 'The adapter as it is now.' },
+    refusals: [404, 409],
+  })
+  async renameAdapter(@Param('name') name: string, @Body() body: unknown): Promise<unknown> {
+    return viewAdapter(await this.client.renameAdapter(name, validated(renameBody, body).name));
+  }
+
+  @Delete(':name')
+  @Operation({
+    summary: 'Delete an adapter. Refused while a drawing that is not over uses it.',
+    answer: { schema: deletedView, description: 'It is gone, or was never there.' },
+    refusals: [409],
+  })
+  async deleteAdapter(@Param('name') name: string): Promise<unknown> {
+    return viewDeleted('adapter', name, await this.client.delete('adapter', name));
   }
 }

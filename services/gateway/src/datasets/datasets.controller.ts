@@ -1,9 +1,12 @@
-import { Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req } from '@nestjs/common';
 import { AtelierClient, checkDataset, datasetSchema } from '@atelier/client';
 import type { Request } from 'express';
 import { z } from 'zod';
+import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
+import { renameBody } from '../rename.body';
+import { validated } from '../validated';
 import { datasetView, listOf, viewDataset } from './dataset.view';
 import { readUpload } from './upload';
 
@@ -61,6 +64,27 @@ export class DatasetsController {
   })
   async cancelDataset(@Param('id') id: string): Promise<unknown> {
     return viewDataset(await this.client.cancelDataset(id));
+  }
+
+  @Patch(':id')
+  @Operation({
+    summary: 'Give a data set another name.',
+    body: { type: 'application/json', schema: renameBody },
+    answer: { schema: datasetView, description: 'The data set as it is now.' },
+    refusals: [404],
+  })
+  async renameDataset(@Param('id') id: string, @Body() body: unknown): Promise<unknown> {
+    return viewDataset(await this.client.renameDataset(id, validated(renameBody, body).name));
+  }
+
+  @Delete(':id')
+  @Operation({
+    summary: 'Delete a data set and its files. By name only where one alone has it. Refused while a run uses it.',
+    answer: { schema: deletedView, description: 'It is gone, or was never there.' },
+    refusals: [409],
+  })
+  async deleteDataset(@Param('id') id: string): Promise<unknown> {
+    return viewDeleted('dataset', id, await this.client.delete('dataset', id));
   }
 }
 

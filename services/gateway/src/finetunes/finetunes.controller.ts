@@ -1,6 +1,7 @@
 import {
   Body,
   Controller,
+  Delete,
   Get,
   Headers,
   HttpCode,
@@ -19,6 +20,7 @@ import type { Response } from 'express';
 import { z } from 'zod';
 import { listOf } from '../datasets/dataset.view';
 import { clientLeft } from '../client-left';
+import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
@@ -151,6 +153,16 @@ export class FinetunesController implements OnModuleDestroy {
   })
   async resumeFinetune(@Param('id') id: string): Promise<unknown> {
     return this.view(await this.client.resumeRun(id));
+  }
+
+  @Delete(':id')
+  @Operation({
+    summary: 'Delete a run that is over, with its training state and validation pictures. Its adapter stays.',
+    answer: { schema: deletedView, description: 'It is gone, or was never there.' },
+    refusals: [409],
+  })
+  async deleteFinetune(@Param('id') id: string): Promise<unknown> {
+    return viewDeleted('finetune', id, await this.client.delete('run', id));
   }
 
   private async view(run: Run): Promise<unknown> {

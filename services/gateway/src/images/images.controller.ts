@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Req, Res, type OnModuleDestroy } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req, Res, type OnModuleDestroy } from '@nestjs/common';
 import { AtelierClient, type GenerateRequest } from '@atelier/client';
 import { AtelierError, type Generation } from '@atelier/contracts';
 import { generationStatus } from '@atelier/jobs';
@@ -7,6 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
 import { clientLeft } from '../client-left';
+import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { sendFile } from '../send-file';
@@ -93,17 +94,38 @@ export class ImagesController implements OnModuleDestroy {
     refusals: [404, 503],
   })
   async getDrawing(@Param('id') id: string, @Req() request: Request): Promise<z.output<typeof drawingView>> {
-    const { work, state, createdAt, images, preemptions, error } = await this.client.generation(id);
-    return {
-      id,
-      status: generationStatus(state) as z.output<typeof drawingView>['status'],
-      created: unixSeconds(createdAt) ?? 0,
-      data: images.map((image) => ({ url: pictureUrl(image, this.address(request)) })),
-      seed: work?.seed ?? 0,
-      size: `${work?.width ?? 0}x${work?.height ?? 0}`,
-      preemptions,
-      error,
-    };
+    return viewDrawing(await this.client.generation(id), this.address(request));
+  }
+
+  @Get('images/generations')
+  @Operation({
+    summary: 'All drawings, the newest first.',
+    answer: { schema: listOf(drawingView), description: 'The drawings.' },
+  })
+  async listDrawings(@Req() request: Request): Promise<unknown> {
+    const address = this.address(request);
+    return { object: 'list', data: (await this.client.generations()).map((drawing) => viewDrawing(drawing, address)) };
+  }
+
+  @Post('images/generations/:id/cancel')
+  @HttpCode(202)
+  @Operation({
+    summary: 'Ask a drawing to end. One that is over stays as it is.',
+    answer: { status: 202, schema: drawingView, description: 'The drawing as it is now.' },
+    refusals: [404],
+  })
+  async cancelDrawing(@Param('id') id: string, @Req() request: Request): Promise<unknown> {
+    return viewDrawing(await this.client.cancelGeneration(id), this.address(request));
+  }
+
+  @Delete('images/generations/:id')
+  @Operation({
+    summary: 'Delete a drawing that is over, with its pictures.',
+    answer: { schema: deletedView, description: 'It is gone, or was never there.' },
+    refusals: [409],
+  })
+  async deleteDrawing(@Param('id') id: string): Promise<unknown> {
+    return viewDeleted('generation', id, await this.client.delete('drawing', id));
   }
 
   @Get('models')
@@ -134,6 +156,18 @@ export class ImagesController implements OnModuleDestroy {
       type: pictureType(name),
       cache: 'private, max-age=86400, immutable',
     });
+  }
+
+  @Delete('pictures/*name')
+  @Operation({
+    summary: 'Delete one picture of a drawing, or one validation picture of a run, that is over.',
+    answer: { schema: deletedView, description: 'It is gone, or was never there.' },
+    refusals: [409],
+  })
+  async deletePicture(@Param('name') segments: string | string[]): Promise<unknown> {
+    const name = Array.isArray(segments) ? segments.join('/') : segments;
+    const gone = isPictureName(name) ? await this.client.delete('picture', name) : undefined;
+    return viewDeleted('picture', name, gone);
   }
 
   /**
@@ -169,6 +203,20 @@ export class ImagesController implements OnModuleDestroy {
     const asked = publicUrls.find((url) => new URL(url).host === headers.host);
     return asked ?? publicUrls[0] ?? `${protocol}://${headers.host}`;
   }
+}
+
+function viewDrawing(drawing: Generation, address: string): z.output<typeof drawingView> {
+  const { id, work, state, createdAt, images, preemptions, error } = drawing;
+  return {
+    id,
+    status: generationStatus(state) as z.output<typeof drawingView>['status'],
+    created: unixSeconds(createdAt) ?? 0,
+    data: images.map((image) => ({ url: pictureUrl(image, address) })),
+    seed: work?.seed ?? 0,
+    size: `${work?.width ?? 0}x${work?.height ?? 0}`,
+    preemptions,
+    error,
+  };
 }
 
 /** The adapters of a request, which may come as `model`, `adapter` or `adapters`; a name said twice counts once. */

@@ -1,0 +1,53 @@
+import { MAX_MESSAGE_BYTES } from '@atelier/contracts';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { natsServerBinary } from '@atelier/mesh';
+import { freePort } from './nats';
+
+export interface TestCluster {
+  /** Of all servers, separated by commas. */
+  url: string;
+  /** SIGKILL for one of them. */
+  kill(index: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Three nats-servers on this machine that are one NATS. */
+export async function startTestCluster(): Promise<TestCluster> {
+  const folder = mkdtempSync(join(tmpdir(), 'atelier-cluster-'));
+  const servers: { client: number; route: number }[] = [];
+  for (let i = 0; i < 3; i++) servers.push({ client: await freePort(), route: await freePort() });
+  const routes = servers.map(({ route }) => `nats://127.0.0.1:${route}`).join(', ');
+  const processes: ChildProcess[] = servers.map(({ client, route }, index) => {
+    const store = join(folder, String(index));
+    mkdirSync(store);
+    const lines = [
+      `server_name: n${index}`,
+      `listen: "127.0.0.1:${client}"`,
+      `max_payload: ${MAX_MESSAGE_BYTES + 64 * 1024}`,
+      'max_pending: 256MB',
+      `cluster { name: atelier, listen: "127.0.0.1:${route}", routes: [${routes}] }`,
+      `jetstream { store_dir: "${store}", max_file_store: 4GB }`,
+    ];
+    writeFileSync(join(store, 'nats.conf'), lines.join('\n'));
+    return spawn(natsServerBinary(), ['-c', join(store, 'nats.conf')], { stdio: 'ignore' });
+  });
+  const kill = async (index: number): Promise<void> => {
+    const process = processes[index]!;
+    if (process.exitCode !== null || process.signalCode !== null) return;
+    const ended = once(process, 'exit');
+    process.kill('SIGKILL');
+    await ended;
+  };
+  return {
+    url: servers.map(({ client }) => `nats://127.0.0.1:${client}`).join(','),
+    kill,
+    async stop() {
+      await Promise.all(processes.map((_process, index) => kill(index)));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
