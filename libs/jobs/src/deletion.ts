@@ -47,7 +47,7 @@ export class Deletion {
   async dataset(id: string): Promise<Dataset | null> {
     const gone = await this.datasets.remove(id, (dataset) => this.requireUnused(dataset));
     if (!gone) return null;
-    await this.encoded.forget(id);
+    await this.encoded.forgetDataset(id);
     const files = gone.files.map(({ blob }) => blob ?? '');
     await this.clear(buckets.blobs.pictures, files);
     return gone;

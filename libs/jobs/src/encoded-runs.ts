@@ -115,10 +115,11 @@ export class EncodedRuns {
   }
 
   /** A data set that is deleted: nothing of it is waited for, nor remembered. */
-  async forget(datasetId: string): Promise<void> {
+  async forgetDataset(datasetId: string): Promise<void> {
     const refused = (await this.refusals.keys()).filter((key) => key.startsWith(`${datasetId}.`));
-    for (const key of refused) await this.refusals.delete(key);
-    await this.awaited.delete(datasetId);
+    const anyhow = (): void => undefined;
+    for (const key of refused) await this.refusals.take(key, anyhow);
+    await this.awaited.take(datasetId, anyhow);
   }
 
   /** Prompt embeds that runs wait for though no manifest names them: those of their validation prompts. */

@@ -3,6 +3,7 @@ import {
   buckets,
   Dataset,
   DatasetState,
+  EncodingRefusal,
   Generation,
   GenerationState,
   Run,
@@ -11,7 +12,7 @@ import {
 } from '@atelier/contracts';
 import { BlobStore, StateStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { Deletion, Runs } from '../src';
+import { Deletion, EncodedRuns, Runs } from '../src';
 
 const { INGESTED, UPLOADED } = {
   INGESTED: DatasetState.DATASET_STATE_INGESTED,
@@ -61,17 +62,31 @@ describe('a data set', () => {
 
   test('stays while a run that is not over uses it, and it is said which and what to do', async () => {
     await addDataset('d4');
-    for (const state of [RunState.RUN_STATE_QUEUED, RunState.RUN_STATE_ENCODING, RunState.RUN_STATE_TRAINING]) {
+    const { RUN_STATE_QUEUED, RUN_STATE_ENCODING, RUN_STATE_TRAINING, RUN_STATE_PAUSED } = RunState;
+    for (const state of [RUN_STATE_QUEUED, RUN_STATE_ENCODING, RUN_STATE_TRAINING, RUN_STATE_PAUSED]) {
       await runs.put('u', () => Run.create({ id: 'u', datasetId: 'd4', state }));
       await expect(deletion.dataset('d4')).rejects.toMatchObject({
         code: 'FAILED_PRECONDITION',
-        message: expect.stringMatching(/^run u \((queued|encoding|training)\) uses data set the d4: .*runs cancel u"/),
+        message: expect.stringMatching(
+          /^run u \((queued|encoding|training|paused)\) uses data set the d4: .*runs cancel u"/,
+        ),
         details: { run: 'u' },
       });
     }
     expect(await names(pictures)).toEqual(expect.arrayContaining(['uploads/d4/0', 'uploads/d4/1']));
     await runs.put('u', () => Run.create({ id: 'u', datasetId: 'd4', state: RunState.RUN_STATE_CANCELLED }));
     expect(await deletion.dataset('d4')).toMatchObject({ id: 'd4' });
+  });
+
+  test('takes with it what was noted of its encodings, and nothing of another', async () => {
+    await addDataset('d6');
+    const encoded = new EncodedRuns(test_.mesh, new Runs(test_.mesh));
+    for (const datasetId of ['d6', 'd60'])
+      await encoded.refused({ datasetId, kind: 'latents', key: 'k', sequence: 1 }, 'a black picture');
+    await encoded.add('d6', { runId: 'r', turn: 1, manifest: 'm' });
+    await deletion.dataset('d6');
+    expect(await new StateStore(test_.mesh, 'refusals', EncodingRefusal).keys()).toEqual(['d60.latents.k']);
+    expect(await encoded.datasets()).toEqual([]);
   });
 
   test('that is still to be read goes as well', async () => {

@@ -13,7 +13,7 @@ import {
 } from '@atelier/contracts';
 import { BlobStore, clearTensor, StateStore, surveyBucket, surveyTensors, TensorStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { storeUsage, Sweep, type Counted, type SweepRules } from '../src';
+import { EncodedRuns, Runs, storeUsage, Sweep, type Counted, type SweepRules } from '../src';
 
 const KiB = 1024;
 const DAY = 24 * 3_600_000;
@@ -94,6 +94,14 @@ describe('encodings', () => {
     expect(await sweep()).toEqual([]);
     await runs.update('r', (r) => Run.create({ ...r, state: RunState.RUN_STATE_CANCELLED }));
     expect(kindsOf(await sweep())).toEqual({ latents: [1, KiB], 'prepared pictures': [1, KiB] });
+  });
+
+  test('keeps the embeds of validation prompts that a run waits for, which no manifest names', async () => {
+    await encode('prompts', 'awaited', 'drawing');
+    const waiting = { runId: 'r', turn: 1, manifest: 'm', promptsKeys: ['awaited'] };
+    await new EncodedRuns(test_.mesh, new Runs(test_.mesh)).add('d', waiting);
+    await sweep();
+    expect(await encoded('prompts', 'awaited', 'drawing')).toEqual(['awaited']);
   });
 
   test('those of drawings stay for their time, and the oldest go where they are over their limit', async () => {

@@ -153,7 +153,7 @@ export class StateStore<T> {
   }
 
   /**
-   * Ids of all that is there. Asked of the stream. The client's own list of keys follows the bucket until it has caught up: a key that is written
+   * Ids of all that is there, and of what left a marker when it was deleted. Asked of the stream. The client's own list of keys follows the bucket until it has caught up: a key that is written
    * meanwhile comes several times, and where one is written again and again the end may never come.
    */
   async keys(): Promise<string[]> {
