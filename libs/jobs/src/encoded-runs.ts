@@ -114,17 +114,17 @@ export class EncodedRuns {
     });
   }
 
-  /** A data set that is deleted: nothing of it is waited for, nor remembered. */
+  /**
+   * A data set that is deleted: nothing of it is waited for, nor remembered. A run that began on it at that moment fails
+   * with that reason, rather than wait for ever.
+   */
   async forgetDataset(datasetId: string): Promise<void> {
     const refused = (await this.refusals.keys()).filter((key) => key.startsWith(`${datasetId}.`));
     const anyhow = (): void => undefined;
     for (const key of refused) await this.refusals.take(key, anyhow);
-    await this.awaited.take(datasetId, anyhow);
-  }
-
-  /** Prompt embeds that runs wait for though no manifest names them: those of their validation prompts. */
-  async promptsAwaited(): Promise<string[]> {
-    return (await this.awaited.list()).flatMap(({ runs }) => runs.flatMap(({ promptsKeys }) => promptsKeys ?? []));
+    const noted = await this.awaited.take(datasetId, anyhow);
+    for (const { runId } of noted?.runs ?? [])
+      await this.runs.failed(runId ?? '', 'its data set was deleted: start the run again on another');
   }
 
   /** Data sets with runs that wait. */
@@ -168,6 +168,7 @@ export class EncodedRuns {
   private async forget(datasetId: string, awaiting: AwaitingRun): Promise<void> {
     const { runId, turn } = awaiting;
     this.scanned.delete(nameOf(datasetId, awaiting));
+    if (!(await this.awaited.get(datasetId))) return; // it went with its data set
     await this.awaited.update(datasetId, ({ runs }) => {
       const others = runs.filter((other) => other.runId !== runId || other.turn !== turn);
       return others.length === runs.length ? null : AwaitedEncodings.create({ runs: others });

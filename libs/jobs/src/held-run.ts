@@ -82,15 +82,15 @@ export class HeldRun {
 
   /**
    * It is put down, because its trainer is asked to stop or because a person paused it: that is no attempt. It waits its
-   * turn again, or until it is resumed.
+   * turn again, or until it is resumed; one whose end was asked for meanwhile ends.
    */
   async putDown({ preempted }: { preempted: boolean }): Promise<Run> {
-    const run = await this.change(
-      (now) =>
-        Run.create({ ...released(now, RunState.RUN_STATE_QUEUED), preemptions: now.preemptions + Number(preempted) }),
-      { patienceMs: STOPPING_PATIENCE_MS },
-    );
-    if (!isRunOver(run)) await tellState(this.mesh, this.patience, run);
+    const down = (now: Run): Run | null =>
+      now.cancelRequested
+        ? ended({ state: RunState.RUN_STATE_CANCELLED })(now)
+        : Run.create({ ...released(now, RunState.RUN_STATE_QUEUED), preemptions: now.preemptions + Number(preempted) });
+    const run = await this.change(down, { patienceMs: STOPPING_PATIENCE_MS });
+    await tellState(this.mesh, this.patience, run);
     return run;
   }
 
@@ -160,10 +160,14 @@ export class HeldRun {
   }
 }
 
-/** Out of its trainer's hand, which was no attempt at it. */
-function released({ attempts, pauseRequested, ...rest }: Run, state: RunState): Run {
+/**
+ * Out of its trainer's hand, which was no attempt at it. The message that it was taken by is another run's from now on,
+ * unless it waits for the encoders, which whoever gets that message sees to.
+ */
+function released({ attempts, pauseRequested, workSequence, ...rest }: Run, state: RunState): Run {
   return Run.create({
     ...rest,
+    workSequence: state === RunState.RUN_STATE_ENCODING ? workSequence : 0,
     state: pauseRequested ? RunState.RUN_STATE_PAUSED : state,
     inHand: false,
     attempts: Math.max(0, attempts - 1),

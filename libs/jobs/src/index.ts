@@ -12,6 +12,7 @@ export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
 export { datasetStatus, generationStatus, preempted, runStatus, statusOf, UNSEEN_MS, waitsFor } from './words';
 export { TrainersQueue } from './trainers-queue';
+export { queueIngestForLost } from './work';
 export { kinds as storeKinds, type SweepRules } from './upkeep/rules';
 export { Sweep } from './upkeep/sweep';
 export { SweepTurn } from './upkeep/sweep-turn';

@@ -94,6 +94,7 @@ export class Runs {
   async pause(id: string): Promise<Run> {
     let paused = false;
     const run = await this.change(id, (now) => {
+      if (now.cancelRequested) return null;
       paused = !now.inHand && now.state !== RunState.RUN_STATE_TRAINING && !isPaused(now);
       if (paused) return Run.create({ ...now, state: RunState.RUN_STATE_PAUSED, unseenServices: [] });
       return isPaused(now) || now.pauseRequested ? null : Run.create({ ...now, pauseRequested: true });
@@ -129,15 +130,21 @@ export class Runs {
   /**
    * Gives the run its manifest, with what is to be encoded of it. Done twice, it is done once; a run that is further on
    * keeps its state.
+   * @param promptsKeys those of its validation prompts
    * @returns nothing of one that is further on
    */
-  async startEncoding(id: string, manifest: string, encodeSummary: IEncodeSummary): Promise<Run | undefined> {
+  async startEncoding(
+    id: string,
+    manifest: string,
+    encodeSummary: IEncodeSummary,
+    promptsKeys: string[] = [],
+  ): Promise<Run | undefined> {
     const former = await this.get(id);
     if (isFurtherOn(former)) return undefined;
     await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}.${former.turns || 1}`);
     const run = await this.change(id, (now) => {
       if (isFurtherOn(now)) return null;
-      const next = { manifest: now.manifest || manifest, turns: now.turns || 1 };
+      const next = { manifest: now.manifest || manifest, turns: now.turns || 1, promptsKeys };
       return Run.create({ ...now, ...next, state: isPaused(now) ? now.state : RunState.RUN_STATE_ENCODING });
     });
     if (isFurtherOn(run)) return undefined;

@@ -1,5 +1,5 @@
-import { buckets, Run, RunState, streams, subjects } from '@atelier/contracts';
-import { atOnce, isNotFound, type Mesh, type Patience } from '@atelier/mesh';
+import { AtelierError, buckets, Run, RunState, subjects } from '@atelier/contracts';
+import { atOnce, isQueued, workLeft, type Mesh, type Patience } from '@atelier/mesh';
 import { StateStore } from '@atelier/store';
 import { HeldRun, type RunWork } from './held-run';
 import { inOrder, takenBy, waitsForEncoders } from './run-order';
@@ -44,12 +44,7 @@ export class TrainersQueue {
   /** A run in hand whose message is gone, cleared away by a person or lost: nobody would ever come for it. */
   private async abandoned(runs: readonly Run[]): Promise<Run | undefined> {
     for (const run of runs.filter(isInHand)) {
-      const message = this.mesh.jsm.streams.getMessage(streams.WORK, { seq: run.workSequence });
-      const isThere = await message.then(
-        () => true,
-        (error: unknown) => !isNotFound(error),
-      );
-      if (!isThere) return run;
+      if (!(await isQueued(this.mesh, subjects.work.train, run.workSequence))) return run;
     }
     return undefined;
   }
@@ -57,14 +52,18 @@ export class TrainersQueue {
   /** @returns nothing where someone else was quicker */
   private async take(found: Run, work: RunWork): Promise<HeldRun | undefined> {
     let taken = false;
-    const run = await this.store.update(found.id, (now) => {
+    const take = (now: Run): Run | null => {
       if (isRunOver(now)) return null;
       taken = now.fence === found.fence && now.state === found.state && now.inHand === found.inHand;
       if (!taken) return null;
       const { attempt: attempts, sequence: workSequence } = work;
       return Run.create({ ...now, attempts, workSequence, fence: now.fence + 1, inHand: true, encoded: true });
+    };
+    const run = await this.store.update(found.id, take).catch((error: unknown) => {
+      if (error instanceof AtelierError && error.code === 'NOT_FOUND') return undefined; // a person was: it is deleted
+      throw error;
     });
-    return taken && !isRunOver(run) ? new HeldRun(this.mesh, this.store, this.patience, run) : undefined;
+    return run && taken && !isRunOver(run) ? new HeldRun(this.mesh, this.store, this.patience, run) : undefined;
   }
 
   /** The run that a message was used for and that is not done with. */
@@ -93,10 +92,10 @@ export class TrainersQueue {
     const runs = await this.store.list();
     const wanting = [...inOrder(runs), ...runs.filter(isInHand)];
     if (wanting.length === 0) return;
-    const { state } = await this.mesh.jsm.streams.info(streams.WORK, { subjects_filter: subjects.work.train });
-    const lacking = Math.max(0, wanting.length - (state.subjects?.[subjects.work.train] ?? 0));
+    const { messages, lastSequence } = await workLeft(this.mesh, subjects.work.train);
+    const lacking = Math.max(0, wanting.length - messages);
     for (const { id, manifest, turns } of wanting.slice(0, lacking))
-      await queueTraining(this.mesh, { runId: id, manifest }, turns, `again.${state.last_seq}`);
+      await queueTraining(this.mesh, { runId: id, manifest }, turns, `again.${lastSequence}`);
   }
 }
 

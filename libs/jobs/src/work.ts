@@ -30,6 +30,14 @@ export async function queueIngestOfTurn(mesh: Mesh, work: IIngestWork, turn: num
 }
 
 /**
+ * The same of a run that waits for an encoding that nobody is asked for any more.
+ * @param delivered the last message that its encoder got: who finds the same at once sends one message
+ */
+export async function queueIngestForLost(mesh: Mesh, work: IIngestWork, delivered: number): Promise<void> {
+  await publishWork(mesh, subjects.work.ingest, IngestWork, work, { msgId: `${ingestId(work)}.lost.${delivered}` });
+}
+
+/**
  * Each time that a run is put on its way to a trainer it has a message of its own.
  * @param again tells one that takes the place of one that is missing
  */

@@ -218,3 +218,22 @@ it('a run that nobody knows any more is forgotten', async () => {
   expect(await service().look(id)).toEqual([]);
   expect(await service().datasets()).not.toContain(id);
 });
+
+describe('a data set that is deleted', () => {
+  it('fails a run that began on it in that moment, rather than let it wait for ever', async () => {
+    const id = await waiting(1);
+    await service().forgetDataset(id);
+    expect(await runs.get(id)).toMatchObject({ state: RUN_STATE_FAILED, error: expect.stringMatching(/was deleted/) });
+    expect(await service().datasets()).not.toContain(id);
+  });
+
+  it('is no fault of the encoder that looks while it goes', async () => {
+    const id = await waiting(1);
+    const encoder = service();
+    await encoder.look(id);
+    await makeAll(id, 0);
+    const encoded = jest.spyOn(runs, 'encoded').mockImplementationOnce(() => service().forgetDataset(id));
+    await expect(encoder.look(id)).resolves.toEqual([]);
+    encoded.mockRestore();
+  });
+});

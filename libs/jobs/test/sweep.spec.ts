@@ -13,7 +13,7 @@ import {
 } from '@atelier/contracts';
 import { BlobStore, clearTensor, StateStore, surveyBucket, surveyTensors, TensorStore } from '@atelier/store';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { EncodedRuns, Runs, storeUsage, Sweep, type Counted, type SweepRules } from '../src';
+import { storeUsage, Sweep, type Counted, type SweepRules } from '../src';
 
 const KiB = 1024;
 const DAY = 24 * 3_600_000;
@@ -96,10 +96,10 @@ describe('encodings', () => {
     expect(kindsOf(await sweep())).toEqual({ latents: [1, KiB], 'prepared pictures': [1, KiB] });
   });
 
-  test('keeps the embeds of validation prompts that a run waits for, which no manifest names', async () => {
+  test('keeps the embeds of validation prompts of a run that is not over, which no manifest names', async () => {
     await encode('prompts', 'awaited', 'drawing');
-    const waiting = { runId: 'r', turn: 1, manifest: 'm', promptsKeys: ['awaited'] };
-    await new EncodedRuns(test_.mesh, new Runs(test_.mesh)).add('d', waiting);
+    const state = RunState.RUN_STATE_PAUSED;
+    await runs.create('r', Run.create({ id: 'r', state, promptsKeys: ['awaited'] }));
     await sweep();
     expect(await encoded('prompts', 'awaited', 'drawing')).toEqual(['awaited']);
   });

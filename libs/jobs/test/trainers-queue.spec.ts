@@ -82,6 +82,46 @@ describe('the trainers’ queue', () => {
     expect((await take(8))!.id).toBe('first');
   });
 
+  it('ends a run that was paused and then cancelled, though the trainer comes to it only then', async () => {
+    await waits('r', 1);
+    const held = (await take(7))!;
+    await runs.pause('r');
+    await runs.cancel('r');
+    const { state } = await held.putDown({ preempted: false });
+    expect([state, (await runs.get('r')).state]).toEqual([RUN_STATE_CANCELLED, RUN_STATE_CANCELLED]);
+  });
+
+  it('does not pause a run whose end was asked for', async () => {
+    await waits('r', 1);
+    await take(7);
+    await runs.cancel('r');
+    expect((await runs.pause('r')).pauseRequested).toBe(false);
+  });
+
+  it('takes a message from a run that was put down: it is the next one’s, and ends with that', async () => {
+    await waits('first', 1);
+    await (await take(7))!.putDown({ preempted: true });
+    await waits('urgent', 2, { priority: 9 });
+    const dead = (await take(7))!;
+    await runs.cancel('first');
+    expect(await queue.endedBy(7)).toBeUndefined();
+    expect((await take(7))!.id).toBe(dead.id);
+  });
+
+  it('passes over a run that is deleted in the moment in which it is taken', async () => {
+    await waits('gone', 1);
+    await waits('next', 2);
+    const list = jest.spyOn(StateStore.prototype, 'list').mockImplementationOnce(async function (
+      this: StateStore<Run>,
+    ) {
+      const found = await this.list();
+      await entries.take('gone', () => undefined);
+      return found;
+    });
+    expect((await take())!.id).toBe('next');
+    list.mockRestore();
+  });
+
   it('gives a run whose message is gone, and with it who would come for it, to the next trainer that has nothing else', async () => {
     await waits('abandoned', 1);
     const lost = await message();

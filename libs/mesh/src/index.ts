@@ -26,7 +26,7 @@ export { takesConnections } from './ping';
 export { answerProbes, serveProbes, type Probed } from './probes';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
-export { publishWorkOnce, type OnceOptions } from './publish-once';
+export { isQueued, publishWorkOnce, workLeft, type OnceOptions, type WorkLeft } from './publish-once';
 export { Readiness } from './readiness';
 export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings';
 export { ServiceStatus } from './status';

@@ -33,11 +33,31 @@ export async function publishWorkOnce<I, T>(
   return sequence;
 }
 
+export interface WorkLeft {
+  /** That wait or are in hand: by the consumer and not by the stream, for the reason below. */
+  messages: number;
+  /** The last that was handed out, by its place in the queue's stream. */
+  delivered: number;
+  /** The last place that the stream has given, to whatever subject. */
+  lastSequence: number;
+}
+
+/** What a work subject's queue holds. Those who find the same at once know each other by its places. */
+export async function workLeft({ jsm }: Mesh, subject: WorkSubject): Promise<WorkLeft> {
+  const { state } = await jsm.streams.info(streams.WORK);
+  const { num_pending, num_ack_pending, delivered } = await jsm.consumers.info(streams.WORK, consumerName(subject));
+  return {
+    messages: num_pending + num_ack_pending,
+    delivered: delivered.stream_seq,
+    lastSequence: state.last_seq,
+  };
+}
+
 /**
- * Not by the stream alone: nats-server 2.9 that was killed finds again on its disk what was acknowledged a moment
+ * Whether a message waits or is in hand. Not by the stream alone: nats-server 2.9 that was killed finds again on its disk what was acknowledged a moment
  * before, keeps it, and hands it to nobody.
  */
-async function isQueued({ jsm }: Mesh, subject: string, sequence: number): Promise<boolean> {
+export async function isQueued({ jsm }: Mesh, subject: string, sequence: number): Promise<boolean> {
   const { ack_floor: handled } = await jsm.consumers.info(streams.WORK, consumerName(subject));
   if (sequence <= handled.stream_seq) return false;
   try {

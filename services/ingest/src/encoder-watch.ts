@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { calls, type TensorKind } from '@atelier/contracts';
-import { EncodedRuns, Runs, TrainersQueue, UNSEEN_MS, type UnencodedRun } from '@atelier/jobs';
-import { callService, LOGGER, Mesh, type Logger } from '@atelier/mesh';
+import { calls, subjects, type TensorKind } from '@atelier/contracts';
+import { EncodedRuns, queueIngestForLost, Runs, TrainersQueue, UNSEEN_MS, type UnencodedRun } from '@atelier/jobs';
+import { callService, LOGGER, Mesh, workLeft, type Logger } from '@atelier/mesh';
 
 const EVERY_MS = 15_000;
 /** A service that computes may take its time to answer. */
@@ -15,7 +15,8 @@ const KINDS: readonly TensorKind[] = ['latents', 'prompts'];
 @Injectable()
 export class EncoderWatch implements OnApplicationBootstrap, OnModuleDestroy {
   private timer?: NodeJS.Timeout;
-  private round: Promise<void> = Promise.resolve();
+  private round?: Promise<void>;
+  private stopping = false;
   /** When a service was last heard of. */
   private readonly heard = new Map<TensorKind, number>();
   private readonly since = Date.now();
@@ -31,13 +32,15 @@ export class EncoderWatch implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   onApplicationBootstrap(): void {
+    // While the mesh is away a round takes longer than the time between two.
     this.timer = setInterval(() => {
-      this.round = this.round.then(() => this.lookQuietly());
+      this.round ??= this.quietly(() => this.look()).finally(() => (this.round = undefined));
     }, EVERY_MS);
   }
 
   async onModuleDestroy(): Promise<void> {
     clearInterval(this.timer);
+    this.stopping = true;
     await this.round;
   }
 
@@ -45,15 +48,37 @@ export class EncoderWatch implements OnApplicationBootstrap, OnModuleDestroy {
   async look(unseenMs = UNSEEN_MS): Promise<void> {
     await Promise.all(KINDS.map((kind) => this.ask(kind)));
     for (const datasetId of await this.encoded.datasets())
-      for (const run of await this.encoded.look(datasetId)) await this.note(run, unseenMs);
+      if (!this.stopping) await this.quietly(() => this.lookAfter(datasetId, unseenMs));
     await this.queue.ringAgain();
   }
 
-  private async lookQuietly(): Promise<void> {
-    // The mesh may be away, or its store full: the next round sees.
-    await this.look().catch((error: Error) =>
+  /** The mesh may be away, its store full, or something wrong with one data set: the next round sees. */
+  private async quietly(look: () => Promise<void>): Promise<void> {
+    await look().catch((error: Error) =>
       this.logger.debug({ error: error.message }, 'could not look after runs that wait'),
     );
+  }
+
+  private async lookAfter(datasetId: string, unseenMs: number): Promise<void> {
+    const waiting = await this.encoded.look(datasetId);
+    for (const run of waiting) await this.note(run, unseenMs);
+    for (const kind of KINDS)
+      if (waiting.some(({ kinds }) => kinds.includes(kind))) await this.askAgain(datasetId, kind);
+  }
+
+  /**
+   * For what a run waits for though its encoder has nothing to do: its message was given up without its refusal being
+   * noted, or what was there when the run began has been cleared away. Ingest asks for it once more.
+   */
+  private async askAgain(datasetId: string, kind: TensorKind): Promise<void> {
+    const { messages, delivered } = await workLeft(this.mesh, subjects.work[kind]);
+    if (messages > 0) return;
+    // What the encoder had in hand before that may have settled it meanwhile.
+    const lost = (await this.encoded.look(datasetId)).filter(({ kinds }) => kinds.includes(kind));
+    for (const { runId } of lost) {
+      this.logger.warn({ runId, datasetId, kind }, 'nobody is asked any more for what a run waits for: asks again');
+      await queueIngestForLost(this.mesh, { datasetId, runId }, delivered);
+    }
   }
 
   private async ask(kind: TensorKind): Promise<void> {

@@ -23,17 +23,18 @@ export class RunStart {
   /** What the data set's manifest lacks has been asked for. Done twice, it is done once. */
   async start(id: string, stored: StoredManifest, identity: Identity, summary: IEncodeSummary): Promise<void> {
     if (!(await this.runs.wantsWork(id))) return;
-    const run = await this.runs.startEncoding(id, stored.name, { ...summary, runId: id });
+    const prompts = validationPrompts(await this.runs.get(id), identity);
+    const promptsKeys = prompts.map(({ key }) => key);
+    const run = await this.runs.startEncoding(id, stored.name, { ...summary, runId: id }, promptsKeys);
     // Who put it further may have died before it was on the trainers' queue.
     if (!run) {
       await this.encoded.look(summary.datasetId ?? '');
       return;
     }
     const { datasetId, manifest, turns: turn } = run;
-    const prompts = validationPrompts(run, identity);
     await this.encoders.requestPrompts(prompts, datasetId, identity.maxLength);
     if (manifest !== stored.name) await this.requestOwn(run, identity);
-    await this.encoded.add(datasetId, { runId: id, turn, manifest, promptsKeys: prompts.map(({ key }) => key) });
+    await this.encoded.add(datasetId, { runId: id, turn, manifest, promptsKeys });
     await this.encoded.look(datasetId);
   }
 

@@ -1,6 +1,15 @@
-import { calls, eventFilters, Manifest, RunState, StatusReply, subjects } from '@atelier/contracts';
+import {
+  calls,
+  eventFilters,
+  Manifest,
+  PromptsWork,
+  RunState,
+  StatusReply,
+  streams,
+  subjects,
+} from '@atelier/contracts';
 import { EncodedRuns, Runs } from '@atelier/jobs';
-import { createLogger } from '@atelier/mesh';
+import { createLogger, publishWork } from '@atelier/mesh';
 import { EncoderWatch } from '../src/encoder-watch';
 import { Harness } from './harness';
 
@@ -85,6 +94,29 @@ it('a run whose last encoder did not look, being of an older version, is sent on
   await watch.look();
   expect((await run('r1')).state).toBe(RUN_STATE_QUEUED);
   expect(await harness.trainWork()).toHaveLength(1);
+});
+
+it('what a run waits for and nobody is asked for any more is asked for again; what is on its way is not', async () => {
+  await encoding('r1');
+  const work = PromptsWork.create({ datasetId: 'd', key: 'p' });
+  await publishWork(harness.test.mesh, subjects.work.prompts, PromptsWork, work, { msgId: 'p' });
+  await harness.tensors.put('latents', 'l', Buffer.from('latents'));
+  await watch.look();
+  expect(await harness.queued(subjects.work.ingest)).toBe(0);
+  await harness.test.mesh.jsm.streams.purge(streams.WORK); // as if it had been given up
+  await Promise.all([watch.look(), watcher().look()]);
+  expect(await harness.queued(subjects.work.ingest)).toBe(1);
+});
+
+it('trouble with one data set keeps nobody from looking after the others', async () => {
+  await encoding('r1');
+  await harness.tensors.put('latents', 'l', Buffer.from('latents'));
+  await harness.tensors.put('prompts', 'p', Buffer.from('prompts'));
+  await new EncodedRuns(harness.test.mesh, new Runs(harness.test.mesh)).add('c', { runId: 'r0', turn: 1 });
+  const look = jest.spyOn(EncodedRuns.prototype, 'look').mockRejectedValueOnce(new Error('a slow disk'));
+  await watch.look();
+  look.mockRestore();
+  expect((await run('r1')).state).toBe(RUN_STATE_QUEUED);
 });
 
 it('a run that waits, or is in hand, without a message gets one, and none a second', async () => {

@@ -46,11 +46,14 @@ export class TrainerService {
 
   /**
    * Ends a run that cannot be trained, with the reason: the one that the message was used for, or else the one that it
-   * names. A run that is over already, or that does not exist, is left alone. Its training state is kept.
+   * names, if that is in nobody's hand. A run that is over already, or that does not exist, is left alone. Its training
+   * state is kept.
    */
   async giveUp(runId: string, { reason, sequence }: GivenUpContext): Promise<void> {
+    if (await this.queue.endedBy(sequence)) return;
     const run = (await this.queue.takenBy({ sequence, runId })) ?? (await this.runs.find(runId));
-    if (run && !isRunOver(run)) await this.runs.failed(run.id, reason);
+    const isAnothers = run?.inHand && run.workSequence !== sequence;
+    if (run && !isAnothers && !isRunOver(run)) await this.runs.failed(run.id, reason);
   }
 
   /**
@@ -64,7 +67,8 @@ export class TrainerService {
   }
 
   private async attempt(held: HeldRun, context: TrainContext): Promise<Ending> {
-    const { manifest, pauseRequested } = held.run;
+    const { manifest, pauseRequested, cancelRequested } = held.run;
+    if (cancelRequested) return this.cancelled(held);
     if (pauseRequested) return this.putDown(held, { preempted: false });
     const watch = held.watch();
     const pause = held.watchPause();

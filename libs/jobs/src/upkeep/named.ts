@@ -2,7 +2,6 @@ import { buckets, Manifest, RunState, type Dataset, type Generation, type Run } 
 import type { Mesh } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { Datasets } from '../datasets';
-import { EncodedRuns } from '../encoded-runs';
 import { Generations } from '../generations';
 import { Runs } from '../runs';
 import { isDatasetOver, isRunOver } from '../states';
@@ -24,29 +23,26 @@ export class Naming {
   private readonly manifests = new Map<string, Manifest>();
   private readonly datasets: Datasets;
   private readonly runs: Runs;
-  private readonly encoded: EncodedRuns;
   private readonly generations: Generations;
   private readonly blobs: BlobStore;
 
   constructor(mesh: Mesh) {
     this.datasets = new Datasets(mesh);
     this.runs = new Runs(mesh);
-    this.encoded = new EncodedRuns(mesh, this.runs);
     this.generations = new Generations(mesh);
     this.blobs = new BlobStore(mesh);
   }
 
   async look(): Promise<Named> {
-    const [datasets, runs, generations, awaited] = await Promise.all([
+    const [datasets, runs, generations] = await Promise.all([
       this.datasets.list(),
       this.runs.list(),
       this.generations.list(),
-      this.encoded.promptsAwaited(),
     ]);
     const working = runs.filter((run) => !isRunOver(run));
     const manifests = new Set([...datasets, ...working].map(({ manifest }) => manifest).filter(Boolean));
     const latents = new Set<string>();
-    const prompts = new Set<string>(awaited);
+    const prompts = new Set(working.flatMap(({ promptsKeys }) => promptsKeys));
     for (const name of manifests) {
       for (const { latentsKey, promptsKey } of (await this.manifest(name)).samples) {
         latents.add(latentsKey ?? '');
