@@ -65,16 +65,19 @@ export class Deletion {
 
   /** An adapter with its file, unless a drawing that is not over is to use it. */
   adapter(name: string): Promise<AdapterInfo | null> {
-    return this.adapters.delete(name, async () => {
-      const uses = (drawing: Generation): boolean =>
-        !isGenerationOver(drawing) && (drawing.work?.adapters ?? []).some((use) => use.name === name);
-      const user = (await this.generations.list()).find(uses);
-      if (!user) return;
-      throw inUse(
-        `drawing ${user.id} (${generationStatus(user.state)}) uses adapter ${name}: wait for its end, or cancel it`,
-        { generation: user.id },
-      );
-    });
+    return this.adapters.delete(name, () => this.requireAdapterUnused(name));
+  }
+
+  /** Throws where a drawing that is not over is to use the adapter: it knows it by this name alone. */
+  async requireAdapterUnused(name: string): Promise<void> {
+    const uses = (drawing: Generation): boolean =>
+      !isGenerationOver(drawing) && (drawing.work?.adapters ?? []).some((use) => use.name === name);
+    const user = (await this.generations.list()).find(uses);
+    if (!user) return;
+    throw inUse(
+      `drawing ${user.id} (${generationStatus(user.state)}) uses adapter ${name}: wait for its end, or cancel it`,
+      { generation: user.id },
+    );
   }
 
   /** A drawing that is over, with its pictures. */

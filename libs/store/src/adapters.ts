@@ -127,26 +127,32 @@ export class AdapterStore {
    * Gives the file another name, under which it is found before the former is gone: broken off in between both name
    * it, and asked for again it comes to its end. Throws NOT_FOUND, ALREADY_EXISTS, and ABORTED where the former was
    * given another file meanwhile.
+   * @param require throws where the former name must stay
    */
-  async rename(name: string, to: string): Promise<AdapterInfo> {
+  async rename(name: string, to: string, require: () => Promise<void> = async () => undefined): Promise<AdapterInfo> {
     const { value } = await this.find(name);
     if (name === to) return value;
+    await require();
     const renamed = await this.entries.put(to, (there) => {
       if (!there) return AdapterInfo.create({ ...value, name: to });
       if (there.blob === value.blob) return null;
       throw taken(to, 'delete it first');
     });
     const changed = new AtelierError('ABORTED', `adapter ${name} was changed while it was renamed: try again`);
+    const requireSame = ({ blob }: AdapterInfo): void => {
+      if (blob !== value.blob) throw changed;
+    };
+    let mayGo = true;
     try {
-      await this.entries.take(name, ({ blob }) => {
-        if (blob !== value.blob) throw changed;
+      await this.entries.take(name, async (former) => {
+        mayGo = false;
+        requireSame(former);
+        await require();
+        mayGo = true;
       });
     } catch (error) {
-      if (error !== changed) throw error;
-      await this.entries.take(to, ({ blob }) => {
-        if (blob !== value.blob) throw changed;
-      });
-      throw changed;
+      if (!mayGo) await this.entries.take(to, requireSame);
+      throw error;
     }
     return renamed;
   }
