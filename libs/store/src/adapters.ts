@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AdapterInfo, AtelierError, buckets, isName, timestamp, toDate, type IReplacedFile } from '@atelier/contracts';
-import { atOnce, isUnanswered, type Mesh, type Patience } from '@atelier/mesh';
+import { atOnce, isStoreFull, isUnanswered, type Mesh, type Patience } from '@atelier/mesh';
 import { BlobStore } from './blobs';
 import { StateStore, type Stored } from './state';
 
@@ -95,7 +95,10 @@ export class AdapterStore {
     return stored;
   }
 
-  /** Deletes the files that were replaced so long ago that nobody can be reading them any more. */
+  /**
+   * Deletes the files that were replaced so long ago that nobody can be reading them any more. A full store has no room
+   * to note that they are gone, which then is noted the next time: nobody reads a file by that list.
+   */
   async clearReplaced(): Promise<void> {
     const isDue = ({ replacedAt }: IReplacedFile): boolean =>
       (toDate(replacedAt)?.getTime() ?? 0) + this.keepReplacedMs <= Date.now();
@@ -104,11 +107,11 @@ export class AdapterStore {
       if (due.length === 0) continue;
       await this.deleteUnnamed(due.map(({ blob }) => blob ?? ''));
       const gone = new Set(due.map(({ blob }) => blob));
-      await this.ask(() =>
-        this.entries.update(name, (entry) =>
-          Object.assign(entry, { replaced: entry.replaced.filter(({ blob }) => !gone.has(blob)) }),
-        ),
-      );
+      await this.ask(async () => {
+        const stay = (entry: AdapterInfo): AdapterInfo =>
+          Object.assign(entry, { replaced: entry.replaced.filter(({ blob }) => !gone.has(blob)) });
+        await this.entries.update(name, stay).catch(unlessFull);
+      });
     }
   }
 
@@ -211,6 +214,10 @@ export class AdapterStore {
       }
     }
   }
+}
+
+function unlessFull(error: unknown): void {
+  if (!isStoreFull(error)) throw error;
 }
 
 /** The entry that is to come after `former`; null: that one is to stay. */
