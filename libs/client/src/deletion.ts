@@ -55,7 +55,10 @@ export async function renameDataset(connection: Connection, key: string, to: str
   return connection.datasets.rename(id, to);
 }
 
-/** Gives an adapter another name. Throws ALREADY_EXISTS where that is taken, or a run is making an adapter of it. */
+/**
+ * Gives an adapter another name. Throws ALREADY_EXISTS where that is taken, or a run is making an adapter of it, and
+ * FAILED_PRECONDITION where a drawing that is not over is to use it.
+ */
 export async function renameAdapter(connection: Connection, name: string, to: string): Promise<AdapterInfo> {
   checkName('adapter name', to);
   const maker = (await connection.runs.list()).find((run) => run.name === to && !isRunOver(run));
@@ -63,7 +66,7 @@ export async function renameAdapter(connection: Connection, name: string, to: st
     const what = `run ${maker.id} is making an adapter named ${to}: wait for it, cancel it, or choose another name`;
     throw new AtelierError('ALREADY_EXISTS', what);
   }
-  const renamed = await connection.adapters.rename(name, to);
+  const renamed = await connection.adapters.rename(name, to, () => connection.deletion.requireAdapterUnused(name));
   if (renamed.runId) await connection.runs.adapterRenamed(renamed.runId, to);
   return renamed;
 }

@@ -71,7 +71,7 @@ export async function sweepInTurn(
 ): Promise<Counted[] | undefined> {
   const turn = new SweepTurn(mesh);
   if (!(await turn.take(intervalMs))) return undefined;
-  const cleared = await new Sweep(mesh, rules, { onBatch: () => turn.goesOn() }).run();
+  const cleared = await turn.during(() => new Sweep(mesh, rules, { onBatch: () => turn.goesOn() }).run());
   await turn.end(cleared);
   return cleared;
 }

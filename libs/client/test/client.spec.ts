@@ -370,6 +370,22 @@ describe('adapters', () => {
     expect((await client.adapter('found')).rank).toBe(4);
   });
 
+  test('renameAdapter - is refused while a drawing that is not over uses it', async () => {
+    await client.importAdapter('drawn-with', adapterBytes());
+    const { id } = await client.generate({ prompt: 'a heron', adapters: [{ name: 'drawn-with' }] });
+    await expect(client.renameAdapter('drawn-with', 'renamed')).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: `drawing ${id} (queued) uses adapter drawn-with: wait for its end, or cancel it`,
+    });
+    expect((await client.adapters()).map(({ name }) => name)).not.toContain('renamed');
+    await client.cancelGeneration(id);
+    await new StateStore(mesh, buckets.state.generations, Generation).update(id, (drawing) =>
+      Object.assign(drawing, { state: GenerationState.GENERATION_STATE_CANCELLED }),
+    );
+    expect(await client.renameAdapter('drawn-with', 'renamed')).toMatchObject({ name: 'renamed' });
+    await takeWork(subjects.work.generate, GenerateWork); // later tests take their own
+  });
+
   test('importAdapter - a bad file changes nothing', async () => {
     await expect(client.importAdapter('bad', Buffer.from('not a safetensors file'))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

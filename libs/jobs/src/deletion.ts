@@ -7,7 +7,7 @@ import {
   type Generation,
   type Run,
 } from '@atelier/contracts';
-import type { Mesh } from '@atelier/mesh';
+import { isStoreFull, type Mesh } from '@atelier/mesh';
 import { AdapterStore, BlobStore } from '@atelier/store';
 import { Datasets } from './datasets';
 import { EncodedRuns } from './encoded-runs';
@@ -65,16 +65,19 @@ export class Deletion {
 
   /** An adapter with its file, unless a drawing that is not over is to use it. */
   adapter(name: string): Promise<AdapterInfo | null> {
-    return this.adapters.delete(name, async () => {
-      const uses = (drawing: Generation): boolean =>
-        !isGenerationOver(drawing) && (drawing.work?.adapters ?? []).some((use) => use.name === name);
-      const user = (await this.generations.list()).find(uses);
-      if (!user) return;
-      throw inUse(
-        `drawing ${user.id} (${generationStatus(user.state)}) uses adapter ${name}: wait for its end, or cancel it`,
-        { generation: user.id },
-      );
-    });
+    return this.adapters.delete(name, () => this.requireAdapterUnused(name));
+  }
+
+  /** Throws where a drawing that is not over is to use the adapter: it knows it by this name alone. */
+  async requireAdapterUnused(name: string): Promise<void> {
+    const uses = (drawing: Generation): boolean =>
+      !isGenerationOver(drawing) && (drawing.work?.adapters ?? []).some((use) => use.name === name);
+    const user = (await this.generations.list()).find(uses);
+    if (!user) return;
+    throw inUse(
+      `drawing ${user.id} (${generationStatus(user.state)}) uses adapter ${name}: wait for its end, or cancel it`,
+      { generation: user.id },
+    );
   }
 
   /** A drawing that is over, with its pictures. */
@@ -85,13 +88,18 @@ export class Deletion {
   }
 
   /**
-   * One picture of a drawing or of a run that is over.
+   * One picture of a drawing or of a run that is over. A full store has no room to take its name off their list: it goes
+   * all the same, as whoever asks for it by that name is told, and asked for again it is taken off.
    * @returns false: there was none
    */
   async picture(name: string): Promise<boolean> {
     const owner = name.split('/')[0]!;
-    if (await this.generations.find(owner)) await this.generations.forgetPicture(owner, name, requireGenerationOver);
-    else if (await this.runs.find(owner)) await this.runs.forgetSample(owner, name, requireRunOver);
+    try {
+      if (await this.generations.find(owner)) await this.generations.forgetPicture(owner, name, requireGenerationOver);
+      else if (await this.runs.find(owner)) await this.runs.forgetSample(owner, name, requireRunOver);
+    } catch (error) {
+      if (!isStoreFull(error)) throw error;
+    }
     if (!(await this.blobs.has(buckets.blobs.samples, name))) return false;
     await this.blobs.delete(buckets.blobs.samples, name);
     return true;

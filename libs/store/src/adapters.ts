@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AdapterInfo, AtelierError, buckets, isName, timestamp, toDate, type IReplacedFile } from '@atelier/contracts';
-import { atOnce, isUnanswered, type Mesh, type Patience } from '@atelier/mesh';
+import { atOnce, isStoreFull, isUnanswered, type Mesh, type Patience } from '@atelier/mesh';
 import { BlobStore } from './blobs';
 import { StateStore, type Stored } from './state';
 
@@ -95,7 +95,10 @@ export class AdapterStore {
     return stored;
   }
 
-  /** Deletes the files that were replaced so long ago that nobody can be reading them any more. */
+  /**
+   * Deletes the files that were replaced so long ago that nobody can be reading them any more. A full store has no room
+   * to note that they are gone, which then is noted the next time: nobody reads a file by that list.
+   */
   async clearReplaced(): Promise<void> {
     const isDue = ({ replacedAt }: IReplacedFile): boolean =>
       (toDate(replacedAt)?.getTime() ?? 0) + this.keepReplacedMs <= Date.now();
@@ -104,11 +107,11 @@ export class AdapterStore {
       if (due.length === 0) continue;
       await this.deleteUnnamed(due.map(({ blob }) => blob ?? ''));
       const gone = new Set(due.map(({ blob }) => blob));
-      await this.ask(() =>
-        this.entries.update(name, (entry) =>
-          Object.assign(entry, { replaced: entry.replaced.filter(({ blob }) => !gone.has(blob)) }),
-        ),
-      );
+      await this.ask(async () => {
+        const stay = (entry: AdapterInfo): AdapterInfo =>
+          Object.assign(entry, { replaced: entry.replaced.filter(({ blob }) => !gone.has(blob)) });
+        await this.entries.update(name, stay).catch(unlessFull);
+      });
     }
   }
 
@@ -127,26 +130,32 @@ export class AdapterStore {
    * Gives the file another name, under which it is found before the former is gone: broken off in between both name
    * it, and asked for again it comes to its end. Throws NOT_FOUND, ALREADY_EXISTS, and ABORTED where the former was
    * given another file meanwhile.
+   * @param require throws where the former name must stay
    */
-  async rename(name: string, to: string): Promise<AdapterInfo> {
+  async rename(name: string, to: string, require: () => Promise<void> = async () => undefined): Promise<AdapterInfo> {
     const { value } = await this.find(name);
     if (name === to) return value;
+    await require();
     const renamed = await this.entries.put(to, (there) => {
       if (!there) return AdapterInfo.create({ ...value, name: to });
       if (there.blob === value.blob) return null;
       throw taken(to, 'delete it first');
     });
     const changed = new AtelierError('ABORTED', `adapter ${name} was changed while it was renamed: try again`);
+    const requireSame = ({ blob }: AdapterInfo): void => {
+      if (blob !== value.blob) throw changed;
+    };
+    let mayGo = true;
     try {
-      await this.entries.take(name, ({ blob }) => {
-        if (blob !== value.blob) throw changed;
+      await this.entries.take(name, async (former) => {
+        mayGo = false;
+        requireSame(former);
+        await require();
+        mayGo = true;
       });
     } catch (error) {
-      if (error !== changed) throw error;
-      await this.entries.take(to, ({ blob }) => {
-        if (blob !== value.blob) throw changed;
-      });
-      throw changed;
+      if (!mayGo) await this.entries.take(to, requireSame);
+      throw error;
     }
     return renamed;
   }
@@ -205,6 +214,10 @@ export class AdapterStore {
       }
     }
   }
+}
+
+function unlessFull(error: unknown): void {
+  if (!isStoreFull(error)) throw error;
 }
 
 /** The entry that is to come after `former`; null: that one is to stay. */

@@ -25,6 +25,7 @@ export interface Stored<T> {
  */
 export class StateStore<T> {
   private opened?: Promise<KV>;
+  private leaders?: Promise<KV>;
 
   constructor(
     private readonly mesh: Mesh,
@@ -38,7 +39,12 @@ export class StateStore<T> {
   }
 
   private async read(id: string): Promise<Stored<T> | null> {
-    const entry = await (await this.kv()).get(id);
+    const found = this.stored(await (await this.kv()).get(id));
+    // Any replica answers that, also one that has not heard of it yet: the leader knows for sure.
+    return found ?? this.stored(await (await this.leader()).get(id));
+  }
+
+  private stored(entry: KvEntry | null): Stored<T> | null {
     return entry && this.isThere(entry) ? { value: this.decode(entry), revision: entry.revision } : null;
   }
 
@@ -183,6 +189,12 @@ export class StateStore<T> {
     this.opened ??= this.mesh.js.views.kv(this.bucket, { history: 1 });
     this.opened.catch(() => (this.opened = undefined));
     return this.opened;
+  }
+
+  private leader(): Promise<KV> {
+    this.leaders ??= this.mesh.js.views.kv(this.bucket, { history: 1, allow_direct: false });
+    this.leaders.catch(() => (this.leaders = undefined));
+    return this.leaders;
   }
 
   private isThere(entry: KvEntry): boolean {

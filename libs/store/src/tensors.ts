@@ -1,5 +1,5 @@
 import { AtelierError, MAX_MESSAGE_BYTES, streams, subjects, type TensorKind } from '@atelier/contracts';
-import { atOnce, orStoreFull, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
+import { atOnce, isNotFound, orStoreFull, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
 
 /** Tensor sets (safetensors bytes) by content key, one message each in stream TENSORS: written once, read by direct get. */
 export class TensorStore {
@@ -27,16 +27,20 @@ export class TensorStore {
   }
 
   private async read(kind: TensorKind, key: string): Promise<Uint8Array | null> {
-    // Direct get (NATS ADR-31): any replica answers, no consumer is made.
-    const answer = await this.mesh.nc.request(
-      `$JS.API.DIRECT.GET.${streams.TENSORS}.${subjects.tensors(kind, key)}`,
-      undefined,
-      { timeout: 20_000 },
-    );
-    if (answer.headers?.code === 404) return null;
-    if (answer.headers && answer.headers.code !== 0)
-      throw new AtelierError('UNAVAILABLE', `${kind} ${key}: ${answer.headers.description}`);
-    return answer.data;
+    // Direct get (NATS ADR-31): no consumer is made, and any replica answers, also one that has not heard of it yet.
+    const subject = subjects.tensors(kind, key);
+    const direct = `$JS.API.DIRECT.GET.${streams.TENSORS}.${subject}`;
+    const answer = await this.mesh.nc.request(direct, undefined, { timeout: 20_000 });
+    const { code = 0, description = '' } = answer.headers ?? {};
+    if (code === 0) return answer.data;
+    if (code !== 404) throw new AtelierError('UNAVAILABLE', `${kind} ${key}: ${description}`);
+    try {
+      // The leader knows for sure.
+      return (await this.mesh.jsm.streams.getMessage(streams.TENSORS, { last_by_subj: subject })).data;
+    } catch (error) {
+      if (isNotFound(error)) return null;
+      throw error;
+    }
   }
 
   /** Asks the stream for the subject's count: no tensor travels. */

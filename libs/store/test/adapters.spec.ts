@@ -233,6 +233,20 @@ describe('adapters', () => {
     expect([await whole('brush', [ink, pen]), await whole('pen', [ink, pen])]).toEqual([2, 4]);
   });
 
+  it('keep their name, and get no other, where whoever asked for it may not', async () => {
+    await put('ink', fileOf(2));
+    let asked = 0;
+    for (const refusedAt of [1, 2]) {
+      const require = async (): Promise<void> => {
+        if (++asked >= refusedAt) throw new Error('in use');
+      };
+      await expect(adapters.rename('ink', 'brush', require)).rejects.toThrow('in use');
+      expect((await adapters.list()).map(({ name }) => name)).toEqual(['ink']);
+      asked = 0;
+    }
+    expect(await files()).toHaveLength(1);
+  });
+
   it('whose renaming was broken off have both names and one file, which goes with the last of them', async () => {
     const ink = fileOf(2);
     const info = await put('ink', ink);

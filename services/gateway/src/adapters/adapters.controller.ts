@@ -103,7 +103,7 @@ export class AdaptersController {
 
   @Patch(':name')
   @Operation({
-    summary: 'Give an adapter another name.',
+    summary: 'Give an adapter another name. Refused while a drawing that is not over uses it.',
     body: { type: 'application/json', schema: renameBody },
     answer: { schema: adapterView, description: 'The adapter as it is now.' },
     refusals: [404, 409],

@@ -3,14 +3,15 @@ import { AtelierClient } from '@atelier/client';
 import { within } from '@atelier/mesh';
 import { Gauge, Registry } from 'prom-client';
 
-/** Sizes are asked of each object: not at every scrape. */
-const USAGE_MS = 5 * 60_000;
+/** All of the store is walked through for it: not at every scrape, and by none while it goes on. */
+const USAGE_MS = 30 * 60_000;
 const ANSWER_MS = 1500;
 
 /** What takes how much of the store, and what it still takes; missing while the store does not say. */
 @Injectable()
 export class StoreMetrics {
   private askedAt = -Infinity;
+  private asking = false;
 
   constructor(
     private readonly client: AtelierClient,
@@ -28,20 +29,27 @@ export class StoreMetrics {
       set(limit, state?.limit ?? NaN);
     });
     const ask = async () => {
-      if (performance.now() - this.askedAt > USAGE_MS) {
-        this.askedAt = performance.now();
-        void this.usage(bytes, objects).catch(() => (this.askedAt = -Infinity));
-      }
+      void this.usage(bytes, objects);
       return this.client.store();
     };
   }
 
+  /** What fails is asked again at the next scrape. */
   private async usage(bytes: Gauge<'kind'>, objects: Gauge<'kind'>): Promise<void> {
-    const kinds = await this.client.storeUsage();
-    for (const metric of [bytes, objects]) metric.reset();
-    for (const { kind, ...of } of kinds) {
-      bytes.set({ kind }, of.bytes);
-      objects.set({ kind }, of.count);
+    if (this.asking || performance.now() - this.askedAt <= USAGE_MS) return;
+    this.asking = true;
+    try {
+      const kinds = await this.client.storeUsage();
+      this.askedAt = performance.now();
+      for (const metric of [bytes, objects]) metric.reset();
+      for (const { kind, ...of } of kinds) {
+        bytes.set({ kind }, of.bytes);
+        objects.set({ kind }, of.count);
+      }
+    } catch {
+      this.askedAt = -Infinity;
+    } finally {
+      this.asking = false;
     }
   }
 }

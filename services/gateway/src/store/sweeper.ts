@@ -11,6 +11,7 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(Sweeper.name);
   private timer?: NodeJS.Timeout;
   private sweeping = false;
+  private sweptAt = -Infinity;
 
   constructor(
     private readonly client: AtelierClient,
@@ -29,10 +30,12 @@ export class Sweeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** One that fails, as while NATS is away, is tried again at the next look. */
   private async sweep(sweepMs: number): Promise<void> {
-    if (this.sweeping) return;
+    // A store that is too full to note its last sweep is not swept at every look for that.
+    if (this.sweeping || performance.now() - this.sweptAt < sweepMs) return;
     this.sweeping = true;
     try {
       const cleared = await this.client.sweepInTurn(this.config.sweepRules, sweepMs);
+      if (cleared) this.sweptAt = performance.now();
       if (cleared && cleared.length > 0)
         this.logger.log(
           `cleared ${cleared.map(({ kind, count, bytes }) => `${count} ${kind} (${bytes} bytes)`).join(', ')}`,
