@@ -221,9 +221,9 @@ describe('a data set', () => {
     expect(await harness.trainWork()).toEqual([]);
   });
 
-  it('that nobody uploaded is a dead letter, not a crash', async () => {
-    await harness.ingest('nowhere');
-    expect(await harness.deadLetters()).toHaveLength(1);
+  it('that is not there, since a person deleted it, is no work and no dead letter', async () => {
+    expect(await harness.ingest('nowhere')).toBeUndefined();
+    expect(await harness.deadLetters()).toEqual([]);
   });
 });
 
