@@ -1,6 +1,6 @@
 import { toDate, trainOptionsJson, type Run } from '@atelier/contracts';
 import { isRunOver, placesOf, runStatus, statusOf, waitsFor } from '@atelier/jobs';
-import type { AtelierClient } from '@atelier/client';
+import { MOST_PRIORITY, type AtelierClient } from '@atelier/client';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
@@ -67,7 +67,7 @@ Examples:
   runs
     .command('priority')
     .argument('<run>')
-    .argument('<number>', 'from -100 to 100; 0 where none was given')
+    .argument('<number>', `from -${MOST_PRIORITY} to ${MOST_PRIORITY}; 0 where none was given`)
     .description('changes when the turn of a run comes: of those that wait the one with the largest goes first')
     .addHelpText('after', '\nExamples:\n  atelier runs priority herons 10\n  atelier runs priority herons -- -10')
     .action(handle<object, [key: string, priority: string]>(prioritize));

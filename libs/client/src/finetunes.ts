@@ -26,7 +26,8 @@ export interface FinetuneRequest {
   priority?: number;
 }
 
-const MOST_PRIORITY = 100;
+/** Priorities go from its negative to it. */
+export const MOST_PRIORITY = 100;
 
 function checkedPriority(priority: number): number {
   if (Number.isInteger(priority) && Math.abs(priority) <= MOST_PRIORITY) return priority;

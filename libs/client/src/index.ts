@@ -2,7 +2,7 @@ export { AtelierClient } from './client';
 export { describeAdapter } from './adapter-header';
 export { checkDataset, datasetSchema, type DatasetInput, type DatasetRequest } from './datasets';
 export { DELETABLE, type Deletable } from './deletion';
-export type { FinetuneRequest } from './finetunes';
+export { MOST_PRIORITY, type FinetuneRequest } from './finetunes';
 export { generateSchema, type GenerateRequest } from './generations';
 export { checkName, isKey, isName, NAME_PATTERN, NAME_RULE, nameFrom, newId } from './names';
 export {

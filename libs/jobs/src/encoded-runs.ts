@@ -186,7 +186,8 @@ export class EncodedRuns {
     return scanned;
   }
 
-  private async begin(datasetId: string, { manifest, promptsKeys }: AwaitingRun): Promise<Scanned> {
+  private async begin(datasetId: string, { runId, manifest }: AwaitingRun): Promise<Scanned> {
+    const promptsKeys = (await this.runs.find(runId))?.promptsKeys ?? [];
     const { samples } = Manifest.decode(await this.blobs.get(buckets.blobs.manifests, manifest));
     const scanOf = (kind: TensorKind, keys: string[]): EncodingScan =>
       new EncodingScan([...new Set(keys)], (key) => this.fate({ datasetId, kind, key }));

@@ -33,8 +33,8 @@ async function waiting(samples: number, options: Run['options'] = {}, promptsKey
     id,
     Run.create({ id, name: id, datasetId: id, state: RunState.RUN_STATE_QUEUED, options }),
   );
-  await runs.startEncoding(id, id, {});
-  await service().add(id, { runId: id, turn: 1, manifest: id, promptsKeys });
+  await runs.startEncoding(id, id, {}, promptsKeys);
+  await service().add(id, { runId: id, turn: 1, manifest: id });
   return id;
 }
 
@@ -102,7 +102,7 @@ describe('a run that waits for its encodings', () => {
       const id = await waiting(1);
       const ingest = service();
       const noted = async (): Promise<void> => {
-        await ingest.add(id, { runId: id, turn: 1, manifest: id, promptsKeys: [] });
+        await ingest.add(id, { runId: id, turn: 1, manifest: id });
         await ingest.look(id);
       };
       const made = async (): Promise<void> => {

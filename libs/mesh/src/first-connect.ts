@@ -14,8 +14,6 @@ export interface FirstConnectOptions {
   logger?: Logger;
   /** Servers that keep each stream and bucket. */
   replicas?: number;
-  /** Ends the waiting: rejects with CANCELLED. */
-  signal?: AbortSignal;
   /** Told each time why not yet. */
   onWait?: (reason: string) => void;
 }
@@ -26,7 +24,7 @@ export interface FirstConnectOptions {
  */
 export async function firstConnect(
   config: MeshConfig,
-  { logger, replicas, signal, onWait }: FirstConnectOptions = {},
+  { logger, replicas, onWait }: FirstConnectOptions = {},
 ): Promise<Mesh> {
   let said = -Infinity;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
@@ -42,8 +40,7 @@ export async function firstConnect(
         logger?.warn({ url: config.url, reason }, 'waits for nats-server');
       }
     }
-    await sleep(pause, undefined, { signal }).catch(() => undefined);
-    if (signal?.aborted) throw new AtelierError('CANCELLED', 'asked to stop before nats-server was there');
+    await sleep(pause);
   }
 }
 

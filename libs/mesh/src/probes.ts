@@ -14,7 +14,8 @@ export interface Probed {
   mesh(): Mesh | undefined;
   /** Why not, meanwhile. */
   waitsFor(): string;
-  readiness: Readiness;
+  /** None: it needs nothing but the mesh. */
+  readiness?: Readiness;
   registry?: Registry;
 }
 
@@ -60,7 +61,8 @@ async function mesh(probed: Probed): Promise<Found> {
 }
 
 async function ready(response: ServerResponse, found: Found, { readiness }: Probed): Promise<void> {
-  const unmet = await within(NEEDS_MS, 'what it needs', readiness.unmet()).catch((error: Error) => [error.message]);
+  const needs = readiness?.unmet() ?? Promise.resolve([]);
+  const unmet = await within(NEEDS_MS, 'what it needs', needs).catch((error: Error) => [error.message]);
   told(response, found, unmet);
 }
 

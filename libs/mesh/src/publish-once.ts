@@ -54,8 +54,8 @@ export async function workLeft({ jsm }: Mesh, subject: WorkSubject): Promise<Wor
 }
 
 /**
- * Whether a message waits or is in hand. Not by the stream alone: nats-server 2.9 that was killed finds again on its disk what was acknowledged a moment
- * before, keeps it, and hands it to nobody.
+ * Whether a message waits or is in hand. Not by the stream alone: nats-server 2.9 that was killed finds again on its
+ * disk what was acknowledged a moment before, keeps it, and hands it to nobody.
  */
 export async function isQueued({ jsm }: Mesh, subject: string, sequence: number): Promise<boolean> {
   const { ack_floor: handled } = await jsm.consumers.info(streams.WORK, consumerName(subject));

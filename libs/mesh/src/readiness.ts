@@ -2,8 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from './logging';
 
-/** A probe comes every few seconds, work more often: what was found a moment ago still counts. */
-const FRESH_MS = 2000;
+/**
+ * What was found a moment ago still counts: probes and work come every few seconds, and a look reads a dozen files. All
+ * well counts for longer, since work that fails looks again.
+ */
+const FRESH_MS = { unmet: 2000, met: 15_000 };
 const PAUSE_MS = 1000;
 
 /**
@@ -13,7 +16,7 @@ const PAUSE_MS = 1000;
 @Injectable()
 export class Readiness {
   private readonly needs = new Map<string, () => Promise<unknown>>();
-  private last?: { at: number; unmet: Promise<string[]> };
+  private last?: { until: number; unmet: Promise<string[]> };
   private told = '';
 
   constructor(private readonly logger?: Logger) {}
@@ -27,16 +30,18 @@ export class Readiness {
     this.last = undefined;
   }
 
-  /** Why the service cannot work, a sentence for each need; none: it can. As of two seconds ago at most. */
+  /** Why the service cannot work, a sentence for each need; none: it can. As of a few seconds ago at most. */
   unmet(): Promise<string[]> {
-    if (this.last && Date.now() - this.last.at <= FRESH_MS) return this.last.unmet;
+    if (this.last && Date.now() <= this.last.until) return this.last.unmet;
     return this.look();
   }
 
   /** The same as of now. */
   look(): Promise<string[]> {
     const unmet = this.ask();
-    this.last = { at: Date.now(), unmet };
+    const last = { until: Date.now() + FRESH_MS.unmet, unmet };
+    this.last = last;
+    void unmet.then((reasons) => (last.until = Date.now() + (reasons.length > 0 ? FRESH_MS.unmet : FRESH_MS.met)));
     return unmet;
   }
 

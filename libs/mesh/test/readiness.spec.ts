@@ -11,9 +11,8 @@ import {
   Work,
   type RunningService,
 } from '@atelier/mesh';
-import { startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
+import { freePort, startTestMesh, waitFor, type TestMesh } from '@atelier/testing';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -41,14 +40,6 @@ class Player {
 
 @Module({ controllers: [Player], providers: [Needs] })
 class PlayerModule {}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 let service: RunningService | undefined;
 let port: number;

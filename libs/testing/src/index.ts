@@ -3,7 +3,7 @@ export { natsError } from './nats-error';
 export { dieOver } from './die-over';
 export { killInTheAct } from './kill-in-the-act';
 export { startTestMesh, type TestMesh } from './mesh';
-export { startTestNats, type TestNats } from './nats';
+export { freePort, startTestNats, type TestNats } from './nats';
 export { syntheticPictures } from './pictures';
 export { repositoryRoot, startServiceProcess, tinyCheckpoint, waitFor, type ServiceProcess } from './processes';
 export { signalProcess } from './signals';

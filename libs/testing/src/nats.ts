@@ -74,6 +74,7 @@ async function inContainer(image: string, maxFileStore?: number): Promise<TestNa
   };
 }
 
+/** Nothing listens there now; it is anybody's again. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer().once('error', reject);

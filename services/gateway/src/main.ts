@@ -5,7 +5,6 @@ import {
   loadConfig,
   Mesh,
   nestLogger,
-  Readiness,
   runUntilSignal,
   serveProbes,
 } from '@atelier/mesh';
@@ -26,8 +25,7 @@ void runUntilSignal(async () => {
   let reason = '';
   const found: { mesh?: Mesh } = {};
   const registry = createRegistry('gateway');
-  const readiness = new Readiness(logger); // it needs nothing but the mesh
-  const probed = { mesh: () => found.mesh, waitsFor: () => reason, readiness, registry };
+  const probed = { mesh: () => found.mesh, waitsFor: () => reason, registry };
   const probes = healthPort === undefined ? undefined : await serveProbes(probed, healthPort);
   const waitingRoom = await openWaitingRoom(probed, port, host);
   const { replicas } = config;

@@ -1,20 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calls, StoreReply } from '@atelier/contracts';
 import { startNatsServer } from '@atelier/mesh';
-import { startServiceProcess, waitFor } from '@atelier/testing';
+import { freePort, startServiceProcess, waitFor } from '@atelier/testing';
 import type { Msg } from 'nats';
 import { startGateway } from './harness';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 describe('probes of a gateway', () => {
   test('on a full store it is ready, and says that uploads would be refused to who asks for them', async () => {

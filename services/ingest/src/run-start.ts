@@ -34,7 +34,7 @@ export class RunStart {
     const { datasetId, manifest, turns: turn } = run;
     await this.encoders.requestPrompts(prompts, datasetId, identity.maxLength);
     if (manifest !== stored.name) await this.requestOwn(run, identity);
-    await this.encoded.add(datasetId, { runId: id, turn, manifest, promptsKeys });
+    await this.encoded.add(datasetId, { runId: id, turn, manifest });
     await this.encoded.look(datasetId);
   }
 

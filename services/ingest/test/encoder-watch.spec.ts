@@ -51,7 +51,7 @@ async function encoding(id: string): Promise<void> {
   const samples = [{ name: 'a.png', latentsKey: 'l', promptsKey: 'p' }];
   await harness.blobs.put('manifests', 'm', Manifest.encode({ samples }).finish());
   await harness.createRun(id, 'd', { state: RUN_STATE_ENCODING, turns: 1, manifest: 'm' });
-  const awaiting = { runId: id, turn: 1, manifest: 'm', promptsKeys: [] };
+  const awaiting = { runId: id, turn: 1, manifest: 'm' };
   await new EncodedRuns(mesh, new Runs(mesh)).add('d', awaiting);
 }
 

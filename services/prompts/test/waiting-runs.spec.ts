@@ -19,7 +19,7 @@ it('a run is queued for a trainer when the last of its captions is encoded or re
   await new BlobStore(mesh).put(buckets.blobs.manifests, 'm', Manifest.encode({ samples }).finish());
   const runs = new StateStore(mesh, buckets.state.runs, Run);
   await runs.create('r1', Run.create({ id: 'r1', state: RunState.RUN_STATE_ENCODING, turns: 1, manifest: 'm' }));
-  await new EncodedRuns(mesh, new Runs(mesh)).add('d1', { runId: 'r1', turn: 1, manifest: 'm', promptsKeys: [] });
+  await new EncodedRuns(mesh, new Runs(mesh)).add('d1', { runId: 'r1', turn: 1, manifest: 'm' });
   const run = async (): Promise<Run> => (await runs.get('r1'))!.value;
 
   await harness.startService();

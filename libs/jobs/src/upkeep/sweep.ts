@@ -72,7 +72,7 @@ export class Sweep {
     await this.adapterFiles(objects(adapters));
     await this.encodings(tensors, objects(pictures));
     for (const [bucket, { loose }] of surveys) await this.loose(bucket, loose);
-    return this.tally.cleared;
+    return this.tally.counted;
   }
 
   private isOld({ written }: { written: Date }, ms = this.rules.graceMs): boolean {

@@ -22,15 +22,19 @@ export class Tally {
     private readonly goesOn: () => Promise<void> = () => Promise.resolve(),
   ) {}
 
-  get cleared(): Counted[] {
+  get counted(): Counted[] {
     return [...this.byKind.values()];
+  }
+
+  count(kind: string, bytes: number, count = 1): void {
+    const sum = this.byKind.get(kind) ?? { kind, count: 0, bytes: 0 };
+    this.byKind.set(kind, { kind, count: sum.count + count, bytes: sum.bytes + bytes });
   }
 
   async clear(kind: string, things: readonly Clearing[]): Promise<void> {
     for (const { bytes, remove } of things) {
       if (!this.dryRun) await remove();
-      const sum = this.byKind.get(kind) ?? { kind, count: 0, bytes: 0 };
-      this.byKind.set(kind, { kind, count: sum.count + 1, bytes: sum.bytes + bytes });
+      this.count(kind, bytes);
       if (Date.now() - this.told < TOLD_MS) continue;
       this.told = Date.now();
       await this.goesOn();

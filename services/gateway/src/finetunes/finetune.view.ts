@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
+import { MOST_PRIORITY, trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
 import { trainOptionsJson, trainOptionSpecs, type Run } from '@atelier/contracts';
 import { memoryPlanView, runStatus, waitsFor } from '@atelier/jobs';
 import type { StoreState } from '@atelier/mesh';
@@ -12,13 +12,19 @@ const aliases = Object.fromEntries(
   ALIASED.map(({ spec, alias }) => [alias, trainOptionValue(spec).optional().describe(`Short for ${spec.name}.`)]),
 );
 
+const priority = z
+  .int()
+  .min(-MOST_PRIORITY)
+  .max(MOST_PRIORITY)
+  .describe('Of runs that wait for a trainer the largest goes first.');
+
 /** A fine-tune as it is asked for: training options beside the data set and a name. */
 export const finetuneBody = trainOptionsSchema
   .extend({
     ...aliases,
     dataset: z.string().min(1).max(100).describe('Id or name of a data set.'),
     name: z.string().max(100).optional().describe("Name of the adapter. Default: the data set's."),
-    priority: z.int().min(-100).max(100).default(0).describe('Of runs that wait for a trainer the largest goes first.'),
+    priority: priority.default(0),
     replace: z.boolean().default(false).describe('Let the new adapter take the place of one of the same name.'),
   })
   .superRefine((body, context) => {
@@ -41,7 +47,7 @@ export function optionsOf(body: z.output<typeof finetuneBody>): TrainOptionsInpu
 
 /** What of a run can be changed. */
 export const finetuneChange = z.strictObject({
-  priority: z.int().min(-100).max(100).describe('Of runs that wait for a trainer the largest goes first.'),
+  priority,
 });
 
 const planView = z.strictObject({

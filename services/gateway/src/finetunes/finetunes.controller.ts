@@ -14,7 +14,7 @@ import {
 } from '@nestjs/common';
 import { AtelierClient, trainOptions } from '@atelier/client';
 import { AtelierError, type Run } from '@atelier/contracts';
-import { isRunOver, placesOf } from '@atelier/jobs';
+import { isRunOver, placesOf, waitsItsTurn } from '@atelier/jobs';
 import { within, type StoreState } from '@atelier/mesh';
 import type { Response } from 'express';
 import { z } from 'zod';
@@ -166,8 +166,10 @@ export class FinetunesController implements OnModuleDestroy {
   }
 
   private async view(run: Run): Promise<unknown> {
-    const [runs, store] = await Promise.all([this.client.runs(), this.store()]);
-    return viewRun(run, { store, place: placesOf(runs).get(run.id) });
+    // It takes a look at all runs; most of those that are asked for are being trained, or are over.
+    const runs = waitsItsTurn(run) ? this.client.runs() : Promise.resolve([]);
+    const [others, store] = await Promise.all([runs, this.store()]);
+    return viewRun(run, { store, place: placesOf(others).get(run.id) });
   }
 
   /** What a run may be waiting for; a store that does not say is no reason to keep the run from its reader. */
