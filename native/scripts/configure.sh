@@ -2,7 +2,7 @@
 # Configures the engine in a folder and prints in one line what will be built there: "CUDA for 8.9", or "CPU only: …" with the reason and the
 # remedy. configure.sh FOLDER [CMAKE OPTIONS]. Runs again each time, since a CUDA compiler or a card may have come or changed since; with
 # nothing new it takes a second, and nothing is built again for it. CUDAARCHS: the cards to build for, "89" or "86;89".
-# A new folder compiles a library's sources together, eight at a time, in half the time; whoever works on the engine may choose
+# A new folder compiles a library's sources together, eight at a time, in 0.55 of the time; whoever works on the engine may choose
 # -DCMAKE_UNITY_BUILD=OFF, which builds less again after a change, and is kept.
 set -euo pipefail
 build=$(realpath -m "$1"); shift
