@@ -20,11 +20,12 @@ const STARTING_MS = 90_000;
 /** All of Atelier as a person runs it: "atelier up", which starts nats-server and every service as a process and starts again what dies. */
 export class Atelier {
   private log = '';
+  private up!: ChildProcess;
+  private ended!: Promise<void>;
 
   private constructor(
     private readonly folder: string,
-    private readonly up: ChildProcess,
-    private readonly ended: Promise<void>,
+    private readonly settings: Record<string, string>,
   ) {}
 
   /** Over HTTP. */
@@ -36,7 +37,18 @@ export class Atelier {
 
   /** Resolves when every service is ready. Settings by their names in the environment. */
   static async start(settings: Record<string, string> = {}): Promise<Atelier> {
-    const folder = mkdtempSync(join(tmpdir(), 'atelier-'));
+    const atelier = new Atelier(mkdtempSync(join(tmpdir(), 'atelier-')), settings);
+    try {
+      await atelier.launch();
+    } catch (error) {
+      await atelier.stop();
+      throw error;
+    }
+    return atelier;
+  }
+
+  private async launch(): Promise<void> {
+    const { settings } = this;
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ATELIER_')));
     // Short captions and one thread each keep six services at ease on a small machine.
     const env = {
@@ -54,33 +66,41 @@ export class Atelier {
       '--port',
       '0',
       '--data',
-      folder,
+      this.folder,
       '--model',
       settings['ATELIER_MODEL'] ?? tinyCheckpoint(),
     ];
     const up = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-    const atelier = new Atelier(folder, up, new Promise((resolve) => up.once('close', () => resolve())));
+    this.up = up;
+    this.ended = new Promise((resolve) => up.once('close', () => resolve()));
     let out = '';
     up.stdout.on('data', (data: Buffer) => (out += data.toString()));
-    up.stderr.on('data', (data: Buffer) => (atelier.log += data.toString()));
-    try {
-      const line = await waitFor(
-        'Atelier to be up',
-        () => {
-          if (up.exitCode !== null) throw new Error(`"atelier up" ended with ${up.exitCode}: ${atelier.log}`);
-          return out.split('\n').find((text) => text.includes('"type":"up"'));
-        },
-        STARTING_MS,
-      );
-      const { gateway, nats, services } = JSON.parse(line) as Announcement;
-      atelier.api = new Api(gateway, settings['ATELIER_API_TOKEN']);
-      atelier.client = await AtelierClient.connect(nats, 'test');
-      atelier.pids = services;
-    } catch (error) {
-      await atelier.stop();
-      throw error;
-    }
-    return atelier;
+    up.stderr.on('data', (data: Buffer) => (this.log += data.toString()));
+    const line = await waitFor(
+      'Atelier to be up',
+      () => {
+        if (up.exitCode !== null) throw new Error(`"atelier up" ended with ${up.exitCode}: ${this.log}`);
+        return out.split('\n').find((text) => text.includes('"type":"up"'));
+      },
+      STARTING_MS,
+    );
+    const { gateway, nats, services } = JSON.parse(line) as Announcement;
+    this.api = new Api(gateway, settings['ATELIER_API_TOKEN']);
+    this.client = await AtelierClient.connect(nats, 'test');
+    this.pids = services;
+  }
+
+  /** Of up itself. */
+  get pid(): number {
+    return this.up.pid!;
+  }
+
+  /** Kills up, as the kernel may, and starts it again on the same data. What it looked after ends by itself, or is ended by the next. */
+  async dieAndStart(): Promise<void> {
+    await this.client.close();
+    this.up.kill('SIGKILL');
+    await this.ended;
+    await this.launch();
   }
 
   get natsPid(): number {
