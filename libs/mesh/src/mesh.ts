@@ -1,5 +1,6 @@
 import { AtelierError } from '@atelier/contracts';
 import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { failRequests, losesRequests } from './lost-requests';
 import { StoreRoom } from './store-room';
 
 export interface MeshConfig {
@@ -54,7 +55,10 @@ export class Mesh {
   }
 
   private async watch(): Promise<void> {
-    for await (const { type } of this.nc.status()) if (type === Events.Disconnect) this.lost++;
+    for await (const status of this.nc.status()) {
+      if (status.type === Events.Disconnect) this.lost++;
+      if (losesRequests(status)) failRequests(this.nc);
+    }
   }
 
   /** Delivers what is in flight, then closes. A connection that is down is closed at once. */

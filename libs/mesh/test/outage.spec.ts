@@ -17,6 +17,23 @@ describe('through an outage', () => {
     await test.stop();
   });
 
+  it('what was asked of a server that died, or is not back yet, is known to be lost at once, and asked again', async () => {
+    const test = await startTestMesh();
+    const MINUTE_MS = 60_000;
+    test.mesh.nc.subscribe('silence', { callback: () => undefined });
+    const silence = test.mesh.nc.request('silence', undefined, { timeout: MINUTE_MS }).catch((error: unknown) => error);
+    await test.mesh.nc.flush();
+    const start = Date.now();
+    const restarting = test.restartNats();
+    expect(await silence).toMatchObject({ code: 'DISCONNECT' });
+    const messages = throughOutage(async () => (await test.mesh.jsm.streams.info(streams.WORK)).state.messages);
+    expect(await messages).toBe(0); // each try of it would wait for 20 s
+    expect(Date.now() - start).toBeLessThan(15_000);
+    expect(test.mesh.interruptions).toBe(1);
+    await restarting;
+    await test.stop();
+  });
+
   it('errors that are no outage are passed on at once', async () => {
     let tries = 0;
     const ask = throughOutage(async () => {
