@@ -41,7 +41,14 @@ export const gatewaySettings = baseSettings.extend({
     .min(8)
     .regex(/^\S+$/, 'no blanks')
     .optional()
-    .describe('Token that requests must carry; none: no token is asked for.'),
+    .describe('Token that may do everything; without it and a file of others no token is asked for.'),
+  ATELIER_API_TOKENS_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'File of tokens with their scopes, a line each as "atelier token" prints it; read again when it changes.',
+    ),
   ATELIER_CORS_ORIGINS: z
     .string()
     .default('')
@@ -78,6 +85,7 @@ export class GatewayConfig {
   readonly host: string;
   readonly port: number;
   readonly apiToken?: string;
+  readonly tokensFile?: string;
   readonly corsOrigins: string[];
   /** The first is the one that counts where a request names none of them. */
   readonly publicUrls: string[];
@@ -105,6 +113,7 @@ export class GatewayConfig {
     this.host = settings.ATELIER_HTTP_HOST;
     this.port = settings.ATELIER_HTTP_PORT;
     this.apiToken = settings.ATELIER_API_TOKEN;
+    this.tokensFile = settings.ATELIER_API_TOKENS_FILE;
     this.corsOrigins = separated(settings.ATELIER_CORS_ORIGINS);
     this.publicUrls = settings.ATELIER_PUBLIC_URL.map((url) => url.replace(/\/+$/, ''));
     this.uploadFileLimit = settings.ATELIER_UPLOAD_FILE_MIB;

@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AtelierClient } from '@atelier/client';
 import { createRegistry, Mesh } from '@atelier/mesh';
 import { Registry } from 'prom-client';
+import { Tokens } from './access/tokens';
 import { KohyaConverter } from './adapters/kohya.converter';
 import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
@@ -28,6 +29,7 @@ export class GatewayModule {
         { provide: APP_FILTER, useClass: ErrorFilter },
         { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
         { provide: ROUTES, useValue: controllers },
+        Tokens,
         KohyaConverter,
         StoreMetrics,
         Sweeper,

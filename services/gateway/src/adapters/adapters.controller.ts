@@ -3,6 +3,7 @@ import { AtelierClient } from '@atelier/client';
 import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
@@ -56,6 +57,7 @@ export class AdaptersController {
     private readonly kohya: KohyaConverter,
   ) {}
 
+  @Needs('read')
   @Get()
   @Operation({
     summary: 'All adapters, the newest first.',
@@ -65,6 +67,7 @@ export class AdaptersController {
     return { object: 'list', data: (await this.client.adapters()).map(viewAdapter) };
   }
 
+  @Needs('read')
   @Get(':name')
   @Operation({
     summary: "An adapter's file.",
@@ -85,6 +88,7 @@ export class AdaptersController {
     await sendFile(response, data, { type: 'application/octet-stream', attachment: label });
   }
 
+  @Needs('train')
   @Put(':name')
   @HttpCode(201)
   @Operation({
@@ -101,6 +105,7 @@ export class AdaptersController {
     return viewAdapter(await this.client.importAdapter(name, bytes, { replace: replace === 'true' }));
   }
 
+  @Needs('train')
   @Patch(':name')
   @Operation({
     summary: 'Give an adapter another name. Refused while a drawing that is not over uses it.',
@@ -112,6 +117,7 @@ export class AdaptersController {
     return viewAdapter(await this.client.renameAdapter(name, validated(renameBody, body).name));
   }
 
+  @Needs('train')
   @Delete(':name')
   @Operation({
     summary: 'Delete an adapter. Refused while a drawing that is not over uses it.',

@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req } from
 import { AtelierClient, checkDataset, datasetSchema } from '@atelier/client';
 import type { Request } from 'express';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
@@ -17,6 +18,7 @@ export class DatasetsController {
     private readonly config: GatewayConfig,
   ) {}
 
+  @Needs('train')
   @Post()
   @HttpCode(202)
   @Operation({
@@ -36,6 +38,7 @@ export class DatasetsController {
     }
   }
 
+  @Needs('read')
   @Get()
   @Operation({
     summary: 'All data sets, the newest first.',
@@ -45,6 +48,7 @@ export class DatasetsController {
     return { object: 'list', data: (await this.client.datasets()).map(viewDataset) };
   }
 
+  @Needs('read')
   @Get(':id')
   @Operation({
     summary: 'One data set by id, or the newest of a name.',
@@ -55,6 +59,7 @@ export class DatasetsController {
     return viewDataset(await this.client.dataset(id));
   }
 
+  @Needs('train')
   @Post(':id/cancel')
   @HttpCode(202)
   @Operation({
@@ -66,6 +71,7 @@ export class DatasetsController {
     return viewDataset(await this.client.cancelDataset(id));
   }
 
+  @Needs('train')
   @Patch(':id')
   @Operation({
     summary: 'Give a data set another name.',
@@ -77,6 +83,7 @@ export class DatasetsController {
     return viewDataset(await this.client.renameDataset(id, validated(renameBody, body).name));
   }
 
+  @Needs('train')
   @Delete(':id')
   @Operation({
     summary: 'Delete a data set and its files. By name only where one alone has it. Refused while a run uses it.',
