@@ -3,6 +3,7 @@ import type { Scope } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { needsOf } from './access/needs';
+import { addressee, Rates } from './access/rates';
 import { Tokens, type TokenHolder } from './access/tokens';
 import { GatewayConfig } from './gateway.config';
 
@@ -16,6 +17,7 @@ export class TokenGuard implements CanActivate {
   constructor(
     private readonly config: GatewayConfig,
     private readonly tokens: Tokens,
+    private readonly rates: Rates,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -24,9 +26,12 @@ export class TokenGuard implements CanActivate {
     const reads = request.method === 'GET' || request.method === 'HEAD';
     if (!reads) this.checkOrigin(request);
     const needs = needsOf(context.getHandler()) ?? ['admin']; // a route that was forgotten is open to nobody else
-    if (needs.length === 0 || !this.tokens.required) return true;
+    if (needs.length === 0) return true;
     const given = bearer(request) ?? (reads ? (fromAddress(request) ?? fromCookie(request)) : undefined);
     const holder = given === undefined ? undefined : await this.tokens.find(given);
+    const who = holder ? `token ${holder.name}` : addressee(request.socket.remoteAddress);
+    await this.rates.take(reads ? 'reads' : 'writes', who);
+    if (!this.tokens.required) return true;
     if (!holder) throw unauthenticated(given !== undefined);
     const missing = holder.scopes.includes('admin') ? [] : needs.filter((scope) => !holder.scopes.includes(scope));
     if (missing.length === 0) return true;

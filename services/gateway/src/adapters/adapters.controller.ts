@@ -1,9 +1,10 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
 import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Needs } from '../access/needs';
+import { UploadGuard } from '../access/upload.guard';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
@@ -90,6 +91,7 @@ export class AdaptersController {
 
   @Needs('train')
   @Put(':name')
+  @UseGuards(UploadGuard)
   @HttpCode(201)
   @Operation({
     summary: 'Bring in a LoRA made elsewhere, with the keys of diffusers or of kohya.',

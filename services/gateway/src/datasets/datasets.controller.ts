@@ -1,8 +1,9 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req, UseGuards } from '@nestjs/common';
 import { AtelierClient, checkDataset, datasetSchema } from '@atelier/client';
 import type { Request } from 'express';
 import { z } from 'zod';
 import { Needs } from '../access/needs';
+import { UploadGuard } from '../access/upload.guard';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
@@ -20,6 +21,7 @@ export class DatasetsController {
 
   @Needs('train')
   @Post()
+  @UseGuards(UploadGuard)
   @HttpCode(202)
   @Operation({
     summary:

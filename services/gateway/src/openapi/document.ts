@@ -79,7 +79,7 @@ export function openApiDocument(controllers: Type[]): Record<string, unknown> {
 
 function operation({ path, handler, spec, needs }: Route): Record<string, unknown> {
   const { status = 200, type = 'application/json', schema, description } = spec.answer;
-  const refusals = [...new Set([400, 401, 403, ...(spec.refusals ?? [])])].sort();
+  const refusals = [...new Set([400, 401, 403, 429, ...(spec.refusals ?? [])])].sort();
   const error = { content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
   return {
     operationId: handler,
@@ -113,6 +113,7 @@ const REFUSALS: Record<number, string> = {
   404: 'There is no such thing.',
   409: 'It does not go with what there already is.',
   413: 'The upload is over a limit.',
+  429: 'More was asked for than the limits allow; Retry-After says when to go on.',
   503: 'NATS cannot be reached, or the gateway is being stopped.',
   501: 'Not available in this installation.',
   504: 'It took too long.',
