@@ -51,6 +51,7 @@ describe('program', () => {
       'rm',
       'store',
       'gc',
+      'token',
       'plan',
       'model',
       'model pull',

@@ -9,6 +9,7 @@ import { planCommand } from './commands/plan';
 import { rmCommand } from './commands/rm';
 import { runsCommand } from './commands/runs';
 import { gcCommand, storeCommand } from './commands/store';
+import { tokenCommand } from './commands/token';
 import { upCommand } from './commands/up';
 import { EXIT_HELP } from './exit-codes';
 import { SETTINGS_HELP } from './settings';
@@ -45,6 +46,7 @@ ${SETTINGS_HELP}`,
     rmCommand,
     storeCommand,
     gcCommand,
+    tokenCommand,
     planCommand,
     modelCommand,
     doctorCommand,

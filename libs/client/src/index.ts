@@ -14,5 +14,6 @@ export {
   type TrainOptionsInput,
 } from './options';
 export { SERVICES, type PlanInput, type ServiceState } from './services';
+export { newToken, readTokens, SCOPES, tokenDigest, tokenLine, type Scope, type TokenEntry } from './tokens';
 export { sweepRules, upkeepSettings, type SweepOptions } from './upkeep';
 export type { UploadFile, UploadProgress } from './uploads';

@@ -5,6 +5,8 @@ import type { LoggerService } from '@nestjs/common';
 import type { Mesh, Registry } from '@atelier/mesh';
 import type { NextFunction, Request, Response } from 'express';
 import type { GatewayConfig } from './gateway.config';
+import { limitConnections } from './access/connections';
+import { movingBodiesOnly } from './access/moving-bodies';
 import { GatewayModule } from './gateway.module';
 import { knownHostsOnly } from './known-hosts';
 
@@ -23,12 +25,12 @@ export async function createGateway(
   app.disable('etag');
   app.use(securityHeaders);
   app.use(knownHostsOnly(config)); // before the page's files and CORS, which ask nobody
+  app.use(movingBodiesOnly(config.bodyIdleMs));
   if (config.corsOrigins.length > 0)
     app.enableCors({ origin: config.corsOrigins, allowedHeaders: ['authorization', 'content-type', 'last-event-id'] });
   app.useBodyParser('json', { limit: '1mb', strict: true });
   app.useStaticAssets(config.studioFolder, { index: 'index.html', redirect: false });
-  // Node gives a request 5 minutes to arrive; a folder of pictures over a slow line takes longer. Headers keep their limit.
-  app.getHttpServer().requestTimeout = 0;
+  limitConnections(app.getHttpServer(), config.connections);
   return app;
 }
 

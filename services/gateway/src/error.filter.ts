@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { Response } from 'express';
-import { httpError } from './http-error';
+import { httpError, retryAfter } from './http-error';
 
 /** Every failure leaves in OpenAI's error shape. */
 @Catch()
@@ -18,6 +18,8 @@ export class ErrorFilter implements ExceptionFilter {
       return;
     }
     if (status === 401) response.setHeader('www-authenticate', 'Bearer');
+    const seconds = retryAfter(error, status);
+    if (seconds !== undefined) response.setHeader('retry-after', seconds);
     response.status(status).json(body);
   }
 }

@@ -20,6 +20,23 @@ const urls = z
     z.array(z.url({ protocol: /^https?$/, error: 'use https://atelier.example.com, several separated by commas' })),
   );
 
+const perSecond = (value: number) => z.coerce.number().min(0).max(1e6).default(value);
+const most = (value: number) => z.coerce.number().int().positive().default(value);
+
+/** Of what one sender, or all of them together, may ask of one gateway: far above what a person, a page or a script does. */
+const limitSettings = {
+  ATELIER_READS_PER_SECOND: perSecond(2000).describe('Requests that only read, of one token or address; 0: no limit.'),
+  ATELIER_WRITES_PER_SECOND: perSecond(500).describe('The same of requests that change or draw something.'),
+  ATELIER_UPLOADS: most(32).describe('Uploads of data sets and adapters at once.'),
+  ATELIER_CONNECTIONS: most(2000).describe('Connections that are open at once; more are closed as they come.'),
+  ATELIER_BODY_IDLE_SECONDS: z.coerce
+    .number()
+    .positive()
+    .max(3600)
+    .default(60)
+    .describe('How long the body of a request may stop coming.'),
+};
+
 /** Settings, by their names in the environment. All of them have a default. */
 export const gatewaySettings = baseSettings.extend({
   ...upkeepSettings.shape,
@@ -41,7 +58,14 @@ export const gatewaySettings = baseSettings.extend({
     .min(8)
     .regex(/^\S+$/, 'no blanks')
     .optional()
-    .describe('Token that requests must carry; none: no token is asked for.'),
+    .describe('Token that may do everything; without it and a file of others no token is asked for.'),
+  ATELIER_API_TOKENS_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'File of tokens with their scopes, a line each as "atelier token" prints it; read again when it changes.',
+    ),
   ATELIER_CORS_ORIGINS: z
     .string()
     .default('')
@@ -51,6 +75,7 @@ export const gatewaySettings = baseSettings.extend({
   ATELIER_UPLOAD_TOTAL_MIB: mebibytes(16_384).describe('Largest upload, MiB.'),
   ATELIER_UPLOAD_FILES: z.coerce.number().int().positive().default(20_000).describe('Most files of an upload.'),
   ATELIER_ADAPTER_MIB: mebibytes(1024).describe('Largest adapter that may be brought in, MiB.'),
+  ...limitSettings,
   ATELIER_GENERATE_SECONDS: z.coerce.number().positive().default(900).describe('Longest wait of an image request.'),
   ATELIER_HEARTBEAT_SECONDS: z.coerce
     .number()
@@ -78,6 +103,7 @@ export class GatewayConfig {
   readonly host: string;
   readonly port: number;
   readonly apiToken?: string;
+  readonly tokensFile?: string;
   readonly corsOrigins: string[];
   /** The first is the one that counts where a request names none of them. */
   readonly publicUrls: string[];
@@ -88,6 +114,14 @@ export class GatewayConfig {
   readonly uploadFileCount: number;
   /** Bytes. */
   readonly adapterLimit: number;
+  /** Of one token or address; 0: no limit. */
+  readonly readsPerSecond: number;
+  readonly writesPerSecond: number;
+  /** At once, of all senders. */
+  readonly uploads: number;
+  readonly connections: number;
+  /** How long a body may stop coming. */
+  readonly bodyIdleMs: number;
   readonly generateTimeoutMs: number;
   readonly heartbeatMs: number;
   /** How long requests in hand may go on once the gateway is asked to stop. */
@@ -105,12 +139,18 @@ export class GatewayConfig {
     this.host = settings.ATELIER_HTTP_HOST;
     this.port = settings.ATELIER_HTTP_PORT;
     this.apiToken = settings.ATELIER_API_TOKEN;
+    this.tokensFile = settings.ATELIER_API_TOKENS_FILE;
     this.corsOrigins = separated(settings.ATELIER_CORS_ORIGINS);
     this.publicUrls = settings.ATELIER_PUBLIC_URL.map((url) => url.replace(/\/+$/, ''));
     this.uploadFileLimit = settings.ATELIER_UPLOAD_FILE_MIB;
     this.uploadTotalLimit = settings.ATELIER_UPLOAD_TOTAL_MIB;
     this.uploadFileCount = settings.ATELIER_UPLOAD_FILES;
     this.adapterLimit = settings.ATELIER_ADAPTER_MIB;
+    this.readsPerSecond = settings.ATELIER_READS_PER_SECOND;
+    this.writesPerSecond = settings.ATELIER_WRITES_PER_SECOND;
+    this.uploads = settings.ATELIER_UPLOADS;
+    this.connections = settings.ATELIER_CONNECTIONS;
+    this.bodyIdleMs = settings.ATELIER_BODY_IDLE_SECONDS * 1000;
     this.generateTimeoutMs = settings.ATELIER_GENERATE_SECONDS * 1000;
     this.heartbeatMs = settings.ATELIER_HEARTBEAT_SECONDS * 1000;
     this.graceMs = settings.ATELIER_HTTP_GRACE_SECONDS * 1000;

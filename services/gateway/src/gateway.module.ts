@@ -3,6 +3,9 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AtelierClient } from '@atelier/client';
 import { createRegistry, Mesh } from '@atelier/mesh';
 import { Registry } from 'prom-client';
+import { Rates } from './access/rates';
+import { Tokens } from './access/tokens';
+import { UploadGuard } from './access/upload.guard';
 import { KohyaConverter } from './adapters/kohya.converter';
 import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
@@ -28,6 +31,9 @@ export class GatewayModule {
         { provide: APP_FILTER, useClass: ErrorFilter },
         { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
         { provide: ROUTES, useValue: controllers },
+        Tokens,
+        Rates,
+        UploadGuard,
         KohyaConverter,
         StoreMetrics,
         Sweeper,

@@ -31,10 +31,31 @@ export class PayloadTooLarge extends AtelierError {
   }
 }
 
+/** More than its sender may ask for at once; the answer says when to come again. */
+export class TooManyRequests extends AtelierError {
+  constructor(
+    message: string,
+    readonly retryAfterSeconds: number,
+  ) {
+    super('RESOURCE_EXHAUSTED', message);
+  }
+}
+
+/** Seconds, where it is known when the same request may be answered: of what is too much, and of an outage. */
+export function retryAfter(error: unknown, status: number): number | undefined {
+  if (error instanceof TooManyRequests) return error.retryAfterSeconds;
+  return status === 503 ? OUTAGE_SECONDS : undefined;
+}
+
+const OUTAGE_SECONDS = 5;
+
 /** Any thrown thing as status and body. What we did not foresee says nothing of our inside: it is in the log, under its reference. */
 export function httpError(error: unknown, reference: string): { status: number; body: ErrorBody; unforeseen: boolean } {
   if (error instanceof PayloadTooLarge) {
     return { status: 413, body: body(error.message, 'invalid_request_error', 'payload_too_large'), unforeseen: false };
+  }
+  if (error instanceof TooManyRequests) {
+    return { status: 429, body: body(error.message, 'rate_limit_error', 'rate_limit_exceeded'), unforeseen: false };
   }
   const status = statusOf(error);
   if (status !== undefined) {

@@ -8,6 +8,7 @@ import {
   runUntilSignal,
   serveProbes,
 } from '@atelier/mesh';
+import { Tokens } from './access/tokens';
 import { createGateway } from './app';
 import { GatewayConfig, gatewaySettings } from './gateway.config';
 import { closeWaitingRoom, openWaitingRoom } from './waiting-room';
@@ -36,9 +37,10 @@ void runUntilSignal(async () => {
   const server = app.getHttpServer();
   server.keepAliveTimeout = KEPT_ALIVE_MS;
   await app.listen(port, host);
-  logger.info({ url: await app.getUrl(), token: config.apiToken !== undefined }, 'ready');
-  if (config.apiToken === undefined && !['127.0.0.1', '::1', 'localhost'].includes(host)) {
-    logger.warn('anyone who reaches this address may use it: set ATELIER_API_TOKEN');
+  const { required: token } = app.get(Tokens);
+  logger.info({ url: await app.getUrl(), token }, 'ready');
+  if (!token && !['127.0.0.1', '::1', 'localhost'].includes(host)) {
+    logger.warn('anyone who reaches this address may use it: set ATELIER_API_TOKEN or ATELIER_API_TOKENS_FILE');
   }
   const stop = async (): Promise<void> => {
     // A connection that was busy when the server closed is kept alive after its answer; nothing more will come on it.

@@ -1,49 +1,43 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { Injectable, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
+import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import type { Scope } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
+import { needsOf } from './access/needs';
+import { addressee, Rates } from './access/rates';
+import { Tokens, type TokenHolder } from './access/tokens';
 import { GatewayConfig } from './gateway.config';
 
-const PUBLIC = 'atelier:public';
-
-/** Marks a route that needs no token even when one is configured. */
-export const Public = (): MethodDecorator & ClassDecorator => SetMetadata(PUBLIC, true);
-
 /**
- * Lets in who has the token, if one is configured, and no page of another site.
+ * Lets in who has a token for what the route needs, if tokens are asked for, and no page of another site.
  * A token in the address or in a cookie serves for reading only (an <img> or an EventSource can send no header): a foreign
  * page can make a browser send its cookies, but not an Authorization header.
  */
 @Injectable()
 export class TokenGuard implements CanActivate {
-  private readonly expected: Buffer | undefined;
-
   constructor(
     private readonly config: GatewayConfig,
-    private readonly reflector: Reflector,
-  ) {
-    this.expected = config.apiToken === undefined ? undefined : digest(config.apiToken);
-  }
+    private readonly tokens: Tokens,
+    private readonly rates: Rates,
+  ) {}
 
-  canActivate(context: ExecutionContext): boolean {
-    const request = context.switchToHttp().getRequest<Request>();
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<Request>();
     const reads = request.method === 'GET' || request.method === 'HEAD';
     if (!reads) this.checkOrigin(request);
-    if (
-      this.expected === undefined ||
-      this.reflector.getAllAndOverride<boolean>(PUBLIC, [context.getHandler(), context.getClass()])
-    )
-      return true;
+    const needs = needsOf(context.getHandler()) ?? ['admin']; // a route that was forgotten is open to nobody else
+    if (needs.length === 0) return true;
     const given = bearer(request) ?? (reads ? (fromAddress(request) ?? fromCookie(request)) : undefined);
-    if (given === undefined)
-      throw new AtelierError(
-        'UNAUTHENTICATED',
-        'this gateway needs a token: send it as "Authorization: Bearer <token>"',
-      );
-    if (!timingSafeEqual(digest(given), this.expected))
-      throw new AtelierError('UNAUTHENTICATED', 'the token is not the one that is configured in ATELIER_API_TOKEN');
-    return true;
+    const holder = given === undefined ? undefined : await this.tokens.find(given);
+    const who = holder ? `token ${holder.name}` : addressee(request.socket.remoteAddress);
+    await this.rates.take(reads ? 'reads' : 'writes', who);
+    if (!this.tokens.required) return true;
+    if (!holder) throw unauthenticated(given !== undefined);
+    const missing = holder.scopes.includes('admin') ? [] : needs.filter((scope) => !holder.scopes.includes(scope));
+    if (missing.length === 0) return true;
+    const response = http.getResponse<Response>();
+    response.setHeader('www-authenticate', `Bearer error="insufficient_scope", scope="${needs.join(' ')}"`);
+    throw insufficient(holder, missing);
   }
 
   /** Browsers name the page that sends a writing request; other programs do not. */
@@ -58,7 +52,24 @@ export class TokenGuard implements CanActivate {
   }
 }
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+function unauthenticated(wasGiven: boolean): AtelierError {
+  return new AtelierError(
+    'UNAUTHENTICATED',
+    wasGiven
+      ? 'the token is none of those that this gateway takes: it is mistyped, or was withdrawn'
+      : 'this gateway needs a token: send it as "Authorization: Bearer <token>"',
+  );
+}
+
+function insufficient({ name, scopes }: TokenHolder, missing: readonly Scope[]): AtelierError {
+  const wanted = [...scopes, ...missing].join(',');
+  return new AtelierError(
+    'PERMISSION_DENIED',
+    `token ${name} is for ${scopes.join(', ')} alone, and this needs ${missing.join(' and ')}: whoever runs this ` +
+      `gateway gives a token that may ("atelier token NAME --scopes ${wanted}")`,
+    { scope: missing.join(' ') },
+  );
+}
 
 function bearer({ headers }: Request): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];

@@ -28,7 +28,10 @@ export async function startGateway(
   const config = new GatewayConfig(
     gatewaySettings.parse({ ATELIER_NATS_URL: server.url, ATELIER_HTTP_PORT: '0', ...settings }),
   );
-  const app = await createGateway(config, server.mesh);
+  const app = await createGateway(config, server.mesh).catch(async (error: Error) => {
+    await server.stop();
+    throw error;
+  });
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;
   return {

@@ -1,5 +1,6 @@
 import { controllers } from '../src/controllers';
 import { openApiDocument, openApiPath, routesOf } from '../src/openapi/document';
+import { Operation } from '../src/openapi/operation';
 import { startGateway, type TestGateway } from './harness';
 
 type Paths = Record<
@@ -55,13 +56,16 @@ describe('the OpenAPI document', () => {
     expect(schema('/v1/images/generations', 'application/json').properties.prompt).toMatchObject({ type: 'string' });
   });
 
-  test('a route without a description is found out', () => {
+  test('a route without a description, or that does not say who may call it, is found out', () => {
     class Bare {
       secret(): void {}
     }
     Reflect.defineMetadata('path', 'secret', Bare.prototype.secret);
     Reflect.defineMetadata('method', 0, Bare.prototype.secret);
     expect(() => routesOf([Bare])).toThrow(/Bare\.secret has no @Operation/);
+    const operation = Operation({ summary: 'A secret.', answer: { description: 'It.' } });
+    operation(Bare.prototype, 'secret', Object.getOwnPropertyDescriptor(Bare.prototype, 'secret')!);
+    expect(() => routesOf([Bare])).toThrow(/Bare\.secret has no @Needs and no @Public/);
   });
 });
 

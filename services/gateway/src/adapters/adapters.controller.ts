@@ -1,8 +1,10 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
 import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
+import { UploadGuard } from '../access/upload.guard';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
@@ -56,6 +58,7 @@ export class AdaptersController {
     private readonly kohya: KohyaConverter,
   ) {}
 
+  @Needs('read')
   @Get()
   @Operation({
     summary: 'All adapters, the newest first.',
@@ -65,6 +68,7 @@ export class AdaptersController {
     return { object: 'list', data: (await this.client.adapters()).map(viewAdapter) };
   }
 
+  @Needs('read')
   @Get(':name')
   @Operation({
     summary: "An adapter's file.",
@@ -85,7 +89,9 @@ export class AdaptersController {
     await sendFile(response, data, { type: 'application/octet-stream', attachment: label });
   }
 
+  @Needs('train')
   @Put(':name')
+  @UseGuards(UploadGuard)
   @HttpCode(201)
   @Operation({
     summary: 'Bring in a LoRA made elsewhere, with the keys of diffusers or of kohya.',
@@ -101,6 +107,7 @@ export class AdaptersController {
     return viewAdapter(await this.client.importAdapter(name, bytes, { replace: replace === 'true' }));
   }
 
+  @Needs('train')
   @Patch(':name')
   @Operation({
     summary: 'Give an adapter another name. Refused while a drawing that is not over uses it.',
@@ -112,6 +119,7 @@ export class AdaptersController {
     return viewAdapter(await this.client.renameAdapter(name, validated(renameBody, body).name));
   }
 
+  @Needs('train')
   @Delete(':name')
   @Operation({
     summary: 'Delete an adapter. Refused while a drawing that is not over uses it.',

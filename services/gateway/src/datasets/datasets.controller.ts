@@ -1,7 +1,9 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req, UseGuards } from '@nestjs/common';
 import { AtelierClient, checkDataset, datasetSchema } from '@atelier/client';
 import type { Request } from 'express';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
+import { UploadGuard } from '../access/upload.guard';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
@@ -17,7 +19,9 @@ export class DatasetsController {
     private readonly config: GatewayConfig,
   ) {}
 
+  @Needs('train')
   @Post()
+  @UseGuards(UploadGuard)
   @HttpCode(202)
   @Operation({
     summary:
@@ -36,6 +40,7 @@ export class DatasetsController {
     }
   }
 
+  @Needs('read')
   @Get()
   @Operation({
     summary: 'All data sets, the newest first.',
@@ -45,6 +50,7 @@ export class DatasetsController {
     return { object: 'list', data: (await this.client.datasets()).map(viewDataset) };
   }
 
+  @Needs('read')
   @Get(':id')
   @Operation({
     summary: 'One data set by id, or the newest of a name.',
@@ -55,6 +61,7 @@ export class DatasetsController {
     return viewDataset(await this.client.dataset(id));
   }
 
+  @Needs('train')
   @Post(':id/cancel')
   @HttpCode(202)
   @Operation({
@@ -66,6 +73,7 @@ export class DatasetsController {
     return viewDataset(await this.client.cancelDataset(id));
   }
 
+  @Needs('train')
   @Patch(':id')
   @Operation({
     summary: 'Give a data set another name.',
@@ -77,6 +85,7 @@ export class DatasetsController {
     return viewDataset(await this.client.renameDataset(id, validated(renameBody, body).name));
   }
 
+  @Needs('train')
   @Delete(':id')
   @Operation({
     summary: 'Delete a data set and its files. By name only where one alone has it. Refused while a run uses it.',

@@ -18,6 +18,7 @@ import { isRunOver, placesOf, waitsItsTurn } from '@atelier/jobs';
 import { within, type StoreState } from '@atelier/mesh';
 import type { Response } from 'express';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
 import { listOf } from '../datasets/dataset.view';
 import { clientLeft } from '../client-left';
 import { deletedView, viewDeleted } from '../deleted.view';
@@ -48,6 +49,7 @@ export class FinetunesController implements OnModuleDestroy {
     this.closing.abort();
   }
 
+  @Needs('train')
   @Post()
   @HttpCode(202)
   @Operation({
@@ -63,6 +65,7 @@ export class FinetunesController implements OnModuleDestroy {
     return viewRun(await this.client.startFinetune({ dataset, name, priority, replace, options }));
   }
 
+  @Needs('read')
   @Get()
   @Operation({
     summary: 'All fine-tunes, the newest first.',
@@ -74,6 +77,7 @@ export class FinetunesController implements OnModuleDestroy {
     return { object: 'list', data: runs.map((run) => viewRun(run, { store, place: places.get(run.id) })) };
   }
 
+  @Needs('read')
   @Get(':id')
   @Operation({
     summary: 'One fine-tune by id, or the newest of a name.',
@@ -84,6 +88,7 @@ export class FinetunesController implements OnModuleDestroy {
     return this.view(await this.client.run(id));
   }
 
+  @Needs('read')
   @Get(':id/events')
   @Operation({
     summary:
@@ -109,6 +114,7 @@ export class FinetunesController implements OnModuleDestroy {
     await sendEvents(response, this.eventsOf(run.id, after, signal), { heartbeatMs: this.config.heartbeatMs, over });
   }
 
+  @Needs('train')
   @Post(':id/cancel')
   @HttpCode(202)
   @Operation({
@@ -120,6 +126,7 @@ export class FinetunesController implements OnModuleDestroy {
     return viewRun(await this.client.cancelRun(id));
   }
 
+  @Needs('train')
   @Patch(':id')
   @Operation({
     summary: 'Change when the turn of a run comes, as long as it waits.',
@@ -132,6 +139,7 @@ export class FinetunesController implements OnModuleDestroy {
     return this.view(await this.client.prioritizeRun(id, priority));
   }
 
+  @Needs('train')
   @Post(':id/pause')
   @HttpCode(202)
   @Operation({
@@ -144,6 +152,7 @@ export class FinetunesController implements OnModuleDestroy {
     return this.view(await this.client.pauseRun(id));
   }
 
+  @Needs('train')
   @Post(':id/resume')
   @HttpCode(202)
   @Operation({
@@ -155,6 +164,7 @@ export class FinetunesController implements OnModuleDestroy {
     return this.view(await this.client.resumeRun(id));
   }
 
+  @Needs('train')
   @Delete(':id')
   @Operation({
     summary: 'Delete a run that is over, with its training state and validation pictures. Its adapter stays.',

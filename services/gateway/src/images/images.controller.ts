@@ -5,6 +5,7 @@ import { generationStatus } from '@atelier/jobs';
 import type { Request, Response } from 'express';
 import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
 import { clientLeft } from '../client-left';
 import { deletedView, viewDeleted } from '../deleted.view';
@@ -45,6 +46,7 @@ export class ImagesController implements OnModuleDestroy {
     setTimeout(() => this.closing.abort(), this.config.graceMs - ANSWER_MS).unref();
   }
 
+  @Needs('draw')
   @Post('images/generations')
   @HttpCode(200)
   @Operation({
@@ -87,6 +89,7 @@ export class ImagesController implements OnModuleDestroy {
     return { created, data, id, seed: generation.work?.seed ?? 0, size, output_format, preemptions };
   }
 
+  @Needs('read')
   @Get('images/generations/:id')
   @Operation({
     summary: `A drawing, by the id of its answer's header ${GENERATION_HEADER}: for whoever did not get the pictures themselves.`,
@@ -97,6 +100,7 @@ export class ImagesController implements OnModuleDestroy {
     return viewDrawing(await this.client.generation(id), this.address(request));
   }
 
+  @Needs('read')
   @Get('images/generations')
   @Operation({
     summary: 'All drawings, the newest first.',
@@ -107,6 +111,7 @@ export class ImagesController implements OnModuleDestroy {
     return { object: 'list', data: (await this.client.generations()).map((drawing) => viewDrawing(drawing, address)) };
   }
 
+  @Needs('draw')
   @Post('images/generations/:id/cancel')
   @HttpCode(202)
   @Operation({
@@ -118,6 +123,7 @@ export class ImagesController implements OnModuleDestroy {
     return viewDrawing(await this.client.cancelGeneration(id), this.address(request));
   }
 
+  @Needs('draw')
   @Delete('images/generations/:id')
   @Operation({
     summary: 'Delete a drawing that is over, with its pictures.',
@@ -128,6 +134,7 @@ export class ImagesController implements OnModuleDestroy {
     return viewDeleted('generation', id, await this.client.delete('drawing', id));
   }
 
+  @Needs('read')
   @Get('models')
   @Operation({
     summary: 'What `model` may be: the base, and every adapter.',
@@ -142,6 +149,7 @@ export class ImagesController implements OnModuleDestroy {
     };
   }
 
+  @Needs('read')
   @Get('pictures/*name')
   @Operation({
     summary: 'A drawn picture, or a validation picture of a run.',
@@ -158,6 +166,7 @@ export class ImagesController implements OnModuleDestroy {
     });
   }
 
+  @Needs('draw', 'train')
   @Delete('pictures/*name')
   @Operation({
     summary: 'Delete one picture of a drawing, or one validation picture of a run, that is over.',

@@ -1,6 +1,8 @@
 import { RequestMethod, type Type } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants';
 import { z } from 'zod';
+import { SCOPES, type Scope } from '@atelier/client';
+import { needsOf } from '../access/needs';
 import { operationOf, type OperationSpec } from './operation';
 
 export interface Route {
@@ -9,6 +11,8 @@ export interface Route {
   path: string;
   handler: string;
   spec: OperationSpec;
+  /** Scopes that a token needs for it; none: it is public. */
+  needs: readonly Scope[];
 }
 
 const errorSchema = z.object({
@@ -35,8 +39,10 @@ export function routesOf(controllers: Type[]): Route[] {
       if (method === undefined) return [];
       const spec = operationOf(handler);
       if (!spec) throw new Error(`${controller.name}.${name} has no @Operation: say what the route is for`);
+      const needs = needsOf(handler);
+      if (!needs) throw new Error(`${controller.name}.${name} has no @Needs and no @Public: say who may call it`);
       const path = openApiPath(prefix, String(Reflect.getMetadata(PATH_METADATA, handler) ?? ''));
-      return [{ method: RequestMethod[method].toLowerCase(), path, handler: name, spec }];
+      return [{ method: RequestMethod[method].toLowerCase(), path, handler: name, spec, needs }];
     });
   });
 }
@@ -62,7 +68,7 @@ export function openApiDocument(controllers: Type[]): Record<string, unknown> {
     },
     components: {
       securitySchemes: {
-        token: { type: 'http', scheme: 'bearer', description: 'Only if the gateway is configured with one.' },
+        token: { type: 'http', scheme: 'bearer', description: TOKENS },
       },
       schemas: { Error: jsonSchema(errorSchema, 'output') },
     },
@@ -71,13 +77,15 @@ export function openApiDocument(controllers: Type[]): Record<string, unknown> {
   };
 }
 
-function operation({ path, handler, spec }: Route): Record<string, unknown> {
+function operation({ path, handler, spec, needs }: Route): Record<string, unknown> {
   const { status = 200, type = 'application/json', schema, description } = spec.answer;
-  const refusals = [...new Set([400, 401, 403, ...(spec.refusals ?? [])])].sort();
+  const refusals = [...new Set([400, 401, 403, 429, ...(spec.refusals ?? [])])].sort();
   const error = { content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
   return {
     operationId: handler,
     summary: spec.summary,
+    // As of OpenAPI 3.1, roles of a bearer token may be named; a gateway without tokens asks for none.
+    security: needs.length > 0 ? [{ token: needs }, {}] : [],
     parameters: [...pathParameters(path), ...queryParameters(spec.query)],
     ...(spec.body && {
       requestBody: { required: true, content: { [spec.body.type]: { schema: bodySchema(spec.body) } } },
@@ -94,13 +102,18 @@ function operation({ path, handler, spec }: Route): Record<string, unknown> {
   };
 }
 
+const TOKENS =
+  'Only if the gateway is configured with tokens. What an operation names is the scope that its token needs: ' +
+  `one of ${SCOPES.join(', ')}, of which the last means all.`;
+
 const REFUSALS: Record<number, string> = {
   400: 'Something in the request is not valid; every bad field is named.',
   401: 'A token is needed, or the one given is wrong.',
-  403: 'The Host that was asked for is none of its names, or a page of another origin may not write.',
+  403: 'The token lacks the scope, which details names; the Host is none of its names; a page of another origin may not write.',
   404: 'There is no such thing.',
   409: 'It does not go with what there already is.',
   413: 'The upload is over a limit.',
+  429: 'More was asked for than the limits allow; Retry-After says when to go on.',
   503: 'NATS cannot be reached, or the gateway is being stopped.',
   501: 'Not available in this installation.',
   504: 'It took too long.',

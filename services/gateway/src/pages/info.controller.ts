@@ -1,6 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { AtelierClient, type ServiceState } from '@atelier/client';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
 import { Operation } from '../openapi/operation';
 
 const computing = z.strictObject({
@@ -26,6 +27,7 @@ const info = z.strictObject({
 export class InfoController {
   constructor(private readonly client: AtelierClient) {}
 
+  @Needs('read')
   @Get()
   @Operation({
     summary: 'What is running, and on what it computes.',

@@ -3,9 +3,9 @@ import { describeStore, isFull, Mesh, meshHealth, type MeshHealth, type StoreSta
 import type { Response } from 'express';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
+import { Needs, Public } from '../access/needs';
 import { openApiDocument, ROUTES } from '../openapi/document';
 import { Operation } from '../openapi/operation';
-import { Public } from '../token.guard';
 import { validated } from '../validated';
 
 const store = z.strictObject({
@@ -105,6 +105,7 @@ export class PagesController {
     };
   }
 
+  @Needs('read')
   @Get('metrics')
   @Operation({
     summary: "The gateway's figures, for Prometheus.",

@@ -2,6 +2,7 @@ import { Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
 import { isFull, type StoreState } from '@atelier/mesh';
 import { z } from 'zod';
+import { Needs } from '../access/needs';
 import { unixSeconds } from '../datasets/dataset.view';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
@@ -41,6 +42,7 @@ export class StoreController {
     private readonly config: GatewayConfig,
   ) {}
 
+  @Needs('read')
   @Get()
   @Operation({
     summary: 'What takes how much of the store, and what it still takes.',
@@ -71,6 +73,7 @@ export class StoreController {
     };
   }
 
+  @Needs('admin')
   @Post('sweep')
   @HttpCode(200)
   @Operation({
