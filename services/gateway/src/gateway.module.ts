@@ -7,6 +7,7 @@ import { KohyaConverter } from './adapters/kohya.converter';
 import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
 import { GatewayConfig } from './gateway.config';
+import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor';
 import { RequestMetrics } from './metrics';
 import { ROUTES } from './openapi/document';
 import { StoreMetrics } from './store/store.metrics';
@@ -27,6 +28,7 @@ export class GatewayModule {
         { provide: APP_GUARD, useClass: TokenGuard },
         { provide: APP_FILTER, useClass: ErrorFilter },
         { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
+        { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
         { provide: ROUTES, useValue: controllers },
         KohyaConverter,
         StoreMetrics,
