@@ -8,7 +8,9 @@ import {
   storeUsage,
   SweepTurn,
   type Counted,
+  type FeedOptions,
   type FollowOptions,
+  type PageOptions,
   type StreamedEvent,
   type SweepRules,
 } from '@atelier/jobs';
@@ -19,6 +21,7 @@ import * as datasets from './datasets';
 import * as deletion from './deletion';
 import * as finetunes from './finetunes';
 import * as generations from './generations';
+import type { Repeatable } from './names';
 import * as services from './services';
 import * as upkeep from './upkeep';
 import type { UploadProgress } from './uploads';
@@ -40,8 +43,12 @@ export class AtelierClient {
     return this.mesh.close();
   }
 
-  createDataset(request: datasets.DatasetRequest, onProgress?: (progress: UploadProgress) => void): Promise<Dataset> {
-    return datasets.createDataset(this.connection, request, onProgress);
+  createDataset(
+    request: datasets.DatasetRequest,
+    onProgress?: (progress: UploadProgress) => void,
+    once?: Repeatable,
+  ): Promise<Dataset> {
+    return datasets.createDataset(this.connection, request, onProgress, once);
   }
   dataset(key: string): Promise<Dataset> {
     return datasets.findDataset(this.connection, key);
@@ -56,8 +63,8 @@ export class AtelierClient {
     return datasetEvents(this.mesh, id, options);
   }
 
-  startFinetune(request: finetunes.FinetuneRequest): Promise<Run> {
-    return finetunes.startFinetune(this.connection, request);
+  startFinetune(request: finetunes.FinetuneRequest, once?: Repeatable): Promise<Run> {
+    return finetunes.startFinetune(this.connection, request, once);
   }
   run(key: string): Promise<Run> {
     return finetunes.findRun(this.connection, key);
@@ -91,18 +98,25 @@ export class AtelierClient {
   adapterFile(name: string): Promise<Readable> {
     return adapters.adapterFile(this.connection, name);
   }
-  importAdapter(name: string, bytes: Uint8Array, options?: { replace?: boolean }): Promise<AdapterInfo> {
+  importAdapter(name: string, bytes: Uint8Array, options?: { replace?: boolean; since?: Date }): Promise<AdapterInfo> {
     return adapters.importAdapter(this.connection, name, bytes, options);
   }
 
-  generate(request: generations.GenerateRequest): Promise<Generation> {
-    return generations.generate(this.connection, request);
+  generate(request: generations.GenerateRequest, once?: Repeatable): Promise<Generation> {
+    return generations.generate(this.connection, request, once);
   }
   generation(id: string): Promise<Generation> {
     return generations.findGeneration(this.connection, id);
   }
   generations(): Promise<Generation[]> {
     return generations.listGenerations(this.connection);
+  }
+  /** Some of them, the newest first, from the one before which others were given on. */
+  generationPage(options: PageOptions): Promise<{ drawings: Generation[]; more: boolean }> {
+    return this.connection.generations.page(options);
+  }
+  drawingProgress(drawing: Generation): Promise<generations.DrawingProgress | undefined> {
+    return generations.drawingProgress(this.connection, drawing);
   }
   generationEvents(id: string, options?: FollowOptions): AsyncGenerator<StreamedEvent> {
     return generationEvents(this.mesh, this.connection.generations, id, options);
@@ -162,8 +176,8 @@ export class AtelierClient {
     return services.planRun(this.connection, input);
   }
 
-  /** Everything that happens, for what an id does not name (encoders at work, dead letters). */
-  events(options?: FollowOptions): AsyncGenerator<StreamedEvent> {
+  /** Everything that happens, or what a filter lets through. */
+  events(options?: FeedOptions): AsyncGenerator<StreamedEvent> {
     return allEvents(this.mesh, options);
   }
 }

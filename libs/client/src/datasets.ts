@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { AtelierError, cropFields, Dataset, DatasetState, newestFirst, timestamp } from '@atelier/contracts';
 import type { Connection } from './connection';
-import { NAME_PATTERN, NAME_RULE, isKey, newId } from './names';
+import { NAME_PATTERN, NAME_RULE, isKey, newId, type Repeatable } from './names';
 import { invalidArgument } from './options';
 import { storeFiles, type UploadFile, type UploadProgress } from './uploads';
 
@@ -44,16 +44,24 @@ export function checkDataset(input: unknown): z.output<typeof datasetSchema> {
 
 /**
  * Stores the files, then the data set, then the work; it resolves only when all three are on disk. Throws StoreFull.
+ * @param once of a request that may be asked once more: what an earlier try has stored is written over
  */
 export async function createDataset(
   connection: Connection,
   { files, bytes = 0, ...input }: DatasetRequest,
   onProgress?: (progress: UploadProgress) => void,
+  once?: Repeatable,
 ): Promise<Dataset> {
   const { name, trigger, ...transform } = checkDataset(input);
   heedErrors(files);
+  const made = once && (await connection.datasets.find(once.id));
+  if (made) {
+    for await (const { data } of files) if (data instanceof Readable) for await (const _ of data); // the body's end
+    await connection.datasets.queueAgain(made);
+    return made;
+  }
   await connection.mesh.room.require(bytes, 'new work');
-  const id = newId('dataset');
+  const id = once?.id ?? newId('dataset');
   const stored = await storeFiles(connection, `uploads/${id}`, files, onProgress);
   if (stored.length === 0)
     throw new AtelierError(

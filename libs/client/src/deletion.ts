@@ -1,5 +1,5 @@
-import { AtelierError, type AdapterInfo, type Dataset } from '@atelier/contracts';
-import { isRunOver } from '@atelier/jobs';
+import { AdapterChange, AtelierError, type AdapterInfo, type Dataset } from '@atelier/contracts';
+import { isRunOver, tellAdapter } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
 import { checkName, isKey } from './names';
@@ -18,7 +18,11 @@ export async function deleteThing(connection: Connection, kind: Deletable, key: 
   const { deletion } = connection;
   if (kind === 'picture') return (await deletion.picture(key)) ? key : undefined;
   if (!isKey(key)) return undefined;
-  if (kind === 'adapter') return (await deletion.adapter(key))?.name;
+  if (kind === 'adapter') {
+    const name = (await deletion.adapter(key))?.name;
+    if (name) await tellAdapter(connection.mesh, { name, change: AdapterChange.ADAPTER_CHANGE_DELETED });
+    return name;
+  }
   if (kind === 'drawing') return (await deletion.generation(key))?.id;
   if (kind === 'run') {
     const { runs } = connection;
@@ -68,5 +72,7 @@ export async function renameAdapter(connection: Connection, name: string, to: st
   }
   const renamed = await connection.adapters.rename(name, to, () => connection.deletion.requireAdapterUnused(name));
   if (renamed.runId) await connection.runs.adapterRenamed(renamed.runId, to);
+  const change = AdapterChange.ADAPTER_CHANGE_RENAMED;
+  await tellAdapter(connection.mesh, { name: to, change, formerName: name });
   return renamed;
 }

@@ -11,7 +11,7 @@ import {
 import { isRunOver } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
-import { checkName, isKey, newId } from './names';
+import { checkName, isKey, newId, type Repeatable } from './names';
 import { checkedTrainOptions } from './options';
 
 export interface FinetuneRequest {
@@ -38,8 +38,16 @@ function checkedPriority(priority: number): number {
   );
 }
 
-/** Writes the run, then its work; it resolves only when both are on disk. Throws StoreFull. */
-export async function startFinetune(connection: Connection, request: FinetuneRequest): Promise<Run> {
+/**
+ * Writes the run, then its work; it resolves only when both are on disk. Throws StoreFull.
+ * @param once of a request that may be asked once more
+ */
+export async function startFinetune(connection: Connection, request: FinetuneRequest, once?: Repeatable): Promise<Run> {
+  const made = once && (await connection.runs.find(once.id));
+  if (made) {
+    await connection.runs.queueAgain(made);
+    return made;
+  }
   const priority = checkedPriority(request.priority ?? 0);
   const options = trainOptionsMessage(checkedTrainOptions(request.options ?? {}));
   const dataset = await findDataset(connection, request.dataset);
@@ -55,7 +63,7 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
   }
   const name = await adapterName(connection, request, dataset.name);
   await connection.mesh.room.require(0, 'new work');
-  const id = newId('run');
+  const id = once?.id ?? newId('run');
   const run = Run.create({
     id,
     name,

@@ -11,10 +11,10 @@ import {
   pictureFormats,
   timestamp,
 } from '@atelier/contracts';
-import { generationEvents, generationStatus, type StreamedEvent } from '@atelier/jobs';
+import { generationEvents, generationStatus, isGenerationOver, type StreamedEvent } from '@atelier/jobs';
 import { findAdapter } from './adapters';
 import type { Connection } from './connection';
-import { isKey, newId } from './names';
+import { isKey, newId, type Repeatable } from './names';
 import { invalidArgument } from './options';
 
 const side = z
@@ -47,14 +47,21 @@ const BYTES_PER_PIXEL = 3;
 /**
  * Queues pictures to be drawn; it resolves when the request is on disk. Without a seed one is drawn and told. Throws
  * StoreFull.
+ * @param once of a request that may be asked once more
  */
-export async function generate(connection: Connection, request: GenerateRequest): Promise<Generation> {
+export async function generate(
+  connection: Connection,
+  request: GenerateRequest,
+  once?: Repeatable,
+): Promise<Generation> {
   const parsed = generateSchema.safeParse(request);
   if (!parsed.success) throw invalidArgument('request', parsed.error);
+  const made = once && (await askedBefore(connection, once));
+  if (made) return made;
   await Promise.all(parsed.data.adapters.map(({ name }) => findAdapter(connection, name)));
   const { count, width, height } = parsed.data;
   await connection.mesh.room.require(count * width * height * BYTES_PER_PIXEL, 'new work');
-  const id = newId('gen');
+  const id = once?.id ?? newId('gen');
   const seed = parsed.data.seed ?? Math.floor(Math.random() * 2 ** 32);
   const { format, ...asked } = parsed.data;
   const work = GenerateWork.create({ ...asked, ...pictureFormatFields(format), seed, id });
@@ -68,6 +75,13 @@ export async function generate(connection: Connection, request: GenerateRequest)
   return generation;
 }
 
+async function askedBefore({ generations }: Connection, { id, done }: Repeatable): Promise<Generation | undefined> {
+  const made = await generations.find(id);
+  if (!made && done) throw new AtelierError('NOT_FOUND', `drawing ${id}, which this request asked for, was deleted`);
+  if (made && !isGenerationOver(made)) await generations.queueAgain(made);
+  return made;
+}
+
 export async function findGeneration({ generations }: Connection, id: string): Promise<Generation> {
   const found = isKey(id) ? await generations.find(id) : undefined;
   if (!found) throw new AtelierError('NOT_FOUND', `there is no drawing ${JSON.stringify(id.slice(0, 80))}`);
@@ -76,6 +90,19 @@ export async function findGeneration({ generations }: Connection, id: string): P
 
 export async function listGenerations({ generations }: Connection): Promise<Generation[]> {
   return newestFirst(await generations.list());
+}
+
+export interface DrawingProgress {
+  step: number;
+  totalSteps: number;
+}
+
+/** How far a drawing is that is being drawn, over all of its pictures. */
+export async function drawingProgress(
+  { generations }: Connection,
+  { id, state }: Generation,
+): Promise<DrawingProgress | undefined> {
+  return state === GenerationState.GENERATION_STATE_RUNNING ? generations.told(id) : undefined;
 }
 
 /** Follows a drawing to its end and gives its final state; one that failed or was cancelled is an error. */

@@ -4,7 +4,17 @@ export { checkDataset, datasetSchema, type DatasetInput, type DatasetRequest } f
 export { DELETABLE, type Deletable } from './deletion';
 export { MOST_PRIORITY, type FinetuneRequest } from './finetunes';
 export { generateSchema, type GenerateRequest } from './generations';
-export { checkName, isKey, isName, NAME_PATTERN, NAME_RULE, nameFrom, newId } from './names';
+export {
+  checkName,
+  isKey,
+  isName,
+  NAME_PATTERN,
+  NAME_RULE,
+  nameFrom,
+  newId,
+  repeatable,
+  type Repeatable,
+} from './names';
 export {
   checkedTrainOptions,
   invalidArgument,

@@ -29,9 +29,26 @@ export function nameFrom(text: string): string {
 }
 
 /** A new id, `<kind>-<9 characters of time><8 random>`: unique, and sorted by time as text. */
-export function newId(kind: 'dataset' | 'run' | 'gen', now: number = Date.now()): string {
-  const random = [...randomBytes(8)].map((byte) => (byte % 36).toString(36)).join('');
-  return `${kind}-${now.toString(36).padStart(9, '0')}${random}`;
+export function newId(kind: IdKind, now: number = Date.now(), random: Uint8Array = randomBytes(8)): string {
+  const end = [...random.subarray(0, 8)].map((byte) => (byte % 36).toString(36)).join('');
+  return `${kind}-${now.toString(36).padStart(9, '0')}${end}`;
+}
+
+type IdKind = 'dataset' | 'run' | 'gen' | 'webhook';
+
+/**
+ * What makes a request that is asked once more the same request: all tries of it give what they make the same id, so
+ * that a try finds what an earlier one came to before its asker or its gateway was cut off.
+ */
+export interface Repeatable {
+  id: string;
+  /** It was done to its end before: what it made and is not there any more was deleted since. */
+  done: boolean;
+}
+
+/** Ids by the time of a request's first try and the digest of its key. */
+export function repeatable(kind: IdKind, firstAt: Date, digest: Uint8Array, done: boolean): Repeatable {
+  return { id: newId(kind, firstAt.getTime(), digest), done };
 }
 
 /** Whether a text may be used as a key at all: an id of ours or a name. Anything else is answered "not found" unasked. */

@@ -6,6 +6,7 @@ export type DatasetEvent = 'ingested' | 'encoding' | 'state';
 export type RunEventName = 'encoding' | 'planned' | 'state' | 'step' | 'sample';
 export type EncoderEvent = 'ready' | 'failed';
 export type GenerationEvent = 'state' | 'progress';
+export type WebhookEvent = 'ping' | 'replay';
 
 /** What a run's events name. */
 export type RunRef = Pick<IRun, 'id' | 'datasetId'>;
@@ -24,6 +25,8 @@ export const eventSubjects = {
   encoder: (kind: TensorKind, key: string, what: EncoderEvent, datasetId?: string | null): string =>
     ofDataset(`events.${kind}.${key}.${what}`, datasetId),
   generation: (id: string, what: GenerationEvent): string => `events.generate.${id}.${what}`,
+  adapter: (name: string): string => `events.adapter.${name}.changed`,
+  webhook: (id: string, what: WebhookEvent): string => `events.webhook.${id}.${what}`,
   /** @param sequence of the message in stream WORK */
   deadLetter: (sequence: number): string => `events.dead.${sequence}.letter`,
 } as const;
@@ -40,6 +43,10 @@ export const eventFilters = {
   encoder: (kind: TensorKind): string => `events.${kind}.>`,
   generation: (id: string): string => `events.generate.${id}.>`,
   deadLetters: 'events.dead.>',
+  /** By the first word of their subjects: run, dataset, generate, adapter … */
+  word: (word: string): string => `events.${word}.>`,
+  thing: (word: string, id: string): string => `events.${word}.${id}.>`,
+  ofId: (id: string): string => `events.*.${id}.>`,
 } as const;
 
 /** Whether an event is a run's own, rather than another's on the same data set. */

@@ -56,6 +56,9 @@ export const buckets = {
     encodings: 'encodings',
     refusals: 'refusals',
     sweeps: 'sweeps',
+    idempotency: 'idempotency',
+    webhooks: 'webhooks',
+    deliveries: 'deliveries',
   },
 } as const;
 

@@ -40,7 +40,12 @@ export class Datasets {
   /** Writes the data set, then its work; it resolves only when both are on disk. Throws StoreFull. */
   async queue(dataset: Dataset): Promise<void> {
     await this.store.create(dataset.id, dataset);
-    await queueIngest(this.mesh, { datasetId: dataset.id });
+    await this.queueAgain(dataset);
+  }
+
+  /** The work of one that is there and not read: who uploaded it may have died before it was on the queue. */
+  async queueAgain(dataset: Dataset): Promise<void> {
+    if (!isDatasetOver(dataset)) await queueIngest(this.mesh, { datasetId: dataset.id });
   }
 
   /**

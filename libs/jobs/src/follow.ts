@@ -35,15 +35,22 @@ export function datasetEvents(mesh: Mesh, id: string, options: FollowOptions = {
   return follow(mesh, { filter: eventFilters.dataset(id), isLast: () => false, ...options });
 }
 
-/** Everything that happens in the mesh: for what an id does not name, such as dead letters. */
-export function allEvents(mesh: Mesh, options: FollowOptions = {}): AsyncGenerator<StreamedEvent> {
+export interface FeedOptions extends FollowOptions {
+  /** What to subscribe to (filterOfEvents). Default: everything. */
+  filter?: string;
+  /** Where to begin without `after`. Default: the first one kept. */
+  from?: 'all' | 'new' | Date;
+}
+
+/** Everything that happens in the mesh, or what a filter lets through; it ends when the signal says so. */
+export function allEvents(mesh: Mesh, options: FeedOptions = {}): AsyncGenerator<StreamedEvent> {
   return follow(mesh, { filter: eventFilters.all, isLast: () => false, ...options });
 }
 
 export interface Followed extends FollowOptions {
   filter: string;
   /** Where to begin without `after`. */
-  from?: 'all' | Date;
+  from?: 'all' | 'new' | Date;
   isLast: (event: Event) => boolean;
   over?: (signal: AbortSignal) => Promise<boolean>;
 }

@@ -1,14 +1,18 @@
 import {
   AtelierError,
   buckets,
+  Event,
   eventSubjects,
+  GenerateProgress,
   Generation,
   GenerationState,
+  streams,
   type GenerationEvent,
   type IEvent,
 } from '@atelier/contracts';
 import {
   atOnce,
+  isNotFound,
   publishEvent,
   STOPPING_PATIENCE_MS,
   type Mesh,
@@ -18,6 +22,11 @@ import {
 import { StateStore, StateWatch } from '@atelier/store';
 import { isGenerationOver } from './states';
 import { queueGeneration } from './work';
+
+export interface PageOptions {
+  limit: number;
+  before?: string;
+}
 
 /** Drawings in KV, what changes them, and what is told of it: queued → running → finished, failed or cancelled. */
 export class Generations {
@@ -46,6 +55,33 @@ export class Generations {
     return this.store.list();
   }
 
+  /**
+   * Some of them, the newest first, without reading the others: ids sort by the time they were made.
+   * @param before only those that are older than the one of this id, which need not be there any more
+   */
+  async page({ limit, before }: PageOptions): Promise<{ drawings: Generation[]; more: boolean }> {
+    const ids = (await this.store.keys()).filter((id) => before === undefined || id < before).sort();
+    const drawings: Generation[] = [];
+    while (ids.length > 0 && drawings.length <= limit) {
+      const next = ids.splice(-(limit + 1 - drawings.length)).reverse();
+      const found = await Promise.all(next.map((id) => this.find(id)));
+      drawings.push(...found.filter((drawing) => drawing !== undefined));
+    }
+    return { drawings: drawings.slice(0, limit), more: drawings.length > limit };
+  }
+
+  /** How far one is that is being drawn, as it was told last; undefined: nothing was told, or that is long ago. */
+  async told(id: string): Promise<GenerateProgress | undefined> {
+    try {
+      const last = { last_by_subj: eventSubjects.generation(id, 'progress') };
+      const { data } = await this.mesh.jsm.streams.getMessage(streams.EVENTS, last);
+      return GenerateProgress.create(Event.decode(data).generateProgress ?? {});
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** The drawing now, then every change of it, until the signal. */
   states(id: string, signal: AbortSignal): AsyncGenerator<Generation> {
     return this.store.watch(id, { signal });
@@ -59,7 +95,12 @@ export class Generations {
   /** Writes the drawing, then its work; it resolves only when both are on disk. Throws StoreFull. */
   async queue(generation: Generation): Promise<void> {
     await this.store.create(generation.id, generation);
-    await queueGeneration(this.mesh, generation.work ?? { id: generation.id });
+    await this.queueAgain(generation);
+  }
+
+  /** The work of one that is there: who noted it may have died before its work was on the queue. */
+  async queueAgain({ id, work }: Generation): Promise<void> {
+    await queueGeneration(this.mesh, work ?? { id });
   }
 
   /** Asks for its end. */

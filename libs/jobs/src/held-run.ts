@@ -1,4 +1,5 @@
 import {
+  AdapterChange,
   AtelierError,
   Run,
   RunState,
@@ -10,6 +11,7 @@ import {
 } from '@atelier/contracts';
 import { STOPPING_PATIENCE_MS, type Mesh, type OutageOptions, type Patience, type WorkContext } from '@atelier/mesh';
 import { StateWatch, type StateStore } from '@atelier/store';
+import { tellAdapter } from './adapter-telling';
 import { ended, queueEncodingAgain, tellOfRun, tellState } from './run-telling';
 import { isRunOver } from './states';
 
@@ -132,6 +134,8 @@ export class HeldRun {
 
   async finished(adapter: string): Promise<void> {
     await this.end({ state: RunState.RUN_STATE_FINISHED, adapter });
+    const made = { name: adapter, change: AdapterChange.ADAPTER_CHANGE_MADE, runId: this.id };
+    await this.patience(() => tellAdapter(this.mesh, made, `made.${this.id}`));
   }
 
   async cancelled(): Promise<void> {

@@ -1,9 +1,17 @@
+export { tellAdapter } from './adapter-telling';
 export { Datasets, type ReadDataset } from './datasets';
 export { Deletion } from './deletion';
 export { EncodedRuns, type AskedEncoding, type UnencodedRun } from './encoded-runs';
 export { runEvent, type RunEvent } from './event-view';
-export { allEvents, datasetEvents, generationEvents, type FollowOptions, type StreamedEvent } from './follow';
-export { Generations } from './generations';
+export {
+  allEvents,
+  datasetEvents,
+  generationEvents,
+  type FeedOptions,
+  type FollowOptions,
+  type StreamedEvent,
+} from './follow';
+export { Generations, type PageOptions } from './generations';
 export { HeldRun, Superseded, type RunWork } from './held-run';
 export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
 export { runEvents } from './run-events';
@@ -11,6 +19,7 @@ export { placesOf, waitsItsTurn } from './run-order';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
 export { datasetStatus, generationStatus, preempted, runStatus, statusOf, UNSEEN_MS, waitsFor } from './words';
+export { EVENT_KINDS, filterOfEvents, toldEvent, type EventKind, type ToldEvent } from './told-event';
 export { TrainersQueue } from './trainers-queue';
 export { queueIngestForLost } from './work';
 export { kinds as storeKinds, type SweepRules } from './upkeep/rules';

@@ -58,6 +58,12 @@ export class Runs {
    */
   async queue(run: Run): Promise<void> {
     await this.store.create(run.id, run);
+    await this.queueAgain(run);
+  }
+
+  /** What starts one that nobody has begun with: who noted it may have died before. */
+  async queueAgain(run: Run): Promise<void> {
+    if (run.state !== RunState.RUN_STATE_QUEUED || run.turns > 0) return;
     try {
       if (!(await new Datasets(this.mesh).keepWaiting(run.datasetId, run.id)))
         await queueIngest(this.mesh, { datasetId: run.datasetId, runId: run.id });

@@ -6,6 +6,7 @@ import {
   MAX_MESSAGE_BYTES,
   streams,
   subjects,
+  type StateBucket,
   type WorkSubject,
 } from '@atelier/contracts';
 import {
@@ -43,6 +44,13 @@ export const workPolicies: Record<WorkSubject, WorkPolicy> = {
 
 /** Counts of attempts go with their message; what a service left that died over its last settlement goes after this. */
 const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;
+
+/** How long what is written in a bucket stays; in others for ever. */
+const KEPT_MS: Partial<Record<StateBucket, number>> = {
+  [buckets.state.attempts]: ATTEMPTS_KEPT_MS,
+  [buckets.state.idempotency]: 24 * 60 * MINUTE,
+  [buckets.state.deliveries]: 14 * 24 * 60 * MINUTE, // as long as their events
+};
 
 /** `work.train` → `work-train`: consumer names may hold no dots. */
 export const consumerName = (subject: string): string => subject.replaceAll('.', '-');
@@ -111,7 +119,7 @@ export async function provisionMesh(mesh: Mesh, { replicas = 1 }: ProvisionOptio
       await holdTo(mesh, backing.blobStream(bucket), { num_replicas: replicas });
     }
     for (const bucket of Object.values(buckets.state)) {
-      const ttl = bucket === buckets.state.attempts ? ATTEMPTS_KEPT_MS : 0;
+      const ttl = KEPT_MS[bucket] ?? 0;
       await besideOthers(() => mesh.js.views.kv(bucket, { history: 1, storage: StorageType.File, ttl, replicas }));
       await holdTo(mesh, backing.stateStream(bucket), { num_replicas: replicas, max_age: nanos(ttl) });
     }

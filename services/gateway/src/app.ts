@@ -27,12 +27,15 @@ export async function createGateway(
   app.use(knownHostsOnly(config)); // before the page's files and CORS, which ask nobody
   app.use(movingBodiesOnly(config.bodyIdleMs));
   if (config.corsOrigins.length > 0)
-    app.enableCors({ origin: config.corsOrigins, allowedHeaders: ['authorization', 'content-type', 'last-event-id'] });
+    app.enableCors({ origin: config.corsOrigins, allowedHeaders: ALLOWED_HEADERS, exposedHeaders: EXPOSED_HEADERS });
   app.useBodyParser('json', { limit: '1mb', strict: true });
   app.useStaticAssets(config.studioFolder, { index: 'index.html', redirect: false });
   limitConnections(app.getHttpServer(), config.connections);
   return app;
 }
+
+const ALLOWED_HEADERS = ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'prefer'];
+const EXPOSED_HEADERS = ['idempotent-replayed', 'location', 'retry-after', 'x-atelier-generation'];
 
 const SECURITY_HEADERS = {
   'content-security-policy':

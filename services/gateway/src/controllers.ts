@@ -1,7 +1,9 @@
 import type { Type } from '@nestjs/common';
 import { AdaptersController } from './adapters/adapters.controller';
 import { DatasetsController } from './datasets/datasets.controller';
+import { EventsController } from './events/events.controller';
 import { FinetunesController } from './finetunes/finetunes.controller';
+import { DrawingsController } from './images/drawings.controller';
 import { ImagesController } from './images/images.controller';
 import { InfoController } from './pages/info.controller';
 import { PagesController } from './pages/pages.controller';
@@ -13,6 +15,8 @@ export const controllers: Type[] = [
   FinetunesController,
   AdaptersController,
   ImagesController,
+  DrawingsController,
+  EventsController,
   StoreController,
   InfoController,
   PagesController,

@@ -10,6 +10,7 @@ import { KohyaConverter } from './adapters/kohya.converter';
 import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
 import { GatewayConfig } from './gateway.config';
+import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor';
 import { RequestMetrics } from './metrics';
 import { ROUTES } from './openapi/document';
 import { StoreMetrics } from './store/store.metrics';
@@ -30,6 +31,7 @@ export class GatewayModule {
         { provide: APP_GUARD, useClass: TokenGuard },
         { provide: APP_FILTER, useClass: ErrorFilter },
         { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
+        { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
         { provide: ROUTES, useValue: controllers },
         Tokens,
         Rates,

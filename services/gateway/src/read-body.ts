@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import { AtelierError } from '@atelier/contracts';
 import { PayloadTooLarge } from './http-error';
+import { bodyDigest } from './idempotency/key';
 import { openBody } from './request-body';
 
 /** A body that is needed whole, up to a limit in bytes. */
@@ -16,7 +17,9 @@ export async function readBody(request: Request, limit: number): Promise<Buffer>
   try {
     const chunks: Buffer[] = [];
     for await (const chunk of bytes as AsyncIterable<Buffer>) chunks.push(chunk);
-    return Buffer.concat(chunks);
+    const body = Buffer.concat(chunks);
+    bodyDigest(request)?.update(body);
+    return body;
   } catch (error) {
     release();
     throw error;

@@ -40,7 +40,8 @@ describe('fine-tunes', () => {
     const run = await started({ name: 'first', steps: 3, rank: 2, alpha: 2, learning_rate: 1e-3 });
     const { events: all } = await readEvents(await events(run.id));
     expect(all.map(({ data }) => data.type)).toEqual(['status', 'step', 'step', 'step', 'sample', 'finished']);
-    expect(all[0]!.data).toEqual({ type: 'status', status: 'training', preemptions: 3, waits_for: null });
+    const about = { kind: 'run', id: run.id, time: expect.any(String) };
+    expect(all[0]!.data).toEqual({ ...about, type: 'status', status: 'training', preemptions: 3, waits_for: null });
     expect(all[1]!.data).toMatchObject({ step: 1, total_steps: 3, loss: 1, learning_rate: 1e-4, eta_seconds: 2 });
     const picture = await fetch(gateway.url + String(all[4]!.data.url));
     expect(picture.headers.get('content-type')).toBe('image/png');
@@ -78,7 +79,7 @@ describe('fine-tunes', () => {
       onComment: (count) => void (count === 2 && fail()),
     });
     expect(comments.length).toBeGreaterThanOrEqual(2);
-    expect(all.map(({ data }) => data)).toEqual([{ type: 'failed', message: 'no memory' }]);
+    expect(all.map(({ data }) => data)).toMatchObject([{ kind: 'run', type: 'failed', message: 'no memory' }]);
   });
 
   test('a reader who leaves takes its subscription along', async () => {

@@ -9,8 +9,12 @@ const KEPT = new Set<string>([buckets.state.sweeps, buckets.state.leases]);
 export async function leftovers(atelier: Atelier, work: Work): Promise<string[]> {
   await atelier.idle();
   for (const kind of ['finetunes', 'adapters', 'images/generations', 'datasets']) {
-    const { data } = await atelier.api.json<{ data: { id: string; name?: string }[] }>(`/v1/${kind}`);
-    for (const { id, name } of data) await work.remove(`/v1/${kind}/${kind === 'adapters' ? name : id}`);
+    // Of drawings a list has the newest alone.
+    for (let listed = 1; listed > 0;) {
+      const { data } = await atelier.api.json<{ data: { id: string; name?: string }[] }>(`/v1/${kind}`);
+      for (const { id, name } of data) await work.remove(`/v1/${kind}/${kind === 'adapters' ? name : id}`);
+      listed = data.length;
+    }
   }
   await atelier.client.sweep({ graceMs: 0, promptsKeptMs: 0 });
   return [...(await files(atelier)), ...(await entries(atelier)), ...(await dead(atelier))];

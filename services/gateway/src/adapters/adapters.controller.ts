@@ -8,6 +8,7 @@ import { UploadGuard } from '../access/upload.guard';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
+import { firstTryAt } from '../idempotency/once';
 import { Operation } from '../openapi/operation';
 import { readBody } from '../read-body';
 import { renameBody } from '../rename.body';
@@ -104,7 +105,8 @@ export class AdaptersController {
     const { replace } = validated(uploadQuery, query, 'query');
     await this.client.requireRoom(Number(request.headers['content-length'] ?? 0));
     const bytes = await readBody(request, this.config.adapterLimit);
-    return viewAdapter(await this.client.importAdapter(name, bytes, { replace: replace === 'true' }));
+    const options = { replace: replace === 'true', since: firstTryAt(request) };
+    return viewAdapter(await this.client.importAdapter(name, bytes, options));
   }
 
   @Needs('train')

@@ -6,6 +6,7 @@ import { Needs } from '../access/needs';
 import { UploadGuard } from '../access/upload.guard';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
+import { onceOf } from '../idempotency/once';
 import { Operation } from '../openapi/operation';
 import { renameBody } from '../rename.body';
 import { validated } from '../validated';
@@ -34,7 +35,8 @@ export class DatasetsController {
     const { fields, files, abandon } = await readUpload(request, this.config);
     try {
       const bytes = Number(request.headers['content-length'] ?? 0);
-      return viewDataset(await this.client.createDataset({ ...fromForm(fields), files, bytes }));
+      const asked = { ...fromForm(fields), files, bytes };
+      return viewDataset(await this.client.createDataset(asked, undefined, onceOf(request, 'dataset')));
     } catch (error) {
       throw abandon(error as Error);
     }

@@ -1,3 +1,4 @@
+import type { Hash } from 'node:crypto';
 import { formBoundary, malformed, partHeaders, type PartHeaders } from './form-headers';
 
 export interface FormPart extends PartHeaders {
@@ -23,8 +24,15 @@ export class FormReader {
   /** What was read last was a boundary. */
   private atBoundary = false;
   private count = 0;
+  /** Bytes of the part that is read. */
+  private size = 0;
 
-  constructor(source: AsyncIterable<Buffer>, contentType: string | undefined) {
+  /** @param digest gets the parts' names and bytes, in which no boundary is */
+  constructor(
+    source: AsyncIterable<Buffer>,
+    contentType: string | undefined,
+    private readonly digest?: Hash,
+  ) {
     this.delimiter = Buffer.from(`\r\n--${formBoundary(contentType)}`, 'latin1');
     this.source = source[Symbol.asyncIterator]();
   }
@@ -33,9 +41,12 @@ export class FormReader {
   async next(): Promise<FormPart | undefined> {
     while (await this.piece()); // what nobody read: of the part before, or in front of the first
     while (this.held.length < 2) await this.more();
+    this.digest?.update(JSON.stringify(this.size));
     if (this.held.toString('latin1', 0, 2) === '--') return this.end();
     this.count++;
+    this.size = 0;
     const headers = partHeaders(this.count, await this.head());
+    this.digest?.update(JSON.stringify(headers));
     this.atBoundary = false;
     return { ...headers, data: this.data() };
   }
@@ -53,10 +64,16 @@ export class FormReader {
       const length = this.atBoundary ? at : Math.max(0, this.held.length - this.delimiter.length + 1);
       const piece = this.held.subarray(0, length);
       this.held = this.held.subarray(this.atBoundary ? at + this.delimiter.length : length);
+      if (length > 0 && this.count > 0) this.taken(piece);
       if (length > 0) return piece;
       if (!this.atBoundary) await this.more();
     }
     return undefined;
+  }
+
+  private taken(piece: Buffer): void {
+    this.size += piece.length;
+    this.digest?.update(piece);
   }
 
   /** The rest of the boundary's line and the headers' lines. */

@@ -4,6 +4,7 @@ import { AtelierError } from '@atelier/contracts';
 import type { UploadFile } from '@atelier/client';
 import type { GatewayConfig } from '../gateway.config';
 import { PayloadTooLarge } from '../http-error';
+import { bodyDigest } from '../idempotency/key';
 import { openBody } from '../request-body';
 import { FormReader, type FormPart } from './form-reader';
 
@@ -39,7 +40,11 @@ export async function readUpload(request: IncomingMessage, limits: Limits): Prom
   };
   const fail = (error: unknown): Error => abandon((failure ??= error as Error));
   try {
-    const form = new UploadForm(new FormReader(bytes, request.headers['content-type']), limits, fail);
+    const form = new UploadForm(
+      new FormReader(bytes, request.headers['content-type'], bodyDigest(request)),
+      limits,
+      fail,
+    );
     const first = await form.nextFile();
     return { fields: form.fields, files: form.files(first), abandon };
   } catch (error) {

@@ -28,7 +28,7 @@ export async function sendEvents(
   });
   response.flushHeaders();
   response.write('retry: 2000\n\n');
-  const heartbeat = setInterval(() => response.write(': still here\n\n'), heartbeatMs);
+  const heartbeat = beat(response, heartbeatMs);
   try {
     for (next ??= await events.next(); !next.done; next = await events.next()) {
       if (response.closed || response.destroyed) return;
@@ -40,6 +40,19 @@ export async function sendEvents(
     clearInterval(heartbeat);
     await events.return(undefined);
   }
+}
+
+/** A reader that takes nothing for so many heartbeats is hung up on: it goes on where it was when it comes again. */
+const MOST_UNREAD_BEATS = 8;
+
+/** Heartbeats; none is put behind what is not read yet, where they would pile up. */
+function beat(response: Response, everyMs: number): NodeJS.Timeout {
+  let unread = 0;
+  return setInterval(() => {
+    unread = response.writableNeedDrain ? unread + 1 : 0;
+    if (unread === 0) response.write(': still here\n\n');
+    if (unread >= MOST_UNREAD_BEATS) response.destroy();
+  }, everyMs);
 }
 
 /** Waits for a slow reader, or until it is gone; the listeners of the one that did not happen are taken away again. */

@@ -9,31 +9,29 @@ import {
   Patch,
   Post,
   Query,
+  Req,
   Res,
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { AtelierClient, trainOptions } from '@atelier/client';
-import { AtelierError, type Run } from '@atelier/contracts';
+import type { Run } from '@atelier/contracts';
 import { isRunOver, placesOf, waitsItsTurn } from '@atelier/jobs';
 import { within, type StoreState } from '@atelier/mesh';
-import type { Response } from 'express';
-import { z } from 'zod';
+import type { Request, Response } from 'express';
 import { Needs } from '../access/needs';
 import { listOf } from '../datasets/dataset.view';
 import { clientLeft } from '../client-left';
 import { deletedView, viewDeleted } from '../deleted.view';
+import { viewEvent } from '../events/event.view';
+import { position, streamQuery } from '../events/position';
 import { GatewayConfig } from '../gateway.config';
+import { onceOf } from '../idempotency/once';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
 import { sendEvents, type ServerSentEvent } from './event-stream';
 import { finetuneBody, finetuneChange, optionsOf, runView, viewRun } from './finetune.view';
-import { viewRunEvent } from './run-event.view';
 
 const STORE_MS = 1500;
-
-const eventsQuery = z.object({
-  after: z.string().optional().describe('Only events after this id; the same as the header Last-Event-ID.'),
-});
 
 @Controller('v1/finetunes')
 export class FinetunesController implements OnModuleDestroy {
@@ -58,11 +56,12 @@ export class FinetunesController implements OnModuleDestroy {
     answer: { status: 202, schema: runView, description: 'The run is on disk and will be taken up.' },
     refusals: [404, 409, 503, 507],
   })
-  async startFinetune(@Body() body: unknown): Promise<unknown> {
+  async startFinetune(@Body() body: unknown, @Req() request: Request): Promise<unknown> {
     const asked = validated(finetuneBody, body);
     const { dataset, name, priority, replace } = asked;
     const options = trainOptions(optionsOf(asked));
-    return viewRun(await this.client.startFinetune({ dataset, name, priority, replace, options }));
+    const once = onceOf(request, 'run');
+    return viewRun(await this.client.startFinetune({ dataset, name, priority, replace, options }, once));
   }
 
   @Needs('read')
@@ -93,7 +92,7 @@ export class FinetunesController implements OnModuleDestroy {
   @Operation({
     summary:
       'What happens in a run, from its start on, as server-sent events. It ends with finished, failed or cancelled.',
-    query: eventsQuery,
+    query: streamQuery,
     answer: {
       type: 'text/event-stream',
       description:
@@ -188,19 +187,9 @@ export class FinetunesController implements OnModuleDestroy {
   }
 
   private async *eventsOf(id: string, after: number | undefined, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
-    for await (const { sequence, event } of this.client.runEvents(id, { after, signal })) {
-      const data = viewRunEvent(event);
-      if (data) yield { id: sequence, data };
+    for await (const streamed of this.client.runEvents(id, { after, signal })) {
+      const data = viewEvent(streamed);
+      if (data) yield { id: streamed.sequence, data };
     }
   }
-}
-
-function position(text: string | undefined): number | undefined {
-  if (text === undefined || text === '') return undefined;
-  if (!/^\d{1,15}$/.test(text))
-    throw new AtelierError(
-      'INVALID_ARGUMENT',
-      `${JSON.stringify(text.slice(0, 40))} is no event id: send back the id of the last event that came`,
-    );
-  return Number(text);
 }

@@ -42,19 +42,13 @@ export const imageBody = z.strictObject({
     .array(z.strictObject({ name: z.string().max(100), weight: z.number().min(-10).max(10).default(1) }))
     .max(16)
     .optional(),
+  async: z
+    .boolean()
+    .optional()
+    .describe(
+      'Answer at once with the id (202), as the header "Prefer: respond-async" asks too; the pictures come later.',
+    ),
   fused: z.boolean().optional().describe('Merge the adapters into the base weights and quantise again.'),
-});
-
-/** A drawing however far it has come. */
-export const drawingView = z.strictObject({
-  id: z.string(),
-  status: z.enum(['queued', 'running', 'finished', 'failed', 'cancelled', 'unspecified']),
-  created: z.int(),
-  data: z.array(z.strictObject({ url: z.string() })).describe('Its pictures, once it is finished.'),
-  seed: z.int(),
-  size: z.string(),
-  preemptions: z.int().describe('How often it was put down because its service was asked to stop.'),
-  error: z.string().describe('Why it failed; empty where it did not.'),
 });
 
 export const imageAnswer = z.strictObject({

@@ -1,7 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req, Res, type OnModuleDestroy } from '@nestjs/common';
 import { AtelierClient, type GenerateRequest } from '@atelier/client';
 import { AtelierError, type Generation } from '@atelier/contracts';
-import { generationStatus } from '@atelier/jobs';
 import type { Request, Response } from 'express';
 import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
@@ -10,17 +9,18 @@ import { listOf, unixSeconds } from '../datasets/dataset.view';
 import { clientLeft } from '../client-left';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
+import { onceOf } from '../idempotency/once';
 import { Operation } from '../openapi/operation';
+import { publicAddress } from '../public-address';
 import { sendFile } from '../send-file';
 import { validated } from '../validated';
-import { drawingView, imageAnswer, imageBody } from './image.body';
+import { drawingView, GENERATION_HEADER, viewDrawing } from './drawing.view';
+import { imageAnswer, imageBody } from './image.body';
 import { isPictureName, pictureType, pictureUrl } from './picture-url';
 
 /** The checkpoint as it is, with no adapter. */
 const BASE = 'base';
 
-/** Which drawing an answer is about, whatever became of it. */
-const GENERATION_HEADER = 'x-atelier-generation';
 /** When a stopping gateway says that a picture is not there yet, before connections are closed. */
 const ANSWER_MS = 2000;
 const RETRY_SECONDS = 5;
@@ -50,9 +50,16 @@ export class ImagesController implements OnModuleDestroy {
   @Post('images/generations')
   @HttpCode(200)
   @Operation({
-    summary: "Draw pictures. OpenAI's request and answer, with a seed, steps, guidance and adapters beside.",
+    summary:
+      "Draw pictures. OpenAI's request and answer, with a seed, steps, guidance and adapters beside. With async or Prefer: " +
+      'respond-async the answer is 202, the drawing as GET /v1/images/generations/{id} tells it, and its Location.',
     body: { type: 'application/json', schema: imageBody },
     answer: { schema: imageAnswer, description: 'The pictures.' },
+    also: {
+      status: 202,
+      schema: drawingView,
+      description: 'Of a request that does not wait: the drawing, with its Location.',
+    },
     refusals: [404, 409, 503, 504, 507],
   })
   async createImage(
@@ -62,24 +69,34 @@ export class ImagesController implements OnModuleDestroy {
   ): Promise<unknown> {
     const asked = validated(imageBody, body);
     const [width, height] = asked.size.split('x').map(Number);
-    const { id } = await this.client.generate({
-      prompt: asked.prompt,
-      adapters: chosenAdapters(asked),
-      width,
-      height,
-      steps: asked.steps,
-      guidance: asked.guidance,
-      seed: asked.seed,
-      count: asked.n,
-      fused: asked.fused,
-      format: asked.output_format,
-    });
+    const once = onceOf(request, 'gen');
+    const drawing = await this.client.generate(
+      {
+        prompt: asked.prompt,
+        adapters: chosenAdapters(asked),
+        width,
+        height,
+        steps: asked.steps,
+        guidance: asked.guidance,
+        seed: asked.seed,
+        count: asked.n,
+        fused: asked.fused,
+        format: asked.output_format,
+      },
+      once,
+    );
+    const { id } = drawing;
     response.setHeader(GENERATION_HEADER, id);
-    const generation = await this.finished(id, response);
+    if (asked.async ?? prefersAsync(request)) {
+      if (!asked.async) response.setHeader('preference-applied', 'respond-async');
+      response.status(202).setHeader('location', `/v1/images/generations/${id}`);
+      return viewDrawing(drawing, publicAddress(request, this.config));
+    }
+    const generation = await this.finished(id, response, once !== undefined);
     const data = await Promise.all(
       generation.images.map(async (image) =>
         asked.response_format === 'url'
-          ? { url: pictureUrl(image, this.address(request)) }
+          ? { url: pictureUrl(image, publicAddress(request, this.config)) }
           : { b64_json: (await buffer(await this.client.image(image))).toString('base64') },
       ),
     );
@@ -87,51 +104,6 @@ export class ImagesController implements OnModuleDestroy {
     const { size, output_format } = asked;
     const { preemptions } = generation;
     return { created, data, id, seed: generation.work?.seed ?? 0, size, output_format, preemptions };
-  }
-
-  @Needs('read')
-  @Get('images/generations/:id')
-  @Operation({
-    summary: `A drawing, by the id of its answer's header ${GENERATION_HEADER}: for whoever did not get the pictures themselves.`,
-    answer: { schema: drawingView, description: 'How far it is, and its pictures.' },
-    refusals: [404, 503],
-  })
-  async getDrawing(@Param('id') id: string, @Req() request: Request): Promise<z.output<typeof drawingView>> {
-    return viewDrawing(await this.client.generation(id), this.address(request));
-  }
-
-  @Needs('read')
-  @Get('images/generations')
-  @Operation({
-    summary: 'All drawings, the newest first.',
-    answer: { schema: listOf(drawingView), description: 'The drawings.' },
-  })
-  async listDrawings(@Req() request: Request): Promise<unknown> {
-    const address = this.address(request);
-    return { object: 'list', data: (await this.client.generations()).map((drawing) => viewDrawing(drawing, address)) };
-  }
-
-  @Needs('draw')
-  @Post('images/generations/:id/cancel')
-  @HttpCode(202)
-  @Operation({
-    summary: 'Ask a drawing to end. One that is over stays as it is.',
-    answer: { status: 202, schema: drawingView, description: 'The drawing as it is now.' },
-    refusals: [404],
-  })
-  async cancelDrawing(@Param('id') id: string, @Req() request: Request): Promise<unknown> {
-    return viewDrawing(await this.client.cancelGeneration(id), this.address(request));
-  }
-
-  @Needs('draw')
-  @Delete('images/generations/:id')
-  @Operation({
-    summary: 'Delete a drawing that is over, with its pictures.',
-    answer: { schema: deletedView, description: 'It is gone, or was never there.' },
-    refusals: [409],
-  })
-  async deleteDrawing(@Param('id') id: string): Promise<unknown> {
-    return viewDeleted('generation', id, await this.client.delete('drawing', id));
   }
 
   @Needs('read')
@@ -181,13 +153,17 @@ export class ImagesController implements OnModuleDestroy {
 
   /**
    * Waits for the end; a client that leaves, or a wait that gets too long, calls the drawing off. A gateway that stops
-   * does not: what is drawn is there for whoever asks for it by its id.
+   * does not: what is drawn is there for whoever asks for it by its id. Nor does a client that leaves and has given a
+   * key, by which it comes back.
    */
-  private async finished(id: string, response: Response): Promise<Generation> {
-    const left = AbortSignal.any([clientLeft(response), AbortSignal.timeout(this.config.generateTimeoutMs)]);
+  private async finished(id: string, response: Response, comesBack: boolean): Promise<Generation> {
+    const gone = clientLeft(response);
+    const left = AbortSignal.any([gone, AbortSignal.timeout(this.config.generateTimeoutMs)]);
     try {
       return await this.client.finishedGeneration(id, { signal: AbortSignal.any([left, this.closing.signal]) });
     } catch (error) {
+      if (gone.aborted && comesBack)
+        throw new AtelierError('CANCELLED', `the client left, and drawing ${id} goes on: its key finds it`);
       if (!left.aborted && !this.closing.signal.aborted) throw error;
       if (!left.aborted) {
         response.setHeader('retry-after', RETRY_SECONDS);
@@ -205,27 +181,11 @@ export class ImagesController implements OnModuleDestroy {
       );
     }
   }
-
-  /** The public one that the request came by; behind a proxy that gives it another Host, the first. */
-  private address({ protocol, headers }: Request): string {
-    const { publicUrls } = this.config;
-    const asked = publicUrls.find((url) => new URL(url).host === headers.host);
-    return asked ?? publicUrls[0] ?? `${protocol}://${headers.host}`;
-  }
 }
 
-function viewDrawing(drawing: Generation, address: string): z.output<typeof drawingView> {
-  const { id, work, state, createdAt, images, preemptions, error } = drawing;
-  return {
-    id,
-    status: generationStatus(state) as z.output<typeof drawingView>['status'],
-    created: unixSeconds(createdAt) ?? 0,
-    data: images.map((image) => ({ url: pictureUrl(image, address) })),
-    seed: work?.seed ?? 0,
-    size: `${work?.width ?? 0}x${work?.height ?? 0}`,
-    preemptions,
-    error,
-  };
+/** RFC 7240: preferences are separated by commas, in one header or several. */
+function prefersAsync({ headers }: Request): boolean {
+  return /(^|,)\s*respond-async\s*(,|;|$)/i.test(String(headers.prefer ?? ''));
 }
 
 /** The adapters of a request, which may come as `model`, `adapter` or `adapters`; a name said twice counts once. */

@@ -77,16 +77,17 @@ export function openApiDocument(controllers: Type[]): Record<string, unknown> {
   };
 }
 
-function operation({ path, handler, spec, needs }: Route): Record<string, unknown> {
+function operation({ method, path, handler, spec, needs }: Route): Record<string, unknown> {
   const { status = 200, type = 'application/json', schema, description } = spec.answer;
-  const refusals = [...new Set([400, 401, 403, 429, ...(spec.refusals ?? [])])].sort();
+  const keyed = WITH_KEY.has(method) ? [409, 422] : [];
+  const refusals = [...new Set([400, 401, 403, 429, ...keyed, ...(spec.refusals ?? [])])].sort();
   const error = { content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
   return {
     operationId: handler,
     summary: spec.summary,
     // As of OpenAPI 3.1, roles of a bearer token may be named; a gateway without tokens asks for none.
     security: needs.length > 0 ? [{ token: needs }, {}] : [],
-    parameters: [...pathParameters(path), ...queryParameters(spec.query)],
+    parameters: [...pathParameters(path), ...queryParameters(spec.query), ...headerParameters(method)],
     ...(spec.body && {
       requestBody: { required: true, content: { [spec.body.type]: { schema: bodySchema(spec.body) } } },
     }),
@@ -97,6 +98,12 @@ function operation({ path, handler, spec, needs }: Route): Record<string, unknow
           content: { [type]: { schema: schema ? jsonSchema(schema, 'output') : { type: 'string' } } },
         }),
       },
+      ...(spec.also && {
+        [spec.also.status]: {
+          description: spec.also.description,
+          content: { 'application/json': { schema: jsonSchema(spec.also.schema, 'output') } },
+        },
+      }),
       ...Object.fromEntries(refusals.map((refusal) => [refusal, { description: REFUSALS[refusal], ...error }])),
     },
   };
@@ -111,7 +118,8 @@ const REFUSALS: Record<number, string> = {
   401: 'A token is needed, or the one given is wrong.',
   403: 'The token lacks the scope, which details names; the Host is none of its names; a page of another origin may not write.',
   404: 'There is no such thing.',
-  409: 'It does not go with what there already is.',
+  409: 'It does not go with what there already is, or a request with this Idempotency-Key is being done.',
+  422: 'The Idempotency-Key was used for another request.',
   413: 'The upload is over a limit.',
   429: 'More was asked for than the limits allow; Retry-After says when to go on.',
   503: 'NATS cannot be reached, or the gateway is being stopped.',
@@ -127,6 +135,18 @@ function pathParameters(path: string): unknown[] {
     required: true,
     schema: { type: 'string' },
   }));
+}
+
+/** Methods whose requests may carry an Idempotency-Key. */
+const WITH_KEY = new Set(['post', 'put', 'patch']);
+
+function headerParameters(method: string): unknown[] {
+  if (!WITH_KEY.has(method)) return [];
+  const description =
+    'Has the request done once within a day, however often it is sent. The answer comes again with Idempotent-Replayed: true.';
+  return [
+    { name: 'Idempotency-Key', in: 'header', required: false, description, schema: { type: 'string', maxLength: 255 } },
+  ];
 }
 
 function queryParameters(query: z.ZodObject | undefined): unknown[] {

@@ -8,6 +8,8 @@ export interface OperationSpec {
   query?: z.ZodObject;
   /** The answer when all goes well. */
   answer: { status?: number; type?: string; schema?: z.ZodType; description: string };
+  /** Another answer when all goes well, of another status. */
+  also?: { status: number; schema: z.ZodType; description: string };
   /** Statuses of refusals worth naming, beside 400, 401 and 403. */
   refusals?: number[];
 }

@@ -1,0 +1,83 @@
+import { Controller, Get, Headers, Query, Req, Res, type OnModuleDestroy } from '@nestjs/common';
+import { AtelierClient } from '@atelier/client';
+import { EVENT_KINDS, filterOfEvents, type StreamedEvent } from '@atelier/jobs';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { Needs } from '../access/needs';
+import { clientLeft } from '../client-left';
+import { sendEvents, type ServerSentEvent } from '../finetunes/event-stream';
+import { GatewayConfig } from '../gateway.config';
+import { Operation } from '../openapi/operation';
+import { publicAddress } from '../public-address';
+import { validated } from '../validated';
+import { viewEvent } from './event.view';
+import { position, streamQuery } from './position';
+
+const listed = (text: string): string[] => text.split(',').map((each) => each.trim());
+
+const feedQuery = streamQuery.extend({
+  kind: z
+    .enum(EVENT_KINDS as [string, ...string[]])
+    .optional()
+    .describe('Of one kind of thing.'),
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,100}$/, 'is no id')
+    .optional()
+    .describe('Of one thing: an id, or the name of an adapter.'),
+  type: z.string().max(500).transform(listed).optional().describe('Types such as finished; several with commas.'),
+  from: z
+    .enum(['now', 'start'])
+    .default('now')
+    .describe('Where to begin without after: with what comes, or with the first that is kept (14 days).'),
+  token: z.string().optional(),
+});
+
+/** What happens, of every kind. Each reader has a consumer of its own, from which no more is fetched than it reads. */
+@Controller('v1/events')
+export class EventsController implements OnModuleDestroy {
+  private readonly closing = new AbortController();
+
+  constructor(
+    private readonly client: AtelierClient,
+    private readonly config: GatewayConfig,
+  ) {}
+
+  onModuleDestroy(): void {
+    this.closing.abort();
+  }
+
+  @Needs('read')
+  @Get()
+  @Operation({
+    summary: 'All that happens, or what filters let through, as server-sent events without an end.',
+    query: feedQuery.omit({ token: true }),
+    answer: { type: 'text/event-stream', description: 'Events as JSON with kind, id, type and time.' },
+  })
+  async feed(
+    @Query() query: unknown,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const asked = validated(feedQuery, query, 'query');
+    const after = position(lastEventId ?? asked.after);
+    const signal = AbortSignal.any([clientLeft(response), this.closing.signal]);
+    const from = asked.from === 'now' ? 'new' : 'all';
+    const filter = filterOfEvents(asked as Parameters<typeof filterOfEvents>[0]);
+    const events = this.client.events({ after, from, filter, signal });
+    const seen = views(events, asked.type, publicAddress(request, this.config));
+    await sendEvents(response, seen, { heartbeatMs: this.config.heartbeatMs, over: false });
+  }
+}
+
+async function* views(
+  events: AsyncIterable<StreamedEvent>,
+  types: string[] | undefined,
+  address: string,
+): AsyncGenerator<ServerSentEvent> {
+  for await (const streamed of events) {
+    const data = viewEvent(streamed, address);
+    if (data && (!types || types.includes((data as { type: string }).type))) yield { id: streamed.sequence, data };
+  }
+}
