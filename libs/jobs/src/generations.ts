@@ -9,6 +9,7 @@ import {
 } from '@atelier/contracts';
 import {
   atOnce,
+  noteIds,
   publishEvent,
   STOPPING_PATIENCE_MS,
   type Mesh,
@@ -58,6 +59,7 @@ export class Generations {
 
   /** Writes the drawing, then its work; it resolves only when both are on disk. Throws StoreFull. */
   async queue(generation: Generation): Promise<void> {
+    noteIds({ drawingId: generation.id });
     await this.store.create(generation.id, generation);
     await queueGeneration(this.mesh, generation.work ?? { id: generation.id });
   }

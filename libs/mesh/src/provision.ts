@@ -18,6 +18,7 @@ import {
   type StreamConfig,
 } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { consumerName } from './consumer-name';
 import type { Mesh } from './mesh';
 import { isConsumerTaken, isShortOfServers, isStreamOverlap, isStreamTaken } from './nats-errors';
 
@@ -43,9 +44,6 @@ export const workPolicies: Record<WorkSubject, WorkPolicy> = {
 
 /** Counts of attempts go with their message; what a service left that died over its last settlement goes after this. */
 const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;
-
-/** `work.train` → `work-train`: consumer names may hold no dots. */
-export const consumerName = (subject: string): string => subject.replaceAll('.', '-');
 
 /**
  * How long a message of stream WORK is known by its id: what is asked for once more while it waits, be that behind ten

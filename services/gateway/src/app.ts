@@ -7,6 +7,7 @@ import type { NextFunction, Request, Response } from 'express';
 import type { GatewayConfig } from './gateway.config';
 import { GatewayModule } from './gateway.module';
 import { knownHostsOnly } from './known-hosts';
+import { traceRequests } from './request-trace';
 
 /** The gateway, ready to listen. It uses the connection to NATS that it is given and does not close it. */
 export async function createGateway(
@@ -21,10 +22,14 @@ export async function createGateway(
   });
   app.disable('x-powered-by');
   app.disable('etag');
+  app.use(traceRequests);
   app.use(securityHeaders);
   app.use(knownHostsOnly(config)); // before the page's files and CORS, which ask nobody
   if (config.corsOrigins.length > 0)
-    app.enableCors({ origin: config.corsOrigins, allowedHeaders: ['authorization', 'content-type', 'last-event-id'] });
+    app.enableCors({
+      origin: config.corsOrigins,
+      allowedHeaders: ['authorization', 'content-type', 'last-event-id', 'traceparent', 'tracestate'],
+    });
   app.useBodyParser('json', { limit: '1mb', strict: true });
   app.useStaticAssets(config.studioFolder, { index: 'index.html', redirect: false });
   // Node gives a request 5 minutes to arrive; a folder of pictures over a slow line takes longer. Headers keep their limit.

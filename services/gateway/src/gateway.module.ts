@@ -7,6 +7,7 @@ import { KohyaConverter } from './adapters/kohya.converter';
 import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
 import { GatewayConfig } from './gateway.config';
+import { MeshMetrics } from './mesh.metrics';
 import { RequestMetrics } from './metrics';
 import { ROUTES } from './openapi/document';
 import { StoreMetrics } from './store/store.metrics';
@@ -29,6 +30,7 @@ export class GatewayModule {
         { provide: APP_INTERCEPTOR, useClass: RequestMetrics },
         { provide: ROUTES, useValue: controllers },
         KohyaConverter,
+        MeshMetrics,
         StoreMetrics,
         Sweeper,
       ],
