@@ -52,7 +52,7 @@ const ATTEMPTS_KEPT_MS = 30 * 24 * 60 * MINUTE;
 const WORK_REMEMBERED_MS = 24 * 60 * MINUTE;
 
 /**
- * About 700 MB. Counted, since nats-server sets a limit in bytes aside at once: on a disk that has less, neither this
+ * About 850 MB. Counted, since nats-server sets a limit in bytes aside at once: on a disk that has less, neither this
  * stream nor any other could be made, nor be found again at the next start.
  */
 const MOST_EVENTS = 2_000_000;
