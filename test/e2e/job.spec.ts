@@ -4,11 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { decodeTensors } from '@atelier/checkpoint';
+import { SERVICES } from '@atelier/client';
 import { syntheticPictures } from '@atelier/testing';
 import { Api, Refused, type Files, type Finetune, type RunEvent } from '../support/api';
 import { Atelier } from '../support/atelier';
+import { documentedMetrics, problemsOfMetrics, scrape } from '../support/metrics';
+import { freePorts } from '../support/ports';
+import { OF_DRAWING, OF_RUN, parentOf, SpanCollector } from '../support/span-collector';
 
 const TOKEN = 'a-secret-token';
+const ALL_SERVICES = [...SERVICES, 'gateway'];
 const STEPS = 6;
 const TRAINING = {
   steps: STEPS,
@@ -21,6 +26,8 @@ const TRAINING = {
 };
 
 let atelier: Atelier;
+let collector: SpanCollector;
+let healthPort: number;
 let pictures: Files;
 
 beforeAll(async () => {
@@ -28,9 +35,19 @@ beforeAll(async () => {
   await syntheticPictures(folder, 3);
   pictures = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
   rmSync(folder, { recursive: true });
-  atelier = await Atelier.start({ ATELIER_API_TOKEN: TOKEN });
+  collector = await SpanCollector.start();
+  healthPort = await freePorts(ALL_SERVICES.length);
+  atelier = await Atelier.start({
+    ATELIER_API_TOKEN: TOKEN,
+    ATELIER_HEALTH_PORT: String(healthPort),
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+    OTEL_BSP_SCHEDULE_DELAY: '200',
+  });
 });
-afterAll(() => atelier?.stop());
+afterAll(async () => {
+  await atelier?.stop();
+  await collector?.stop();
+});
 
 const ofType = (events: RunEvent[], type: string): RunEvent[] => events.filter((event) => event.type === type);
 
@@ -151,6 +168,47 @@ describe('a job over HTTP', () => {
       adapter: null,
     });
     await expect(atelier.api.bytes('/v1/adapters/given-up')).rejects.toMatchObject({ status: 404 });
+  });
+
+  test('a run is one trace from the request to its last event, though its data set and the encoders woke it', async () => {
+    const traces = ['a', 'b'].map((digit) => digit.repeat(32));
+    const [uploaded, asked] = traces as [string, string];
+    await atelier.api.upload({ name: 'traced' }, pictures, parentOf(uploaded));
+    const body = { dataset: 'traced', ...TRAINING, steps: 2, validate_every: 2 };
+    const run = await atelier.api.finetune(body, parentOf(asked));
+    await atelier.api.followed(run.id);
+
+    const spans = await collector.whole(asked, OF_RUN);
+    const training = spans.find(({ name }) => name === 'train run')!;
+    expect(training.events).toEqual(['step', 'step']);
+    const { header } = await atelier.client.mesh.jsm.streams.getMessage('EVENTS', {
+      last_by_subj: `events.run.${run.id}.state.*`,
+    });
+    const [, traceId, spanId] = header.get('traceparent').split('-');
+    const last = spans.find((span) => span.spanId === spanId);
+    expect([traceId, last?.service, last?.name.startsWith('publish events.run')]).toEqual([
+      asked,
+      'atelier-trainer',
+      true,
+    ]);
+  });
+
+  test('a drawing is one trace from the request to its last event', async () => {
+    const asked = 'c'.repeat(32);
+    await atelier.api.draw({ prompt: 'a new circle', seed: 5 }, parentOf(asked));
+    expect(await collector.whole(asked, OF_DRAWING)).toContainEqual(expect.objectContaining({ name: 'draw picture' }));
+  });
+
+  test("every service's figures keep to Prometheus' conventions, and want no token on the port of its probes", async () => {
+    const metrics = await Promise.all(ALL_SERVICES.map((_, at) => scrape(healthPort + at)));
+    expect(metrics.flatMap(problemsOfMetrics)).toEqual([]);
+    const builds = metrics.map((all) => all.find(({ name }) => name === 'atelier_build_info')!.labels);
+    expect(builds.flatMap((labels) => [...labels.get('service')!]).sort()).toEqual([...ALL_SERVICES].sort());
+    expect(builds.every((labels) => labels.get('version')?.has('0.1.0'))).toBe(true);
+    const [refused, given] = [await fetch(`${atelier.api.url}/metrics`), await atelier.api.request('/metrics')];
+    expect([refused.status, given.status]).toEqual([401, 200]);
+    const ours = metrics.flat().flatMap(({ name }) => (name.startsWith('atelier_') ? [name] : []));
+    expect([...new Set(ours)].sort()).toEqual(documentedMetrics().sort());
   });
 
   test('the document describes every route that was used here, and nothing but it and the page is open without the token', async () => {

@@ -57,25 +57,25 @@ export class Api {
   }
 
   /** As a browser sends it: the fields, then the files. Resolves when they are acknowledged. */
-  upload(fields: Record<string, string>, files: Files): Promise<Dataset> {
+  upload(fields: Record<string, string>, files: Files, headers: Record<string, string> = {}): Promise<Dataset> {
     const body = new FormData();
     for (const [name, value] of Object.entries({ width: '64', height: '64', ...fields })) body.append(name, value);
     for (const [name, content] of Object.entries(files)) body.append('files', new Blob([content]), name);
-    return this.json('/v1/datasets', { method: 'POST', body });
+    return this.json('/v1/datasets', { method: 'POST', body, headers });
   }
 
-  finetune(body: object): Promise<Finetune> {
-    return this.post('/v1/finetunes', body);
+  finetune(body: object, headers: Record<string, string> = {}): Promise<Finetune> {
+    return this.post('/v1/finetunes', body, headers);
   }
 
-  draw(body: object): Promise<Drawn> {
-    return this.post('/v1/images/generations', { size: '64x64', steps: 2, ...body });
+  draw(body: object, headers: Record<string, string> = {}): Promise<Drawn> {
+    return this.post('/v1/images/generations', { size: '64x64', steps: 2, ...body }, headers);
   }
 
-  private post<T>(path: string, body: object): Promise<T> {
+  private post<T>(path: string, body: object, headers: Record<string, string>): Promise<T> {
     return this.json(path, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify(body),
     });
   }

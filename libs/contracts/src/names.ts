@@ -74,6 +74,9 @@ export const backing = {
 
 export const headers = {
   messageId: 'Nats-Msg-Id',
+  /** What the message is part of: https://www.w3.org/TR/trace-context/. */
+  traceparent: 'traceparent',
+  tracestate: 'tracestate',
   /** The place in its stream of a message that was fetched. */
   sequence: 'Nats-Sequence',
   /** Of a dead letter: why. */

@@ -8,7 +8,7 @@ import {
   type IEncodeSummary,
   type IEvent,
 } from '@atelier/contracts';
-import { publishEvent, type Mesh } from '@atelier/mesh';
+import { noteIds, publishEvent, type Mesh } from '@atelier/mesh';
 import { StateStore, StateWatch } from '@atelier/store';
 import { isDatasetCancelled, isDatasetOver } from './states';
 import { queueIngest, queueIngestAgain } from './work';
@@ -39,6 +39,7 @@ export class Datasets {
 
   /** Writes the data set, then its work; it resolves only when both are on disk. Throws StoreFull. */
   async queue(dataset: Dataset): Promise<void> {
+    noteIds({ datasetId: dataset.id });
     await this.store.create(dataset.id, dataset);
     await this.queueAgain(dataset);
   }

@@ -13,6 +13,7 @@ import {
 import {
   atOnce,
   isNotFound,
+  noteIds,
   publishEvent,
   STOPPING_PATIENCE_MS,
   type Mesh,
@@ -94,6 +95,7 @@ export class Generations {
 
   /** Writes the drawing, then its work; it resolves only when both are on disk. Throws StoreFull. */
   async queue(generation: Generation): Promise<void> {
+    noteIds({ drawingId: generation.id });
     await this.store.create(generation.id, generation);
     await this.queueAgain(generation);
   }

@@ -16,6 +16,7 @@ export { HeldRun, Superseded, type RunWork } from './held-run';
 export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
 export { runEvents } from './run-events';
 export { placesOf, waitsItsTurn } from './run-order';
+export { goOnForRun } from './run-trace';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
 export { datasetStatus, generationStatus, preempted, runStatus, statusOf, UNSEEN_MS, waitsFor } from './words';

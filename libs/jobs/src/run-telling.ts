@@ -1,5 +1,6 @@
 import { eventSubjects, Run, timestamp, type IEvent, type RunEventName, type RunRef } from '@atelier/contracts';
 import { publishEvent, type Mesh, type Patience } from '@atelier/mesh';
+import { goOnForRun } from './run-trace';
 import { queueIngestOfTurn } from './work';
 
 /** What is told twice under one id is one event. */
@@ -36,7 +37,9 @@ export const ended =
     Run.create({ ...run, ...how, inHand: false, unseenServices: [], finishedAt: timestamp() });
 
 /** Done twice, it is done once. */
-export async function queueEncodingAgain(mesh: Mesh, patience: Patience, run: Run): Promise<void> {
-  await tellState(mesh, patience, run);
-  await patience(() => queueIngestOfTurn(mesh, { datasetId: run.datasetId, runId: run.id }, run.turns));
+export function queueEncodingAgain(mesh: Mesh, patience: Patience, run: Run): Promise<void> {
+  return goOnForRun('encode run again', run, async () => {
+    await tellState(mesh, patience, run);
+    await patience(() => queueIngestOfTurn(mesh, { datasetId: run.datasetId, runId: run.id }, run.turns));
+  });
 }

@@ -9,11 +9,12 @@ import {
   type RunEventName,
   type RunRef,
 } from '@atelier/contracts';
-import { atOnce, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
+import { atOnce, currentTraceparent, inSpan, type Mesh, type OutageOptions, type Patience } from '@atelier/mesh';
 import { StateStore } from '@atelier/store';
 import { Datasets } from './datasets';
 import { waitsForEncoders, waitsItsTurn } from './run-order';
 import { ended, tellOfRun, tellState } from './run-telling';
+import { goOnForRun } from './run-trace';
 import { isRunOver } from './states';
 import { queueIngest, queueTraining } from './work';
 
@@ -56,7 +57,14 @@ export class Runs {
    * Writes the run, then what starts it: a note in its data set, while that is still to be read, or a message of its own.
    * It resolves only when both are on disk. Throws StoreFull.
    */
-  async queue(run: Run): Promise<void> {
+  queue(run: Run): Promise<void> {
+    const { id: runId, datasetId } = run;
+    return inSpan('queue run', { ids: { runId, datasetId } }, () =>
+      this.write(Run.create({ ...run, traceparent: currentTraceparent() })),
+    );
+  }
+
+  private async write(run: Run): Promise<void> {
     await this.store.create(run.id, run);
     await this.queueAgain(run);
   }
@@ -170,8 +178,10 @@ export class Runs {
       return Run.create({ ...now, ...settled, state: isPaused(now) ? now.state : RunState.RUN_STATE_QUEUED });
     });
     if (run.turns !== turn) return;
-    if (waitsItsTurn(run)) await this.tellState(run);
-    await this.ring(run);
+    await goOnForRun('run encoded', run, async () => {
+      if (waitsItsTurn(run)) await this.tellState(run);
+      await this.ring(run);
+    });
   }
 
   /** Services that a run waits for and of which nobody has heard for a while: told when that changes. */
@@ -182,7 +192,7 @@ export class Runs {
       changed = unseenServices.join() !== now.unseenServices.join();
       return changed ? Run.create({ ...now, unseenServices }) : null;
     });
-    if (changed) await this.tellMove(run);
+    if (changed) await goOnForRun('run waits', run, () => this.tellMove(run));
   }
 
   async failed(id: string, error: string): Promise<void> {
@@ -222,7 +232,9 @@ export class Runs {
 
   /** One of which nobody knows is not told of. */
   private async end(id: string, how: Partial<Run>): Promise<void> {
-    if (await this.find(id)) await this.tellState(await this.change(id, ended(how)));
+    if (!(await this.find(id))) return;
+    const run = await this.change(id, ended(how));
+    await goOnForRun('end run', run, () => this.tellState(run));
   }
 
   /** A run that is over stays as it ended. */

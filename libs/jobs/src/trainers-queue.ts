@@ -4,6 +4,7 @@ import { StateStore } from '@atelier/store';
 import { HeldRun, type RunWork } from './held-run';
 import { inOrder, takenBy, waitsForEncoders } from './run-order';
 import { queueEncodingAgain } from './run-telling';
+import { goOnForRun } from './run-trace';
 import { isRunOver } from './states';
 import { queueIngestOfTurn, queueTraining } from './work';
 
@@ -94,8 +95,11 @@ export class TrainersQueue {
     if (wanting.length === 0) return;
     const { messages, lastSequence } = await workLeft(this.mesh, subjects.work.train);
     const lacking = Math.max(0, wanting.length - messages);
-    for (const { id, manifest, turns } of wanting.slice(0, lacking))
-      await queueTraining(this.mesh, { runId: id, manifest }, turns, `again.${lastSequence}`);
+    for (const run of wanting.slice(0, lacking)) {
+      const work = { runId: run.id, manifest: run.manifest };
+      const ring = () => queueTraining(this.mesh, work, run.turns, `again.${lastSequence}`);
+      await goOnForRun('queue run again', run, ring);
+    }
   }
 }
 

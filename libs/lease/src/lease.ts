@@ -13,7 +13,7 @@ interface Grant {
 }
 
 /** What KV `leases` holds for a device. `token` only ever grows: a later lease can be told from an earlier one by it. */
-interface Ledger {
+export interface Ledger {
   capacity: number;
   token: number;
   grants: Grant[];

@@ -4,7 +4,7 @@ import type { Logger } from './logging';
 import type { Mesh } from './mesh';
 import { isConflict } from './nats-errors';
 import { throughOutage } from './outage';
-import { consumerName } from './provision';
+import { consumerName } from './consumer-name';
 
 /**
  * How long one question to the bucket may take, and how long it is asked again while the mesh is away: a service that

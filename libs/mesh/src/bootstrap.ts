@@ -12,6 +12,8 @@ import { MeshModule } from './mesh.module';
 import { serveProbes } from './probes';
 import { Readiness } from './readiness';
 import { JetStreamStrategy } from './strategy';
+import { startTracing, type Tracing } from './tracing';
+import { VERSION } from './version';
 
 @Module({})
 class ServiceRoot {
@@ -42,20 +44,23 @@ export async function startService(
   let mesh: Mesh | undefined;
   let probes: Server | undefined;
   let app: INestMicroservice | undefined;
+  let tracing: Tracing | undefined;
   let reason = '';
   const stop = async (): Promise<void> => {
     probes?.close();
     await app?.close();
     await mesh?.close();
+    await tracing?.stop();
   };
   try {
+    tracing = startTracing(name, VERSION, { logger, env });
     const port = config.ATELIER_HEALTH_PORT;
     const probed = { mesh: () => mesh, waitsFor: () => reason, readiness, registry };
     if (port !== undefined) probes = await serveProbes(probed, port);
     const url = config.ATELIER_NATS_URL;
     const replicas = config.ATELIER_NATS_REPLICAS;
     mesh = await firstConnect({ url, name }, { logger, replicas, onWait: (why) => (reason = why) });
-    const parts = { name, version: '0.1.0', mesh, logger, registry, readiness };
+    const parts = { name, version: VERSION, mesh, logger, registry, readiness };
     const root = ServiceRoot.with([MeshModule.with(parts), module]);
     const strategy = new JetStreamStrategy({
       mesh,

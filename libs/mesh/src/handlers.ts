@@ -4,6 +4,7 @@ import type { Type } from '@nestjs/common';
 import { EventPattern, MessagePattern } from '@nestjs/microservices';
 import type { Ending, Outcome } from './outcome';
 import type { MessageType } from './publish';
+import type { WorkIds } from './tracing/context';
 import type { GivenUpContext, WorkContext } from './work';
 
 /** A number that a provider of the service knows: a decorator stands where no setting has been read yet. */
@@ -21,6 +22,8 @@ export interface WorkHandlerOptions<T> {
   concurrency?: number | FromProvider;
   /** What a person knows the work by: a file name, an id. It is told with its dead letter. */
   name?: (work: T) => string;
+  /** What it is about: its log lines and its span have them. */
+  ids?: (work: T) => WorkIds;
 }
 
 /** What the strategy is told of a handler of work (Nest's "extras"). */

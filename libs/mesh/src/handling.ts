@@ -1,11 +1,14 @@
 import { eventSubjects, headers as names, subjects } from '@atelier/contracts';
-import { headers, type JsMsg } from 'nats';
+import type { Span } from '@opentelemetry/api';
+import type { JsMsg } from 'nats';
 import type { Attempt } from './attempts';
 import type { Mesh } from './mesh';
 import { STOPPING_PATIENCE_MS, throughOutage } from './outage';
 import type { Outcome } from './outcome';
 import { workPolicies } from './provision';
 import { publishEvent } from './publish';
+import { processing, publishing } from './tracing/messages';
+import { failSpan } from './tracing/spans';
 import { Verdict } from './verdict';
 import type { WorkerOptions, HandleWork } from './work';
 
@@ -27,7 +30,11 @@ export class Handling<I, T> {
   }
 
   /** Never rejects: a message that cannot be settled comes again. */
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    return processing(this.message, this.options.subject, (span) => this.handle(span));
+  }
+
+  private async handle(span: Span): Promise<void> {
     const started = Date.now();
     const { attempt, message } = this;
     const { signal, logger, onOutcome } = this.options;
@@ -43,6 +50,8 @@ export class Handling<I, T> {
     const outcome = await new Verdict(this.mesh, message, attempt, this.options, () => this.interrupted).on(
       this.handler,
     );
+    span.setAttributes({ 'atelier.outcome': outcome.kind, 'atelier.attempt': attempt.number });
+    if (outcome.kind === 'dead') failSpan(span, new Error(outcome.reason));
     try {
       await this.settle(outcome);
     } catch (error) {
@@ -79,11 +88,14 @@ export class Handling<I, T> {
 
   private async bury(reason: string, name: string): Promise<void> {
     const { data, info, seq, subject } = this.message;
-    const h = headers();
-    h.set(names.reason, reason.replace(/[\r\n]+/g, ' '));
-    h.set(names.messageId, `dead.${info.stream}.${seq}`);
     const letter = { subject, reason, deliveries: info.deliveryCount, name };
-    await this.patiently(() => this.mesh.js.publish(subjects.dead(subject), data, { headers: h }));
+    const dead = subjects.dead(subject);
+    await this.patiently(() =>
+      publishing(dead, `dead.${info.stream}.${seq}`, (headers) => {
+        headers.set(names.reason, reason.replace(/[\r\n]+/g, ' '));
+        return this.mesh.js.publish(dead, data, { headers });
+      }),
+    );
     const told = eventSubjects.deadLetter(seq);
     await this.patiently(() => publishEvent(this.mesh, told, { deadLetter: letter }, { msgId: `letter.${seq}` }));
   }

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { tellBuild } from './build-info';
 import type { Mesh } from './mesh';
 import type { StoreState } from './store-room';
 import { within } from './within';
@@ -36,5 +37,6 @@ export function createRegistry(service: string): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ service });
   collectDefaultMetrics({ register: registry });
+  tellBuild(registry);
   return registry;
 }

@@ -1,5 +1,6 @@
 export { Attempts, type Attempt } from './attempts';
 export { bootstrapService, runUntilSignal, startService, type RunningService } from './bootstrap';
+export { tellBuild } from './build-info';
 export { callService, type CallOptions } from './calls';
 export { problemsOfClaims, type Claim } from './claims';
 export { baseSettings, loadConfig } from './config';
@@ -24,9 +25,11 @@ export { deadLetter, done, isPermanent, outcomeOf, retryLater, type Ending, type
 export { hasNoResponders, isConflict, isMeshAway, isNotFound, isTimeout, isUnanswered } from './nats-errors';
 export { takesConnections } from './ping';
 export { answerProbes, serveProbes, type Probed } from './probes';
-export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
+export { consumerName } from './consumer-name';
+export { provisionMesh, workPolicies, type WorkPolicy } from './provision';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
 export { isQueued, publishWorkOnce, workLeft, type OnceOptions, type WorkLeft } from './publish-once';
+export { deadLetterFigures, queueFigures, streamFigures, type QueueFigures, type StreamFigures } from './queue-figures';
 export { Readiness } from './readiness';
 export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings';
 export { ServiceStatus } from './status';
@@ -34,6 +37,8 @@ export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';
 export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
 export { LOGGER } from './tokens';
+export * from './tracing';
+export { VERSION } from './version';
 export { walkStream, type WalkedMessage } from './walk';
 export { within } from './within';
 export { JetStreamStrategy, type StrategyOptions } from './strategy';

@@ -19,6 +19,7 @@ import {
   type StreamConfig,
 } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { consumerName } from './consumer-name';
 import type { Mesh } from './mesh';
 import { isConsumerTaken, isShortOfServers, isStreamOverlap, isStreamTaken } from './nats-errors';
 
@@ -52,9 +53,6 @@ const KEPT_MS: Partial<Record<StateBucket, number>> = {
   [buckets.state.deliveries]: 14 * 24 * 60 * MINUTE, // as long as their events
 };
 
-/** `work.train` → `work-train`: consumer names may hold no dots. */
-export const consumerName = (subject: string): string => subject.replaceAll('.', '-');
-
 /**
  * How long a message of stream WORK is known by its id: what is asked for once more while it waits, be that behind ten
  * thousand pictures, is one message. nats-server holds some 200 bytes for each.
@@ -62,7 +60,7 @@ export const consumerName = (subject: string): string => subject.replaceAll('.',
 const WORK_REMEMBERED_MS = 24 * 60 * MINUTE;
 
 /**
- * About 700 MB. Counted, since nats-server sets a limit in bytes aside at once: on a disk that has less, neither this
+ * About 850 MB. Counted, since nats-server sets a limit in bytes aside at once: on a disk that has less, neither this
  * stream nor any other could be made, nor be found again at the next start.
  */
 const MOST_EVENTS = 2_000_000;

@@ -1,7 +1,7 @@
 import { streams, type WorkSubject } from '@atelier/contracts';
 import type { Mesh } from './mesh';
 import { isNotFound } from './nats-errors';
-import { consumerName } from './provision';
+import { consumerName } from './consumer-name';
 import { publishWork, type MessageType } from './publish';
 
 export interface OnceOptions {

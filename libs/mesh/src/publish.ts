@@ -1,19 +1,13 @@
-import { Event, headers as names, timestamp, type IEvent, type WorkSubject } from '@atelier/contracts';
-import { headers, type MsgHdrs } from 'nats';
+import { Event, timestamp, type IEvent, type WorkSubject } from '@atelier/contracts';
 import type { Mesh } from './mesh';
 import { orStoreFull } from './store-full';
+import { publishing } from './tracing/messages';
 
 /** What a generated message class offers. */
 export interface MessageType<I, T = unknown> {
   encode(message: I): { finish(): Uint8Array };
   decode(bytes: Uint8Array): T;
   create(message?: I): T;
-}
-
-function messageHeaders(msgId?: string): MsgHdrs {
-  const h = headers();
-  if (msgId) h.set(names.messageId, msgId);
-  return h;
 }
 
 /** Where a message stands in its stream. */
@@ -34,9 +28,10 @@ export async function publishWork<I, T>(
   message: I,
   options: { msgId: string },
 ): Promise<Published> {
-  const h = messageHeaders(options.msgId);
   const bytes = type.encode(message).finish();
-  const { seq, duplicate } = await orStoreFull(() => mesh.js.publish(subject, bytes, { headers: h }));
+  const { seq, duplicate } = await publishing(subject, options.msgId, (headers) =>
+    orStoreFull(() => mesh.js.publish(subject, bytes, { headers })),
+  );
   return { sequence: seq, duplicate };
 }
 
@@ -48,6 +43,8 @@ export async function publishEvent(
   options: { msgId?: string } = {},
 ): Promise<void> {
   const timed = { ...event, time: timestamp() };
-  const h = messageHeaders(options.msgId);
-  await orStoreFull(() => mesh.js.publish(subject, Event.encode(timed).finish(), { headers: h }));
+  const bytes = Event.encode(timed).finish();
+  await publishing(subject, options.msgId, (headers) =>
+    orStoreFull(() => mesh.js.publish(subject, bytes, { headers })),
+  );
 }

@@ -8,6 +8,7 @@ import {
 } from '@atelier/contracts';
 import type { Type } from '@nestjs/common';
 import { NatsContext, Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
+import { SpanKind } from '@opentelemetry/api';
 import { headers, type Msg, type Subscription } from 'nats';
 import { Histogram, type Registry } from 'prom-client';
 import { lastValueFrom, type Observable } from 'rxjs';
@@ -18,6 +19,7 @@ import type { Logger } from './logging';
 import type { Mesh } from './mesh';
 import { outcomeOf, type Outcome } from './outcome';
 import type { Readiness } from './readiness';
+import { calling } from './tracing/messages';
 import type { GivenUpContext, WorkContext } from './work';
 import { runWorker } from './worker';
 
@@ -110,13 +112,14 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
     for (const [pattern, handler] of this.messageHandlers) {
       if (!handler.isEventHandler || pattern.startsWith(subjects.dead(''))) continue;
       const subject = pattern as WorkSubject; // problemsOfClaims has seen to that
-      const { type, name, ...extras } = handler.extras as WorkExtras;
+      const { type, name, ids, ...extras } = handler.extras as WorkExtras;
       const concurrency = this.concurrencyOf(extras);
       const givenUp = this.messageHandlers.get(subjects.dead(subject));
       const options = {
         subject,
         type,
         name,
+        ids,
         concurrency,
         once,
         signal: this.stopping.signal,
@@ -152,7 +155,10 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
     const { call } = handler.extras as CallExtras;
     try {
       const request = decoded(call, message);
-      const reply = await this.through(handler, request, new NatsContext([message.subject, message.headers]));
+      const { subject, headers: asked } = message;
+      const reply = await calling(subject, { kind: SpanKind.SERVER, asked }, () =>
+        this.through(handler, request, new NatsContext([subject, asked])),
+      );
       message.respond(call.reply.encode(reply).finish());
     } catch (error) {
       this.refuse(message, error as Error);

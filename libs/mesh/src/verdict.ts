@@ -5,6 +5,7 @@ import { isFromOutage } from './outage';
 import { deadLetter, isPermanent, retryLater, type Outcome } from './outcome';
 import { workPolicies } from './provision';
 import { isStoreFull } from './store-full';
+import { noteIds } from './tracing/context';
 import type { HandleWork, WorkContext, WorkerOptions } from './work';
 
 /** First pause after an attempt that came to nothing, doubled each time up to the longest. */
@@ -38,6 +39,7 @@ export class Verdict<I, T> {
     } catch (error) {
       return deadLetter(`it is no message of ${message.subject}: ${(error as Error).message}`);
     }
+    noteIds(options.ids?.(work) ?? {});
     if (attempt.exhausted) {
       const times = `${this.most} times in a row without getting further`;
       return this.giveUp(work, `the service died while handling it, ${times}`);

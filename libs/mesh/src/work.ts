@@ -2,6 +2,7 @@ import type { WorkSubject } from '@atelier/contracts';
 import type { Logger } from './logging';
 import type { Outcome } from './outcome';
 import type { MessageType } from './publish';
+import type { WorkIds } from './tracing/context';
 
 export interface WorkContext {
   /** Renews the message's lease now; it is also renewed by itself while the handler runs. */
@@ -47,6 +48,8 @@ export interface WorkerOptions<I, T> {
   isReady?: () => Promise<boolean>;
   /** What a person knows the work by. */
   name?: (work: T) => string;
+  /** What it is about: its log lines and its span have them. */
+  ids?: (work: T) => WorkIds;
   /**
    * Tells whoever waits for its result that the work is given up: it cannot be done, its handler threw at the last
    * attempt, or its service died at each. The dead letter is written after that.

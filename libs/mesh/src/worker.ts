@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Attempts } from './attempts';
 import { Handling } from './handling';
 import type { Mesh } from './mesh';
-import { consumerName, workPolicies } from './provision';
+import { consumerName } from './consumer-name';
+import { workPolicies } from './provision';
 import type { WorkerOptions, HandleWork } from './work';
 
 /**

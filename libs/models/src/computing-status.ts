@@ -1,15 +1,19 @@
-import { LOGGER, ServiceStatus, type Logger } from '@atelier/mesh';
+import { Gauge, LOGGER, Registry, ServiceStatus, tellBuild, type Logger } from '@atelier/mesh';
 import type { ComputeConfig } from './compute-config';
 import { opened, type Computing } from './computing';
 
 /** Tells in a service's status on what it computes: from its start on, and anew whenever a device was opened. */
 export class ComputingStatus {
   /** For a service's module. */
-  static of({ computing }: ComputeConfig) {
+  static of({ computing, device, deviceBytes }: ComputeConfig) {
     return {
       provide: ComputingStatus,
-      useFactory: (status: ServiceStatus, logger: Logger) => new ComputingStatus(computing, status, logger),
-      inject: [ServiceStatus, LOGGER],
+      useFactory: (status: ServiceStatus, logger: Logger, registry: Registry) => {
+        tellBuild(registry, computing.engine);
+        tellMemory(registry, device, deviceBytes);
+        return new ComputingStatus(computing, status, logger);
+      },
+      inject: [ServiceStatus, LOGGER, Registry],
     };
   }
 
@@ -34,4 +38,14 @@ export class ComputingStatus {
     this.status.computing = computing;
     this.logger.info(computing, computing.note || 'computes'); // no warning: "up" says it once for all services
   }
+}
+
+/** Of the memory's name, as the ledgers of leases have it. */
+function tellMemory(registry: Registry, device: string, bytes: number): void {
+  new Gauge({
+    name: 'atelier_device_memory_bytes',
+    help: 'Memory of the device that services share out among themselves, as the engine says it.',
+    labelNames: ['device'],
+    registers: [registry],
+  }).set({ device: device.replaceAll(/[^A-Za-z0-9_-]/g, '_') }, bytes);
 }

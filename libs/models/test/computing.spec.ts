@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine } from '@atelier/engine';
-import { createLogger, ServiceStatus } from '@atelier/mesh';
+import { createLogger, createRegistry, ServiceStatus } from '@atelier/mesh';
 import { computing, ComputingStatus, type ComputeConfig } from '@atelier/models';
 
 const REFUSAL = 'CUDA: no NVIDIA driver was found: install one for CUDA 13.0 or newer';
@@ -56,11 +56,12 @@ test('this machine, whatever it has: its own engine answers, and the CPU can be 
   expect(computing('cpu').engine).toMatch(/^(no CUDA|CUDA \d+\.\d+ for \d)/);
 });
 
-test('a status tells it from the start, and anew when a device is open: memory may have been short', () => {
+test('a status tells it from the start, and anew when a device is open: memory may have been short', async () => {
   const expected = { device: 'cuda: Some card, 24 GB', cardBytes: 24e9, engine: 'CUDA 13.0 for 8.9', note: '' };
   const status = new ServiceStatus();
-  const { useFactory } = ComputingStatus.of({ computing: expected } as ComputeConfig);
-  const told = useFactory(status, createLogger('a service', 'silent'));
+  const { useFactory } = ComputingStatus.of({ computing: expected, device: 'cuda:0', deviceBytes: 20e9 } as ComputeConfig);
+  const registry = createRegistry('a service');
+  const told = useFactory(status, createLogger('a service', 'silent'), registry);
   expect(status.computing).toEqual(expected);
   told.opened('cpu avx2, 2 threads; not on a card: 1 bytes cannot be reserved on CUDA device 0');
   expect(status.computing).toMatchObject({
@@ -70,4 +71,7 @@ test('a status tells it from the start, and anew when a device is open: memory m
   });
   told.opened('cuda: Some card, 24 GB');
   expect(status.computing).toEqual(expected);
+  const metrics = await registry.metrics();
+  expect(metrics).toContain('atelier_device_memory_bytes{device="cuda_0",service="a service"} 20000000000');
+  expect(metrics).toMatch(/^atelier_build_info\{version="[\d.]+",engine="CUDA 13\.0 for 8\.9",node="v\d+.*"\} 1$/m);
 });

@@ -9,6 +9,7 @@ import { limitConnections } from './access/connections';
 import { movingBodiesOnly } from './access/moving-bodies';
 import { GatewayModule } from './gateway.module';
 import { knownHostsOnly } from './known-hosts';
+import { traceRequests } from './request-trace';
 
 /** The gateway, ready to listen. It uses the connection to NATS that it is given and does not close it. */
 export async function createGateway(
@@ -23,6 +24,7 @@ export async function createGateway(
   });
   app.disable('x-powered-by');
   app.disable('etag');
+  app.use(traceRequests);
   app.use(securityHeaders);
   app.use(knownHostsOnly(config)); // before the page's files and CORS, which ask nobody
   app.use(movingBodiesOnly(config.bodyIdleMs));
@@ -34,7 +36,15 @@ export async function createGateway(
   return app;
 }
 
-const ALLOWED_HEADERS = ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'prefer'];
+const ALLOWED_HEADERS = [
+  'authorization',
+  'content-type',
+  'idempotency-key',
+  'last-event-id',
+  'prefer',
+  'traceparent',
+  'tracestate',
+];
 const EXPOSED_HEADERS = ['idempotent-replayed', 'location', 'retry-after', 'x-atelier-generation'];
 
 const SECURITY_HEADERS = {

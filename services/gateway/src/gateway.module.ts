@@ -11,6 +11,7 @@ import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
 import { GatewayConfig } from './gateway.config';
 import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor';
+import { MeshMetrics } from './mesh.metrics';
 import { RequestMetrics } from './metrics';
 import { ROUTES } from './openapi/document';
 import { StoreMetrics } from './store/store.metrics';
@@ -37,6 +38,7 @@ export class GatewayModule {
         Rates,
         UploadGuard,
         KohyaConverter,
+        MeshMetrics,
         StoreMetrics,
         Sweeper,
       ],

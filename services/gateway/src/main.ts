@@ -7,6 +7,8 @@ import {
   nestLogger,
   runUntilSignal,
   serveProbes,
+  startTracing,
+  VERSION,
 } from '@atelier/mesh';
 import { Tokens } from './access/tokens';
 import { createGateway } from './app';
@@ -22,6 +24,7 @@ const KEPT_ALIVE_MS = 75_000;
 void runUntilSignal(async () => {
   const config = new GatewayConfig(loadConfig(gatewaySettings));
   const logger = createLogger('gateway', config.logLevel);
+  const tracing = startTracing('gateway', VERSION, { logger });
   const { natsUrl: url, port, host, healthPort } = config;
   let reason = '';
   const found: { mesh?: Mesh } = {};
@@ -49,6 +52,7 @@ void runUntilSignal(async () => {
     probes?.close();
     await app.close();
     await mesh.close();
+    await tracing.stop();
   };
   return { stop };
 }, 'gateway');

@@ -8,7 +8,7 @@ import { InferenceService } from './inference.service';
 export class GenerateController {
   constructor(private readonly service: InferenceService) {}
 
-  @Work(subjects.work.generate, GenerateWork, { name: ({ id }) => id })
+  @Work(subjects.work.generate, GenerateWork, { name: ({ id }) => id, ids: ({ id }) => ({ drawingId: id }) })
   generate(@Payload() work: GenerateWork, @Ctx() context: WorkContext): Promise<Ending> {
     return this.service.generate(work, context);
   }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Tensor } from '@atelier/checkpoint';
 import type { GenerateWork } from '@atelier/contracts';
 import { drawPicture, PromptSource, type PromptEmbeds } from '@atelier/drawing';
+import { inSpan } from '@atelier/mesh';
 import { LeasedModels, type Models } from '@atelier/models';
 import type { AdapterVersion } from './adapter-library';
 import { InferenceConfig } from './inference.config';
@@ -78,7 +79,9 @@ export class Painter {
       need,
       async ({ sampler, vae, request }) => {
         const stopTimer = this.metrics.pictureSeconds.startTimer();
-        const drawn = await drawPicture(sampler, vae, { ...request, prompt, onStep, signal });
+        const drawn = await inSpan('draw picture', { attributes: attributesOf(settings) }, () =>
+          drawPicture(sampler, vae, { ...request, prompt, onStep, signal }),
+        );
         stopTimer();
         return drawn;
       },
@@ -86,3 +89,9 @@ export class Painter {
     );
   }
 }
+
+const attributesOf = ({ width, height, steps }: PictureSettings) => ({
+  'atelier.picture.width': width,
+  'atelier.picture.height': height,
+  'atelier.picture.steps': steps,
+});

@@ -17,7 +17,11 @@ const messages = from(IngestConfig, ({ datasets }) => datasets * MESSAGES_A_READ
 export class IngestController {
   constructor(private readonly service: IngestService) {}
 
-  @Work(subjects.work.ingest, IngestWork, { concurrency: messages, name: ({ datasetId }) => datasetId })
+  @Work(subjects.work.ingest, IngestWork, {
+    concurrency: messages,
+    name: ({ datasetId }) => datasetId,
+    ids: ({ datasetId, runId }) => ({ datasetId, runId }),
+  })
   ingest(@Payload() work: IngestWork, @Ctx() { signal }: WorkContext): Promise<Ending> {
     return this.service.ingest(work, signal);
   }

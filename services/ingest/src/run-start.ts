@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { promptsKey, trainOptionsJson, type IEncodeSummary, type Run } from '@atelier/contracts';
-import { EncodedRuns, Runs } from '@atelier/jobs';
+import { EncodedRuns, goOnForRun, Runs } from '@atelier/jobs';
 import { EncoderWork, type Missing, type ValidationPrompt } from './encoder-work';
 import { Manifests, type StoredManifest } from './manifests';
 import type { Identity } from './model-identity';
@@ -23,7 +23,13 @@ export class RunStart {
   /** What the data set's manifest lacks has been asked for. Done twice, it is done once. */
   async start(id: string, stored: StoredManifest, identity: Identity, summary: IEncodeSummary): Promise<void> {
     if (!(await this.runs.wantsWork(id))) return;
-    const prompts = validationPrompts(await this.runs.get(id), identity);
+    const asked = await this.runs.get(id);
+    await goOnForRun('start run', asked, () => this.encode(asked, stored, identity, summary));
+  }
+
+  private async encode(asked: Run, stored: StoredManifest, identity: Identity, summary: IEncodeSummary): Promise<void> {
+    const { id } = asked;
+    const prompts = validationPrompts(asked, identity);
     const promptsKeys = prompts.map(({ key }) => key);
     const run = await this.runs.startEncoding(id, stored.name, { ...summary, runId: id }, promptsKeys);
     // Who put it further may have died before it was on the trainers' queue.

@@ -8,7 +8,7 @@ import { LatentsService } from './latents.service';
 export class LatentsController {
   constructor(private readonly service: LatentsService) {}
 
-  @Work(subjects.work.latents, LatentsWork, { name: ({ name }) => name })
+  @Work(subjects.work.latents, LatentsWork, { name: ({ name }) => name, ids: ({ datasetId }) => ({ datasetId }) })
   encode(@Payload() work: LatentsWork, @Ctx() { signal }: WorkContext): Promise<void> {
     return this.service.encode(work, signal);
   }

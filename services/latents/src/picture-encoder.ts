@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Tensor } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
+import { inSpan } from '@atelier/mesh';
 import { LeasedModels, type Models } from '@atelier/models';
 import { LatentsConfig } from './latents.config';
 
@@ -31,7 +32,10 @@ export class PictureEncoder {
       const vae = await models.vae();
       return { vae, bytes: this.config.baseBytes + vae.weightBytes + vae.encodeBytes(height, width) };
     };
-    const posterior = await this.models.use(need, ({ vae }) => vae.encode(rgb), signal);
+    const attributes = { 'atelier.picture.width': width, 'atelier.picture.height': height };
+    const encode = ({ vae }: Awaited<ReturnType<typeof need>>) =>
+      inSpan('encode picture', { attributes }, () => vae.encode(rgb));
+    const posterior = await this.models.use(need, encode, signal);
     for (const [name, { data }] of Object.entries(posterior)) {
       if (!data.every(Number.isFinite))
         throw new AtelierError(

@@ -3,6 +3,7 @@ import type { Tensor } from '@atelier/checkpoint';
 import { AtelierError } from '@atelier/contracts';
 import type { PromptEmbeds } from '@atelier/drawing';
 import type { ClipText, T5Text } from '@atelier/engine';
+import { inSpan, origin, type Origin, type SpanSettings } from '@atelier/mesh';
 import { LeasedModels, type Models } from '@atelier/models';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Gather } from './gather';
@@ -17,6 +18,8 @@ interface Caption {
   text: string;
   maxLength: number;
   signal?: AbortSignal;
+  /** Those that are encoded together are each part of something else. */
+  origin: Origin;
 }
 
 /** Both text encoders, within the memory that the engine says captions take. */
@@ -43,7 +46,7 @@ export class CaptionEncoder {
    * @returns (maxLength, jointDim) and (pooledDim)
    */
   async encode(text: string, maxLength: number, signal?: AbortSignal): Promise<PromptEmbeds> {
-    const embeds = await this.captions.run({ text, maxLength, signal });
+    const embeds = await this.captions.run({ text, maxLength, signal, origin: origin() });
     for (const [name, { data }] of Object.entries(embeds)) {
       if (!(data as Float32Array).every(Number.isFinite))
         throw new AtelierError(
@@ -58,12 +61,13 @@ export class CaptionEncoder {
     const ids = await this.tokenize(captions);
     return this.models.use(
       (models) => this.need(models, ids),
-      async ({ clip, t5 }) => {
-        const pooled: Tensor[] = [];
-        for (const { clip: clipIds } of ids) pooled.push((await clip.encode(clipIds)).pooled);
-        const promptEmbeds = await t5.encode(ids.map(({ t5: t5Ids }) => t5Ids));
-        return pooled.map((vector, at) => ({ promptEmbeds: promptEmbeds[at]!, pooled: vector }));
-      },
+      ({ clip, t5 }) =>
+        inSpan('encode captions', togetherOf(captions), async () => {
+          const pooled: Tensor[] = [];
+          for (const { clip: clipIds } of ids) pooled.push((await clip.encode(clipIds)).pooled);
+          const promptEmbeds = await t5.encode(ids.map(({ t5: t5Ids }) => t5Ids));
+          return pooled.map((vector, at) => ({ promptEmbeds: promptEmbeds[at]!, pooled: vector }));
+        }),
       AbortSignal.any(captions.flatMap(({ signal }) => signal ?? [])),
     );
   }
@@ -89,4 +93,10 @@ export class CaptionEncoder {
     }
     return ids;
   }
+}
+
+function togetherOf(captions: readonly Caption[]): SpanSettings {
+  const [first, ...others] = captions.map(({ origin }) => origin);
+  const attributes = { 'atelier.captions': captions.length };
+  return { attributes, parent: first?.within, links: others.flatMap(({ link }) => link ?? []) };
 }

@@ -11,7 +11,11 @@ const together = from(PromptsConfig, (config) => config.together);
 export class PromptsController {
   constructor(private readonly service: PromptsService) {}
 
-  @Work(subjects.work.prompts, PromptsWork, { concurrency: together, name: ({ name }) => name })
+  @Work(subjects.work.prompts, PromptsWork, {
+    concurrency: together,
+    name: ({ name }) => name,
+    ids: ({ datasetId }) => ({ datasetId }),
+  })
   encode(@Payload() work: PromptsWork, @Ctx() { signal }: WorkContext): Promise<void> {
     return this.service.encode(work, signal);
   }

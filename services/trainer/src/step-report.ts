@@ -1,6 +1,7 @@
 import type { StepResult } from '@atelier/engine';
 import type { Run } from '@atelier/contracts';
 import type { HeldRun } from '@atelier/jobs';
+import { noteInSpan } from '@atelier/mesh';
 import type { TrainMetrics } from './train.metrics';
 
 /** Every step is an event; the run's state is written at most so often. */
@@ -29,6 +30,7 @@ export class StepReport {
     this.metrics.stepSeconds.observe(stepSeconds);
     this.metrics.loss.set(loss);
     this.metrics.steps.inc();
+    noteInSpan('step', { 'atelier.run.step': step, 'atelier.run.loss': loss, 'atelier.run.step_seconds': stepSeconds });
     await this.held.step({
       step,
       totalSteps: this.totalSteps,

@@ -8,7 +8,7 @@ import { TrainerService } from './trainer.service';
 export class TrainController {
   constructor(private readonly service: TrainerService) {}
 
-  @Work(subjects.work.train, TrainWork, { name: ({ runId }) => runId })
+  @Work(subjects.work.train, TrainWork, { name: ({ runId }) => runId, ids: ({ runId }) => ({ runId }) })
   train(@Payload() work: TrainWork, @Ctx() context: WorkContext): Promise<Ending> {
     return this.service.train(work, context);
   }

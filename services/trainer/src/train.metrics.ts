@@ -8,6 +8,7 @@ export class TrainMetrics {
   readonly loss: Gauge;
   readonly steps: Counter;
   readonly waitSeconds: Counter;
+  readonly computeSeconds: Counter;
   readonly skipped: Counter;
   readonly planBytes: Gauge;
 
@@ -24,6 +25,11 @@ export class TrainMetrics {
     this.waitSeconds = new Counter({
       name: 'atelier_train_sample_wait_seconds_total',
       help: 'Time in which training stood still for want of a sample',
+      registers,
+    });
+    this.computeSeconds = new Counter({
+      name: 'atelier_train_compute_seconds_total',
+      help: 'Time of optimizer steps in which the engine computed, waiting for samples left out',
       registers,
     });
     this.skipped = new Counter({

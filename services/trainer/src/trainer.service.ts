@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { RunState, type Run, type TrainWork } from '@atelier/contracts';
-import { isRunOver, Runs, TrainersQueue, type HeldRun } from '@atelier/jobs';
+import { goOnForRun, isRunOver, Runs, TrainersQueue, type HeldRun } from '@atelier/jobs';
 import { LOGGER, type Ending, type GivenUpContext, type Logger, type WorkContext } from '@atelier/mesh';
 import { ModelHost } from '@atelier/models';
 import { EncodingMissing } from './sample-source';
@@ -38,10 +38,12 @@ export class TrainerService {
     await this.queue.encodeFirst(runId);
     const held = await this.queue.takeNext({ ...context, runId });
     if (!held) return 'over';
-    const ending = await this.attempt(held, context);
-    if (held.superseded) return this.lost(held);
-    if (ending === 'over') await this.clear(await this.runs.find(held.id));
-    return ending;
+    return goOnForRun('train run', held.run, async () => {
+      const ending = await this.attempt(held, context);
+      if (held.superseded) return this.lost(held);
+      if (ending === 'over') await this.clear(await this.runs.find(held.id));
+      return ending;
+    });
   }
 
   /**

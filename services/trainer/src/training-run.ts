@@ -140,8 +140,10 @@ export class TrainingRun {
       done += samples.length;
     }
     const result = await trainer.optimizerStep({ signal: this.interruption.ended });
-    this.workshop.metrics.waitSeconds.inc(this.samples.waited - waited);
     const seconds = (performance.now() - started) / 1000;
+    const waitedHere = this.samples.waited - waited;
+    this.workshop.metrics.waitSeconds.inc(waitedHere);
+    this.workshop.metrics.computeSeconds.inc(Math.max(0, seconds - waitedHere));
     return { tell: () => this.report.step(result, loss, seconds) };
   }
 

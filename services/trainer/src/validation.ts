@@ -3,7 +3,7 @@ import { buckets, type CompleteTrainOptions } from '@atelier/contracts';
 import { drawPicture, encodePicture, PromptSource } from '@atelier/drawing';
 import type { Transformer, MemoryPlan, Shape, Trainer } from '@atelier/engine';
 import type { HeldRun } from '@atelier/jobs';
-import { LOGGER, type Logger } from '@atelier/mesh';
+import { inSpan, LOGGER, type Logger } from '@atelier/mesh';
 import type { Models } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 
@@ -84,7 +84,8 @@ export class Validation {
       for (const { prompt, image } of due) {
         if (signal.aborted) return false;
         try {
-          const picture = await drawPicture(sampler, await models.vae(), {
+          const vae = await models.vae();
+          const request = {
             width: gridW * TOKEN_PIXELS,
             height: gridH * TOKEN_PIXELS,
             steps: options.validationSteps,
@@ -93,7 +94,9 @@ export class Validation {
             prompt: await this.prompts.find(models.checkpoint, prompt, signal),
             scheduler: models.checkpoint.scheduler,
             signal,
-          });
+          };
+          const attributes = { 'atelier.run.step': step };
+          const picture = await inSpan('draw picture', { attributes }, () => drawPicture(sampler, vae, request));
           const bytes = await encodePicture(picture, 'png');
           await this.blobs.put(buckets.blobs.samples, image, bytes);
           await held.sample(step, prompt, image);

@@ -3,7 +3,7 @@ import { access, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Logger } from '@atelier/mesh';
+import { failSpan, inSpan, type Logger } from '@atelier/mesh';
 import { DatasetRefused } from '../dataset-refused';
 import { reasonOf, type Death, type ReaderLimits } from './deaths';
 import type { EncodedView, FromReader, ReadingJob, ReadSample } from './messages';
@@ -61,7 +61,12 @@ export class Reading {
   async run(taker: Taker, signal: AbortSignal): Promise<void> {
     await this.folder.fresh('uploads');
     for (;;) {
-      const death = await this.attempt(taker, signal);
+      const attributes = { 'atelier.files': this.uploads.length, 'atelier.samples.taken': this.taken };
+      const death = await inSpan('read files', { attributes }, async (span) => {
+        const died = await this.attempt(taker, signal);
+        if (died) failSpan(span, new Error(`a reader process ended early: ${died.how}`));
+        return died;
+      });
       if (!death) return;
       this.logger.warn({ ...death }, 'a reader process ended early');
       this.blame(death);
