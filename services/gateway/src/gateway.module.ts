@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AtelierClient } from '@atelier/client';
 import { createRegistry, Mesh } from '@atelier/mesh';
 import { Registry } from 'prom-client';
+import { AdapterMemoryGuard } from './access/adapter-memory.guard';
 import { Rates } from './access/rates';
 import { Tokens } from './access/tokens';
 import { UploadGuard } from './access/upload.guard';
@@ -34,6 +35,7 @@ export class GatewayModule {
         Tokens,
         Rates,
         UploadGuard,
+        AdapterMemoryGuard,
         KohyaConverter,
         StoreMetrics,
         Sweeper,
