@@ -23,6 +23,9 @@ const side = z
   .max(4096)
   .refine((value) => value % 16 === 0, 'must be a multiple of 16');
 
+/** Each picture after the first has the next seed; beyond this, numbers of JSON are no longer exact. */
+const LAST_SEED = Number.MAX_SAFE_INTEGER;
+
 export const generateSchema = z.strictObject({
   prompt: z.string().min(1).max(32_768),
   adapters: z
@@ -56,6 +59,7 @@ export async function generate(
 ): Promise<Generation> {
   const parsed = generateSchema.safeParse(request);
   if (!parsed.success) throw invalidArgument('request', parsed.error);
+  requireSeeds(parsed.data);
   const made = once && (await askedBefore(connection, once));
   if (made) return made;
   await Promise.all(parsed.data.adapters.map(({ name }) => findAdapter(connection, name)));
@@ -80,6 +84,12 @@ async function askedBefore({ generations }: Connection, { id, done }: Repeatable
   if (!made && done) throw new AtelierError('NOT_FOUND', `drawing ${id}, which this request asked for, was deleted`);
   if (made && !isGenerationOver(made)) await generations.queueAgain(made);
   return made;
+}
+
+function requireSeeds({ seed = 0, count }: z.output<typeof generateSchema>): void {
+  if (seed + (count - 1) <= LAST_SEED) return;
+  const reason = `${count} pictures need seeds up to ${LAST_SEED}, each one more than the last: use ${LAST_SEED - (count - 1)} at most`;
+  throw new AtelierError('INVALID_ARGUMENT', `request is not valid: seed: ${reason}`, { seed: reason });
 }
 
 export async function findGeneration({ generations }: Connection, id: string): Promise<Generation> {

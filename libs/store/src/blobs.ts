@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { pipeline, Readable, Transform } from 'node:stream';
+import { pipeline, Readable, type Transform } from 'node:stream';
 import { AtelierError, backing, headers, type BlobBucket } from '@atelier/contracts';
 import { atOnce, isNotFound, isStoreFull, orStoreFull, type Mesh, type Patience, type Purpose } from '@atelier/mesh';
-import type { JetStreamClient, ObjectInfo, ObjectStore } from 'nats';
+import type { ObjectInfo, ObjectStore } from 'nats';
+import { sliced, Sending } from './sending';
 
 export interface BlobInfo {
   name: string;
@@ -21,14 +22,11 @@ interface Chunk {
  */
 export class BlobStore {
   private readonly open = new Map<string, Promise<ObjectStore>>();
-  private readonly js: JetStreamClient;
 
   constructor(
     private readonly mesh: Mesh,
     private readonly patience: Patience = atOnce,
-  ) {
-    this.js = heard(mesh.js);
-  }
+  ) {}
 
   /**
    * On disk when it resolves; an older object of that name is there until then. Throws StoreFull, as soon as that is
@@ -45,15 +43,17 @@ export class BlobStore {
     if (data instanceof Uint8Array) {
       return this.patience(async () => {
         await roomFor(data.byteLength);
-        await this.putStream(bucket, name, oneChunk(data), metadata);
+        const sending = new Sending(this.mesh.js);
+        await this.putStream(bucket, name, piped(sliced(data), sending.measured()), { metadata, sending });
       });
     }
     // Before anything is waited for: a source that fails meanwhile must be heard, and one that has failed would pass
     // for an empty one.
     if (data.errored) throw data.errored;
-    const stream = Readable.toWeb(pipeline(data, measured(roomFor), () => undefined)) as ReadableStream<Uint8Array>;
+    const sending = new Sending(this.mesh.js);
+    const stream = piped(data, sending.measured(roomFor));
     try {
-      await this.putStream(bucket, name, stream, metadata);
+      await this.putStream(bucket, name, stream, { metadata, sending });
     } catch (error) {
       data.destroy();
       throw error;
@@ -192,9 +192,9 @@ export class BlobStore {
     bucket: BlobBucket,
     name: string,
     stream: ReadableStream<Uint8Array>,
-    metadata: Record<string, string>,
+    { metadata, sending }: { metadata: Record<string, string>; sending: Sending },
   ): Promise<void> {
-    const store = await this.bucket(bucket);
+    const store = sending.through(await this.bucket(bucket));
     await orStoreFull(() =>
       store.put({ name, metadata, options: { max_chunk_size: 512 * 1024 } }, stream, { timeout: 60_000 }),
     );
@@ -202,40 +202,12 @@ export class BlobStore {
 
   private bucket(name: string): Promise<ObjectStore> {
     let store = this.open.get(name);
-    if (!store) this.open.set(name, (store = this.js.views.os(name)));
+    if (!store) this.open.set(name, (store = this.mesh.js.views.os(name)));
     store.catch(() => this.open.delete(name));
     return store;
   }
 }
 
-/**
- * The object store sends chunk after chunk and looks at what became of them only when it has read the last. One that is
- * refused before that is a rejected promise which nobody hears yet, and would end the process. Its failure is still the
- * put's own, at the end.
- */
-function heard(js: JetStreamClient): JetStreamClient {
-  const publish: JetStreamClient['publish'] = (...message) => {
-    const published = js.publish(...message);
-    published.catch(() => undefined);
-    return published;
-  };
-  return Object.create(js, { publish: { value: publish } }) as JetStreamClient;
-}
-
-function oneChunk(data: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    start(controller) {
-      if (data.byteLength > 0) controller.enqueue(data);
-      controller.close();
-    },
-  });
-}
-
-/** The stream as it is, until there is no room for what comes next. */
-function measured(roomFor: (bytes: number) => Promise<void>): Transform {
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      roomFor(chunk.length).then(() => done(null, chunk), done);
-    },
-  });
+function piped(source: Readable, through: Transform): ReadableStream<Uint8Array> {
+  return Readable.toWeb(pipeline(source, through, () => undefined)) as ReadableStream<Uint8Array>;
 }

@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AtelierClient } from '@atelier/client';
 import { createRegistry, Mesh } from '@atelier/mesh';
 import { Registry } from 'prom-client';
+import { AdapterMemoryGuard } from './access/adapter-memory.guard';
 import { Rates } from './access/rates';
 import { Tokens } from './access/tokens';
 import { UploadGuard } from './access/upload.guard';
@@ -37,6 +38,7 @@ export class GatewayModule {
         Tokens,
         Rates,
         UploadGuard,
+        AdapterMemoryGuard,
         KohyaConverter,
         MeshMetrics,
         StoreMetrics,

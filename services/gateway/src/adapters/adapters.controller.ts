@@ -3,6 +3,7 @@ import { AtelierClient } from '@atelier/client';
 import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
+import { AdapterMemoryGuard } from '../access/adapter-memory.guard';
 import { Needs } from '../access/needs';
 import { UploadGuard } from '../access/upload.guard';
 import { listOf, unixSeconds } from '../datasets/dataset.view';
@@ -92,7 +93,7 @@ export class AdaptersController {
 
   @Needs('train')
   @Put(':name')
-  @UseGuards(UploadGuard)
+  @UseGuards(UploadGuard, AdapterMemoryGuard)
   @HttpCode(201)
   @Operation({
     summary: 'Bring in a LoRA made elsewhere, with the keys of diffusers or of kohya.',
