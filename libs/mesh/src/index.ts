@@ -3,6 +3,7 @@ export { bootstrapService, runUntilSignal, startService, type RunningService } f
 export { callService, type CallOptions } from './calls';
 export { problemsOfClaims, type Claim } from './claims';
 export { baseSettings, loadConfig } from './config';
+export { CREDENTIALS_SETTINGS, credentialsEnv, credentialsOf, type Credentials } from './credentials';
 export { firstConnect, type FirstConnectOptions } from './first-connect';
 export { createRegistry, meshHealth, type MeshHealth } from './health';
 export { Answers, from, GivenUp, Work, type FromProvider, type WorkHandlerOptions } from './handlers';
@@ -25,6 +26,7 @@ export { hasNoResponders, isConflict, isMeshAway, isNotFound, isTimeout, isUnans
 export { takesConnections } from './ping';
 export { answerProbes, serveProbes, type Probed } from './probes';
 export { consumerName, provisionMesh, workPolicies, type WorkPolicy } from './provision';
+export { privately } from './privately';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
 export { isQueued, publishWorkOnce, workLeft, type OnceOptions, type WorkLeft } from './publish-once';
 export { Readiness } from './readiness';
@@ -34,6 +36,15 @@ export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';
 export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
 export { LOGGER } from './tokens';
+export {
+  ensureSeeds,
+  keyVariable,
+  permissionsOf,
+  seedFile,
+  usersConfig,
+  type Permissions,
+  type PublicKeys,
+} from './users';
 export { walkStream, type WalkedMessage } from './walk';
 export { within } from './within';
 export { JetStreamStrategy, type StrategyOptions } from './strategy';
