@@ -56,6 +56,8 @@ describe('program', () => {
       'model pull',
       'model inspect',
       'doctor',
+      'nats-users',
+      'provision',
     ]);
   });
 

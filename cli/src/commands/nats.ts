@@ -27,7 +27,8 @@ export function natsUsersCommand(program: Command): void {
       `
 Examples:
   atelier nats-users ./nats-users
-  atelier nats-users ./nats-users && echo 'include ./nats-users/users.conf' >> nats.conf`,
+
+Then, in the configuration of nats-server: include ./nats-users/users.conf`,
     )
     .action(handle<object, [folder: string]>(natsUsers));
 }
