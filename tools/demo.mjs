@@ -111,7 +111,7 @@ async function demo() {
   });
   interrupt.beforeKill(() => mesh.kill());
   try {
-    const client = await AtelierClient.connect(mesh.natsUrl, 'demo');
+    const client = await AtelierClient.connect(mesh.natsUrl, 'demo', mesh.access('cli'));
     try {
       await job(client);
     } finally {

@@ -3,11 +3,14 @@ import { AtelierError } from '@atelier/contracts';
 import type { Context } from './context';
 import { DataFolder } from './local/data-folder';
 import { LocalMesh } from './local/local-mesh';
+import type { MeshAccess } from './mesh-access';
 import { DEFAULT_NATS_URL, type Settings } from './settings';
 
 /** The mesh that was named, else the one "up" started on the data folder, else the usual place. */
-export async function meshUrl({ natsUrl, data }: Settings): Promise<string> {
-  return natsUrl ?? (await new DataFolder(data).running())?.natsUrl ?? DEFAULT_NATS_URL;
+export async function meshAccess({ natsUrl, data, credentials }: Settings): Promise<MeshAccess> {
+  const running = natsUrl === undefined ? await new DataFolder(data).running() : undefined;
+  if (!running) return { url: natsUrl ?? DEFAULT_NATS_URL, credentials };
+  return { url: running.natsUrl, credentials: running.seedFile ? { seedFile: running.seedFile } : {} };
 }
 
 export interface Needs {
@@ -27,7 +30,7 @@ export async function withClient<Result>(
   const local = up && !(await isRunning(settings)) ? await startFor(context) : undefined;
   if (local) interrupt.beforeKill(() => local.kill());
   try {
-    const client = await connect(local?.natsUrl ?? (await meshUrl(settings)));
+    const client = await connect(local?.access('cli') ?? (await meshAccess(settings)));
     try {
       if (services.length > 0) await checkServices(client, services, (text) => out.note(text));
       return await use(client);
@@ -54,10 +57,11 @@ async function startFor({ settings, out, interrupt }: Context): Promise<LocalMes
   });
 }
 
-async function connect(url: string): Promise<AtelierClient> {
+async function connect({ url, credentials }: MeshAccess): Promise<AtelierClient> {
   try {
-    return await AtelierClient.connect(url, 'atelier');
+    return await AtelierClient.connect(url, 'atelier', { credentials });
   } catch (error) {
+    if ((error as AtelierError).code !== 'UNAVAILABLE') throw error;
     throw new AtelierError(
       'UNAVAILABLE',
       `Atelier is not running at ${url}: start it with "atelier up" in another terminal, add --up to "finetune" or "generate", or name another mesh with --nats or ATELIER_NATS_URL`,

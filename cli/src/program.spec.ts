@@ -57,6 +57,8 @@ describe('program', () => {
       'model pull',
       'model inspect',
       'doctor',
+      'nats-users',
+      'provision',
     ]);
   });
 

@@ -5,6 +5,7 @@ import { doctorCommand } from './commands/doctor';
 import { finetuneCommand } from './commands/finetune';
 import { generateCommand } from './commands/generate';
 import { modelCommand } from './commands/model';
+import { natsUsersCommand, provisionCommand } from './commands/nats';
 import { planCommand } from './commands/plan';
 import { rmCommand } from './commands/rm';
 import { runsCommand } from './commands/runs';
@@ -50,6 +51,8 @@ ${SETTINGS_HELP}`,
     planCommand,
     modelCommand,
     doctorCommand,
+    natsUsersCommand,
+    provisionCommand,
   ])
     add(program);
   return program;

@@ -36,6 +36,15 @@ describe('settings', () => {
     );
   });
 
+  test('credentials are for a mesh that is named', () => {
+    const files = { ATELIER_NATS_SEED_FILE: '/s/cli.nk', ATELIER_NATS_TLS_CA: '/s/ca.pem' };
+    const named = readSettings({ nats: 'tls://nats.example:4222' }, files);
+    expect(named.credentials).toEqual({ seedFile: '/s/cli.nk', tlsCa: '/s/ca.pem' });
+    expect(() => readSettings({}, files)).toThrow(
+      /ATELIER_NATS_SEED_FILE is for a mesh that is named.*ATELIER_NATS_TLS_CA/,
+    );
+  });
+
   test('a misspelt one is refused with the one that was meant, beside the others', () => {
     expect(() => readSettings({}, { ATELIER_MODLE: '/m', ATELIER_HTTP_PORT: 'x' })).toThrow(
       /ATELIER_MODLE is no setting: the nearest is ATELIER_MODEL\..*ATELIER_HTTP_PORT is "x"/,

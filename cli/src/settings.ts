@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { AtelierError, dataFolder } from '@atelier/contracts';
-import { settingsIn, unknownSettings } from '@atelier/mesh';
+import { CREDENTIALS_SETTINGS, credentialsOf, settingsIn, unknownSettings, type Credentials } from '@atelier/mesh';
 
 /**
  * Every setting of the command, by its name in the environment. Services started by "atelier up" get the whole environment as well;
@@ -13,6 +13,15 @@ export const SETTINGS = [
     value: 'what "atelier up" started on the data folder, else nats://127.0.0.1:4222',
     about: 'where the mesh is; with it, "up" starts no nats-server',
   },
+  {
+    name: 'ATELIER_NATS_SEED_FILE',
+    flag: '',
+    value: 'none; of what "up" started, its own',
+    about: 'seed of user cli of a mesh that is named; with "up" those of the services lie beside it',
+  },
+  { name: 'ATELIER_NATS_TLS_CA', flag: '', value: "Node's", about: 'authority of the certificate of such a mesh' },
+  { name: 'ATELIER_NATS_TLS_CERT', flag: '', value: 'none', about: 'what it is shown where it asks for a certificate' },
+  { name: 'ATELIER_NATS_TLS_KEY', flag: '', value: 'none', about: 'the key of that' },
   {
     name: 'ATELIER_NATS_PORT',
     flag: '',
@@ -78,6 +87,8 @@ export interface GlobalFlags {
 export interface Settings {
   /** Only where it was said: without it the data folder's own mesh is looked for. */
   natsUrl?: string;
+  /** Of a mesh that was named. */
+  credentials: Credentials;
   /** Of the nats-server that "up" starts: tried first; 0: any free one. */
   natsPort: number;
   data: string;
@@ -101,6 +112,9 @@ export function readSettings(flags: GlobalFlags = {}, environment: NodeJS.Proces
   if (natsUrl !== undefined && !natsUrl.split(',').every(isNatsUrl)) {
     details.ATELIER_NATS_URL = `is ${JSON.stringify(natsUrl)}: use nats://host:port, several separated by commas`;
   }
+  const credentials = credentialsOf(env);
+  for (const key of natsUrl === undefined ? (Object.keys(credentials) as (keyof Credentials)[]) : [])
+    details[CREDENTIALS_SETTINGS[key]] = 'is for a mesh that is named: set ATELIER_NATS_URL as well, or unset it';
   if (!(env.ATELIER_PUBLIC_URL ?? '').split(',').every((url) => url.trim() === '' || isHttpUrl(url.trim()))) {
     const given = JSON.stringify(env.ATELIER_PUBLIC_URL);
     details.ATELIER_PUBLIC_URL = `is ${given}: use https://atelier.example.com, several separated by commas`;
@@ -117,6 +131,7 @@ export function readSettings(flags: GlobalFlags = {}, environment: NodeJS.Proces
   const named = flags.model || env.ATELIER_MODEL;
   const settings: Settings = {
     natsUrl,
+    credentials,
     natsPort: number('ATELIER_NATS_PORT', 0, 65_535) ?? 4222,
     data,
     model: resolve(named || join(modelsFolder(data), DEFAULT_MODEL)),

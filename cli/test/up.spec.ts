@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,11 +9,16 @@ import { cli, startCli, type RunningCli } from './run-cli';
 interface Up {
   gateway: string;
   nats: string;
+  nats_seed_file: string;
   pid: number;
   services: Record<string, number>;
 }
 
 const STARTING_MS = 90_000;
+
+/** As the command line does. */
+const connect = ({ nats, nats_seed_file: seedFile }: Up): Promise<AtelierClient> =>
+  AtelierClient.connect(nats, 'test', { credentials: { seedFile } });
 
 describe('atelier up', () => {
   let folder: string;
@@ -52,7 +57,7 @@ describe('atelier up', () => {
   });
 
   test('starts nats-server and every service, is found by other commands, refuses a second, and ends all of it on SIGTERM', async () => {
-    const run = start();
+    const run = start({ HF_TOKEN: 'hf_secret', ATELIER_API_TOKEN: 'a-secret-token' });
     const up = await ready(run);
     expect(Object.keys(up.services).sort()).toEqual([
       'gateway',
@@ -63,9 +68,10 @@ describe('atelier up', () => {
       'trainer',
     ]);
     expect((await fetch(`${up.gateway}/healthz`)).status).toBe(200);
-    const client = await AtelierClient.connect(up.nats);
+    const client = await connect(up);
     expect((await client.status()).filter((state) => !state.ready)).toEqual([]);
     await client.close();
+    await expectPrivate(up);
 
     expect(await cli(['runs', '--data', folder])).toMatchObject({
       code: 0,
@@ -86,6 +92,27 @@ describe('atelier up', () => {
     expect(readFileSync(join(folder, 'logs', 'trainer.log'), 'utf8')).toContain('"msg":"ready"');
   });
 
+  /** Another user of this machine, or a process that was given nothing, gets at nothing. */
+  async function expectPrivate({ nats, services }: Up): Promise<void> {
+    await expect(AtelierClient.connect(nats)).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: expect.stringMatching(/wants to know who asks: set ATELIER_NATS_SEED_FILE to the file with the seed/),
+    });
+    for (const name of ['nats', 'logs', 'seeds']) expect(modeOf(join(folder, name))).toBe(0o700);
+    const files = ['up.json', 'nats/nats-server.conf', 'logs/trainer.log', 'logs/nats-server.log', 'seeds/admin.nk'];
+    for (const name of files) expect([name, modeOf(join(folder, name))]).toEqual([name, 0o600]);
+    for (const [name, pid] of Object.entries(services)) {
+      const env = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+      const secrets = env.filter((line) => /seeds|TOKEN/.test(line) && !line.startsWith('ATELIER_TEXT_TOKENS='));
+      expect(secrets.sort()).toEqual([
+        ...(name === 'gateway' ? ['ATELIER_API_TOKEN=a-secret-token'] : []),
+        `ATELIER_NATS_SEED_FILE=${join(folder, 'seeds', `${name}.nk`)}`,
+      ]);
+    }
+    const server = Number(/\d+/.exec(readdirSync(join(folder, 'nats')).find((name) => name.endsWith('.ports'))!)![0]);
+    expect(readFileSync(`/proc/${server}/environ`, 'utf8')).not.toMatch(/TOKEN|ATELIER/);
+  }
+
   test('a service that is killed is started again, and so is nats-server', async () => {
     const run = start();
     const up = await ready(run);
@@ -93,7 +120,7 @@ describe('atelier up', () => {
     await waitFor('its end to be told', () =>
       run.stderr().includes('ingest ended with SIGKILL; it is started again in 0.5 s'),
     );
-    const client = await AtelierClient.connect(up.nats);
+    const client = await connect(up);
     await waitFor(
       'ingest to answer again',
       async () => (await client.status()).find(({ service }) => service === 'ingest')?.ready,
@@ -104,11 +131,7 @@ describe('atelier up', () => {
     const ports = readdirSync(join(folder, 'nats')).find((name) => name.endsWith('.ports'))!;
     process.kill(Number(/\d+/.exec(ports)![0]), 'SIGKILL');
     await waitFor('its end to be told', () => run.stderr().includes('nats-server ended unasked'));
-    const back = await waitFor(
-      'the same address to answer',
-      () => AtelierClient.connect(up.nats).catch(() => null),
-      STARTING_MS,
-    );
+    const back = await waitFor('the same address to answer', () => connect(up).catch(() => null), STARTING_MS);
     await waitFor(
       'every service to be back on it',
       async () => (await back.status()).every(({ ready }) => ready),
@@ -158,13 +181,13 @@ describe('atelier up', () => {
   test('killed itself, it leaves no service behind, and the next one on the folder finds all that was kept', async () => {
     const first = start();
     const up = await ready(first);
-    const before = await AtelierClient.connect(up.nats);
+    const before = await connect(up);
     await before.createDataset({ name: 'kept', files: [{ name: 'a.txt', data: Buffer.from('no picture') }] });
     await before.close();
     await end(first, 'SIGKILL');
     await waitFor('the services to end', () => !Object.values(up.services).some(isAlive), 60_000);
     const again = await ready(start());
-    const after = await AtelierClient.connect(again.nats);
+    const after = await connect(again);
     expect((await after.datasets()).map(({ name }) => name)).toEqual(['kept']);
     await after.close();
   });
@@ -206,6 +229,8 @@ describe('atelier up', () => {
     });
   });
 });
+
+const modeOf = (path: string): number => statSync(path).mode & 0o777;
 
 function isAlive(pid: number): boolean {
   try {

@@ -231,8 +231,34 @@ describe('a job over HTTP', () => {
     expect((await fetch(`${atelier.api.url}/`)).status).toBe(200);
   });
 
-  test('no service ended meanwhile', () => {
+  test('all of it is put in order, counted, swept, renamed and deleted', async () => {
+    const post = (path: string): Promise<Response> => atelier.api.request(path, { method: 'POST' });
+    const remove = async (path: string): Promise<number> =>
+      (await atelier.api.request(path, { method: 'DELETE' })).status;
+    const run = await atelier.api.finetune({ dataset: 'shapes', name: 'put-off', steps: 100_000, rank: 2 });
+    await post(`/v1/finetunes/${run.id}/pause`);
+    await post(`/v1/finetunes/${run.id}/resume`);
+    await post(`/v1/finetunes/${run.id}/cancel`);
+    for await (const event of atelier.api.follow(run.id)) if (event.type === 'cancelled') break;
+    expect(await atelier.api.json('/v1/store')).toMatchObject({
+      kinds: expect.arrayContaining([expect.objectContaining({ kind: 'latents', count: 3 })]),
+    });
+    expect(await (await post('/v1/store/sweep')).json()).toMatchObject({ object: 'sweep', dry_run: false });
+    const renamed = { method: 'PATCH', body: '{"name":"forms"}', headers: { 'content-type': 'application/json' } };
+    await atelier.api.request('/v1/adapters/shapes', renamed);
+    const { data: drawings } = await atelier.api.json<{ data: { id: string }[] }>('/v1/images/generations');
+    for (const path of [
+      `/v1/finetunes/${run.id}`,
+      '/v1/adapters/forms',
+      '/v1/datasets/shapes-again',
+      `/v1/images/generations/${drawings[0]!.id}`,
+    ])
+      expect([path, await remove(path)]).toEqual([path, 200]);
+  });
+
+  test('no service ended meanwhile, and none was refused what it needs', () => {
     expect(atelier.restarts).toEqual([]);
+    expect(atelier.violations).toEqual([]);
   });
 });
 

@@ -43,7 +43,11 @@ beforeAll(async () => {
   const adapter = await adapterOf(await start('undisturbed'));
   undisturbed = { adapter, drawing: (await atelier.api.draw(DRAWING)).data };
 });
-afterAll(() => atelier?.stop());
+afterAll(async () => {
+  const violations = atelier?.violations;
+  await atelier?.stop();
+  expect(violations).toEqual([]); // whatever died, what came in its place was let do it
+});
 
 /** The whole job from its pictures on, with nothing encoded yet. */
 async function start(name: string): Promise<Finetune> {

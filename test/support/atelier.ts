@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AtelierClient } from '@atelier/client';
 import { streams } from '@atelier/contracts';
+import { seedFile } from '@atelier/mesh';
 import { killInTheAct, repositoryRoot, signalProcess, tinyCheckpoint, waitFor } from '@atelier/testing';
 import { Api } from './api';
 
@@ -86,7 +87,9 @@ export class Atelier {
     );
     const { gateway, nats, services } = JSON.parse(line) as Announcement;
     this.api = new Api(gateway, settings['ATELIER_API_TOKEN']);
-    this.client = await AtelierClient.connect(nats, 'test');
+    // Of the data folder, where nobody else finds it: specs look into queues as well.
+    const credentials = { seedFile: seedFile(join(this.folder, 'seeds'), 'admin') };
+    this.client = await AtelierClient.connect(nats, 'test', { user: 'admin', credentials });
     this.pids = services;
   }
 
@@ -144,6 +147,12 @@ export class Atelier {
   async kill(pid: number): Promise<void> {
     process.kill(pid, 'SIGKILL');
     await waitFor(`process ${pid} to be gone`, () => !isAlive(pid));
+  }
+
+  /** What nats-server did not let a service do: contracts give each service all that it needs. */
+  get violations(): string[] {
+    const log = readFileSync(join(this.folder, 'logs', 'nats-server.log'), 'utf8');
+    return log.split('\n').filter((line) => /Violation/.test(line));
   }
 
   /** What "up" has told so far of processes that ended and were started again. */

@@ -5,7 +5,7 @@ import { AtelierError, type CompleteTrainOptions } from '@atelier/contracts';
 import { Engine, engineTrainOptionsOf, type MemoryPlan } from '@atelier/engine';
 import { memoryPlanView, type MemoryPlanView } from '@atelier/jobs';
 import { Option, type Command } from 'commander';
-import { meshUrl } from '../connect';
+import { meshAccess } from '../connect';
 import { handle, type Context } from '../context';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { addTrainFlags, trainOptionsOf } from '../finetune/train-flags';
@@ -143,7 +143,8 @@ function gridOf({ width, height }: Size, textTokens: number): { gridH: number; g
 
 /** A client whose mesh has a trainer, or nothing: then the plan is made here. */
 async function runningTrainer({ settings, out }: Context): Promise<AtelierClient | undefined> {
-  const client = await AtelierClient.connect(await meshUrl(settings), 'atelier').catch(() => undefined);
+  const { url, credentials } = await meshAccess(settings);
+  const client = await AtelierClient.connect(url, 'atelier', { credentials }).catch(() => undefined);
   if (client && (await client.status()).some(({ service, running }) => service === 'trainer' && running)) return client;
   await client?.close();
   out.note(`no trainer is running: the plan is made here, with the checkpoint ${settings.model}`);

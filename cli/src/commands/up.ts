@@ -40,7 +40,8 @@ async function up({ settings, out, interrupt }: Context, flags: Flags): Promise<
   interrupt.beforeKill(() => mesh.kill());
   out.line(`Atelier is up: ${mesh.gatewayUrl} (studio), ${mesh.natsUrl} (mesh). Ctrl-C ends it.`);
   const { gatewayUrl: gateway, natsUrl: nats, pids: services, computing } = mesh;
-  out.object({ type: 'up', gateway, nats, pid: process.pid, services, computing });
+  const nats_seed_file = mesh.access('cli').credentials.seedFile;
+  out.object({ type: 'up', gateway, nats, nats_seed_file, pid: process.pid, services, computing });
   await interrupt.arrival();
   out.note('ending; Ctrl-C once more ends it at once');
   await mesh.stop();

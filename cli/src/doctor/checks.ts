@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { AtelierClient } from '@atelier/client';
 import { describeStore, isFull, natsServerBinary } from '@atelier/mesh';
-import { meshUrl } from '../connect';
+import { meshAccess } from '../connect';
 import { DataFolder } from '../local/data-folder';
 import { freePort } from '../local/ports';
 import { servicePrograms } from '../local/service-set';
@@ -80,7 +80,7 @@ async function checkNatsServer({ natsUrl }: Settings): Promise<Finding> {
 function checkServices(settings: Settings): Finding {
   return {
     state: 'ok',
-    text: servicePrograms(settings, '', 0)
+    text: servicePrograms(settings, { natsUrl: '', httpPort: 0 })
       .map(({ name }) => name)
       .join(', '),
   };
@@ -125,8 +125,8 @@ async function checkPorts({ data, httpHost, httpPort, natsPort }: Settings): Pro
 }
 
 async function checkMesh(settings: Settings): Promise<Finding> {
-  const url = await meshUrl(settings);
-  const client = await AtelierClient.connect(url, 'doctor').catch(() => undefined);
+  const { url, credentials } = await meshAccess(settings);
+  const client = await AtelierClient.connect(url, 'doctor', { credentials }).catch(() => undefined);
   if (!client)
     return {
       state: settings.natsUrl ? 'fail' : 'warn',

@@ -1,27 +1,35 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { AtelierError } from '@atelier/contracts';
 import { isLocked } from '@atelier/mesh';
 import { isOutOfHandles, NO_HANDLES } from '../no-handles';
 
+/** Pictures, work and seeds are nobody else's. */
+const PRIVATE = 0o700;
+
 /** What is running on a data folder, as others on this machine find it. */
 export interface Running {
   pid: number;
   natsUrl: string;
   gatewayUrl: string;
+  /** Of user cli; not where the mesh is another's. */
+  seedFile?: string;
 }
 
 /** The places of a data folder. Fingerprints and quantised checkpoints lie in it too; libs/checkpoint and the services know where. */
 export class DataFolder {
   readonly nats: string;
   readonly logs: string;
+  /** Of the users of the nats-server that runs on it. */
+  readonly seeds: string;
   readonly lock: string;
   private readonly state: string;
 
   constructor(readonly path: string) {
     this.nats = join(path, 'nats');
     this.logs = join(path, 'logs');
+    this.seeds = join(path, 'seeds');
     this.lock = join(path, 'up.lock');
     this.state = join(path, 'up.json');
   }
@@ -30,7 +38,10 @@ export class DataFolder {
   create(): void {
     const trial = join(this.nats, 'trial');
     try {
-      for (const folder of [this.logs, this.nats]) makeFolder(folder);
+      for (const folder of [this.logs, this.nats, this.seeds]) {
+        makeFolder(folder);
+        hide(folder);
+      }
       writeFileSync(trial, 'can this folder be written?');
     } catch (error) {
       throw unusable(this.path, error as NodeJS.ErrnoException);
@@ -39,7 +50,7 @@ export class DataFolder {
   }
 
   announce(running: Running): void {
-    writeFileSync(this.state, `${JSON.stringify(running, null, 1)}\n`);
+    writeFileSync(this.state, `${JSON.stringify(running, null, 1)}\n`, { mode: 0o600 });
   }
 
   withdraw(): void {
@@ -57,12 +68,22 @@ export class DataFolder {
   }
 }
 
-/** As mkdir -p. Node's own says ENOENT where the file system is read-only. */
+/** An earlier version let others in; who may not change that has the folder from somebody who decides it. */
+function hide(path: string): void {
+  if ((statSync(path).mode & 0o077) === 0) return;
+  try {
+    chmodSync(path, PRIVATE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+  }
+}
+
+/** As mkdir -p, for its user alone. Node's own says ENOENT where the file system is read-only. */
 function makeFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   if (dirname(path) !== path) makeFolder(dirname(path));
   try {
-    mkdirSync(path);
+    mkdirSync(path, PRIVATE);
   } catch (error) {
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error; // else someone else was as quick
   }

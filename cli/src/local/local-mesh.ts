@@ -1,9 +1,19 @@
 import { AtelierClient } from '@atelier/client';
-import { AtelierError } from '@atelier/contracts';
-import { natsServerSyncs, takeLock, type Lock } from '@atelier/mesh';
+import { AtelierError, type MeshUser } from '@atelier/contracts';
+import {
+  baseSettings,
+  ensureSeeds,
+  loadConfig,
+  natsServerSyncs,
+  provisionMesh,
+  seedFile,
+  takeLock,
+  type Lock,
+} from '@atelier/mesh';
 import { computing, type Computing } from '@atelier/models';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MeshAccess } from '../mesh-access';
 import { openModel } from '../open-model';
 import type { Settings } from '../settings';
 import { DataFolder } from './data-folder';
@@ -12,7 +22,7 @@ import { LocalNats } from './nats';
 import { freePort, httpUrl } from './ports';
 import { ServiceLog, type LogLine } from './service-log';
 import { ServiceProcess } from './service-process';
-import { servicePrograms } from './service-set';
+import { servicePrograms, type ServiceName } from './service-set';
 import { StoreKeeper } from './store-keeper';
 
 export interface LocalMeshOptions {
@@ -94,9 +104,13 @@ export class LocalMesh {
     const { device, engine, note } = this.computing;
     say(`${'computes on'.padEnd(14)} ${device} (${engine} in this build)`);
     if (note) say(`NOTE           ${note}`);
-    const client = await AtelierClient.connect(this.natsUrl, 'up');
+    const user = this.nats ? 'admin' : 'cli';
+    const { url, credentials } = this.access(user);
+    const client = await AtelierClient.connect(url, 'up', { user, credentials });
     try {
-      for (const { name, main, env } of servicePrograms(settings, this.natsUrl, httpPort)) {
+      if (this.nats) await provisionMesh(client.mesh, { replicas: loadConfig(baseSettings).ATELIER_NATS_REPLICAS });
+      const meeting = { natsUrl: url, httpPort, credentialsOf: (name: ServiceName) => this.access(name).credentials };
+      for (const { name, main, env } of servicePrograms(settings, meeting)) {
         const log = new ServiceLog(this.folder.logs, name, (line) => this.options.onLog?.(line));
         const onEnd = (how: string, restartMs: number): void =>
           say(
@@ -109,7 +123,22 @@ export class LocalMesh {
     } finally {
       await client.close();
     }
-    this.folder.announce({ pid: process.pid, natsUrl: this.natsUrl, gatewayUrl: this.gatewayUrl });
+    const { natsUrl, gatewayUrl } = this;
+    this.folder.announce({
+      pid: process.pid,
+      natsUrl,
+      gatewayUrl,
+      seedFile: this.nats && this.access('cli').credentials.seedFile,
+    });
+  }
+
+  /** How a user gets at the mesh: by its seed in the data folder; of a mesh that was named, beside the seed that was. */
+  access(user: MeshUser): MeshAccess {
+    const { natsUrl: url, nats, folder } = this;
+    if (nats) return { url, credentials: { seedFile: seedFile(folder.seeds, user) } };
+    const { credentials } = this.options.settings;
+    const given = credentials.seedFile;
+    return { url, credentials: { ...credentials, ...(given && { seedFile: seedFile(dirname(given), user) }) } };
   }
 
   private async startNats(port: number): Promise<void> {
@@ -118,7 +147,7 @@ export class LocalMesh {
     const onEnd = (how: string): void =>
       say(`nats-server ended unasked (${how}); it is started again. Its log: ${log.path}`);
     try {
-      this.nats = await LocalNats.start(this.folder.nats, { port, onEnd, log });
+      this.nats = await LocalNats.start(this.folder.nats, { port, users: ensureSeeds(this.folder.seeds), onEnd, log });
     } catch (error) {
       if (!(error instanceof AtelierError)) throw error;
       throw new AtelierError(error.code, `${error.message}. Its log: ${log.path}`, error.details, { cause: error });
@@ -129,7 +158,9 @@ export class LocalMesh {
         'a power cut may take what was acknowledged in its last two minutes (a killed process takes nothing)';
       say(`NOTE           this nats-server is older than 2.10: ${what}`);
     }
-    this.keeper = await StoreKeeper.start(this.nats, (text) => say(`${text}. nats-server's log: ${log.path}`));
+    const { credentials } = this.access('admin');
+    const tell = (text: string): void => say(`${text}. nats-server's log: ${log.path}`);
+    this.keeper = await StoreKeeper.start(this.nats, tell, credentials);
   }
 
   private async untilReady(client: AtelierClient): Promise<void> {

@@ -1,5 +1,7 @@
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from 'node:fs';
 
+/** Of those who may read it: its user alone. */
+const PRIVATE = 0o600;
 const ROTATE_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -38,12 +40,12 @@ export class LogFile {
 
   private open(): void {
     if (this.fd !== undefined && this.size < this.rotateBytes) return;
-    this.fd ??= openSync(this.path, 'a');
+    this.fd ??= openSync(this.path, 'a', PRIVATE);
     this.size = fstatSync(this.fd).size;
     if (this.size < this.rotateBytes) return;
     this.end();
     renameSync(this.path, `${this.path}.old`);
-    this.fd = openSync(this.path, 'a');
+    this.fd = openSync(this.path, 'a', PRIVATE);
     this.size = 0;
   }
 }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { natsServerSyncs, startNatsServer, type NatsServer } from '@atelier/mesh';
+import { natsServerSyncs, startNatsServer, type NatsServer, type PublicKeys } from '@atelier/mesh';
 import { diskOf, reservedBy, storeLimit, usedBy } from './disk';
 import type { LogFile } from './log-file';
 
@@ -14,6 +14,7 @@ const LONGEST_PAUSE_MS = 5000;
 export interface LocalNatsOptions {
   /** Tried first; where another process has it, any free one is taken. 0: any free one. */
   port: number;
+  users?: PublicKeys;
   /** An end that nobody asked for, or a start that failed, once for each reason. */
   onEnd: (how: string) => void;
   log?: LogFile;
@@ -78,7 +79,7 @@ export class LocalNats {
 
   private async launch(port: number): Promise<NatsServer> {
     const { store } = this;
-    const { log } = this.options;
+    const { log, users } = this.options;
     mkdirSync(store, { recursive: true });
     const used = this.used ?? usedBy(join(store, 'jetstream'));
     this.used = undefined; // known for the restart that was asked for, and no later one
@@ -88,6 +89,7 @@ export class LocalNats {
       port,
       maxFileStore: this.limit,
       syncAlways: natsServerSyncs(),
+      users,
       onLog: (text) => log?.write(text),
       signal: this.ending.signal,
     });

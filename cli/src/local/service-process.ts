@@ -1,4 +1,5 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { privately } from '@atelier/mesh';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { join } from 'node:path';
 import { isOutOfHandles, NO_HANDLES } from '../no-handles';
 import type { ServiceLog } from './service-log';
@@ -50,11 +51,8 @@ export class ServiceProcess {
     const { main, env, log } = this.options;
     const born = Date.now();
     // A process group of its own: Ctrl-C in the terminal reaches up alone, which ends the services in order.
-    const child = spawn(process.execPath, ['--require', PRELOAD, main], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      detached: true,
-    });
+    const options = { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] as StdioOptions, detached: true };
+    const child = privately(() => spawn(process.execPath, ['--require', PRELOAD, main], options));
     this.child = child;
     child.stdout?.setEncoding('utf8').on('data', (text: string) => log.write(text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => log.write(text));

@@ -1,6 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { calls, StoreReply } from '@atelier/contracts';
-import { describeStore, isFull, Mesh, reserveOf, takesConnections, within, type StoreState } from '@atelier/mesh';
+import {
+  describeStore,
+  isFull,
+  Mesh,
+  reserveOf,
+  takesConnections,
+  within,
+  type Credentials,
+  type StoreState,
+} from '@atelier/mesh';
 import { diskOf, marginOf, reservedBy, SpareRoom, storeLimit, type Disk } from './disk';
 import type { LocalNats } from './nats';
 import { decide, type Store } from './store-decision';
@@ -35,8 +44,11 @@ export class StoreKeeper {
     this.spare = new SpareRoom(nats.store);
   }
 
-  static async start(nats: LocalNats, say: (text: string) => void): Promise<StoreKeeper> {
-    const keeper = new StoreKeeper(nats, await Mesh.connect({ url: nats.url, name: 'store-keeper' }), say);
+  /** @param credentials of user admin */
+  static async start(nats: LocalNats, say: (text: string) => void, credentials?: Credentials): Promise<StoreKeeper> {
+    const { url } = nats;
+    const mesh = await Mesh.connect({ url, name: 'store-keeper', user: 'admin', credentials });
+    const keeper = new StoreKeeper(nats, mesh, say);
     keeper.answer();
     keeper.running = keeper.watch();
     return keeper;

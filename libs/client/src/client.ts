@@ -14,7 +14,7 @@ import {
   type StreamedEvent,
   type SweepRules,
 } from '@atelier/jobs';
-import { Mesh, type StoreState } from '@atelier/mesh';
+import { Mesh, type MeshConfig, type StoreState } from '@atelier/mesh';
 import * as adapters from './adapters';
 import { Connection } from './connection';
 import * as datasets from './datasets';
@@ -35,8 +35,13 @@ export class AtelierClient {
     this.connection = new Connection(mesh);
   }
 
-  static async connect(url: string, name = 'client'): Promise<AtelierClient> {
-    return new AtelierClient(await Mesh.connect({ url, name }));
+  /** @param access who asks, where NATS wants to know: its user, `cli` unless another is named, and what shows it */
+  static async connect(
+    url: string,
+    name = 'client',
+    { user = 'cli', credentials }: Pick<MeshConfig, 'user' | 'credentials'> = {},
+  ): Promise<AtelierClient> {
+    return new AtelierClient(await Mesh.connect({ url, name, user, credentials }));
   }
 
   close(): Promise<void> {

@@ -5,6 +5,7 @@ export * from './data-folder';
 export * from './event-subjects';
 export * from './errors';
 export * from './keys';
+export * from './rights';
 export * from './times';
 export * from './train-options';
 export * from './enum-names';

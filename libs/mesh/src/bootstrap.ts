@@ -1,9 +1,11 @@
 import 'reflect-metadata';
 import { Module, type DynamicModule, type INestMicroservice, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { meshUsers, type MeshUser } from '@atelier/contracts';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { Server } from 'node:http';
 import { loadConfig, workerSettings } from './config';
+import { credentialsOf } from './credentials';
 import { firstConnect } from './first-connect';
 import { createRegistry } from './health';
 import { createLogger, nestLogger } from './logging';
@@ -59,7 +61,8 @@ export async function startService(
     if (port !== undefined) probes = await serveProbes(probed, port);
     const url = config.ATELIER_NATS_URL;
     const replicas = config.ATELIER_NATS_REPLICAS;
-    mesh = await firstConnect({ url, name }, { logger, replicas, onWait: (why) => (reason = why) });
+    const access = { url, name, user: meshUserOf(name), credentials: credentialsOf(config) };
+    mesh = await firstConnect(access, { logger, replicas, onWait: (why) => (reason = why) });
     const parts = { name, version: VERSION, mesh, logger, registry, readiness };
     const root = ServiceRoot.with([MeshModule.with(parts), module]);
     const strategy = new JetStreamStrategy({
@@ -84,6 +87,8 @@ export async function startService(
     throw error;
   }
 }
+
+const meshUserOf = (name: string): MeshUser | undefined => meshUsers.find((user) => user === name);
 
 /**
  * The whole of a main.ts: runs the service until SIGTERM or SIGINT, ends with 0 after a clean stop, 1 when it could not start.

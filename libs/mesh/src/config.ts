@@ -23,9 +23,15 @@ export function loadConfig<Schema extends z.ZodObject>(
   throw new AtelierError('INVALID_ARGUMENT', `these settings are not right:\n${lines.join('\n')}`, details);
 }
 
+const file = (what: string) => z.string().optional().describe(what);
+
 /** Settings that every service has, the gateway too. */
 export const baseSettings = z.object({
   ATELIER_NATS_URL: z.string().min(1).default('nats://127.0.0.1:4222').describe('Where the mesh is'),
+  ATELIER_NATS_SEED_FILE: file('Its seed: who this service is to NATS'),
+  ATELIER_NATS_TLS_CA: file('Certificate of the authority that NATS has its own from'),
+  ATELIER_NATS_TLS_CERT: file('What NATS is shown, where it asks for a certificate'),
+  ATELIER_NATS_TLS_KEY: file('The key of that'),
   ATELIER_HEALTH_PORT: z.coerce
     .number()
     .int()

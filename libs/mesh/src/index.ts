@@ -4,6 +4,7 @@ export { tellBuild } from './build-info';
 export { callService, type CallOptions } from './calls';
 export { problemsOfClaims, type Claim } from './claims';
 export { baseSettings, loadConfig } from './config';
+export { CREDENTIALS_SETTINGS, credentialsEnv, credentialsOf, type Credentials } from './credentials';
 export { firstConnect, type FirstConnectOptions } from './first-connect';
 export { createRegistry, meshHealth, type MeshHealth } from './health';
 export { Answers, from, GivenUp, Work, type FromProvider, type WorkHandlerOptions } from './handlers';
@@ -27,6 +28,7 @@ export { takesConnections } from './ping';
 export { answerProbes, serveProbes, type Probed } from './probes';
 export { consumerName } from './consumer-name';
 export { provisionMesh, workPolicies, type WorkPolicy } from './provision';
+export { privately } from './privately';
 export { publishEvent, publishWork, type MessageType, type Published } from './publish';
 export { isQueued, publishWorkOnce, workLeft, type OnceOptions, type WorkLeft } from './publish-once';
 export { deadLetterFigures, queueFigures, streamFigures, type QueueFigures, type StreamFigures } from './queue-figures';
@@ -39,6 +41,15 @@ export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type Subscri
 export { LOGGER } from './tokens';
 export * from './tracing';
 export { VERSION } from './version';
+export {
+  ensureSeeds,
+  keyVariable,
+  permissionsOf,
+  seedFile,
+  usersConfig,
+  type Permissions,
+  type PublicKeys,
+} from './users';
 export { walkStream, type WalkedMessage } from './walk';
 export { within } from './within';
 export { JetStreamStrategy, type StrategyOptions } from './strategy';

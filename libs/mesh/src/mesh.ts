@@ -1,5 +1,6 @@
-import { AtelierError } from '@atelier/contracts';
+import type { MeshUser } from '@atelier/contracts';
 import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
+import { connectionOptions, noMesh, type Credentials } from './credentials';
 import { failRequests, losesRequests } from './lost-requests';
 import { StoreRoom } from './store-room';
 
@@ -8,7 +9,16 @@ export interface MeshConfig {
   url: string;
   /** Shown by nats-server beside the connection. */
   name: string;
+  /** Whose inbox its answers come to; without one, anybody's. */
+  user?: MeshUser;
+  credentials?: Credentials;
+  /** Told what nats-server refuses once the connection was made: who we are by now, or what we may not do. */
+  onRefused?: (reason: string) => void;
 }
+
+/** Of what the server lets a user not do. */
+const forbidden = ({ operation, subject }: { operation: string; subject: string }): string =>
+  `may not ${operation === 'publish' ? 'publish to' : 'listen on'} ${subject}`;
 
 /** One connection to the mesh and what is made of it. It reconnects for ever: streams are on disk, nothing is lost meanwhile. */
 export class Mesh {
@@ -20,9 +30,10 @@ export class Mesh {
     readonly nc: NatsConnection,
     readonly js: JetStreamClient,
     readonly jsm: JetStreamManager,
+    onRefused: (reason: string) => void = () => undefined,
   ) {
     this.room = new StoreRoom(nc, jsm);
-    void this.watch();
+    void this.watch(onRefused);
   }
 
   /** How often the connection was lost since it was made. */
@@ -30,7 +41,9 @@ export class Mesh {
     return this.lost;
   }
 
-  static async connect({ url, name }: MeshConfig): Promise<Mesh> {
+  /** Throws UNAVAILABLE; UNAUTHENTICATED and INVALID_ARGUMENT where waiting does not help. */
+  static async connect({ url, name, user, credentials = {}, onRefused }: MeshConfig): Promise<Mesh> {
+    const options = connectionOptions(url, user, credentials);
     let nc: NatsConnection | undefined;
     try {
       nc = await connect({
@@ -41,22 +54,22 @@ export class Mesh {
         reconnectJitter: 100,
         maxPingOut: 3,
         pingInterval: 20_000,
+        ignoreAuthErrorAbort: true, // seeds may change while we run; see onRefused
+        ...options,
       });
-      return new Mesh(nc, nc.jetstream({ timeout: 20_000 }), await nc.jetstreamManager({ timeout: 20_000 }));
+      const [js, jsm] = [nc.jetstream({ timeout: 20_000 }), await nc.jetstreamManager({ timeout: 20_000 })];
+      return new Mesh(nc, js, jsm, onRefused);
     } catch (error) {
       await nc?.close().catch(() => undefined); // it would go on reconnecting for ever
-      throw new AtelierError(
-        'UNAVAILABLE',
-        `no mesh at ${url}: ${(error as Error).message}. Start it with "atelier up", or set ATELIER_NATS_URL`,
-        {},
-        { cause: error },
-      );
+      throw noMesh(url, user, credentials, error);
     }
   }
 
-  private async watch(): Promise<void> {
+  private async watch(onRefused: (reason: string) => void): Promise<void> {
     for await (const status of this.nc.status()) {
-      if (status.type === Events.Disconnect) this.lost++;
+      const { type, data, permissionContext: what } = status;
+      if (type === Events.Disconnect) this.lost++;
+      else if (type === Events.Error) onRefused(what ? forbidden(what) : JSON.stringify(data));
       if (losesRequests(status)) failRequests(this.nc);
     }
   }

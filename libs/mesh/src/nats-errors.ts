@@ -59,15 +59,32 @@ export const isTimeout = (error: unknown): boolean => hasCode(error, ErrorCode.T
 export const isClosedByUs = (error: unknown): boolean =>
   hasCode(error, ErrorCode.ConnectionClosed) || hasCode(error, ErrorCode.ConnectionDraining);
 
-/** No answer of JetStream about the request itself: it may have been done or not. */
-export const isUnanswered = (error: unknown): boolean => error instanceof NatsError && error.api_error === undefined;
+/** The server lets the user do no such thing: it was not done. */
+export const isForbidden = (error: unknown): boolean => hasCode(error, ErrorCode.PermissionsViolation);
 
-/** Waiting does not help: the server refuses who we are, or the address is none. */
-export const isRefusedForGood = (error: unknown): boolean =>
+/** No answer of JetStream about the request itself: it may have been done or not. */
+export const isUnanswered = (error: unknown): boolean =>
+  error instanceof NatsError && error.api_error === undefined && !isForbidden(error);
+
+/** The server does not know who we are. */
+export const isNobody = (error: unknown): boolean =>
   hasCode(error, ErrorCode.AuthorizationViolation) ||
   hasCode(error, ErrorCode.BadAuthentication) ||
+  hasCode(error, ErrorCode.AuthenticationExpired);
+
+/** OpenSSL's words and Node's for a certificate that does not do, on either side; the client's for a server without TLS. */
+const CERTIFICATE = /CERT|^UNABLE_TO_|SELF_SIGNED|^ERR_SSL|^ERR_TLS/;
+
+export const isCertificateRefused = (error: unknown): boolean =>
+  hasCode(error, ErrorCode.ServerOptionNotAvailable) ||
+  CERTIFICATE.test((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+
+/** Waiting does not help: the server refuses who we are, or is not who it should be, or the address is none. */
+export const isRefusedForGood = (error: unknown): boolean =>
+  isNobody(error) ||
+  isCertificateRefused(error) ||
   (error as NodeJS.ErrnoException | undefined)?.code === 'ERR_INVALID_URL';
 
 /** The mesh is away, or comes back just now: JetStream's own answers about a request are below 500; 503 is "not ready yet". */
 export const isMeshAway = (error: unknown): boolean =>
-  error instanceof NatsError && (error.api_error === undefined || error.api_error.code >= 500);
+  error instanceof NatsError && !isForbidden(error) && (error.api_error === undefined || error.api_error.code >= 500);

@@ -3,6 +3,9 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { PublicKeys } from './users/keys';
+import { privately } from './privately';
+import { usersConfig } from './users/server-config';
 
 export interface NatsServer {
   url: string;
@@ -28,6 +31,10 @@ export interface NatsServerOptions {
   maxFileStore?: number;
   /** Has each write on its disk before it is acknowledged: only where natsServerSyncs. */
   syncAlways?: boolean;
+  /** Lets in these alone, each to what is its own; without it everybody, to everything. */
+  users?: PublicKeys;
+  /** Files; then it is spoken to by TLS alone, and with `ca` by those alone whose certificate is from there. */
+  tls?: { cert: string; key: string; ca?: string };
   /** What it logs, as it comes. */
   onLog?: (text: string) => void;
   /** How long `stop` waits. Default: ten seconds. */
@@ -43,8 +50,10 @@ export function natsServerConfig(options: {
   port: number;
   maxFileStore?: number;
   syncAlways?: boolean;
+  users?: NatsServerOptions['users'];
+  tls?: NatsServerOptions['tls'];
 }): string {
-  const { storeDir, host, port, maxFileStore = WITHOUT_LIMIT, syncAlways = false } = options;
+  const { storeDir, host, port, maxFileStore = WITHOUT_LIMIT, syncAlways = false, users, tls } = options;
   const sync = syncAlways ? ', sync_interval: always' : '';
   return [
     `listen: "${host}:${port === 0 ? -1 : port}"`,
@@ -52,7 +61,14 @@ export function natsServerConfig(options: {
     'max_pending: 256MB',
     `jetstream { store_dir: "${storeDir}", max_file_store: ${Math.floor(maxFileStore)}, max_memory_store: 64MB${sync} }`,
     `ports_file_dir: "${storeDir}"`,
+    ...(tls ? [tlsConfig(tls)] : []),
+    ...(users ? [usersConfig(users)] : []),
   ].join('\n');
+}
+
+function tlsConfig({ cert, key, ca }: NonNullable<NatsServerOptions['tls']>): string {
+  const client = ca ? `, ca_file: "${ca}", verify: true` : '';
+  return `tls { cert_file: "${cert}", key_file: "${key}"${client} }`;
 }
 
 /** It answers when it has read its store, and after a kill that is all of it. */
@@ -79,11 +95,19 @@ export function natsServerSyncs(binary = natsServerBinary()): boolean {
   }
 }
 
+/** What it can make use of: in the environment of whoever starts it there may be tokens. */
+function serverEnvironment(): NodeJS.ProcessEnv {
+  const isForIt = (name: string): boolean => name === 'PATH' || /^GO[A-Z]+$/.test(name); // GOMEMLIMIT, GOMAXPROCS
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => isForIt(name)));
+}
+
 /** Starts nats-server with JetStream on local disk and waits until it answers. */
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const { storeDir, binary = natsServerBinary(), onLog, stopMs = STOP_MS, signal } = options;
   const config = writeConfig(options);
-  const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  const child = privately(() =>
+    spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'], detached: true, env: serverEnvironment() }),
+  );
   let log = '';
   let address: string | undefined;
   child.stderr.on('data', (data: Buffer) => {
@@ -131,7 +155,7 @@ function writeConfig({ storeDir, port = 0, host = '127.0.0.1', ...rest }: NatsSe
   const config = join(storeDir, 'nats-server.conf');
   try {
     mkdirSync(storeDir, { recursive: true });
-    writeFileSync(config, natsServerConfig({ storeDir, host, port, ...rest }));
+    writeFileSync(config, natsServerConfig({ storeDir, host, port, ...rest }), { mode: 0o600 });
     return config;
   } catch (error) {
     throw new AtelierError(

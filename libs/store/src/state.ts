@@ -153,8 +153,14 @@ export class StateStore<T> {
     await this.mesh.jsm.streams.purge(backing.stateStream(this.bucket), { filter, seq });
   }
 
+  /** What cannot be read is left out: one entry that is junk is no reason to show nothing of the others. */
   async list(): Promise<T[]> {
-    const stored = await this.patience(async () => Promise.all((await this.keys()).map((key) => this.read(key))));
+    const readable = (key: string): Promise<Stored<T> | null> =>
+      this.read(key).catch((error: unknown) => {
+        if (error instanceof AtelierError && error.code === 'DATA_LOSS') return null;
+        throw error;
+      });
+    const stored = await this.patience(async () => Promise.all((await this.keys()).map(readable)));
     return stored.flatMap((entry) => (entry ? [entry.value] : []));
   }
 
@@ -200,8 +206,14 @@ export class StateStore<T> {
   private isThere(entry: KvEntry): boolean {
     return entry.operation === 'PUT';
   }
-  private decode(entry: KvEntry): T {
-    return this.type.decode(entry.value);
+  /** Throws DATA_LOSS. */
+  private decode({ key, value }: KvEntry): T {
+    try {
+      return this.type.decode(value);
+    } catch (error) {
+      const message = `${this.bucket} has ${key}, but what it holds cannot be read: delete it`;
+      throw new AtelierError('DATA_LOSS', message, {}, { cause: error });
+    }
   }
   private copy(value: T): T {
     return this.type.decode(this.encode(value));

@@ -1,4 +1,4 @@
-import { natsServerConfig, startNatsServer } from '@atelier/mesh';
+import { natsServerConfig, startNatsServer, type NatsServerOptions } from '@atelier/mesh';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,23 +15,25 @@ export interface TestNats {
   stop(): Promise<void>;
 }
 
+export type TestNatsOptions = Pick<NatsServerOptions, 'maxFileStore' | 'users'>;
+
 /** The installed nats-server; or one in a container of the image that ATELIER_TEST_NATS_IMAGE names. */
 export function startTestNats({
   image = process.env['ATELIER_TEST_NATS_IMAGE'],
-  maxFileStore,
-}: { image?: string; maxFileStore?: number } = {}): Promise<TestNats> {
-  return image ? inContainer(image, maxFileStore) : asProcess(maxFileStore);
+  ...options
+}: TestNatsOptions & { image?: string } = {}): Promise<TestNats> {
+  return image ? inContainer(image, options) : asProcess(options);
 }
 
-async function asProcess(maxFileStore?: number): Promise<TestNats> {
+async function asProcess(options: TestNatsOptions): Promise<TestNats> {
   const storeDir = mkdtempSync(join(tmpdir(), 'atelier-nats-'));
-  let server = await startNatsServer({ storeDir, maxFileStore });
+  let server = await startNatsServer({ storeDir, ...options });
   const { url } = server;
   return {
     url,
     async restart() {
       await server.kill();
-      server = await startNatsServer({ storeDir, port: Number(new URL(url).port), maxFileStore });
+      server = await startNatsServer({ storeDir, port: Number(new URL(url).port), ...options });
     },
     signal(signal) {
       const ports = readdirSync(storeDir).find((name) => name.endsWith('.ports'))!;
@@ -49,7 +51,7 @@ const STORE = '/tmp/jetstream';
 const PORT = 4222;
 
 /** With the settings of startNatsServer, so that what a spec shows of one server it shows of the other. */
-async function inContainer(image: string, maxFileStore?: number): Promise<TestNats> {
+async function inContainer(image: string, options: TestNatsOptions): Promise<TestNats> {
   // Loaded only here: it looks for a container engine when it loads.
   const { GenericContainer, Wait } = await import('testcontainers');
   const port = await freePort(); // the engine's own choice would change with a restart
@@ -57,7 +59,7 @@ async function inContainer(image: string, maxFileStore?: number): Promise<TestNa
     .withEntrypoint(['nats-server'])
     .withCommand(['-c', CONFIG])
     .withCopyContentToContainer([
-      { content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT, maxFileStore }), target: CONFIG },
+      { content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT, ...options }), target: CONFIG },
     ])
     .withExposedPorts({ container: PORT, host: port })
     .withWaitStrategy(Wait.forLogMessage('Server is ready'))

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { sweepRules, upkeepSettings } from '@atelier/client';
 import type { SweepRules } from '@atelier/jobs';
-import { baseSettings } from '@atelier/mesh';
+import { baseSettings, credentialsOf, type Credentials } from '@atelier/mesh';
 import { z } from 'zod';
 
 const MiB = 1024 * 1024;
@@ -97,6 +97,7 @@ export const gatewaySettings = baseSettings.extend({
 /** The same, in the words the code uses. */
 export class GatewayConfig {
   readonly natsUrl: string;
+  readonly credentials: Credentials;
   readonly replicas: number;
   readonly healthPort?: number;
   readonly logLevel: string;
@@ -133,6 +134,7 @@ export class GatewayConfig {
 
   constructor(settings: z.output<typeof gatewaySettings>) {
     this.natsUrl = settings.ATELIER_NATS_URL;
+    this.credentials = credentialsOf(settings);
     this.replicas = settings.ATELIER_NATS_REPLICAS;
     this.healthPort = settings.ATELIER_HEALTH_PORT;
     this.logLevel = settings.ATELIER_LOG_LEVEL;

@@ -32,8 +32,9 @@ void runUntilSignal(async () => {
   const probed = { mesh: () => found.mesh, waitsFor: () => reason, registry };
   const probes = healthPort === undefined ? undefined : await serveProbes(probed, healthPort);
   const waitingRoom = await openWaitingRoom(probed, port, host);
-  const { replicas } = config;
-  const mesh = await firstConnect({ url, name: 'gateway' }, { logger, replicas, onWait: (why) => (reason = why) });
+  const { credentials, replicas } = config;
+  const access = { url, name: 'gateway', user: 'gateway', credentials } as const;
+  const mesh = await firstConnect(access, { logger, replicas, onWait: (why) => (reason = why) });
   found.mesh = mesh;
   const app = await createGateway(config, mesh, { logger: nestLogger(logger), registry });
   await closeWaitingRoom(waitingRoom);
