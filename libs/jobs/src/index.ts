@@ -1,8 +1,16 @@
 export { Datasets, type ReadDataset } from './datasets';
+export { datasetUse, datasetUseText, leftOutText, type DatasetUse } from './dataset-words';
 export { Deletion } from './deletion';
 export { EncodedRuns, type AskedEncoding, type UnencodedRun } from './encoded-runs';
 export { runEvent, type RunEvent } from './event-view';
-export { allEvents, datasetEvents, generationEvents, type FollowOptions, type StreamedEvent } from './follow';
+export {
+  allEvents,
+  datasetEvents,
+  generationEvents,
+  untilTrue,
+  type FollowOptions,
+  type StreamedEvent,
+} from './follow';
 export { Generations } from './generations';
 export { HeldRun, Superseded, type RunWork } from './held-run';
 export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
