@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { checkDataset, checkName, type AtelierClient, type DatasetInput } from '@atelier/client';
 import { adapterFormats, AtelierError, type Dataset } from '@atelier/contracts';
 import type { AdapterFormat } from '@atelier/engine';
@@ -88,6 +89,9 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
   if (flags.name !== undefined) checkName('adapter name', flags.name);
   if (flags.detach && flags.output)
     throw usage('--detach and --output exclude each other: fetch the adapter later with "atelier adapters download"');
+  if (flags.output !== undefined) await requireFileName(flags.output);
+  if (options.validationPrompts.length > 0 && options.validateEvery === 0)
+    out.note('--validate-every 0: no validation pictures are drawn');
   const source = await chooseSource(flags, pictures);
   await withClient(context, { up: flags.up, services: ['ingest', 'latents', 'prompts', 'trainer'] }, async (client) => {
     const { dataset, unreadable } = await source(context, client);
@@ -123,6 +127,13 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
       out.object({ type: 'written', file: flags.output, format: flags.format });
     }
   });
+}
+
+/** Told before the run, not after it. */
+async function requireFileName(output: string): Promise<void> {
+  const info = await stat(output).catch(() => null);
+  if (info?.isDirectory() || /[/\\]$/.test(output))
+    throw usage(`--output ${output} is a folder: name a file in it, such as ${join(output, 'adapter.safetensors')}`);
 }
 
 /** Nobody waits with --detach for a service that is not there. */
