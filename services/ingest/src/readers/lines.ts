@@ -1,3 +1,13 @@
+/** One row of a list: its fields, or why it has none. */
+export interface Row {
+  /** From 1. */
+  readonly line: number;
+  /** @throws BadFile */
+  fields(): object;
+  /** It cannot be used for certain; why, need not be found out for what is not listed. */
+  readonly hopeless: boolean;
+}
+
 export interface Line {
   /** From 1. */
   readonly line: number;

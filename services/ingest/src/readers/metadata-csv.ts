@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { BadFile } from './bad-file';
-import type { Row } from './metadata';
+import type { Row } from './lines';
 
 /**
  * The rows of a table as pandas' read_csv, and so Hugging Face's imagefolder, reads it: the first line has the names of

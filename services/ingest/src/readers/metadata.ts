@@ -1,7 +1,7 @@
 import { BadFile } from './bad-file';
 import { captionsIn } from './caption-fields';
 import { readWithin, type Found, type InputFile } from './input-file';
-import { linesOf } from './lines';
+import { linesOf, type Row } from './lines';
 import type { Limits } from './limits';
 import { tableRows } from './metadata-csv';
 import { cleanPath, folderOf } from './paths';
@@ -14,16 +14,6 @@ const FILE_KEYS = ['file_name', 'file', 'image', 'path', 'filename', 'image_file
 export interface Metadata {
   readonly captions: Map<string, { captions: string[]; line: number; list: string }>;
   readonly reports: Found[];
-}
-
-/** One row of a list: its fields, or why it has none. */
-export interface Row {
-  /** From 1. */
-  readonly line: number;
-  /** @throws BadFile */
-  fields(): object;
-  /** It cannot be used for certain; why, need not be found out for what is not listed. */
-  readonly hopeless: boolean;
 }
 
 /**
