@@ -71,6 +71,17 @@ describe('the command, as a process', () => {
         ['finetune', '--dataset', 'y', '--size', '64'],
         /a data set has its own/,
       ],
+      [
+        'a folder to write the adapter to',
+        ['finetune', '--dataset', 'y', '-o', tmpdir()],
+        /is a folder: name a file in it/,
+      ],
+      ['a folder that is not there yet', ['finetune', '--dataset', 'y', '-o', 'z/'], /--output z\/ is a folder/],
+      [
+        'a warm-up of the constant schedule',
+        ['finetune', '--dataset', 'y', '--warmup', '9'],
+        /"constant" has no warm-up/,
+      ],
       ['--detach with --output', ['finetune', '--dataset', 'y', '--detach', '-o', 'z'], /exclude each other/],
       [
         'options out of their limits, all at once',

@@ -136,8 +136,7 @@ describe('finetune and generate', () => {
     const bad = join(folder, 'bad.png');
     writeFileSync(bad, 'no picture at all');
     const { code, stderr } = await upload(bad, '--steps', '1');
-    // The data set may be read before the run is asked for or after: either refusal tells the same.
-    expect(stderr).toMatch(/\natelier: .*data set bad.*none of its files can be used: bad\.png.*\n$/);
+    expect(stderr).toMatch(/\natelier: .*data set \S+ \(bad\) failed: none of its files can be used: bad\.png.*\n$/);
     expect(code).toBe(1);
     expect((await cli(['datasets', 'show', 'bad', ...data()])).stdout).toMatch(/status +failed/);
   });

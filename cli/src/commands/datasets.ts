@@ -1,10 +1,12 @@
 import { checkDataset } from '@atelier/client';
 import { DatasetState, toDate, type Dataset } from '@atelier/contracts';
-import { datasetStatus } from '@atelier/jobs';
+import { datasetStatus, datasetUse, datasetUseText } from '@atelier/jobs';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
+import { CAPTION_COLUMN_HELP, TRIGGER_HELP } from '../finetune/dataset-flags';
 import { defaultName, localFiles } from '../finetune/files';
+import { tellRead, untilRead } from '../finetune/read';
 import { upload } from '../finetune/upload';
 import { when } from '../output';
 import { size, type Size } from '../parse';
@@ -15,6 +17,8 @@ interface AddFlags {
   buckets?: boolean;
   flip?: boolean;
   trigger?: string;
+  captionColumn?: string;
+  detach?: boolean;
 }
 
 export function datasetsCommand(program: Command): void {
@@ -48,12 +52,14 @@ Examples:
   datasets
     .command('add')
     .argument('<pictures...>')
-    .description('uploads and encodes pictures without training on them yet')
+    .description('uploads and encodes pictures without training on them yet, and says what of them is used')
     .option('--name <name>', "name of the data set (default: the folder's)")
     .option('--size <WxH>', 'size that pictures are cropped and resized to (default: 512x512)', size)
     .option('--buckets', 'keep each picture near its own aspect ratio, at the area of --size')
     .option('--flip', 'mirror pictures left to right')
-    .option('--trigger <text>', 'caption for pictures that come without one')
+    .option('--trigger <text>', TRIGGER_HELP)
+    .option('--caption-column <name>', CAPTION_COLUMN_HELP)
+    .option('--detach', 'upload and return, without waiting for what can be used')
     .addHelpText('after', '\nExamples:\n  atelier datasets add pictures/ --name herons --size 512x768')
     .action(handle<AddFlags, [pictures: string[]]>(add));
   datasets
@@ -101,9 +107,12 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
     out.line(`name       ${dataset.name}`);
     out.line(`status     ${datasetStatus(dataset.state)}${dataset.error ? `: ${dataset.error}` : ''}`);
     out.line(
-      `pictures   ${dataset.samples} of ${sizeOf(dataset)} from ${dataset.files.length} files, ${dataset.duplicates} duplicates`,
+      `pictures   ${datasetUseText(dataset)}, of ${sizeOf(dataset)} from ${dataset.files.length} files, ${dataset.duplicates} duplicates`,
     );
-    for (const { name, reason } of dataset.rejected) out.line(`not used   ${name}: ${reason}`);
+    if (dataset.samples > 0) out.line(`samples    ${dataset.samples}`);
+    for (const { name, reason, picture } of dataset.rejected)
+      out.line(`${picture ? 'left out ' : 'not used '}  ${name}: ${reason}`);
+    for (const { name, text } of dataset.notes) out.line(`note       ${name ? `${name} ` : ''}${text}`);
   });
 }
 
@@ -115,9 +124,11 @@ async function add(context: Context, flags: AddFlags, pictures: string[]): Promi
     ...flags.size,
     buckets: flags.buckets,
     flip: flags.flip,
+    caption_column: flags.captionColumn,
   });
   await withClient(context, { services: ['ingest', 'latents', 'prompts'] }, async (client) => {
     const dataset = await upload(context, client, input, local);
+    if (!flags.detach) tellRead(context.out, await untilRead(context, client, dataset), local.unreadable);
     context.out.line(`${dataset.id}  ${dataset.name}`);
   });
 }
@@ -156,7 +167,11 @@ function view(dataset: Dataset): object {
     files: dataset.files.length,
     samples: dataset.samples,
     duplicates: dataset.duplicates,
-    rejected: dataset.rejected.map(({ name, reason }) => ({ name, reason })),
+    pictures: datasetUse(dataset).pictures,
+    used: datasetUse(dataset).used,
+    left_out: datasetUse(dataset).leftOut,
+    rejected: dataset.rejected.map(({ name, reason, picture }) => ({ name, reason, picture: picture ?? false })),
+    notes: dataset.notes.map(({ name, text }) => ({ name, text })),
     error: dataset.error || null,
     created_at: toDate(dataset.createdAt)?.toISOString() ?? null,
   };

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { checkDataset, checkName, type AtelierClient, type DatasetInput } from '@atelier/client';
 import { adapterFormats, AtelierError, type Dataset } from '@atelier/contracts';
 import type { AdapterFormat } from '@atelier/engine';
@@ -6,8 +7,10 @@ import { Option, type Command } from 'commander';
 import { downloadAdapter } from '../adapter-file';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
-import { defaultName, localFiles, type LocalFiles } from '../finetune/files';
+import { CAPTION_COLUMN_HELP, TRIGGER_HELP } from '../finetune/dataset-flags';
+import { defaultName, localFiles, type LocalFiles, type Unreadable } from '../finetune/files';
 import { finished, followRun } from '../finetune/follow';
+import { agreeToLeaveOut, tellRead, untilRead } from '../finetune/read';
 import { addTrainFlags, trainOptionsOf } from '../finetune/train-flags';
 import { upload } from '../finetune/upload';
 import { bytes } from '../output';
@@ -21,6 +24,7 @@ interface Flags extends Record<string, unknown> {
   buckets?: boolean;
   flip?: boolean;
   trigger?: string;
+  captionColumn?: string;
   output?: string;
   format: AdapterFormat;
   validationDir?: string;
@@ -34,7 +38,7 @@ export function finetuneCommand(program: Command): void {
     .command('finetune')
     .argument(
       '[pictures...]',
-      'a folder of pictures with captions (.txt beside each, or metadata.jsonl), a .zip, a .tar or a .parquet',
+      'a folder of pictures with captions (.txt beside each, metadata.jsonl or metadata.csv), a .zip, a .tar or a .parquet',
     )
     .summary('train an adapter on pictures: upload, encode, train')
     .description(
@@ -64,7 +68,8 @@ export function finetuneCommand(program: Command): void {
       ),
     )
     .addOption(new Option('--flip', 'mirror pictures left to right').helpGroup('Pictures:'))
-    .addOption(new Option('--trigger <text>', 'caption for pictures that come without one').helpGroup('Pictures:'));
+    .addOption(new Option('--trigger <text>', TRIGGER_HELP).helpGroup('Pictures:'))
+    .addOption(new Option('--caption-column <name>', CAPTION_COLUMN_HELP).helpGroup('Pictures:'));
   addTrainFlags(command)
     .addHelpText(
       'after',
@@ -84,9 +89,16 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
   if (flags.name !== undefined) checkName('adapter name', flags.name);
   if (flags.detach && flags.output)
     throw usage('--detach and --output exclude each other: fetch the adapter later with "atelier adapters download"');
+  if (flags.output !== undefined) await requireFileName(flags.output);
+  if (options.validationPrompts.length > 0 && options.validateEvery === 0)
+    out.note('--validate-every 0: no validation pictures are drawn');
   const source = await chooseSource(flags, pictures);
   await withClient(context, { up: flags.up, services: ['ingest', 'latents', 'prompts', 'trainer'] }, async (client) => {
-    const dataset = await source(context, client);
+    const { dataset, unreadable } = await source(context, client);
+    if (!flags.detach || (await ingestRuns(client))) {
+      const read = tellRead(out, await untilRead(context, client, dataset), unreadable);
+      await agreeToLeaveOut(context, read, options.onBadSample);
+    } else out.note(`what of the pictures is used: atelier datasets show ${dataset.id}`);
     const { name, replace, priority } = flags;
     const run = await client.startFinetune({ dataset: dataset.id, name, options, replace, priority });
     out.object({ type: 'run', id: run.id, name: run.name, dataset: dataset.id });
@@ -117,18 +129,33 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
   });
 }
 
-type Source = (context: Context, client: AtelierClient) => Promise<Dataset>;
+/** Told before the run, not after it. */
+async function requireFileName(output: string): Promise<void> {
+  const info = await stat(output).catch(() => null);
+  if (info?.isDirectory() || /[/\\]$/.test(output))
+    throw usage(`--output ${output} is a folder: name a file in it, such as ${join(output, 'adapter.safetensors')}`);
+}
+
+/** Nobody waits with --detach for a service that is not there. */
+async function ingestRuns(client: AtelierClient): Promise<boolean> {
+  return (await client.status()).some(({ service, running }) => service === 'ingest' && running);
+}
+
+type Source = (
+  context: Context,
+  client: AtelierClient,
+) => Promise<{ dataset: Dataset; unreadable: readonly Unreadable[] }>;
 
 /** Where the pictures come from. Everything that can be refused without a mesh is refused here. */
 async function chooseSource(flags: Flags, pictures: string[]): Promise<Source> {
   const { dataset } = flags;
   if (dataset !== undefined) {
     if (pictures.length > 0) throw usage('give pictures or --dataset, not both');
-    if (flags.size ?? flags.buckets ?? flags.flip ?? flags.trigger)
+    if (flags.size ?? flags.buckets ?? flags.flip ?? flags.trigger ?? flags.captionColumn)
       throw usage(
-        '--size, --buckets, --flip and --trigger belong to pictures that are uploaded; a data set has its own',
+        '--size, --buckets, --flip, --trigger and --caption-column belong to pictures that are uploaded; a data set has its own',
       );
-    return (_context, client) => client.dataset(dataset);
+    return async (_context, client) => ({ dataset: await client.dataset(dataset), unreadable: [] });
   }
   if (pictures.length === 0)
     throw usage('give a folder of pictures, an archive or a .parquet, or --dataset for one that is there already');
@@ -143,9 +170,13 @@ function uploadSource(flags: Flags, first: string, local: LocalFiles): Source {
     ...(flags.size ?? {}),
     buckets: flags.buckets ?? false,
     flip: flags.flip ?? false,
+    caption_column: flags.captionColumn ?? '',
   };
   checkDataset(input);
-  return (context, client) => upload(context, client, input, local);
+  return async (context, client) => ({
+    dataset: await upload(context, client, input, local),
+    unreadable: local.unreadable,
+  });
 }
 
 function usage(message: string): AtelierError {

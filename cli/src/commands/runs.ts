@@ -49,7 +49,7 @@ Examples:
   runs
     .command('cancel')
     .argument('<run>')
-    .description('asks for the end of a run; the trainer sees it within a step')
+    .description('asks for the end of a run, of which nothing is kept; the trainer sees it within a step')
     .addHelpText('after', '\nExamples:\n  atelier runs cancel herons')
     .action(handle(cancel));
   runs
@@ -140,6 +140,8 @@ function cancel(context: Context, _flags: object, key: string): Promise<void> {
     out.object(view(run));
     const asked = isRunOver(run) ? 'is cancelled' : 'is asked to end';
     out.line(`run ${run.id} ${run.cancelRequested ? asked : `is over already: ${runStatus(run.state)}`}`);
+    if (run.cancelRequested)
+      out.note('no adapter is made of it; "atelier runs pause" puts a run down and keeps what it came to');
   });
 }
 

@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import type { UploadFile } from '@atelier/client';
 import { defaultName, localFiles, uploads } from './files';
 
 describe('files to upload', () => {
@@ -62,11 +64,56 @@ describe('files to upload', () => {
     put('a.png', 'x'.repeat(1 << 20));
     put('b.png');
     const stop = new AbortController();
-    const files = uploads((await localFiles([folder])).files, stop.signal);
-    const first = files.next().value!.data as Readable;
+    const files = uploads(await localFiles([folder]), stop.signal);
+    const first = ((await files.next()).value as UploadFile).data as Readable;
     stop.abort();
     await expect(first.toArray()).rejects.toMatchObject({ code: 'CANCELLED' });
-    expect(() => files.next()).toThrow('cancelled');
+    await expect(files.next()).rejects.toThrow('cancelled');
+  });
+
+  test('a broken link, a link to a folder and what is no file cost themselves only, and are named', async () => {
+    put('good.png');
+    symlinkSync(join(folder, 'gone.png'), join(folder, 'broken.png'));
+    symlinkSync(join(folder, 'me.txt'), join(folder, 'me.txt'));
+    symlinkSync(folder, join(folder, 'loop.png'));
+    execFileSync('mkfifo', [join(folder, 'pipe.jpg')]);
+    const { files, unreadable } = await localFiles([folder]);
+    expect(files.map(({ name }) => name)).toEqual(['good.png']);
+    expect(unreadable).toEqual([
+      { name: 'broken.png', reason: 'is a link whose target is not there', picture: true },
+      { name: 'loop.png', reason: 'is a link to a folder', picture: true },
+      { name: 'me.txt', reason: 'is a link that leads to itself', picture: false },
+      { name: 'pipe.jpg', reason: 'is no file', picture: true },
+    ]);
+  });
+
+  test('a file that goes before its turn costs itself only', async () => {
+    put('a.png');
+    put('b.png');
+    const local = await localFiles([folder]);
+    rmSync(join(folder, 'a.png'));
+    const names = [];
+    for await (const { name, data } of uploads(local)) {
+      names.push(name);
+      await (data as Readable).toArray();
+    }
+    expect(names).toEqual(['b.png']);
+    expect(local.unreadable).toEqual([{ name: 'a.png', reason: 'is not there any more', picture: true }]);
+  });
+
+  test('what people have beside the usual: tables, .json captions, other archives; what systems leave is set aside', async () => {
+    for (const name of ['metadata.csv', 'a.json', 'a.heic', 'b.tar.xz', 'c.tar.bz2', 'd.bmp']) put(name);
+    for (const name of ['@eaDir/a.jpg', 'Thumbs.db', '.thumbs/a.png', '#recycle/a.png']) put(name);
+    const { files, ignored } = await localFiles([folder]);
+    expect(files.map(({ name }) => name)).toEqual([
+      'a.heic',
+      'a.json',
+      'b.tar.xz',
+      'c.tar.bz2',
+      'd.bmp',
+      'metadata.csv',
+    ]);
+    expect(ignored).toEqual([]);
   });
 
   test.each([

@@ -7,7 +7,11 @@ import { type JsonObject, readJsonObject } from './json-file';
 import { readSentencePieceModel, type SentencePieceModel } from './sentencepiece-model';
 
 /** Text to exactly `maxLength` token ids. */
-export type T5Tokenizer = (text: string, maxLength: number) => Int32Array;
+export interface T5Tokenizer {
+  (text: string, maxLength: number): Int32Array;
+  /** How many ids the whole text has, with the closing </s>. */
+  count(text: string): number;
+}
 
 const PAD = '<pad>';
 const END = '</s>';
@@ -30,19 +34,20 @@ export async function openT5Tokenizer(dir: string): Promise<T5Tokenizer> {
   const tokenizer = new Tokenizer(description, config);
   const pad = idOf(tokenizer, dir, PAD);
   const end = idOf(tokenizer, dir, END);
-  return (text, maxLength) => {
+  const ids = (text: string, maxLength: number): Int32Array => {
     if (!Number.isSafeInteger(maxLength) || maxLength < 1) {
       throw new CheckpointError(
         'INVALID_ARGUMENT',
         `T5 length ${maxLength}: give a whole number of at least 1 (FLUX.1 uses up to 512)`,
       );
     }
-    const { ids } = tokenizer.encode(text);
+    const { ids: all } = tokenizer.encode(text);
     const padded = new Int32Array(maxLength).fill(pad);
-    padded.set(ids.slice(0, maxLength));
-    if (ids.length > maxLength) padded[maxLength - 1] = end;
+    padded.set(all.slice(0, maxLength));
+    if (all.length > maxLength) padded[maxLength - 1] = end;
     return padded;
   };
+  return Object.assign(ids, { count: (text: string) => tokenizer.encode(text).ids.length });
 }
 
 function extraIds(config: JsonObject): number {

@@ -61,6 +61,10 @@ export class AtelierClient {
   datasets(): Promise<Dataset[]> {
     return datasets.listDatasets(this.connection);
   }
+  /** When nobody reads it any more; undefined where the signal came first. */
+  readDataset(id: string, signal: AbortSignal): Promise<Dataset | undefined> {
+    return datasets.readDataset(this.connection, id, signal);
+  }
   cancelDataset(key: string): Promise<Dataset> {
     return datasets.cancelDataset(this.connection, key);
   }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { AtelierError, cropFields, Dataset, DatasetState, newestFirst, timestamp } from '@atelier/contracts';
+import { isDatasetOver, untilTrue } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { NAME_PATTERN, NAME_RULE, isKey, newId, type Repeatable } from './names';
 import { invalidArgument } from './options';
@@ -15,7 +16,13 @@ const side = (what: string) =>
 
 export const datasetSchema = z.strictObject({
   name: z.string().regex(NAME_PATTERN, `use ${NAME_RULE}`).describe('Name of the data set.'),
-  trigger: z.string().max(4096).default('').describe('Caption for pictures that come without one.'),
+  trigger: z
+    .string()
+    .max(4096)
+    .default('')
+    .describe(
+      'Phrase in front of captions that do not hold it, as whole words, and the caption of pictures without one.',
+    ),
   width: side('width').default(512).describe('Width pictures are cropped and resized to.'),
   height: side('height').default(512).describe('Height pictures are cropped and resized to.'),
   buckets: z
@@ -23,6 +30,13 @@ export const datasetSchema = z.strictObject({
     .default(false)
     .describe('Keep each picture near its own aspect ratio, at the area of width × height.'),
   flip: z.boolean().default(false).describe('Mirror pictures left to right.'),
+  caption_column: z
+    .string()
+    .max(200)
+    .default('')
+    .describe(
+      'Column of a parquet file or table, or field of .json files, that holds the captions, where it has a name of its own.',
+    ),
 });
 
 export type DatasetInput = z.input<typeof datasetSchema>;
@@ -52,7 +66,7 @@ export async function createDataset(
   onProgress?: (progress: UploadProgress) => void,
   once?: Repeatable,
 ): Promise<Dataset> {
-  const { name, trigger, ...transform } = checkDataset(input);
+  const { name, trigger, caption_column: captionColumn, ...transform } = checkDataset(input);
   heedErrors(files);
   const made = once && (await connection.datasets.find(once.id));
   if (made) {
@@ -72,6 +86,7 @@ export async function createDataset(
     id,
     name,
     trigger,
+    captionColumn,
     transform: { ...transform, ...cropFields('center') },
     files: stored,
     state: DatasetState.DATASET_STATE_UPLOADED,
@@ -97,6 +112,17 @@ export async function findDataset({ datasets }: Connection, key: string): Promis
       `there is no data set ${JSON.stringify(key.slice(0, 80))}: list them to see what there is`,
     );
   return found;
+}
+
+/** The data set when nobody reads it any more: read, failed or cancelled. Undefined where the signal came first. */
+export async function readDataset(
+  connection: Connection,
+  id: string,
+  signal: AbortSignal,
+): Promise<Dataset | undefined> {
+  const { datasets } = connection;
+  const over = await untilTrue(datasets.states(id, signal), isDatasetOver);
+  return over ? datasets.find(id) : undefined;
 }
 
 export async function listDatasets({ datasets }: Connection): Promise<Dataset[]> {

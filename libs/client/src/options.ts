@@ -87,7 +87,24 @@ export function invalidArgument(what: string, error: z.ZodError): AtelierError {
 export function trainOptions(input: TrainOptionsInput = {}): CompleteTrainOptions {
   const parsed = trainOptionsSchema.safeParse(input);
   if (!parsed.success) throw invalidArgument('options', parsed.error);
-  return completeTrainOptions(fromJson(parsed.data));
+  const options = completeTrainOptions(fromJson(parsed.data));
+  refuseIdle(options);
+  // Prompts that are given without an interval are to be drawn: once, of what the run came to.
+  const atTheEnd = options.validationPrompts.length > 0 && input.validate_every === undefined;
+  return atTheEnd ? { ...options, validateEvery: options.totalSteps } : options;
+}
+
+/** A warm-up that does nothing, or that never comes to its end, is no setting that anybody means. */
+function refuseIdle({ lrSchedule, warmupSteps, totalSteps }: CompleteTrainOptions): void {
+  const refuse = (problem: string): never => {
+    throw new AtelierError('INVALID_ARGUMENT', `options is not valid: warmup_steps: ${problem}`, {
+      warmup_steps: problem,
+    });
+  };
+  if (warmupSteps > 0 && lrSchedule === 'constant')
+    refuse('the schedule "constant" has no warm-up: choose "constant_with_warmup", or leave the warm-up out');
+  if (warmupSteps > totalSteps)
+    refuse(`the run has ${totalSteps} steps, so the peak learning rate is never reached: use ${totalSteps} at most`);
 }
 
 /** Some options, checked and completed. */

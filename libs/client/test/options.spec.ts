@@ -31,6 +31,24 @@ describe('train options', () => {
     expect(trainOptions({ rank: 16, alpha: 8 }).alpha).toBe(8);
   });
 
+  test('prompts without an interval are drawn at the end of the run, and those with one as it says', () => {
+    expect(trainOptions({ validation_prompts: ['a tower'], total_steps: 30 }).validateEvery).toBe(30);
+    expect(trainOptions({ validation_prompts: ['a tower'], validate_every: 10 }).validateEvery).toBe(10);
+    expect(trainOptions({ validation_prompts: ['a tower'], validate_every: 0 }).validateEvery).toBe(0);
+    expect(trainOptions({ total_steps: 30 }).validateEvery).toBe(0);
+  });
+
+  test('a warm-up that does nothing or never ends is refused with what would do', () => {
+    expect(refusal(() => trainOptions({ warmup_steps: 100 })).details).toEqual({
+      warmup_steps: expect.stringMatching(/^the schedule "constant" has no warm-up: choose "constant_with_warmup"/),
+    });
+    const long = { warmup_steps: 1000, total_steps: 3, lr_schedule: 'constant_with_warmup' } as const;
+    expect(refusal(() => trainOptions(long)).message).toContain(
+      'the run has 3 steps, so the peak learning rate is never',
+    );
+    expect(trainOptions({ ...long, warmup_steps: 3 }).warmupSteps).toBe(3);
+  });
+
   test('the schema says of each option what is declared: default, limits, help, unit and group', () => {
     const { properties } = z.toJSONSchema(trainOptionsSchema, { io: 'input' }) as {
       properties: Record<string, object>;

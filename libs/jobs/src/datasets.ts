@@ -14,7 +14,10 @@ import { isDatasetCancelled, isDatasetOver } from './states';
 import { queueIngest, queueIngestAgain } from './work';
 
 /** What of a data set changes when it has been read. */
-export type ReadDataset = Pick<Dataset, 'manifest' | 'samples' | 'duplicates' | 'rejected'>;
+export type ReadDataset = Pick<
+  Dataset,
+  'manifest' | 'samples' | 'duplicates' | 'rejected' | 'pictures' | 'leftOut' | 'notes'
+>;
 
 /** Data sets in KV, what changes them, and what is told of it: uploaded → ingested, failed or cancelled. */
 export class Datasets {
@@ -35,6 +38,11 @@ export class Datasets {
   /** Raised when someone cancels the data set. */
   watch(id: string): StateWatch<Dataset> {
     return new StateWatch(this.store, id, isDatasetCancelled);
+  }
+
+  /** As it is and as it becomes, until the signal comes or it is deleted. */
+  states(id: string, signal: AbortSignal): AsyncGenerator<Dataset> {
+    return this.store.watch(id, { signal });
   }
 
   /** Writes the data set, then its work; it resolves only when both are on disk. Throws StoreFull. */
@@ -101,10 +109,17 @@ export class Datasets {
         : Dataset.create({ ...current, ...read, state: DatasetState.DATASET_STATE_INGESTED, error: '' }),
     );
     if (isDatasetCancelled(dataset)) return dataset;
-    const { manifest, samples, duplicates, rejected } = read;
-    const datasetIngested: IDatasetIngested = { datasetId: id, samples, duplicates, rejected };
+    const { manifest, samples, duplicates, rejected, pictures, leftOut } = read;
+    const datasetIngested: IDatasetIngested = { datasetId: id, samples, duplicates, rejected, pictures, leftOut };
     await this.tell(id, 'ingested', { datasetIngested }, `ingested.${manifest}`);
     return dataset;
+  }
+
+  /** What was found in one that is about to fail for it; one that was read before keeps what it has. */
+  async unusable(id: string, { rejected, pictures, leftOut, notes }: Omit<ReadDataset, 'manifest'>): Promise<void> {
+    await this.store.update(id, (current) =>
+      isDatasetOver(current) ? null : Dataset.create({ ...current, rejected, pictures, leftOut, notes }),
+    );
   }
 
   /**

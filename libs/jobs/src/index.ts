@@ -1,5 +1,6 @@
 export { tellAdapter } from './adapter-telling';
 export { Datasets, type ReadDataset } from './datasets';
+export { datasetUse, datasetUseText, leftOutText, type DatasetUse } from './dataset-words';
 export { Deletion } from './deletion';
 export { EncodedRuns, type AskedEncoding, type UnencodedRun } from './encoded-runs';
 export { runEvent, type RunEvent } from './event-view';
@@ -7,6 +8,7 @@ export {
   allEvents,
   datasetEvents,
   generationEvents,
+  untilTrue,
   type FeedOptions,
   type FollowOptions,
   type StreamedEvent,

@@ -90,7 +90,7 @@ describe('the studio page', () => {
     fill('#dataset-form', { name: 'my-style', trigger: 'sks', width: '64', height: '64' });
     submit('#dataset-form');
     await shows('#message', /my-style is being read/);
-    await shows('#datasets', /my-style: 1 pictureingested/);
+    await shows('#datasets', /my-style: 1 of 2 pictures; 1 left outingested/);
   });
 
   test('a fine-tune is started, followed with its curve and validation picture, and ends', async () => {

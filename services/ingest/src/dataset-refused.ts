@@ -1,10 +1,22 @@
 import { AtelierError, type Dataset } from '@atelier/contracts';
+import type { ReadDataset } from '@atelier/jobs';
 
 /** The data set as a whole cannot be used, in words for the person who handed it in; trying again changes nothing. */
 export class DatasetRefused extends AtelierError {
   constructor(message: string) {
     super('FAILED_PRECONDITION', message);
     this.name = 'DatasetRefused';
+  }
+}
+
+/** Not one of its files can be used; what is wrong with each is noted in its entry. */
+export class NothingUsable extends DatasetRefused {
+  constructor(
+    message: string,
+    readonly read: Omit<ReadDataset, 'manifest'>,
+  ) {
+    super(message);
+    this.name = 'NothingUsable';
   }
 }
 

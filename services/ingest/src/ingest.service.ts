@@ -1,12 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { IngestWork } from '@atelier/contracts';
-import { Datasets, Runs } from '@atelier/jobs';
+import { trainOptionsJson, type IngestWork } from '@atelier/contracts';
+import { Datasets, datasetUse, datasetUseText, leftOutText, Runs } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
 import { DatasetCancelled, found } from './dataset-refused';
 import { summarize } from './encoder-work';
 import { ModelIdentity } from './model-identity';
 import { PreparedDatasets } from './prepared-datasets';
 import { RunStart } from './run-start';
+
+/** Pictures that a run's error names. */
+const MOST_NAMED = 3;
 
 /**
  * One data set from files to keys: prepared pictures, a manifest, work for the encoders; and its runs on their way.
@@ -39,7 +42,9 @@ export class IngestService {
       const summary = summarize(missing, datasetId, runId);
       this.logger.info(summary, 'encoder work');
       await this.datasets.tellSummary(datasetId, summary);
-      await this.each(datasetId, runId, (id) => this.runStart.start(id, stored, identity, summary));
+      await this.each(datasetId, runId, (id) =>
+        this.start(id, datasetId, () => this.runStart.start(id, stored, identity, summary)),
+      );
       return 'over';
     } catch (error) {
       if (error instanceof DatasetCancelled) {
@@ -53,6 +58,19 @@ export class IngestService {
       }
       throw error;
     }
+  }
+
+  /** Not one that is to fail where a picture cannot be used, when there is one. */
+  private async start(runId: string, datasetId: string, begin: () => Promise<void>): Promise<void> {
+    const run = await this.runs.find(runId);
+    const dataset = found(datasetId, await this.datasets.find(datasetId));
+    const { leftOut } = datasetUse(dataset);
+    if (!run || leftOut === 0 || trainOptionsJson(run.options).on_bad_sample !== 'fail') return begin();
+    const which = leftOutText(dataset, MOST_NAMED);
+    await this.runs.failed(
+      runId,
+      `data set ${dataset.name}: ${datasetUseText(dataset)}, and the run is to fail for them: ${which}`,
+    );
   }
 
   /** Marks the data set (unless it was read before) and those who wait for it as failed, or the run that it is about. */

@@ -2,12 +2,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DatasetState, type Dataset } from '@atelier/contracts';
 import { Datasets, isDatasetCancelled } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
-import { DatasetCancelled, found } from './dataset-refused';
+import { DatasetCancelled, found, NothingUsable } from './dataset-refused';
 import { EncoderWork, type Missing } from './encoder-work';
 import { IngestConfig } from './ingest.config';
 import { Manifests, type StoredManifest } from './manifests';
 import type { Identity } from './model-identity';
-import { SampleBuilder } from './sample-builder';
+import { SampleBuilder, type BuiltSamples } from './sample-builder';
 import { Turns } from './reading/turns';
 
 /** A data set's manifest, and what of it the encoders have not made yet. */
@@ -68,18 +68,26 @@ export class PreparedDatasets {
   }
 
   private async read(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<PreparedDataset> {
-    const { samples, duplicates, rejected } = await this.builder.build(dataset, identity, signal);
+    const { samples, read } = await this.build(dataset, identity, signal);
     const stored = await this.manifests.save(dataset, samples, identity);
-    const read = { manifest: stored.name, samples: samples.length, duplicates, rejected };
-    if (isDatasetCancelled(await this.datasets.ingested(dataset.id, read))) throw new DatasetCancelled();
-    this.logger.info(
-      { dataset: dataset.name, samples: samples.length, duplicates, rejected: rejected.length },
-      'data set read',
-    );
+    if (isDatasetCancelled(await this.datasets.ingested(dataset.id, { ...read, manifest: stored.name })))
+      throw new DatasetCancelled();
+    const { samples: used, duplicates, pictures, leftOut } = read;
+    this.logger.info({ dataset: dataset.name, samples: used, duplicates, pictures, leftOut }, 'data set read');
     const missing = await this.encoders.missing(stored.manifest);
     if (await this.encoders.canEncode(missing)) return { stored, missing };
     // What was there when it was read has been cleared since: read again, it is prepared anew.
     this.logger.info({ dataset: dataset.name }, 'prepared pictures are gone: the data set is read once more');
     return this.read(dataset, identity, signal);
+  }
+
+  /** What is wrong with each file is noted also where none can be used. */
+  private async build(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<BuiltSamples> {
+    try {
+      return await this.builder.build(dataset, identity, signal);
+    } catch (error) {
+      if (error instanceof NothingUsable) await this.datasets.unusable(dataset.id, error.read);
+      throw error;
+    }
   }
 }

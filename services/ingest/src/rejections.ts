@@ -10,11 +10,14 @@ const MAX_REASON = 600;
 export class Rejections {
   private readonly listed: IRejected[] = [];
   private total = 0;
+  /** Pictures among them. */
+  pictures = 0;
 
-  add(name: string, reason: string): void {
+  add(name: string, reason: string, pictures: number): void {
     this.total += 1;
+    this.pictures += pictures;
     if (this.listed.length < MAX_LISTED)
-      this.listed.push({ name: short(name, MAX_NAME), reason: short(reason, MAX_REASON) });
+      this.listed.push({ name: short(name, MAX_NAME), reason: short(reason, MAX_REASON), picture: pictures > 0 });
   }
 
   get count(): number {

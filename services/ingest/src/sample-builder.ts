@@ -1,8 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { buckets, type Dataset, type IRejected, type Sample } from '@atelier/contracts';
+import { buckets, type Dataset, type Sample } from '@atelier/contracts';
+import type { ReadDataset } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
 import { BlobStore, TensorStore } from '@atelier/store';
-import { DatasetRefused } from './dataset-refused';
+import { DatasetRefused, NothingUsable } from './dataset-refused';
 import { IngestConfig } from './ingest.config';
 import type { Identity } from './model-identity';
 import { Reading, type Upload } from './reading/reading';
@@ -12,9 +13,8 @@ import { checkTransform } from './transform';
 
 export interface BuiltSamples {
   readonly samples: Sample[];
-  readonly duplicates: number;
-  /** The first of them by name, where there are many. */
-  readonly rejected: IRejected[];
+  /** What is noted in the data set's entry. */
+  readonly read: Omit<ReadDataset, 'manifest'>;
 }
 
 /** Files as uploaded → samples. The files are read elsewhere, by processes that may die of them. */
@@ -35,7 +35,10 @@ export class SampleBuilder {
   async build(dataset: Dataset, identity: Identity, signal: AbortSignal): Promise<BuiltSamples> {
     const { parallel, limits, reader, datasetMinutes, spoolFolder } = this.config;
     const { sizes, flip } = checkTransform(dataset.transform ?? {});
-    const wanted = { limits, parallel, trigger: dataset.trigger, sizes, flip, vaeFingerprint: identity.vaeFingerprint };
+    const { trigger, captionColumn: column } = dataset;
+    const { vaeFingerprint, maxLength: textTokens } = identity;
+    const text = { trigger, column, textTokens, checkpoint: this.config.model };
+    const wanted = { limits, parallel, sizes, flip, vaeFingerprint, ...text };
     const collection = new SampleCollection(this.blobs, this.tensors, identity);
     const timeUp = AbortSignal.timeout(Math.round(datasetMinutes * 60_000));
     const folder = await SpoolFolder.create(spoolFolder);
@@ -53,9 +56,17 @@ export class SampleBuilder {
     } finally {
       await folder.remove();
     }
-    const { samples, duplicates, rejections } = collection;
-    if (samples.length === 0) throw new DatasetRefused(rejections.asRefusal());
-    return { samples, duplicates, rejected: rejections.list() };
+    const { samples, count, duplicates, rejections, notes } = collection;
+    const read = {
+      samples: count,
+      duplicates,
+      pictures: collection.pictures + rejections.pictures,
+      leftOut: rejections.pictures,
+      rejected: rejections.list(),
+      notes: notes.list(textTokens),
+    };
+    if (count === 0) throw new NothingUsable(rejections.asRefusal(), read);
+    return { samples, read };
   }
 
   private uploads(dataset: Dataset): Upload[] {

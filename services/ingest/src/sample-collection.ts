@@ -3,6 +3,8 @@ import type { BlobStore, TensorStore } from '@atelier/store';
 import type { Identity } from './model-identity';
 import type { EncodedView, ReadSample, View } from './reading/messages';
 import type { Taker } from './reading/reading';
+import { Notes } from './notes';
+import { proportions } from './proportions';
 import { Rejections } from './rejections';
 
 /** Object of bucket `pictures` that holds the prepared PNG behind a latents key. */
@@ -11,13 +13,20 @@ export function preparedPicture(key: string): string {
 }
 
 /**
- * What is read of a data set, as it comes: each picture stored under its key and paired with its caption's key, once.
+ * What is read of a data set, as it comes: each picture stored under its key and paired with its captions' keys, each
+ * pair once. One picture with two captions is two samples of one key.
  */
 export class SampleCollection implements Taker {
-  readonly samples: Sample[] = [];
   readonly rejections = new Rejections();
+  readonly notes = new Notes();
+  /** Pictures that are used or there twice. */
+  pictures = 0;
+  /** Pictures that are there twice, with the same caption. */
   duplicates = 0;
-  private readonly seen = new Set<string>();
+  private readonly kept: { sample: Sample; repeats: number }[] = [];
+  private readonly pairs = new Set<string>();
+  /** By latents key: the first picture of these pixels. */
+  private readonly first = new Map<string, string>();
 
   constructor(
     private readonly blobs: BlobStore,
@@ -25,28 +34,58 @@ export class SampleCollection implements Taker {
     private readonly identity: Identity,
   ) {}
 
-  rejected(name: string, reason: string): void {
-    this.rejections.add(name, reason);
+  /** Those that count more than once stand there as often, in proportion. */
+  get samples(): Sample[] {
+    const { times, note } = proportions(this.kept.map(({ repeats }) => repeats));
+    if (note !== undefined) this.notes.add('', note);
+    return this.kept.flatMap(({ sample }, index) => Array.from({ length: times[index]! }, () => sample));
+  }
+
+  /** Different ones. */
+  get count(): number {
+    return this.kept.length;
+  }
+
+  rejected(name: string, reason: string, pictures: number): void {
+    this.rejections.add(name, reason, pictures);
+  }
+
+  note(name: string, text: string): void {
+    this.notes.add(name, text);
   }
 
   async wanted({ views }: ReadSample): Promise<string[]> {
     const wanted: string[] = [];
     for (const { key } of views) {
-      if (!this.seen.has(key) && !wanted.includes(key) && (await this.isMissing(key))) wanted.push(key);
+      if (!this.first.has(key) && !wanted.includes(key) && (await this.isMissing(key))) wanted.push(key);
     }
     return wanted;
   }
 
   async take(read: ReadSample, pictures: readonly EncodedView[]): Promise<void> {
     for (const { key, png } of pictures) await this.blobs.put(buckets.blobs.pictures, preparedPicture(key), png);
-    for (const view of read.views) {
-      if (this.seen.has(view.key)) {
-        this.duplicates += view.mirrored ? 0 : 1;
-        continue;
-      }
-      this.seen.add(view.key);
-      this.samples.push(this.sampleOf(read, view));
-    }
+    this.pictures += 1;
+    for (const text of read.notes) this.notes.add(read.name, text);
+    for (const { tokens } of read.captions) this.notes.cut(read.name, tokens);
+    const [shown] = read.views;
+    const original = shown && this.first.get(shown.key);
+    const added = read.views.flatMap((view) =>
+      read.captions.map(({ text }, index) => this.add(read, view, text, index)),
+    );
+    if (original === undefined || original === read.name) return;
+    if (!added.includes(true)) this.duplicates += 1;
+    else this.notes.add(read.name, `is the same picture as ${original} with another caption: both captions are used`);
+  }
+
+  /** @returns whether it is new */
+  private add(read: ReadSample, view: View, caption: string, index: number): boolean {
+    const sample = this.sampleOf(read, view, caption, index);
+    const pair = `${sample.latentsKey} ${sample.promptsKey}`;
+    if (!this.first.has(view.key)) this.first.set(view.key, read.name);
+    if (this.pairs.has(pair)) return false;
+    this.pairs.add(pair);
+    this.kept.push({ sample, repeats: read.repeats });
+    return true;
   }
 
   /** The PNG is only there to be encoded: none is needed where the latents are. */
@@ -56,15 +95,19 @@ export class SampleCollection implements Taker {
     );
   }
 
-  private sampleOf({ name, caption }: ReadSample, { key, width, height, mirrored }: View): Sample {
+  private sampleOf({ name }: ReadSample, view: View, caption: string, index: number): Sample {
+    const { key, width, height, mirrored } = view;
     const { maxLength, textFingerprint } = this.identity;
+    const which = [...(index > 0 ? [`caption ${index + 1}`] : []), ...(mirrored ? ['mirrored'] : [])];
     return Sample.create({
-      name: mirrored ? `${name} (mirrored)` : name,
+      name: which.length > 0 ? `${name} (${which.join(', ')})` : name,
       caption,
       latentsKey: key,
       promptsKey: promptsKey({ caption, maxLength, textFingerprint }),
       width,
       height,
+      source: name,
+      mirrored,
     });
   }
 }

@@ -82,6 +82,7 @@ it.each(forms)(
     const samples: ReadSample[] = [];
     const taker: Taker = {
       rejected: (name, reason) => void told.push({ name, reason }),
+      note: () => undefined,
       wanted: ({ views }) => Promise.resolve(views.map(({ key }) => key)),
       take: (sample, pictures) => {
         expect(pictures.map(({ key }) => key)).toEqual(sample.views.map(({ key }) => key));
@@ -99,6 +100,9 @@ it.each(forms)(
         limits: { ...limits, files: 100_000 },
         parallel: 2,
         trigger: 'x',
+        column: '',
+        textTokens: 512,
+        checkpoint: '',
         sizes: [{ width: 32, height: 32 }],
         flip: false,
         vaeFingerprint: 'v',

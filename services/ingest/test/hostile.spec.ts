@@ -48,7 +48,7 @@ async function hostile(): Promise<
     'script.jpg': {
       content: '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
       caption: 'x',
-      reports: { 'script.jpg': /^is svg; JPEG, PNG/ },
+      reports: { 'script.jpg': /^is SVG, which is a drawing program/ },
     },
     'silent.jpg': { content: whole, caption: ' \n', reports: { 'silent.jpg': /^has an empty caption: write one/ } },
     'bare.jpg': { content: whole, reports: { 'bare.jpg': /^has no caption: write one/ } },
@@ -58,10 +58,10 @@ async function hostile(): Promise<
       reports: { 'long.jpg': /^its caption long\.txt is larger than 64 KiB/ },
     },
     'nul.jpg': { content: whole, caption: 'a\0b', reports: { 'nul.jpg': /^its caption holds NUL characters/ } },
-    'latin.jpg': {
+    'noise.jpg': {
       content: whole,
-      caption: Buffer.from('café', 'latin1'),
-      reports: { 'latin.jpg': /^its caption latin\.txt is not text in UTF-8/ },
+      caption: Buffer.from([0xff, 0xd8, 0x01, 0x02, 0x90]),
+      reports: { 'noise.jpg': /^its caption noise\.txt is not text in UTF-8/ },
     },
     'escape.zip': {
       content: await makeZipWithName(

@@ -192,7 +192,7 @@ describe('a data set', () => {
       'nothing but bad files',
       { 'a.jpg': 'x' },
       { trigger: 't' },
-      'none of its files can be used: a.jpg cannot be decoded',
+      'none of its files can be used: a.jpg is text and not a picture',
     ],
     ['a picture without caption or trigger', { 'a.png': 'x' }, {}, 'a.png has no caption'],
     [

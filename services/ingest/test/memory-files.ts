@@ -1,5 +1,7 @@
 import { Readable } from 'node:stream';
 import { BadFile, type Found, type InputFile, type Limits } from '../src/readers';
+import type { FolderReading } from '../src/readers/folder';
+import { unwatched } from '../src/readers/in-hand';
 
 /** Limits small enough to run into on purpose. */
 export const limits: Limits = {
@@ -16,6 +18,9 @@ export const limits: Limits = {
   pixels: 4_000_000,
 };
 
+/** A folder's reading without anything that a person asked for. */
+export const reading: FolderReading = { limits, inHand: unwatched, column: '', captionless: false };
+
 export function memoryFile(name: string, content: string | Uint8Array): InputFile {
   const bytes = Buffer.from(content as Uint8Array);
   return { name, size: bytes.length, open: () => Promise.resolve(Readable.from([bytes])) };
@@ -27,7 +32,7 @@ export async function collect(found: AsyncIterable<Found>): Promise<Found[]> {
   return all;
 }
 
-/** `name: caption` of each picture and `name! reason` of each rejected file, in the order found. */
+/** `name: captions ~ notes` of each picture, `name! reason` of each rejected file, `name~ text` of each note, in the order found. */
 export async function summary(found: AsyncIterable<Found>): Promise<string[]> {
   const lines: string[] = [];
   for (const each of await collect(found)) lines.push(await lineOf(each));
@@ -36,8 +41,11 @@ export async function summary(found: AsyncIterable<Found>): Promise<string[]> {
 
 async function lineOf(found: Found): Promise<string> {
   if (found.kind === 'rejected') return `${found.name}! ${found.reason}`;
+  if (found.kind === 'note') return `${found.name}~ ${found.text}`;
   try {
-    return `${found.name}: ${(await found.load()).caption ?? '(none)'}`;
+    const { captions, notes } = await found.load();
+    const told = notes.map((note) => ` ~ ${note}`).join('');
+    return `${found.name}: ${captions.length > 0 ? captions.join(' | ') : '(none)'}${told}`;
   } catch (error) {
     if (!(error instanceof BadFile)) throw error;
     return `${found.name}! ${error.reason}`;

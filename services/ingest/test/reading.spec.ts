@@ -38,11 +38,13 @@ function read(
 ): Promise<void> {
   const taker: Taker = {
     rejected: (name, reason) => void told.push(`${name}: ${reason}`),
+    note: () => undefined,
     wanted: () => Promise.resolve([]),
     take: () => Promise.resolve(),
   };
   const uploads = names.map((name) => ({ name, size: 0, open: () => Promise.resolve(Readable.from([])) }));
-  const wanted = { limits, parallel: 2, trigger: '', sizes: [], flip: false, vaeFingerprint: '' };
+  const text = { trigger: '', column: '', textTokens: 512, checkpoint: '' };
+  const wanted = { limits, parallel: 2, sizes: [], flip: false, vaeFingerprint: '', ...text };
   const reader = { memoryBytes: 600 * MIB, fileSeconds: 30, program: dying, ...more };
   return new Reading(uploads, wanted, reader, folder, pino({ level: 'silent' })).run(taker, signal);
 }

@@ -116,7 +116,7 @@ async function refresh() {
             textContent:
               d.status === 'uploaded'
                 ? `${d.name}: ${counted(d.files, 'file')}, being read`
-                : `${d.name}: ${counted(d.samples, 'picture')}`,
+                : `${d.name}: ${usedOf(d)}`,
           }),
           element('span', { className: 'status', textContent: d.status }),
           ...(d.status === 'uploaded'
@@ -132,6 +132,9 @@ async function refresh() {
           ...(d.error ? [element('span', { className: 'bad', textContent: d.error })] : []),
           ...(d.rejected ?? []).map((r) =>
             element('span', { className: 'bad', textContent: `${r.name}: ${r.reason}` }),
+          ),
+          ...(d.notes ?? []).map((n) =>
+            element('span', { className: 'note', textContent: `${n.name} ${n.text}`.trim() }),
           ),
         ),
       ),
@@ -210,6 +213,11 @@ function controlsOf(run) {
     control(isPaused ? 'resume' : 'pause', isPaused ? '/resume' : '/pause', { method: 'POST' }),
     ...(run.place ? [priority('sooner', 1), priority('later', -1)] : []),
   ];
+}
+
+/** "24 of 28 pictures; 4 left out" */
+function usedOf({ pictures, used, left_out: leftOut }) {
+  return leftOut > 0 ? `${used} of ${counted(pictures, 'picture')}; ${leftOut} left out` : counted(used, 'picture');
 }
 
 async function cancelDataset(dataset) {

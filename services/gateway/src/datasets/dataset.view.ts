@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { toDate, type Dataset } from '@atelier/contracts';
-import { datasetStatus } from '@atelier/jobs';
+import { datasetStatus, datasetUse } from '@atelier/jobs';
 
 export const unixSeconds = (time: Parameters<typeof toDate>[0]): number | null => {
   const date = toDate(time);
@@ -20,10 +20,19 @@ export const datasetView = z.strictObject({
   height: z.int(),
   buckets: z.boolean(),
   flip: z.boolean(),
+  caption_column: z.string(),
   files: z.int().describe('Files as they were uploaded.'),
-  samples: z.int().describe('Pictures with captions that were found in them.'),
-  duplicates: z.int(),
-  rejected: z.array(z.strictObject({ name: z.string(), reason: z.string() })),
+  pictures: z.int().describe('Pictures that were found in them, used or not.'),
+  used: z.int().describe('Of these, those that are trained on.'),
+  left_out: z.int().describe('Of these, those that are not; `rejected` says which and why.'),
+  samples: z.int().describe('Pairs of a picture and a caption; mirrored ones count.'),
+  duplicates: z.int().describe('Pictures that are there twice, with the same caption.'),
+  rejected: z
+    .array(z.strictObject({ name: z.string(), reason: z.string(), picture: z.boolean() }))
+    .describe('What cannot be used, and why: pictures, captions, archives, lines of a list.'),
+  notes: z
+    .array(z.strictObject({ name: z.string(), text: z.string() }))
+    .describe('What was made of files where one might not expect it; without a name: of all of them.'),
   error: z.string().nullable(),
   created_at: z.int().nullable().describe('Unix time, seconds.'),
 });
@@ -40,11 +49,23 @@ export function viewDataset(dataset: Dataset): z.output<typeof datasetView> {
     height: transform?.height ?? 0,
     buckets: transform?.buckets ?? false,
     flip: transform?.flip ?? false,
+    caption_column: dataset.captionColumn,
     files: dataset.files.length,
+    ...useOf(dataset),
     samples: dataset.samples,
     duplicates: dataset.duplicates,
-    rejected: dataset.rejected.map(({ name, reason }) => ({ name: name ?? '', reason: reason ?? '' })),
+    rejected: dataset.rejected.map(({ name, reason, picture }) => ({
+      name: name ?? '',
+      reason: reason ?? '',
+      picture: picture ?? false,
+    })),
+    notes: dataset.notes.map(({ name, text }) => ({ name: name ?? '', text: text ?? '' })),
     error: dataset.error || null,
     created_at: unixSeconds(dataset.createdAt),
   };
+}
+
+function useOf(dataset: Dataset): { pictures: number; used: number; left_out: number } {
+  const { pictures, used, leftOut } = datasetUse(dataset);
+  return { pictures, used, left_out: leftOut };
 }

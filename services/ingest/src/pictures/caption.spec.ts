@@ -10,6 +10,28 @@ describe('composeCaption', () => {
     expect(composeCaption('a cat in SKS style', 'sks style', 100)).toBe('a cat in SKS style');
   });
 
+  it.each([
+    ['art', 'a party in a garden', 'art, a party in a garden'],
+    ['art', 'art of a tower', 'art of a tower'],
+    ['art', 'pop-art, framed', 'pop-art, framed'],
+    ['art', '\u00e4rt', 'art, \u00e4rt'],
+    ['tok', 'a token', 'tok, a token'],
+    ['tok', 'in (TOK) style', 'in (TOK) style'],
+    ['tok', 'tok_2', 'tok, tok_2'],
+    ['sks style', 'in sks styles', 'sks style, in sks styles'],
+    ['sks style', 'sks  style, a cat', 'sks style, a cat'],
+    ['[art]', 'x[art]y', 'x[art]y'],
+    ['a.b', 'axb', 'a.b, axb'],
+    [
+      '\u0430\u0440\u0442',
+      '\u043f\u0430\u0440\u0442\u0438\u044f',
+      '\u0430\u0440\u0442, \u043f\u0430\u0440\u0442\u0438\u044f',
+    ],
+    ['\u827a\u672f', '\u73b0\u4ee3\u827a\u672f\u54c1', '\u73b0\u4ee3\u827a\u672f\u54c1'],
+  ])('looks for %j as whole words in %j', (trigger, caption, composed) => {
+    expect(composeCaption(caption, trigger, 200)).toBe(composed);
+  });
+
   it.each([undefined, '', ' \n'])('takes the trigger alone where the caption is %j', (given) => {
     expect(composeCaption(given, 'sks style', 100)).toBe('sks style');
   });

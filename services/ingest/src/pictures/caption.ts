@@ -3,7 +3,7 @@ import { formatBytes } from '../readers/format-bytes';
 
 /**
  * The caption a sample is trained with: what came with the picture, made one line in NFC, with the trigger
- * phrase in front unless it is in there already; the trigger alone where nothing came.
+ * phrase in front unless its words are in there already; the trigger alone where nothing came.
  * @throws BadFile when there is neither, when the caption is longer than `limit` bytes, or when it holds NUL characters,
  *   which text does not: it is another kind of file, or UTF-16 without a byte order mark
  */
@@ -19,8 +19,23 @@ export function composeCaption(given: string | undefined, trigger: string, limit
     throw new BadFile(`${what}: write one into a .txt file beside it or into metadata.jsonl, or give a trigger phrase`);
   }
   if (caption === '') return phrase;
-  if (phrase === '' || caption.toLowerCase().includes(phrase.toLowerCase())) return caption;
+  if (phrase === '' || holdsPhrase(caption, phrase)) return caption;
   return `${phrase}, ${caption}`;
+}
+
+/** A letter that a word goes on with; marks belong to the letter they stand on. Some scripts write words without spaces. */
+const UNSPACED = ['Han', 'Hiragana', 'Katakana', 'Thai', 'Lao', 'Khmer', 'Myanmar'];
+const LETTER = `(?:(?![${UNSPACED.map((script) => `\\p{Script=${script}}`).join('')}])[\\p{L}\\p{N}\\p{M}_])`;
+const BEGINS_WITH_LETTER = new RegExp(`^${LETTER}`, 'u');
+const ENDS_WITH_LETTER = new RegExp(`${LETTER}$`, 'u');
+
+/** As whole words: "party" does not hold "art". */
+function holdsPhrase(caption: string, phrase: string): boolean {
+  const literal = phrase.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  // Only a letter can go on as one: of a phrase in brackets the brackets are its ends.
+  const before = BEGINS_WITH_LETTER.test(phrase) ? `(?<!${LETTER})` : '';
+  const after = ENDS_WITH_LETTER.test(phrase) ? `(?!${LETTER})` : '';
+  return new RegExp(before + literal + after, 'iu').test(caption);
 }
 
 function oneLine(text: string): string {

@@ -190,7 +190,7 @@ describe('bad files are refused with the reason', () => {
     [
       'text',
       async () => Buffer.from('this is no picture'),
-      'cannot be decoded as a picture: Input buffer contains unsupported image format',
+      'is text and not a picture: its download may have failed; copy or download it again',
     ],
     [
       'a truncated jpeg',
@@ -203,7 +203,38 @@ describe('bad files are refused with the reason', () => {
     [
       'svg, which can load other files',
       async () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'),
-      'is svg; JPEG, PNG, WebP, AVIF',
+      'is SVG, which is a drawing program and no picture: save it as JPEG or PNG',
+    ],
+    [
+      'a Git LFS pointer',
+      async () => Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'),
+      'run "git lfs pull"',
+    ],
+    [
+      'HEIC',
+      async () => Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic'),
+      'is HEIC, as iPhones take it, whose codec is not free to be shipped: export it as JPEG',
+    ],
+    [
+      'JPEG XL',
+      async () => Buffer.from('ff0a00100050', 'hex'),
+      'is JPEG XL, which is not read: save it as JPEG or PNG',
+    ],
+    ['JPEG XL in a container', async () => Buffer.from('0000000c4a584c200d0a870a', 'hex'), 'is JPEG XL'],
+    [
+      'BMP',
+      async () => Buffer.from('424d46000000000000003600', 'hex'),
+      'is BMP, which is not read: save it as JPEG or PNG',
+    ],
+    [
+      'a web page',
+      async () => Buffer.from('<!DOCTYPE html>\n<html><body>Sign in</body></html>'),
+      'is a web page and not a picture',
+    ],
+    [
+      'a zip',
+      async () => Buffer.from('504b030414000000', 'hex'),
+      'is a zip archive: give it a name that ends with .zip',
     ],
     [
       'more pixels than allowed',
@@ -241,4 +272,21 @@ describe('bad files are refused with the reason', () => {
   function cut(bytes: Buffer): Buffer {
     return bytes.subarray(0, Math.floor(bytes.length / 2));
   }
+});
+
+describe('what becomes of a picture', () => {
+  const noteOf = async (width: number, height: number, size: number) => {
+    const bytes = await noise(width, height).png().toBuffer();
+    return (await preparePicture(bytes, [{ width: size, height: size }], 4_000_000)).note;
+  };
+
+  it('is told where it is scaled up a lot, or hardly any of it is left', async () => {
+    expect(await noteOf(1, 1, 64)).toBe('has 1 × 1 pixels and was scaled up 64 times for 64 × 64');
+    expect(await noteOf(8, 8, 64)).toBe('has 8 × 8 pixels and was scaled up 8 times for 64 × 64');
+    expect(await noteOf(2000, 10, 64)).toBe(
+      'has 2000 × 10 pixels and was scaled up 6.4 times and keeps 1 % of itself after cropping for 64 × 64',
+    );
+    expect(await noteOf(300, 900, 64)).toBeUndefined();
+    expect(await noteOf(24, 20, 64)).toBeUndefined();
+  });
 });

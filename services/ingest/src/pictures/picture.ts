@@ -2,11 +2,14 @@ import sharp from 'sharp';
 import { BadFile } from '../readers/bad-file';
 import { together, withItsOwnError } from './decoding';
 import { nearestBucket, type Size } from './buckets';
+import { notAPicture } from './signature';
 
 /** Pixels ready for the VAE: oriented, sRGB, 8 bits, no alpha, cropped and resized. */
 export interface Picture extends Size {
   /** Interleaved RGB, rows from the top: width × height × 3 bytes. */
   readonly pixels: Buffer;
+  /** What a person should know of what it was made of. */
+  readonly note?: string;
 }
 
 /** What libvips calls the formats that are taken. SVG and PDF are not pictures but programs that draw. */
@@ -23,6 +26,7 @@ const WHITE = { r: 255, g: 255, b: 255 };
 export async function preparePicture(bytes: Buffer, sizes: readonly Size[], maxPixels: number): Promise<Picture> {
   const source = await inspect(bytes, maxPixels);
   const { width, height } = nearestBucket(source, sizes);
+  const note = changeNote(source, { width, height });
   const image = () =>
     sharp(bytes, { failOn: 'error', limitInputPixels: maxPixels })
       .autoOrient()
@@ -31,9 +35,27 @@ export async function preparePicture(bytes: Buffer, sizes: readonly Size[], maxP
       .toColourspace('srgb')
       .removeAlpha()
       .raw({ depth: 'uchar' });
-  const { data, info } = await decode(() => image().toBuffer({ resolveWithObject: true }));
+  const { data, info } = await decode(bytes, () => image().toBuffer({ resolveWithObject: true }));
   if (info.channels !== 3) throw new BadFile(`decodes to ${info.channels} channels where RGB has 3`);
-  return { pixels: data, width, height };
+  return { pixels: data, width, height, note };
+}
+
+/** Scaled up more than so often, a picture is a blur of its pixels. */
+const MUCH_SCALED = 4;
+/** Less than this share of a picture that is left is not what its caption is about. */
+const LITTLE_LEFT = 0.25;
+
+/** What a person should know of what becomes of a picture at that size. */
+function changeNote(source: Size, { width, height }: Size): string | undefined {
+  const scale = Math.max(width / source.width, height / source.height);
+  const left = (width * height) / (source.width * source.height * scale * scale);
+  const is = `has ${source.width} × ${source.height} pixels`;
+  const times = scale >= 10 ? Math.round(scale) : Number(scale.toFixed(1));
+  const said = [
+    ...(scale > MUCH_SCALED ? [`was scaled up ${times} times`] : []),
+    ...(left < LITTLE_LEFT ? [`keeps ${Math.max(1, Math.round(left * 100))} % of itself after cropping`] : []),
+  ];
+  return said.length === 0 ? undefined : `${is} and ${said.join(' and ')} for ${width} × ${height}`;
 }
 
 /** Mirrored left to right. */
@@ -54,8 +76,10 @@ function raw({ pixels, width, height }: Picture): sharp.Sharp {
 /** Format and size from the header alone. @returns the size as shown, after orientation */
 async function inspect(bytes: Buffer, maxPixels: number): Promise<Size> {
   if (bytes.length === 0) throw new BadFile('is empty (zero bytes): copy it again');
-  const header = await decode(() => sharp(bytes, { limitInputPixels: false }).metadata());
+  const header = await decode(bytes, () => sharp(bytes, { limitInputPixels: false }).metadata());
   if (!header.format || !FORMATS.has(header.format)) {
+    const known = notAPicture(bytes);
+    if (known !== undefined) throw new BadFile(known);
     throw new BadFile(`is ${header.format ?? 'of an unknown format'}; JPEG, PNG, WebP, AVIF, TIFF and GIF are read`);
   }
   const { width, height } = header.autoOrient;
@@ -67,10 +91,12 @@ async function inspect(bytes: Buffer, maxPixels: number): Promise<Size> {
   return { width, height };
 }
 
-async function decode<T>(work: () => Promise<T>): Promise<T> {
+async function decode<T>(bytes: Buffer, work: () => Promise<T>): Promise<T> {
   try {
     return await withItsOwnError(work);
   } catch (error) {
+    const known = notAPicture(bytes);
+    if (known !== undefined) throw new BadFile(known);
     throw new BadFile(
       `cannot be decoded as a picture: ${firstLine(error)}. Copy it again, or save it anew as JPEG or PNG`,
     );

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzip, makeTar, makeZip, makeZipWithName } from '../../test/archives';
+import { gzip, makeTar, makeZip, makeZipWithName, packed, unmarkedZip } from '../../test/archives';
 import { overlappingZip } from '../../test/hostile-archives';
 import { limits, memoryFile, summary } from '../../test/memory-files';
 import { DatasetReader } from './dataset-reader';
@@ -39,6 +39,91 @@ describe('archives', () => {
     ['tgz', async () => gzip(await makeTar(pair))],
   ])('a .%s is read as the folder it holds, under its own name', async (extension, make) => {
     expect(await read(memoryFile(`set.${extension}`, await make()))).toEqual([`set.${extension}/cats/tom.jpg: a tom`]);
+  });
+
+  it.each<[string, string, () => Promise<Buffer>]>([
+    ['a gzipped tar', 'set.tar', async () => gzip(await makeTar(pair))],
+    ['a plain tar', 'set.tar.gz', () => makeTar(pair)],
+    ['a zip', 'set.tar.gz', () => makeZip(pair)],
+    ['a tar', 'set.zip', () => makeTar(pair)],
+    ['a bzipped tar', 'set.tar.bz2', async () => packed('bzip2', await makeTar(pair))],
+    ['a tar in xz', 'set.tar.xz', async () => packed('xz', await makeTar(pair))],
+    ['a tar in xz', 'set.zip', async () => packed('xz', await makeTar(pair))],
+  ])('%s named %s is read by its content', async (_what, name, make) => {
+    expect(await read(memoryFile(name, await make()))).toEqual([`${name}/cats/tom.jpg: a tom`]);
+  });
+
+  it('one that is cut short, or that is none, or packed with what is not read, says so', async () => {
+    const tar = await makeTar(pair);
+    for (const packer of ['bzip2', 'xz']) {
+      const cut = packed(packer, tar).subarray(0, 120);
+      const [refused] = await read(memoryFile('cut.tar', cut));
+      expect(refused).toMatch(/^cut\.tar! is (damaged|not a tar file that can be read): /);
+    }
+    const sevenZip = Buffer.concat([Buffer.from('377abcaf271c', 'hex'), Buffer.alloc(600)]);
+    expect(await read(memoryFile('set.zip', sevenZip))).toEqual([
+      'set.zip! is packed with 7-Zip, which is not read: hand in a .zip, a .tar or a .tar.gz',
+    ]);
+  });
+
+  it('what unpacks from bzip2 or xz to more than it may is refused', async () => {
+    const tar = await makeTar({ 'big.jpg': Buffer.alloc(limits.unpackedBytes + 1) });
+    for (const packer of ['bzip2', 'xz'])
+      expect(await read(memoryFile('bomb.tar', packed(packer, tar)))).toEqual([
+        expect.stringMatching(/^bomb\.tar! (is not a tar file that can be read: )?unpacks to more than/),
+      ]);
+  });
+
+  it('a WebDataset is read by its keys', async () => {
+    const tar = await makeTar({
+      '0.png': 'P',
+      '0.json': '{"caption":"zero"}',
+      '1.jpg': 'P',
+      '1.txt': 'one',
+      '1.cls': '7',
+    });
+    expect(await read(memoryFile('shard.tar', tar))).toEqual(['shard.tar/0.png: zero', 'shard.tar/1.jpg: one']);
+  });
+
+  it('what systems leave beside pictures is set aside', async () => {
+    const clutter = { '@eaDir/tom.jpg/SYNOPHOTO_THUMB_M.jpg': 'P', '__MACOSX/._tom.jpg': 'P', 'x/.DS_Store': 'P' };
+    const more = { '.thumbs/a.jpg': 'P', '#recycle/b.jpg': 'P', 'cats/._tom.jpg': 'P' };
+    expect(await read(memoryFile('set.zip', await makeZip({ ...pair, ...clutter, ...more })))).toEqual([
+      'set.zip/cats/tom.jpg: a tom',
+    ]);
+  });
+
+  describe('names in a zip that are not marked as UTF-8', () => {
+    const listed = (name: string) => Buffer.from(`{"file_name":"${name}","text":"t"}`);
+
+    it('are UTF-8 where they can be, as macOS packs them', async () => {
+      const zip = await unmarkedZip({
+        'caf\u00e9.png': ['utf-8', 'P'],
+        'metadata.jsonl': ['utf-8', listed('caf\u00e9.png')],
+      });
+      expect(await read(memoryFile('set.zip', zip))).toEqual(['set.zip/caf\u00e9.png: t']);
+    });
+
+    it.each([
+      ['GBK', 'GBK (GB18030)', '\u7ea2\u8272\u7684\u623f\u5b50.png'],
+      ['SHIFT_JIS', 'Shift-JIS', '\u8d64\u3044\u5c4b\u6839\u306e\u4e0a\u306e\u732b.png'],
+      ['BIG5', 'Big5', '\u7d05\u8272\u7684\u623f\u5b50.png'],
+      ['EUC-KR', 'EUC-KR (CP949)', '\uace0\uc591\uc774.png'],
+    ])('are %s where that is detected, which is said', async (encoding, shown, name) => {
+      const zip = await unmarkedZip({ [name]: [encoding, 'P'], 'metadata.jsonl': ['utf-8', listed(name)] });
+      expect(await read(memoryFile('set.zip', zip))).toEqual([
+        `set.zip~ has 1 name that is not marked as UTF-8 and were read as ${shown}, which was detected: if they are wrong, pack it with UTF-8 names`,
+        `set.zip/${name}: t`,
+      ]);
+    });
+
+    it('are code page 437 otherwise, which is said', async () => {
+      const zip = await unmarkedZip({ 'cr\u00e8me br\u00fbl\u00e9e.png': ['CP437', 'P'] });
+      expect(await read(memoryFile('set.zip', zip))).toEqual([
+        expect.stringMatching(/^set\.zip~ has 1 name .* read as code page 437, as the standard has it/),
+        'set.zip/cr\u00e8me br\u00fbl\u00e9e.png: (none)',
+      ]);
+    });
   });
 
   it('loose files and archives come together in the order of names', async () => {

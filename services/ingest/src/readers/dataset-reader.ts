@@ -1,14 +1,14 @@
+import { openArchive } from './archive';
 import { asBadFile, BadFile } from './bad-file';
-import { fileKind } from './file-kind';
-import { readFolder } from './folder';
+import { fileKind, isPicture } from './file-kind';
+import { readFolder, type FolderReading } from './folder';
 import type { InHand } from './in-hand';
 import { byName, type Found, type InputFile } from './input-file';
 import { UnpackBudget, type Limits } from './limits';
 import { readParquet } from './parquet';
 import { cleanPath, printable } from './paths';
 import type { Spool } from './spool';
-import { openTar } from './tar';
-import { openZip, type OpenArchive } from './zip';
+import type { OpenArchive } from './zip';
 
 /**
  * Everything a person handed in, whatever its form, as one stream of pictures with captions and of reports on
@@ -23,16 +23,18 @@ export class DatasetReader {
     private readonly spool: Spool,
     private readonly limits: Limits,
     private readonly inHand: InHand,
+    private readonly wanted: Pick<FolderReading, 'column' | 'captionless'> = { column: '', captionless: false },
   ) {
     this.budget = new UnpackBudget(limits);
   }
 
   async *read(uploaded: readonly InputFile[]): AsyncGenerator<Found> {
-    const { files, rejected } = await this.layOpen(uploaded);
-    yield* rejected;
-    yield* readFolder(files, this.limits, this.inHand);
+    const { files, reports } = await this.layOpen(uploaded);
+    yield* reports;
+    const reading = { ...this.wanted, limits: this.limits, inHand: this.inHand };
+    yield* readFolder(files, reading);
     for (const file of files.filter((candidate) => fileKind(candidate.name) === 'parquet').sort(byName)) {
-      yield* this.readParquetFile(file);
+      yield* this.readParquetFile(file, reading);
     }
   }
 
@@ -42,29 +44,32 @@ export class DatasetReader {
   }
 
   /** All files under clean names, archives replaced by what they hold. */
-  private async layOpen(uploaded: readonly InputFile[]): Promise<{ files: InputFile[]; rejected: Found[] }> {
+  private async layOpen(uploaded: readonly InputFile[]): Promise<{ files: InputFile[]; reports: Found[] }> {
     const files = new Map<string, InputFile>();
-    const rejected: Found[] = [];
-    const reject = (name: string, reason: string) => rejected.push({ kind: 'rejected', name: printable(name), reason });
+    const reports: Found[] = [];
+    const reject = (name: string, reason: string) =>
+      reports.push({ kind: 'rejected', name: printable(name), reason, pictures: isPicture(name) ? 1 : 0 });
     const keep = (file: InputFile) => {
+      const kind = fileKind(file.name);
+      if (kind === 'ignored') return;
       if (files.has(file.name)) reject(file.name, 'is there twice under this name; the first is kept');
-      else if (fileKind(file.name) === 'unknown')
-        reject(file.name, 'is not a picture, caption, metadata.jsonl, parquet file or archive that is read here');
-      else if (fileKind(file.name) !== 'ignored') files.set(file.name, file);
+      else if (kind === 'unknown') reject(file.name, whyNotRead(file.name));
+      else files.set(file.name, file);
     };
     for (const file of [...uploaded].sort(byName)) {
       try {
         this.budget.takeFile();
         const clean: InputFile = { ...file, name: cleanPath(file.name) };
-        const archive = isArchive(clean.name) ? await this.openArchive(clean) : undefined;
+        const archive = fileKind(clean.name) === 'archive' ? await this.openArchive(clean) : undefined;
         if (!archive) {
           keep(clean);
           continue;
         }
-        if (archive.files.length + archive.rejected.length === 0) reject(clean.name, 'holds no files');
-        for (const report of archive.rejected) rejected.push(report); // spread, a hundred thousand would be too many arguments
+        if (archive.files.length + archive.reports.length === 0) reject(clean.name, 'holds no files');
+        for (const report of archive.reports) reports.push(report); // spread, a hundred thousand would be too many arguments
         for (const inner of archive.files) {
-          if (isArchive(inner.name)) reject(inner.name, 'is an archive within an archive: hand it in by itself');
+          if (fileKind(inner.name) === 'archive')
+            reject(inner.name, 'is an archive within an archive: hand it in by itself');
           else keep(inner);
         }
       } catch (error) {
@@ -72,25 +77,22 @@ export class DatasetReader {
         reject(file.name, error.reason);
       }
     }
-    return { files: [...files.values()], rejected };
+    return { files: [...files.values()], reports };
   }
 
   private async openArchive(file: InputFile): Promise<OpenArchive> {
     const archive = await this.inHand.over(file.name, () =>
-      this.budget.spend(async () => {
-        const budget = this.budget.archive(file.size);
-        return fileKind(file.name) === 'zip'
-          ? openZip(await this.spool.place(file), file.name, budget)
-          : openTar(await file.open(), file.name, budget, this.spool, () => this.inHand.progress());
-      }),
+      this.budget.spend(() =>
+        openArchive(file, this.budget.archive(file.size), this.spool, () => this.inHand.progress()),
+      ),
     );
     this.archives.push(archive);
     return archive;
   }
 
-  private async *readParquetFile(file: InputFile): AsyncGenerator<Found> {
+  private async *readParquetFile(file: InputFile, reading: FolderReading): AsyncGenerator<Found> {
     try {
-      yield* readParquet(await this.spool.place(file), file.name, this.limits, this.inHand);
+      yield* readParquet(await this.spool.place(file), file.name, reading);
     } catch (error) {
       if (!(error instanceof BadFile)) throw error;
       yield { kind: 'rejected', name: file.name, reason: asBadFile('cannot be read', error).reason };
@@ -98,7 +100,8 @@ export class DatasetReader {
   }
 }
 
-function isArchive(name: string): boolean {
-  const kind = fileKind(name);
-  return kind === 'zip' || kind === 'tar';
+function whyNotRead(name: string): string {
+  if (/\.(csv|tsv|jsonl)$/i.test(name))
+    return 'is not read: a list of captions is named metadata.csv or metadata.jsonl';
+  return 'is not a picture, caption, metadata.jsonl, metadata.csv, parquet file or archive that is read here';
 }

@@ -1,14 +1,12 @@
 import { Readable } from 'node:stream';
-import { limits, memoryFile, summary } from '../../test/memory-files';
-import { readFolder } from './folder';
-import { unwatched } from './in-hand';
+import { limits, memoryFile, reading, summary } from '../../test/memory-files';
+import { readFolder, type FolderReading } from './folder';
 
-const read = (files: Record<string, string | Uint8Array>) =>
+const read = (files: Record<string, string | Uint8Array>, more: Partial<FolderReading> = {}) =>
   summary(
     readFolder(
       Object.entries(files).map(([name, content]) => memoryFile(name, content)),
-      limits,
-      unwatched,
+      { ...reading, ...more },
     ),
   );
 
@@ -47,7 +45,7 @@ describe('readFolder', () => {
     ];
     expect(await read({ 'metadata.jsonl': metadata.join('\n'), '1.jpg': 'P' })).toEqual([
       'metadata.jsonl:2! is not a line of JSON: write {"file_name": …, "text": …}, one picture a line',
-      'metadata.jsonl:3! has none of the text fields file_name, file, image, path',
+      'metadata.jsonl:3! has none of the fields file_name, file, image, path, filename, image_file_name to say which picture it is about',
       'metadata.jsonl:4! is not a JSON object',
       'metadata.jsonl:5! has a path that leaves its folder (".."): name files by their place within it',
       'gone.jpg! is named in line 6 of metadata.jsonl but is not there',
@@ -69,7 +67,7 @@ describe('readFolder', () => {
       const lines = Array.from({ length: limits.listed + 5 }, (_, at) => `{"file_name":"gone-${at}.jpg","text":"x"}`);
       const found = await read({ 'metadata.jsonl': lines.join('\n') });
       expect(found).toHaveLength(limits.listed + 1);
-      expect(found.at(-1)).toBe('metadata.jsonl! and 5 more pictures that it names and that are not there');
+      expect(found.at(-1)).toBe('metadata! and 5 more pictures that it names and that are not there');
     });
 
     it('lines after the most that are read are left, empty ones counted, and those before are used', async () => {
@@ -99,18 +97,25 @@ describe('readFolder', () => {
         size: bytes.length,
         open: () => Promise.resolve(Readable.from([...bytes].map((byte) => Buffer.from([byte])))),
       };
-      expect(await summary(readFolder([drops, memoryFile('1.jpg', 'P')], limits, unwatched))).toEqual([
+      expect(await summary(readFolder([drops, memoryFile('1.jpg', 'P')], reading))).toEqual([
         '1.jpg: caf\u00e9 \ud83d\ude00',
       ]);
     });
 
+    it('in another encoding it is read, and that is said', async () => {
+      const line = Buffer.from('{"file_name":"1.jpg","text":"un caf\u00e9"}\n', 'latin1');
+      expect(await read({ 'metadata.jsonl': line, '1.jpg': 'P' })).toEqual([
+        expect.stringMatching(/^metadata\.jsonl~ is not in UTF-8 and was read as Windows-1252 \(cp1252\), which was/),
+        '1.jpg: un caf\u00e9',
+      ]);
+    });
+
     it('that is no text is refused as a whole', async () => {
-      expect(
-        await read({
-          'metadata.jsonl': Buffer.concat([Buffer.from(`${good}\n`), Buffer.from('caf\u00e9', 'latin1')]),
-          '1.jpg': 'P',
-        }),
-      ).toEqual([expect.stringMatching(/^metadata\.jsonl! is not text in UTF-8/), '1.jpg: (none)']);
+      const noise = Buffer.concat([Buffer.from(`${good}\n`), Buffer.from([0, 1, 2, 0xff])]);
+      expect(await read({ 'metadata.jsonl': noise, '1.jpg': 'P' })).toEqual([
+        expect.stringMatching(/^metadata\.jsonl! is not text in UTF-8/),
+        '1.jpg: (none)',
+      ]);
     });
   });
 
@@ -121,7 +126,7 @@ describe('readFolder', () => {
     ]);
   });
 
-  it('reads captions in UTF-8 with a byte order mark and in UTF-16, and refuses what is neither', async () => {
+  it('reads captions in UTF-8 with a byte order mark and in UTF-16, and refuses what is no text', async () => {
     expect(
       await read({
         '1.jpg': 'P',
@@ -129,7 +134,7 @@ describe('readFolder', () => {
         '2.jpg': 'P',
         '2.txt': Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('caf\u00e9', 'utf16le')]),
         '3.jpg': 'P',
-        '3.txt': Buffer.from('caf\u00e9', 'latin1'),
+        '3.txt': Buffer.from([0xff, 0xd8, 0, 1]),
       }),
     ).toEqual([
       '1.jpg: caf\u00e9',
@@ -157,13 +162,146 @@ describe('readFolder', () => {
 
   it('refuses a file that turns out larger than it claimed', async () => {
     const liar = { ...memoryFile('1.jpg', Buffer.alloc(limits.pictureBytes + 1)), size: 10 };
-    expect(await summary(readFolder([liar], limits, unwatched))).toEqual([
+    expect(await summary(readFolder([liar], reading))).toEqual([
       expect.stringMatching(/^1\.jpg! is larger than 2 MiB/),
     ]);
   });
 
   it('does not blame the file when the store fails', async () => {
     const broken = { name: '1.jpg', size: 1, open: () => Promise.reject(new Error('store is away')) };
-    await expect(summary(readFolder([broken], limits, unwatched))).rejects.toThrow('store is away');
+    await expect(summary(readFolder([broken], reading))).rejects.toThrow('store is away');
+  });
+
+  it('takes captions from the usual files beside a picture, the first of them that is there', async () => {
+    expect(
+      await read({
+        'a.png': 'P',
+        'a.caption': 'in .caption',
+        'b.png': 'P',
+        'b.json': '{"caption":"in .json","score":1}',
+        'c.png': 'P',
+        'c.png.txt': 'after the whole name',
+        'd.png': 'P',
+        'd.txt': 'in .txt',
+        'd.json': '{"caption":"not me"}',
+        'd.caption': 'nor me',
+        'e.png': 'P',
+        'e.json': '{"prompt":["one","two"]}',
+        'f.png': 'P',
+        'f.json': '{"score":1,"sharp":true}',
+        'g.png': 'P',
+        'g.json': '{"caption":',
+        '000.seg.png': 'P',
+        '000.txt': 'by its key',
+        'h.png': 'P',
+        'h.cls': '3',
+        'i.png': 'P',
+        'i.cls': 'a heron',
+      }),
+    ).toEqual([
+      'd.caption~ is not used: its picture has a caption in d.txt',
+      '000.seg.png: by its key',
+      'a.png: in .caption',
+      'b.png: in .json',
+      'c.png: after the whole name',
+      'd.png: in .txt',
+      'e.png: one | two',
+      expect.stringMatching(
+        /^f\.png! its caption f\.json has none of the fields text, caption, .*; it has: score, sharp\./,
+      ),
+      'g.png! its caption g.json is not JSON: write {"caption": "…"}',
+      expect.stringMatching(/^h\.png! its caption h\.cls holds the number of a class only/),
+      'i.png: a heron',
+    ]);
+  });
+
+  it('takes captions from the field that a person names, and lists the fields that there are', async () => {
+    const files = {
+      'metadata.jsonl': '{"file_name":"1.jpg","text":"not me","blip":"me"}\n{"file_name":"2.jpg","text":"not me"}',
+      '1.jpg': 'P',
+      '2.jpg': 'P',
+      '3.jpg': 'P',
+      '3.json': '{"caption":"not me","blip":"me too"}',
+    };
+    expect(await read(files, { column: 'blip' })).toEqual([
+      expect.stringMatching(/^metadata\.jsonl:2! has no field blip; it has: file_name, text\. .*--caption-column/),
+      '1.jpg: me',
+      '2.jpg: (none)',
+      '3.jpg: me too',
+    ]);
+  });
+
+  it('takes all captions of a picture that has several in metadata.jsonl', async () => {
+    const lines = ['{"file_name":"1.jpg","text":["a","b"]}', '{"file_name":"1.jpg","text":"c"}'];
+    expect(await read({ 'metadata.jsonl': lines.join('\n'), '1.jpg': 'P' })).toEqual(['1.jpg: a | b | c']);
+    expect(await read({ 'metadata.jsonl': '{"file_name":"1.jpg","text":[1]}', '1.jpg': 'P' })).toEqual([
+      'metadata.jsonl:1! has a text that is neither a text nor a list of texts',
+      '1.jpg: (none)',
+    ]);
+  });
+
+  it("reads kohya's folders: repeats, and the class as the caption of pictures without one", async () => {
+    const files = {
+      's/10_sks tower/1.png': 'P',
+      's/10_sks tower/1.txt': 'mine',
+      's/1_a_house/2.png': 'P',
+      '2024_x/3.png': 'P',
+    };
+    expect(await read(files)).toEqual([
+      expect.stringMatching(
+        /^s\/10_sks tower~ is named as kohya's scripts have it: .* counts 10 times, and "sks tower"/,
+      ),
+      expect.stringMatching(/^s\/1_a_house~ .* counts once, and "a house" is the caption of those without one/),
+      '2024_x/3.png: (none)',
+      's/10_sks tower/1.png: mine',
+      's/1_a_house/2.png: a house',
+    ]);
+  });
+});
+
+describe('metadata.csv', () => {
+  it("is read as Hugging Face's imagefolder reads it: names, quotes, line breaks, an empty cell", async () => {
+    const table =
+      'file_name,text\r\n1.png,"one, quoted"\r\n2.png,two\r\n3.png,"a ""third""\nin lines"\r\n4.png,\r\n\r\n5.png,un"quoted\r\n';
+    const pictures = Object.fromEntries(['1', '2', '3', '4', '5'].map((name) => [`${name}.png`, 'P']));
+    expect(await read({ 'metadata.csv': table, ...pictures })).toEqual([
+      expect.stringMatching(/^metadata\.csv:6! has none of the fields text, caption/),
+      '1.png: one, quoted',
+      '2.png: two',
+      '3.png: a "third"\nin lines',
+      '4.png: (none)',
+      '5.png: un"quoted',
+    ]);
+  });
+
+  it.each([
+    [';', 'file_name;caption\n1.png;one, two\n'],
+    ['tab', 'caption\tfile_name\none, two\t1.png\n'],
+    ['a byte order mark', '\ufefffile_name,caption\n1.png,"one, two"\n'],
+  ])('may have %s', async (_what, table) => {
+    expect(await read({ 'x/metadata.csv': table, 'x/1.png': 'P' })).toEqual(['x/1.png: one, two']);
+  });
+
+  it('says which columns there are where none is known, and takes the one that is named', async () => {
+    const files = { 'metadata.csv': 'file_name,blip\n1.png,one\n', '1.png': 'P' };
+    expect(await read(files)).toEqual([
+      expect.stringMatching(/^metadata\.csv:2! .*; it has: file_name, blip\. Name the one .* with --caption-column/),
+      '1.png: (none)',
+    ]);
+    expect(await read(files, { column: 'blip' })).toEqual(['1.png: one']);
+  });
+
+  it('a row with a comma too many costs that row, and a quote that is never closed the table', async () => {
+    expect(await read({ 'metadata.csv': 'file_name,text\n1.png,a, b\n2.png,c\n', '1.png': 'P', '2.png': 'P' })).toEqual(
+      [
+        'metadata.csv:2! has 3 cells where the first line names 2 columns: put texts with commas in "double quotes"',
+        '1.png: (none)',
+        '2.png: c',
+      ],
+    );
+    expect(await read({ 'metadata.csv': 'file_name,text\n1.png,"a\n', '1.png': 'P' })).toEqual([
+      expect.stringMatching(/^metadata\.csv! cannot be read as a table/),
+      '1.png: (none)',
+    ]);
   });
 });

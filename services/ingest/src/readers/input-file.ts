@@ -11,18 +11,42 @@ export interface InputFile {
   open(): Promise<Readable>;
   /** Where it lies on disk, of one that can be had there without being copied. */
   onDisk?(): Promise<string>;
+  /** It is not needed on disk any more, until it is asked for again. */
+  forget?(): Promise<void>;
 }
 
-/**
- * What a reader finds: a picture that can be had with its caption as written, or a file that cannot be used and why.
- */
-export type Found = FoundPicture | { readonly kind: 'rejected'; readonly name: string; readonly reason: string };
+/** What a reader finds: a picture that can be had with its captions as written, a file that cannot be used and why, or a word on what was made of one. */
+export type Found = FoundPicture | Rejected | Note;
+
+export interface Rejected {
+  readonly kind: 'rejected';
+  readonly name: string;
+  readonly reason: string;
+  /** How many pictures are left out with it. Default: none, it being a caption, a line of a list or an archive. */
+  readonly pictures?: number;
+}
+
+export interface Note {
+  readonly kind: 'note';
+  readonly name: string;
+  readonly text: string;
+}
 
 export interface FoundPicture {
   readonly kind: 'picture';
   readonly name: string;
+  /** How often it counts beside the others. */
+  readonly repeats: number;
   /** Asked once, when the picture's turn has come. @throws BadFile when the picture or its caption cannot be used */
-  load(): Promise<{ readonly bytes: Buffer; readonly caption?: string }>;
+  load(): Promise<LoadedPicture>;
+}
+
+export interface LoadedPicture {
+  readonly bytes: Buffer;
+  /** None where none came with it. */
+  readonly captions: readonly string[];
+  /** What a person should know of how they were read. */
+  readonly notes: readonly string[];
 }
 
 /** The file's bytes as they come; refused as soon as they are more than `limit`, whatever its header claims. */

@@ -34,6 +34,8 @@ export const UNPACKED_FREELY = 256 * 2 ** 20;
 export interface ArchiveBudget {
   takeBytes(bytes: number): void;
   takeFile(): void;
+  /** How many bytes may still be taken. */
+  left(): number;
 }
 
 /**
@@ -57,6 +59,7 @@ export class UnpackBudget {
     const allowed = Math.max(UNPACKED_FREELY, size * this.limits.unpackRatio);
     let left = allowed;
     return {
+      left: () => Math.min(left, this.bytes),
       takeFile: () => this.takeFile(),
       takeBytes: (bytes) => {
         this.takeBytes(bytes);

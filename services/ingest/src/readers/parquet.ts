@@ -8,10 +8,14 @@ import type { InHand } from './in-hand';
 import type { Found } from './input-file';
 import type { Limits } from './limits';
 import { baseOf, printable } from './paths';
+import { CAPTION_FIELDS, listed, NAME_THE_COLUMN } from './caption-fields';
+import type { FolderReading } from './folder';
 import { decodeText } from './text';
 
 const IMAGE_NAMES = ['image', 'img', 'picture', 'jpg', 'png', 'webp'];
-const TEXT_NAMES = ['text', 'caption', 'captions', 'prompt', 'txt', 'description'];
+/** Texts that are about the file and not about the picture. */
+const ABOUT_THE_FILE =
+  /^(_*)(id|uid|uuid|key|hash|md5|sha\d*|phash|url|uri|link|src|source|split|licen[cs]e|author|artist|user|mime_?type|format|file_?(name|path)?|image_?(id|url|path|name|file|hash)|path|name)$/i;
 
 /** hyparquet is published as ES modules only, which CommonJS loads on demand. */
 const libraries = async () => ({ ...(await import('hyparquet')), ...(await import('hyparquet-compressors')) });
@@ -19,6 +23,10 @@ const libraries = async () => ({ ...(await import('hyparquet')), ...(await impor
 interface Columns {
   readonly image: string;
   readonly text?: string;
+  /** What a person should know of that choice. */
+  readonly note?: string;
+  /** Why there is no text column. */
+  readonly missing?: string;
 }
 
 /**
@@ -28,7 +36,8 @@ interface Columns {
  * @param path where the file lies on disk
  * @throws BadFile when it is not parquet or has no image column
  */
-export async function* readParquet(path: string, name: string, limits: Limits, inHand: InHand): AsyncGenerator<Found> {
+export async function* readParquet(path: string, name: string, reading: FolderReading): AsyncGenerator<Found> {
+  const { limits, inHand, column } = reading;
   const { parquetMetadataAsync, parquetSchema } = await libraries();
   const handle = await open(path);
   try {
@@ -40,8 +49,15 @@ export async function* readParquet(path: string, name: string, limits: Limits, i
         () => parquetMetadataAsync(file),
       );
       const schema = parquetSchema(metadata);
-      return { metadata, schema, columns: pickColumns(schema.children) };
+      return { metadata, schema, columns: pickColumns(schema.children, column) };
     });
+    const { note, missing } = columns;
+    if (missing !== undefined && !reading.captionless) {
+      yield { kind: 'rejected', name, reason: missing, pictures: Number(metadata.num_rows) };
+      return;
+    }
+    const told = note ?? (missing && `${missing}; its pictures get the trigger phrase alone`);
+    if (told !== undefined) yield { kind: 'note', name, text: told };
     const parquet = { file, metadata, schema, columns, name, limits };
     let first = 0;
     for (const group of metadata.row_groups) {
@@ -84,7 +100,8 @@ async function* readGroup(parquet: ParquetFile, group: RowGroup, first: number, 
   try {
     rows = await inHand.over(`${name} ${where}`, () => rowsOf(parquet, group, first));
   } catch (error) {
-    yield { kind: 'rejected', name, reason: `${where}: ${asBadFile('cannot be read', error).reason}` };
+    const reason = `${where}: ${asBadFile('cannot be read', error).reason}`;
+    yield { kind: 'rejected', name, reason, pictures: Number(group.num_rows) };
     return;
   }
   for (const [index, row] of rows.entries()) yield rowOf(row, columns, rowName(name, first + index), limits);
@@ -116,11 +133,12 @@ function rowOf(row: Record<string, unknown>, columns: Columns, name: string, lim
       throw new BadFile(`is ${formatBytes(bytes.length)}; a picture may have ${formatBytes(limits.pictureBytes)}`);
     }
     const shown = path === undefined ? name : `${name} ${printable(baseOf(path))}`;
-    const caption = columns.text === undefined ? undefined : captionOf(row[columns.text]);
+    const captions = columns.text === undefined ? [] : captionsOf(row[columns.text]);
     // A copy: the view would keep the whole row group alive for as long as one picture is.
-    return { kind: 'picture', name: shown, load: () => Promise.resolve({ bytes: Buffer.from(bytes), caption }) };
+    const load = () => Promise.resolve({ bytes: Buffer.from(bytes), captions, notes: [] });
+    return { kind: 'picture', name: shown, repeats: 1, load };
   } catch (error) {
-    return { kind: 'rejected', name, reason: asBadFile('cannot be read', error).reason };
+    return { kind: 'rejected', name, reason: asBadFile('cannot be read', error).reason, pictures: 1 };
   }
 }
 
@@ -138,17 +156,19 @@ function imageOf(value: unknown): { bytes: Uint8Array; path?: string } {
   throw new BadFile('holds no picture');
 }
 
-function captionOf(value: unknown): string | undefined {
-  if (value === null || value === undefined) return undefined;
-  if (Array.isArray(value)) return captionOf(value[0]);
+function captionsOf(value: unknown): string[] {
+  if (value === null || value === undefined) return [];
+  if (Array.isArray(value)) return value.flatMap(captionsOf);
   const text = value instanceof Uint8Array ? decodeText(value) : typeof value === 'string' ? value : undefined;
   if (text === undefined) throw new BadFile('has a caption that is not text');
-  return text;
+  return [text];
 }
 
-/** The image column by its shape (`{bytes, path}`) or name, the text column by its name, else the only text there is. */
-function pickColumns(nodes: SchemaTree[]): Columns {
-  const names = nodes.map((node) => node.element.name).join(', ');
+/**
+ * The image column by its shape (`{bytes, path}`) or name; the text column as it was named, by its usual names, or the
+ * only text there is. Of several texts none is guessed.
+ */
+function pickColumns(nodes: SchemaTree[], column: string): Columns {
   const named = (wanted: string[], fits: (node: SchemaTree) => boolean) => {
     for (const name of wanted) {
       const node = nodes.find((candidate) => candidate.element.name.toLowerCase() === name && fits(candidate));
@@ -157,12 +177,26 @@ function pickColumns(nodes: SchemaTree[]): Columns {
     return undefined;
   };
   const image = named(IMAGE_NAMES, (node) => isImageStruct(node) || isBinary(node)) ?? nodes.find(isImageStruct);
-  if (!image) throw new BadFile(`has no image column ({bytes, path} or binary) among its columns: ${names}`);
-  const texts = nodes.filter((node) => node !== image && isText(node));
-  const text =
-    named(TEXT_NAMES, (node) => node !== image && (isText(node) || isBinary(node) || isList(node))) ??
-    (texts.length === 1 ? texts[0] : undefined);
-  return { image: image.element.name, text: text?.element.name };
+  const names = nodes.map((node) => node.element.name);
+  if (!image) throw new BadFile(`has no image column ({bytes, path} or binary) among its columns: ${listed(names)}`);
+  const others = nodes.filter((node) => node !== image);
+  const columns = { image: image.element.name };
+  const ofNames = () => listed(others.map((node) => node.element.name));
+  if (column !== '') {
+    const text = others.find((node) => node.element.name === column);
+    if (!text) throw new BadFile(`has no column ${printable(column)} for captions; it has: ${ofNames()}`);
+    return { ...columns, text: column };
+  }
+  const usual = named(CAPTION_FIELDS, (node) => node !== image && (isText(node) || isBinary(node) || isList(node)));
+  if (usual) return { ...columns, text: usual.element.name };
+  const texts = others.filter(isText);
+  const [only] = texts;
+  if (only && texts.length === 1 && !ABOUT_THE_FILE.test(only.element.name)) {
+    const text = only.element.name;
+    return { ...columns, text, note: `has its captions in the column ${printable(text)}, the only one with texts` };
+  }
+  const which = texts.length < 2 ? 'has no column with captions that is known' : 'has several columns with texts';
+  return { ...columns, missing: `${which}; beside the picture it has: ${ofNames()}. To use one, ${NAME_THE_COLUMN}` };
 }
 
 function isImageStruct(node: SchemaTree): boolean {
@@ -217,7 +251,8 @@ function boundedCompressors(all: Compressors, limit: number): Compressors {
       codec,
       (input: Uint8Array, outputLength: number) => {
         if (outputLength > limit) throw new BadFile(`a page claims to unpack to ${formatBytes(outputLength)}`);
-        return unpack(input, outputLength);
+        // A page without values is packed as nothing, which is no stream of the codec.
+        return outputLength === 0 ? new Uint8Array() : unpack(input, outputLength);
       },
     ]),
   );

@@ -18,9 +18,14 @@ export class Spool {
     return file.onDisk ? file.onDisk() : this.write(await file.open());
   }
 
+  /** A place for a file that someone else writes. */
+  reserve(): string {
+    return join(this.folder, String(this.count++));
+  }
+
   /** Writes the stream and returns the path it lies at. What fails half-way leaves nothing on the disk. */
   async write(data: AsyncIterable<Uint8Array>): Promise<string> {
-    const path = join(this.folder, String(this.count++));
+    const path = this.reserve();
     try {
       await pipeline(data, createWriteStream(path, { flags: 'wx' }));
     } catch (error) {

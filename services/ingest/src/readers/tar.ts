@@ -1,18 +1,19 @@
 import { createReadStream } from 'node:fs';
 import { Transform, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import * as tar from 'tar-stream';
 import { asBadFile, BadFile } from './bad-file';
 import type { Found, InputFile } from './input-file';
 import type { ArchiveBudget } from './limits';
+import { isPicture } from './file-kind';
 import { cleanPath, printable } from './paths';
 import type { Spool } from './spool';
 import type { OpenArchive } from './zip';
 
 /**
- * Unpacks a tar file, gzipped or not, in one pass: what may be of use goes into the spool. Every byte that comes
- * out of gzip counts against the budget, used or not. A damaged end keeps what came before it.
+ * Takes a tar file apart in one pass: what may be of use goes into the spool. Every byte counts against the budget,
+ * used or not. A damaged end keeps what came before it.
+ * @param data the tar itself, without what it was packed with
  * @param progress called at each entry: one archive may take long, one entry may not
  */
 export async function openTar(
@@ -25,13 +26,7 @@ export async function openTar(
   const files: InputFile[] = [];
   const rejected: Found[] = [];
   const extract = tar.extract();
-  const gzipped = /gz$/i.test(name);
-  const unpacking = pipeline([
-    data,
-    ...(gzipped ? [createGunzip()] : []),
-    countBytes(budget),
-    extract,
-  ] as never[]).catch((error) => {
+  const unpacking = pipeline([data, countBytes(budget), extract] as never[]).catch((error) => {
     extract.destroy(error as Error);
   });
   try {
@@ -61,7 +56,7 @@ export async function openTar(
     });
   }
   await unpacking;
-  return { files, rejected, close: () => undefined };
+  return { files, reports: rejected, close: () => undefined };
 }
 
 type TarEntry = AsyncIterable<unknown> & {
@@ -84,7 +79,7 @@ async function unpackEntry(
   } catch (error) {
     if (!(error instanceof BadFile)) throw error;
     entry.resume();
-    return { kind: 'rejected', name: raw, reason: error.reason };
+    return { kind: 'rejected', name: raw, reason: error.reason, pictures: isPicture(raw) ? 1 : 0 };
   }
 }
 

@@ -1,43 +1,87 @@
-import { BadFile } from './bad-file';
+import { decoded, detectEncoding, isUtf8, markedEncoding, noText, pieceDecoder, shownEncoding } from './charset';
+import { readWithin, type InputFile } from './input-file';
 
-type Decoder = InstanceType<typeof TextDecoder>;
-
-/** By the byte order mark, which needs two bytes to be seen; without one it is UTF-8. */
-function decoderFor(bytes: Uint8Array): Decoder {
-  const encoding =
-    bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : 'utf-8';
-  return new TextDecoder(encoding, { fatal: true });
-}
-
-function decode(decoder: Decoder, bytes: Uint8Array, stream: boolean): string {
-  try {
-    return decoder.decode(bytes, { stream });
-  } catch {
-    throw new BadFile('is not text in UTF-8 (or UTF-16 with a byte order mark): save it as UTF-8');
-  }
+export interface DecodedText {
+  readonly text: string;
+  /** What a person should know of how it was read. */
+  readonly note?: string;
 }
 
 /**
- * Text as people save it: UTF-8 with or without a byte order mark, or UTF-16 with one.
- * @throws BadFile when it is neither, rather than training on garbled words.
+ * Text as people save it: UTF-8 with or without a byte order mark, UTF-16 with one, or what it is found to be in.
+ * @param likely the encoding that was found for others of its kind
+ * @throws BadFile when it is none of these, rather than training on garbled words
  */
-export function decodeText(bytes: Uint8Array): string {
-  return decode(decoderFor(bytes), bytes, false);
+export function readText(bytes: Uint8Array, likely?: string): DecodedText {
+  const marked = markedEncoding(bytes);
+  const text = decoded(marked ?? 'utf-8', bytes);
+  if (text !== undefined) return { text };
+  if (marked) throw noText();
+  for (const encoding of [likely, detectEncoding(bytes)]) {
+    const found = encoding && decoded(encoding, bytes);
+    if (encoding && found !== undefined) return { text: found, note: detectedNote(encoding) };
+  }
+  throw noText();
 }
 
-/** The same of a file that is too long to be one string. */
-export async function* decodeChunks(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  let first = Buffer.alloc(0);
-  let decoder: Decoder | undefined;
-  for await (const chunk of chunks) {
-    if (decoder) {
-      yield decode(decoder, chunk, true);
-      continue;
+/** The text alone, which has to be UTF-8 or UTF-16: of names and cells that are said to be so. */
+export function decodeText(bytes: Uint8Array): string {
+  const text = decoded(markedEncoding(bytes) ?? 'utf-8', bytes);
+  if (text === undefined) throw noText();
+  return text;
+}
+
+export const detectedNote = (encoding: string): string =>
+  `is not in UTF-8 and was read as ${shownEncoding(encoding)}, which was detected: if its words are wrong, save it as UTF-8`;
+
+/** How much of a long file the detector gets: its first lines that are not ASCII. */
+const EVIDENCE_BYTES = 64 * 1024;
+
+/** The encoding of a file that is too long to be one string, from one pass over it. */
+export async function encodingOf(file: InputFile, limit: number): Promise<{ encoding: string; note?: string }> {
+  let first: Buffer = Buffer.alloc(0);
+  const evidence: Buffer[] = [];
+  let size = 0;
+  const utf8 = new TextDecoder('utf-8', { fatal: true });
+  let isUtf = true;
+  for await (const chunk of readWithin(file, limit)) {
+    if (first.length < 2) first = Buffer.concat([first, chunk.subarray(0, 2)]);
+    if (isUtf) isUtf = decodes(utf8, chunk);
+    if (size < EVIDENCE_BYTES && chunk.some((byte) => byte >= 0x80)) {
+      evidence.push(chunk.subarray(0, EVIDENCE_BYTES - size));
+      size += evidence.at(-1)!.length;
     }
-    first = Buffer.concat([first, chunk]);
-    if (first.length < 2) continue;
-    decoder = decoderFor(first);
-    yield decode(decoder, first, true);
   }
-  yield decoder ? decode(decoder, new Uint8Array(), false) : decodeText(first);
+  const marked = markedEncoding(first);
+  if (marked) return { encoding: marked };
+  if (isUtf && decodes(utf8)) return { encoding: 'utf-8' };
+  const bytes = Buffer.concat(evidence);
+  // The evidence may end within a character, which is no reason to rule its encoding out.
+  const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1 || bytes.length);
+  const encoding = isUtf8(whole) ? undefined : detectEncoding(whole);
+  if (!encoding) throw noText();
+  return { encoding, note: detectedNote(encoding) };
+}
+
+function decodes(decoder: InstanceType<typeof TextDecoder>, chunk?: Uint8Array): boolean {
+  try {
+    decoder.decode(chunk ?? new Uint8Array(), { stream: chunk !== undefined });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Text of a file that is too long to be one string. */
+export async function* decodeChunks(chunks: AsyncIterable<Uint8Array>, encoding: string): AsyncGenerator<string> {
+  const decoder = pieceDecoder(encoding);
+  const decode = (chunk?: Uint8Array): string => {
+    try {
+      return decoder(chunk);
+    } catch {
+      throw noText();
+    }
+  };
+  for await (const chunk of chunks) yield decode(chunk);
+  yield decode();
 }

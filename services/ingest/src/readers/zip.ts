@@ -3,15 +3,18 @@ import * as yauzl from 'yauzl';
 import { asBadFile, BadFile, blameFile } from './bad-file';
 import type { Found, InputFile } from './input-file';
 import type { ArchiveBudget } from './limits';
+import { isPicture } from './file-kind';
 import { cleanPath, printable } from './paths';
+import { zipNames } from './zip-names';
 
 const S_IFMT = 0o170000;
 const S_IFLNK = 0o120000;
 
-/** An archive laid open: its files, what of it cannot be used, and the handle to close when all is read. */
+/** An archive laid open: its files, what is to be said of it, and the handle to close when all is read. */
 export interface OpenArchive {
   readonly files: InputFile[];
-  readonly rejected: Found[];
+  /** What of it cannot be used, and what was made of it. */
+  readonly reports: Found[];
   close(): void;
 }
 
@@ -28,36 +31,47 @@ export async function openZip(path: string, name: string, budget: ArchiveBudget)
     () =>
       yauzl.openPromise(path, { lazyEntries: true, autoClose: false, decodeStrings: false, validateEntrySizes: true }),
   );
-  const files: InputFile[] = [];
-  const rejected: Found[] = [];
-  const spans: Span[] = [];
-  let bytes = 0;
   try {
-    for await (const entry of zip.eachEntry()) {
-      const raw = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, false);
-      if (raw.endsWith('/')) continue;
-      budget.takeFile();
-      bytes += entry.uncompressedSize;
-      const start = entry.relativeOffsetOfLocalHeader;
-      spans.push({ start, end: start + LOCAL_HEADER_BYTES + entry.compressedSize });
+    const entries = await entriesOf(zip, budget);
+    const names = zipNames(entries);
+    const files: InputFile[] = [];
+    const reports: Found[] = names.note === undefined ? [] : [{ kind: 'note', name, text: names.note }];
+    for (const entry of entries) {
+      const raw = names.of(entry);
       try {
         files.push(zipEntry(zip, entry, `${name}/${cleanEntry(entry, raw)}`));
       } catch (error) {
-        rejected.push({
-          kind: 'rejected',
-          name: `${name}/${printable(raw)}`,
-          reason: asBadFile('cannot be read', error).reason,
-        });
+        const { reason } = asBadFile('cannot be read', error);
+        reports.push({ kind: 'rejected', name: `${name}/${printable(raw)}`, reason, pictures: isPicture(raw) ? 1 : 0 });
       }
     }
-    refuseOverlaps(spans);
-    budget.takeBytes(bytes);
+    return { files, reports, close: () => zip.close() };
   } catch (error) {
     zip.close();
     throw asBadFile('is a damaged zip file', error, 'Pack it again, or copy it again if it was cut short');
   }
-  return { files, rejected, close: () => zip.close() };
 }
+
+/** All files in it, within the budget. */
+async function entriesOf(zip: yauzl.ZipFile, budget: ArchiveBudget): Promise<yauzl.Entry[]> {
+  const entries: yauzl.Entry[] = [];
+  const spans: Span[] = [];
+  let bytes = 0;
+  for await (const entry of zip.eachEntry()) {
+    if (entry.fileNameRaw.at(-1) === SLASH) continue;
+    budget.takeFile();
+    bytes += entry.uncompressedSize;
+    const start = entry.relativeOffsetOfLocalHeader;
+    spans.push({ start, end: start + LOCAL_HEADER_BYTES + entry.compressedSize });
+    entries.push(entry);
+  }
+  refuseOverlaps(spans);
+  budget.takeBytes(bytes);
+  return entries;
+}
+
+/** A folder's name ends with one. */
+const SLASH = 0x2f;
 
 /** The least that an entry's local header takes: its name and extra field come on top. */
 const LOCAL_HEADER_BYTES = 30;
@@ -82,9 +96,22 @@ function cleanEntry(entry: yauzl.Entry, raw: string): string {
     throw new BadFile('is a link; put the file itself in the archive');
   if (entry.isEncrypted()) throw new BadFile('is encrypted; make the archive without a password');
   if (!entry.canDecodeFileData())
-    throw new BadFile(`is packed with method ${entry.compressionMethod}; deflate is read`);
+    throw new BadFile(
+      `is packed with ${methodName(entry.compressionMethod)}; deflate is read: pack it again with the usual settings`,
+    );
   return path;
 }
+
+const METHODS: Readonly<Record<number, string>> = {
+  9: 'Deflate64',
+  12: 'bzip2',
+  14: 'LZMA',
+  93: 'Zstandard',
+  95: 'xz',
+  98: 'PPMd',
+};
+
+const methodName = (method: number): string => METHODS[method] ?? `method ${method}`;
 
 function zipEntry(zip: yauzl.ZipFile, entry: yauzl.Entry, name: string): InputFile {
   return { name, size: entry.uncompressedSize, open: () => Promise.resolve(Readable.from(inflate(zip, entry))) };

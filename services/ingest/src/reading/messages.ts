@@ -11,6 +11,11 @@ export interface ReadingJob {
   readonly parallel: number;
   /** Put in front of captions that lack it. */
   readonly trigger: string;
+  /** The field that holds the captions, where a person named one; else empty. */
+  readonly column: string;
+  /** How many T5 tokens of a caption are trained on, and the checkpoint's folder, whose tokenizer counts them. */
+  readonly textTokens: number;
+  readonly checkpoint: string;
   /** Sizes that pictures are brought to the nearest of. */
   readonly sizes: readonly Size[];
   /** Whether each picture comes mirrored as well. */
@@ -32,8 +37,19 @@ export interface View {
 
 export interface ReadSample {
   readonly name: string;
-  readonly caption: string;
+  /** One sample for each, of the same pixels. */
+  readonly captions: readonly ReadCaption[];
+  /** How often it counts beside the others. */
+  readonly repeats: number;
+  /** What a person should know of what was made of it. */
+  readonly notes: readonly string[];
   readonly views: readonly View[];
+}
+
+export interface ReadCaption {
+  readonly text: string;
+  /** How many T5 tokens it has; 0 where that is within what is trained on. */
+  readonly tokens: number;
 }
 
 /** A view's pixels as PNG. */
@@ -54,7 +70,8 @@ export type FromReader =
   | { readonly kind: 'past'; readonly item: string }
   | { readonly kind: 'progress' }
   | { readonly kind: 'fetch'; readonly file: number }
-  | { readonly kind: 'rejected'; readonly name: string; readonly reason: string }
+  | { readonly kind: 'rejected'; readonly name: string; readonly reason: string; readonly pictures: number }
+  | { readonly kind: 'note'; readonly name: string; readonly text: string }
   | { readonly kind: 'sample'; readonly sample: ReadSample }
   | { readonly kind: 'pictures'; readonly pictures: readonly EncodedView[] }
   | { readonly kind: 'end' }

@@ -12,7 +12,10 @@ import type { SpoolFolder } from './spool-folder';
 
 /** Whoever takes what is read, in order. */
 export interface Taker {
-  rejected(name: string, reason: string): void;
+  /** @param pictures how many pictures are left out with it */
+  rejected(name: string, reason: string, pictures: number): void;
+  /** What was made of a file, where a person might not expect it. */
+  note(name: string, text: string): void;
   /** @returns the keys of those views whose pixels are needed */
   wanted(sample: ReadSample): Promise<string[]>;
   /** The sample for good, with those pixels. */
@@ -102,7 +105,11 @@ export class Reading {
           reader.send({ kind: 'fetched', file: message.file, path: await this.fetch(message.file, signal) });
           break;
         case 'rejected':
-          taker.rejected(message.name, message.reason);
+          taker.rejected(message.name, message.reason, message.pictures);
+          this.taken += 1;
+          break;
+        case 'note':
+          taker.note(message.name, message.text);
           this.taken += 1;
           break;
         case 'sample':

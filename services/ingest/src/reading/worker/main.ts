@@ -9,6 +9,7 @@ import type { ReadingJob } from '../messages';
 import { Channel } from './channel';
 import { startGuard } from './guard';
 import { prepare, type Prepared } from './prepare';
+import { tokenCounter } from './token-counter';
 import { uploadedFiles } from './uploaded-files';
 import { WatchedHand } from './watched-hand';
 
@@ -35,17 +36,21 @@ const channel = new Channel((job) => {
 
 async function read(job: ReadingJob, hand: WatchedHand): Promise<void> {
   const files = uploadedFiles(job.files, (file) => channel.fetch(file));
-  const reader = new DatasetReader(new Spool(job.folder), job.limits, hand);
-  const prepared = inOrder(after(job.taken, reader.read(files)), job.parallel, (each) => prepare(each, job, hand));
+  const wanted = { column: job.column, captionless: job.trigger.trim() !== '' };
+  const reader = new DatasetReader(new Spool(job.folder), job.limits, hand, wanted);
+  const count = tokenCounter(job.checkpoint, job.textTokens);
+  const prepared = inOrder(after(job.taken, reader.read(files)), job.parallel, (each) =>
+    prepare(each, { ...job, count }, hand),
+  );
   for await (const each of prepared) {
-    if ('reason' in each) await channel.send({ kind: 'rejected', name: each.name, reason: each.reason });
-    else await handOver(each);
+    if (each.kind === 'sample') await handOver(each);
+    else await channel.send(each);
   }
   reader.close();
 }
 
-async function handOver({ name, caption, views }: Prepared): Promise<void> {
-  const keys = await channel.offer({ name, caption, views: views.map(({ picture: _pixels, ...view }) => view) });
+async function handOver({ kind: _kind, views, ...sample }: Prepared): Promise<void> {
+  const keys = await channel.offer({ ...sample, views: views.map(({ picture: _pixels, ...view }) => view) });
   const pictures = [];
   for (const { key, picture } of views) {
     if (keys.includes(key)) pictures.push({ key, png: await encodePng(picture) });
