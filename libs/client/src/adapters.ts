@@ -1,8 +1,17 @@
 import type { Readable } from 'node:stream';
-import { newestFirst, type AdapterInfo } from '@atelier/contracts';
-import { describeAdapter } from './adapter-header';
+import { AtelierError, calls, newestFirst, TransformerSizes, type AdapterInfo } from '@atelier/contracts';
+import { describeAdapter, EngineError, missingAddon, type AdapterDescription } from '@atelier/engine';
+import { callService, type Mesh } from '@atelier/mesh';
 import type { Connection } from './connection';
-import { checkName } from './names';
+import { checkAdapterName } from './names';
+import { withPeftConfig } from './peft-config';
+
+export interface AdapterImport {
+  /** Let it take the place of one of the same name. */
+  replace?: boolean;
+  /** The text of peft's adapter_config.json, where one lay beside the file: it decides the adapter's strength. */
+  config?: string;
+}
 
 export async function listAdapters({ adapters }: Connection): Promise<AdapterInfo[]> {
   return newestFirst(await adapters.list());
@@ -12,23 +21,54 @@ export async function findAdapter({ adapters }: Connection, name: string): Promi
   return (await adapters.find(name)).value;
 }
 
-/** The adapter's file in diffusers' format, chunk by chunk. */
+/** The adapter's file as it came, or as it was trained, chunk by chunk. */
 export async function adapterFile({ adapters }: Connection, name: string): Promise<Readable> {
   return adapters.stream(await adapters.find(name));
 }
 
 /**
- * Takes in a LoRA made elsewhere (diffusers or kohya keys). A name that is taken is refused unless `replace` says
- * otherwise. Throws StoreFull.
+ * Takes in a LoRA made elsewhere, in any spelling that the engine reads: what the engine would refuse later is refused
+ * here. A name that is taken is refused unless `replace` says otherwise. Throws StoreFull.
  */
 export async function importAdapter(
   { adapters, mesh }: Connection,
   name: string,
   bytes: Uint8Array,
-  options: { replace?: boolean } = {},
+  { replace, config }: AdapterImport = {},
 ): Promise<AdapterInfo> {
-  checkName('adapter name', name);
-  const facts = { name, ...describeAdapter(name, bytes) };
-  await mesh.room.require(bytes.byteLength, 'new work');
-  return adapters.put(facts, bytes, options);
+  checkAdapterName(name);
+  const file = config === undefined ? bytes : withPeftConfig(bytes, config);
+  const facts = { name, ...(await judged(name, file, await transformerSizes(mesh))) };
+  await mesh.room.require(file.byteLength, 'new work');
+  return adapters.put(facts, file, { replace });
+}
+
+const LABEL = 'its file';
+const ASK_MS = 1500;
+
+/** Of the checkpoint that pictures are drawn with; null where inference is not there to say. */
+async function transformerSizes(mesh: Mesh): Promise<TransformerSizes | null> {
+  try {
+    const { transformer } = await callService(mesh, calls.status('inference'), {}, { timeoutMs: ASK_MS });
+    return transformer ? TransformerSizes.create(transformer) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What the file holds, by the engine, which is the only one who knows what it can read. */
+async function judged(name: string, bytes: Uint8Array, sizes: TransformerSizes | null): Promise<AdapterDescription> {
+  const missing = missingAddon();
+  if (missing) {
+    const remedy = 'build the native library where adapters are brought in';
+    const reason = `there is no engine here to judge adapter ${name} with (${missing.message}): ${remedy}`;
+    throw new AtelierError('UNIMPLEMENTED', reason, {}, { cause: missing });
+  }
+  try {
+    return await describeAdapter(bytes, LABEL, sizes);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const reason = error.message.replace(new RegExp(`^(${LABEL}|adapter): `), '');
+    throw new AtelierError('INVALID_ARGUMENT', `adapter file ${name} cannot be used: ${reason}`, {}, { cause: error });
+  }
 }

@@ -80,7 +80,7 @@ function operation({ path, handler, spec }: Route): Record<string, unknown> {
     summary: spec.summary,
     parameters: [...pathParameters(path), ...queryParameters(spec.query)],
     ...(spec.body && {
-      requestBody: { required: true, content: { [spec.body.type]: { schema: bodySchema(spec.body) } } },
+      requestBody: { required: true, content: bodyContent(spec.body) },
     }),
     responses: {
       [status]: {
@@ -120,6 +120,11 @@ function queryParameters(query: z.ZodObject | undefined): unknown[] {
   if (!query) return [];
   const { properties = {} } = jsonSchema(query, 'input') as { properties?: Record<string, object> };
   return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: false, schema }));
+}
+
+function bodyContent(body: NonNullable<OperationSpec['body']>): unknown {
+  const form = body.form && { 'multipart/form-data': { schema: jsonSchema(body.form, 'input') } };
+  return { [body.type]: { schema: bodySchema(body) }, ...form };
 }
 
 function bodySchema({ type, schema }: NonNullable<OperationSpec['body']>): unknown {
