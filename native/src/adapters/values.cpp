@@ -1,5 +1,6 @@
 #include "adapters/values.h"
 #include "base/error.h"
+#include "base/fp8.h"
 #include "base/half.h"
 #include "formats/text.h"
 #include <algorithm>
@@ -9,16 +10,7 @@
 namespace atelier {
 namespace {
 
-// e4m3 has no infinity and one NaN, e5m2 is the upper half of an IEEE half.
-float e4m3_to_float(uint8_t bits) {
-    const int exponent = (bits >> 3) & 15, fraction = bits & 7;
-    float value;
-    if (exponent == 15 && fraction == 7) value = NAN;
-    else if (exponent == 0) value = std::ldexp(static_cast<float>(fraction), -9);
-    else value = std::ldexp(static_cast<float>(8 + fraction), exponent - 10);
-    return bits & 0x80 ? -value : value;
-}
-
+// The upper half of an IEEE half.
 float e5m2_to_float(uint8_t bits) { return f16_to_float(static_cast<uint16_t>(bits << 8)); }
 
 template <class Stored, class Convert>
