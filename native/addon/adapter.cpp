@@ -1,6 +1,7 @@
 // Adapters are data: a handle's adapter never changes, so it may be read by several tasks at once.
 #include "exports.h"
 #include "task.h"
+#include "transformer_values.h"
 #include "values.h"
 
 namespace atelier::addon {
@@ -22,6 +23,38 @@ Napi::Value adapter_from_bytes(const Napi::CallbackInfo& info) {
             return std::make_shared<const Adapter>(Adapter::from_bytes(std::as_bytes(std::span(file)), label));
         },
         [](Napi::Env env, std::shared_ptr<const Adapter>& adapter) { return make_handle(env, std::move(adapter)); });
+}
+
+// inspectAdapter(bytes, label, dims or null, call?): Promise<{modules: [{path, rank, in, out, alpha}], notes,
+// metadata}>
+Napi::Value inspect_adapter_file(const Napi::CallbackInfo& info) {
+    std::optional<TransformerDims> model;
+    if (info[2].IsObject()) model = dims_of(info[2]);
+    return start(
+        info.Env(), info[3],
+        [file = bytes(info[0], "bytes"), label = text(info[1], "label"), model](
+            const EngineProgress&) { return Adapter::inspect(std::as_bytes(std::span(file)), label, model); },
+        [](Napi::Env env, AdapterContents& contents) -> Napi::Value {
+            Napi::Array modules = Napi::Array::New(env);
+            for (const AdapterContents::Module& m : contents.modules) {
+                Napi::Object entry = Napi::Object::New(env);
+                entry.Set("path", m.path);
+                entry.Set("rank", Napi::Number::New(env, static_cast<double>(m.rank)));
+                entry.Set("in", Napi::Number::New(env, static_cast<double>(m.in)));
+                entry.Set("out", Napi::Number::New(env, static_cast<double>(m.out)));
+                entry.Set("alpha", Napi::Number::New(env, m.alpha));
+                modules.Set(modules.Length(), entry);
+            }
+            Napi::Array notes = Napi::Array::New(env);
+            for (const std::string& note : contents.notes) notes.Set(notes.Length(), note);
+            Napi::Object metadata = Napi::Object::New(env);
+            for (const auto& [key, value] : contents.metadata) metadata.Set(key, value);
+            Napi::Object result = Napi::Object::New(env);
+            result.Set("modules", modules);
+            result.Set("notes", notes);
+            result.Set("metadata", metadata);
+            return result;
+        });
 }
 
 // saveAdapter(adapter, file, format, call?): Promise<void>

@@ -54,6 +54,7 @@ Napi::Value sampler_generate(const Napi::CallbackInfo&);
 
 Napi::Value load_adapter(const Napi::CallbackInfo&);
 Napi::Value adapter_from_bytes(const Napi::CallbackInfo&);
+Napi::Value inspect_adapter_file(const Napi::CallbackInfo&);
 Napi::Value save_adapter(const Napi::CallbackInfo&);
 Napi::Value adapter_to_bytes(const Napi::CallbackInfo&);
 Napi::Value validate_adapter(const Napi::CallbackInfo&);

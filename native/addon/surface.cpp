@@ -45,6 +45,7 @@ constexpr Export exported[] = {
     {"samplerGenerate", sampler_generate},
     {"loadAdapter", load_adapter},
     {"adapterFromBytes", adapter_from_bytes},
+    {"inspectAdapter", inspect_adapter_file},
     {"saveAdapter", save_adapter},
     {"adapterToBytes", adapter_to_bytes},
     {"validateAdapter", validate_adapter},

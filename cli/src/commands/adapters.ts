@@ -1,13 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { basename, extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { nameFrom } from '@atelier/client';
-import { adapterFormats, toDate, type AdapterInfo } from '@atelier/contracts';
+import { adapterFormats, toDate } from '@atelier/contracts';
 import type { AdapterFormat } from '@atelier/engine';
 import { Option, type Command } from 'commander';
 import { convertToKohya, downloadAdapter } from '../adapter-file';
+import { contentsLines, ranksText, viewAdapter } from '../adapter-view';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
 import { bytes, when } from '../output';
+import { readPeftAdapter } from '../peft-folder';
 
 interface DownloadFlags {
   output?: string;
@@ -22,7 +23,7 @@ interface ImportFlags {
 export function adaptersCommand(program: Command): void {
   const adapters = program
     .command('adapters')
-    .summary('list, download, import, rename and convert adapters')
+    .summary('list, show, download, import, rename and convert adapters')
     .description('Trained LoRAs, the newest first.')
     .addHelpText(
       'after',
@@ -32,6 +33,7 @@ Examples:
   atelier adapters download herons -o herons.safetensors
   atelier adapters download herons --format kohya
   atelier adapters import ink.safetensors --name ink
+  atelier adapters show ink
   atelier adapters rename ink pen-and-ink
   atelier adapters kohya pytorch_lora_weights.safetensors herons-comfyui.safetensors`,
     );
@@ -40,6 +42,14 @@ Examples:
     .description('all adapters, the newest first')
     .addHelpText('after', '\nExamples:\n  atelier adapters list --json')
     .action(handle(list));
+  adapters
+    .command('show')
+    .argument('<name>')
+    .description(
+      'what an adapter holds: ranks, modules, what its file says of its training, and what is left out of it',
+    )
+    .addHelpText('after', '\nExamples:\n  atelier adapters show herons')
+    .action(handle(show));
   adapters
     .command('download')
     .argument('<name>')
@@ -57,11 +67,16 @@ Examples:
     .action(handle<DownloadFlags>(download));
   adapters
     .command('import')
-    .argument('<file>')
-    .description('takes in a LoRA made elsewhere, with the keys of diffusers or of kohya')
-    .option('--name <name>', "name it gets (default: the file's)")
+    .argument('<file>', "a safetensors file, or peft's folder: its adapter_config.json decides the strength")
+    .description(
+      "takes in a LoRA made elsewhere, in any trainer's spelling; what cannot be drawn with is refused, with why",
+    )
+    .option('--name <name>', "name it gets (default: the file's, or the folder's)")
     .option('--replace', 'let it take the place of one of the same name')
-    .addHelpText('after', '\nExamples:\n  atelier adapters import ink.safetensors --name ink')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  atelier adapters import ink.safetensors --name ink\n  atelier adapters import output/checkpoint-500',
+    )
     .action(handle<ImportFlags>(bringIn));
   adapters
     .command('rename')
@@ -86,11 +101,10 @@ function list(context: Context): Promise<void> {
   const { out } = context;
   return withClient(context, {}, async (client) => {
     const adapters = await client.adapters();
-    for (const adapter of adapters) out.object(view(adapter));
+    for (const adapter of adapters) out.object(viewAdapter(adapter));
     const rows = adapters.map((adapter) => [
       adapter.name,
-      String(adapter.rank),
-      String(adapter.alpha),
+      ...ranksText(adapter),
       bytes(adapter.size),
       adapter.runId || 'imported',
       when(toDate(adapter.createdAt)),
@@ -114,19 +128,29 @@ function download(context: Context, { output, format }: DownloadFlags, name: str
   });
 }
 
-async function bringIn(context: Context, { name, replace }: ImportFlags, file: string): Promise<void> {
-  const content = await readFile(file);
+function show(context: Context, _flags: object, name: string): Promise<void> {
+  return withClient(context, {}, async (client) => {
+    const info = await client.adapter(name);
+    context.out.object(viewAdapter(info));
+    for (const line of contentsLines(info)) context.out.line(line);
+  });
+}
+
+async function bringIn(context: Context, { name, replace }: ImportFlags, source: string): Promise<void> {
+  const { label, content, config } = await readPeftAdapter(resolve(source));
   await withClient(context, {}, async (client) => {
-    const info = await client.importAdapter(name ?? nameFrom(basename(file, extname(file))), content, { replace });
-    context.out.line(`${info.name}: rank ${info.rank}, alpha ${info.alpha}`);
-    context.out.object(view(info));
+    const info = await client.importAdapter(name ?? nameFrom(label), content, { replace, config });
+    const strength = config === undefined ? '' : ', as its adapter_config.json says';
+    context.out.line(`${info.name}: rank ${info.rank}, alpha ${info.alpha}${strength}`);
+    for (const note of info.contents?.notes ?? []) context.out.note(`${info.name}: ${note}`);
+    context.out.object(viewAdapter(info));
   });
 }
 
 function rename(context: Context, _flags: object, name: string, to: string): Promise<void> {
   return withClient(context, {}, async (client) => {
     const info = await client.renameAdapter(name, to);
-    context.out.object(view(info));
+    context.out.object(viewAdapter(info));
     context.out.line(`adapter ${name} is named ${info.name}`);
   });
 }
@@ -135,16 +159,4 @@ async function kohya({ out }: Context, _flags: object, file: string, output: str
   await convertToKohya(resolve(file), resolve(output));
   out.line(output);
   out.object({ type: 'written', file: output, format: 'kohya' });
-}
-
-function view(adapter: AdapterInfo): object {
-  return {
-    name: adapter.name,
-    run: adapter.runId || null,
-    rank: adapter.rank,
-    alpha: adapter.alpha,
-    bytes: adapter.size,
-    base_fingerprint: adapter.baseFingerprint || null,
-    created_at: toDate(adapter.createdAt)?.toISOString() ?? null,
-  };
 }

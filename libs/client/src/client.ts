@@ -107,7 +107,7 @@ export class AtelierClient {
   adapterFile(name: string): Promise<Readable> {
     return adapters.adapterFile(this.connection, name);
   }
-  importAdapter(name: string, bytes: Uint8Array, options?: { replace?: boolean; since?: Date }): Promise<AdapterInfo> {
+  importAdapter(name: string, bytes: Uint8Array, options?: adapters.AdapterImport): Promise<AdapterInfo> {
     return adapters.importAdapter(this.connection, name, bytes, options);
   }
 

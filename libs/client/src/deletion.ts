@@ -2,7 +2,7 @@ import { AdapterChange, AtelierError, type AdapterInfo, type Dataset } from '@at
 import { isRunOver, tellAdapter } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
-import { checkName, isKey } from './names';
+import { checkAdapterName, checkName, isKey } from './names';
 
 /** What can be deleted, in the words of the command line. */
 export const DELETABLE = ['dataset', 'run', 'adapter', 'drawing', 'picture'] as const;
@@ -64,7 +64,7 @@ export async function renameDataset(connection: Connection, key: string, to: str
  * FAILED_PRECONDITION where a drawing that is not over is to use it.
  */
 export async function renameAdapter(connection: Connection, name: string, to: string): Promise<AdapterInfo> {
-  checkName('adapter name', to);
+  checkAdapterName(to);
   const maker = (await connection.runs.list()).find((run) => run.name === to && !isRunOver(run));
   if (maker) {
     const what = `run ${maker.id} is making an adapter named ${to}: wait for it, cancel it, or choose another name`;

@@ -1,5 +1,6 @@
 import {
   AtelierError,
+  BASE_MODEL,
   DatasetState,
   newestFirst,
   Run,
@@ -11,7 +12,7 @@ import {
 import { isRunOver } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
-import { checkName, isKey, newId, type Repeatable } from './names';
+import { checkAdapterName, isKey, newId, type Repeatable } from './names';
 import { checkedTrainOptions } from './options';
 
 export interface FinetuneRequest {
@@ -85,10 +86,10 @@ async function adapterName(connection: Connection, request: FinetuneRequest, fal
   if (request.name === undefined || request.name === '') {
     for (let count = 1; ; count++) {
       const name = count === 1 ? fallback : `${fallback.slice(0, 57)}-${count}`;
-      if (!training.has(name) && !made.has(name)) return name;
+      if (name !== BASE_MODEL && !training.has(name) && !made.has(name)) return name;
     }
   }
-  const name = checkName('adapter name', request.name);
+  const name = checkAdapterName(request.name);
   if (training.has(name)) {
     throw new AtelierError(
       'ALREADY_EXISTS',

@@ -1,5 +1,5 @@
 export { AtelierClient } from './client';
-export { describeAdapter } from './adapter-header';
+export type { AdapterImport } from './adapters';
 export { checkDataset, datasetSchema, type DatasetInput, type DatasetRequest } from './datasets';
 export { DELETABLE, type Deletable } from './deletion';
 export { MOST_PRIORITY, type FinetuneRequest } from './finetunes';

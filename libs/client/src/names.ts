@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { AtelierError, isName, NAME_PATTERN, NAME_RULE } from '@atelier/contracts';
+import { AtelierError, BASE_MODEL, isName, NAME_PATTERN, NAME_RULE } from '@atelier/contracts';
 
 export { isName, NAME_PATTERN, NAME_RULE };
 
@@ -11,6 +11,18 @@ export function checkName(what: string, text: string): string {
     throw new AtelierError(
       'INVALID_ARGUMENT',
       `${what} ${JSON.stringify(text.slice(0, 80))} is not a name: use ${NAME_RULE}`,
+    );
+  }
+  return text;
+}
+
+/** A name that an adapter can be asked for by everywhere: `model` of OpenAI's image route has a word of its own. */
+export function checkAdapterName(text: string): string {
+  checkName('adapter name', text);
+  if (text === BASE_MODEL) {
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      `adapter name ${JSON.stringify(text)} means the checkpoint with no adapter, where a model is asked for: choose another`,
     );
   }
   return text;

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import {
   buckets,
+  calls,
   Dataset,
   DatasetState,
   eventSubjects,
@@ -11,6 +12,7 @@ import {
   IngestWork,
   Run,
   RunState,
+  StatusReply,
   streams,
   subjects,
   type RunRef,
@@ -384,6 +386,35 @@ describe('adapters', () => {
     );
     expect(await client.renameAdapter('drawn-with', 'renamed')).toMatchObject({ name: 'renamed' });
     await takeWork(subjects.work.generate, GenerateWork); // later tests take their own
+  });
+
+  test("importAdapter - one that does not fit inference's checkpoint is refused, where that one says its sizes", async () => {
+    const sizes = { inChannels: 64, outChannels: 64, numLayers: 1, numSingleLayers: 1, heads: 2, headDim: 16 };
+    const transformer = { ...sizes, jointDim: 8, pooledDim: 8, guidance: true, axesDims: [4, 6, 6] };
+    const reply = StatusReply.encode({ service: 'inference', ready: true, transformer }).finish();
+    const inference = mesh.nc.subscribe(calls.status('inference').subject, {
+      callback: (_error, message) => void message.respond(reply),
+    });
+    await mesh.nc.flush();
+    await expect(client.importAdapter('narrow', adapterBytes())).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(
+        /^adapter file narrow cannot be used: sizes do not fit the model: 'transformer_blocks\.0\.attn\.to_q: 16 to 16, the model's is 32 to 32'/,
+      ),
+    });
+    inference.unsubscribe();
+    await mesh.nc.flush();
+    expect(await client.importAdapter('narrow', adapterBytes())).toMatchObject({ rank: 2 });
+  });
+
+  test('startFinetune - a data set named as the base gives its adapter another name', async () => {
+    const { id } = await uploaded('base');
+    await takeWork(subjects.work.ingest, IngestWork);
+    expect((await client.startFinetune({ dataset: id })).name).toBe('base-2');
+    await expect(client.startFinetune({ dataset: id, name: 'base' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/"base" means the checkpoint with no adapter/),
+    });
   });
 
   test('importAdapter - a bad file changes nothing', async () => {

@@ -94,5 +94,8 @@ export function isName(text: string): boolean {
   return NAME_PATTERN.test(text);
 }
 
+/** By which OpenAI's image route means the checkpoint as it is, with no adapter. No adapter is given the name. */
+export const BASE_MODEL = 'base';
+
 /** A message larger than this does not go through NATS as one: what is larger is a blob. Room for 512 x 4096 float32 prompt embeds. Bytes. */
 export const MAX_MESSAGE_BYTES = 8 * 1024 * 1024 + 64 * 1024;

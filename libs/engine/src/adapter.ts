@@ -1,5 +1,5 @@
 import type { AdapterFormatName } from '@atelier/contracts';
-import type { AdapterHandle, TransformerHandle } from './addon';
+import type { AdapterHandle, InspectedAdapter, TransformerDims, TransformerHandle } from './addon';
 import { type Call, run } from './call';
 import { Loaded } from './loaded';
 
@@ -8,7 +8,7 @@ export type AdapterFormat = AdapterFormatName;
 
 /** Trained LoRA weights on the host, by diffusers' module path. Never changes. */
 export class Adapter extends Loaded<AdapterHandle> {
-  /** Reads a file with diffusers', peft's or kohya's keys; they are told apart by their names. */
+  /** Reads a file with any trainer's spelling of keys; they are told apart by their names. */
   static async load(file: string, call?: Call): Promise<Adapter> {
     return new Adapter(await run(call, (native, options) => native.loadAdapter(file, options)));
   }
@@ -19,6 +19,20 @@ export class Adapter extends Loaded<AdapterHandle> {
    */
   static async fromBytes(bytes: Uint8Array, label = 'the adapter file', call?: Call): Promise<Adapter> {
     return new Adapter(await run(call, async (native, options) => native.adapterFromBytes(bytes, label, options)));
+  }
+
+  /**
+   * Judges a file's bytes as reading it does, with one module in memory at a time, and tells what it holds.
+   * @param label names them in errors
+   * @param dims sizes of the transformer that it must fit; null: of any
+   */
+  static inspect(
+    bytes: Uint8Array,
+    label = 'the adapter file',
+    dims: TransformerDims | null = null,
+    call?: Call,
+  ): Promise<InspectedAdapter> {
+    return run(call, (native, options) => native.inspectAdapter(bytes, label, dims, options));
   }
 
   /** As diffusers writes pytorch_lora_weights.safetensors, or as kohya's scripts do: fused q, k, v and an alpha for each module. */

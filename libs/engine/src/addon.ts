@@ -96,6 +96,14 @@ export interface LinearModule {
   out: number;
 }
 
+/** What an adapter's file holds, without its weights. */
+export interface InspectedAdapter {
+  modules: { path: string; rank: number; in: number; out: number; alpha: number }[];
+  /** What is not applied or was assumed, a sentence for each kind. */
+  notes: string[];
+  metadata: Record<string, string>;
+}
+
 export interface LoadedTransformer {
   transformer: TransformerHandle;
   dims: TransformerDims;
@@ -315,6 +323,12 @@ export interface NativeAddon {
 
   loadAdapter(file: string, call?: NativeCall): Promise<AdapterHandle>;
   adapterFromBytes(bytes: Uint8Array, label: string, call?: NativeCall): Promise<AdapterHandle>;
+  inspectAdapter(
+    bytes: Uint8Array,
+    label: string,
+    dims: TransformerDims | null,
+    call?: NativeCall,
+  ): Promise<InspectedAdapter>;
   saveAdapter(adapter: AdapterHandle, file: string, format: AdapterFormatName, call?: NativeCall): Promise<void>;
   adapterToBytes(
     adapter: AdapterHandle,

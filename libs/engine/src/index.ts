@@ -1,10 +1,12 @@
 export type { SchedulerConfig, Tensor } from '@atelier/checkpoint';
 export { Adapter, type AdapterFormat } from './adapter';
+export { describeAdapter, type AdapterDescription } from './adapter-description';
 export type {
   BaseQuant,
   Card,
   ComponentReport,
   DeviceOutlook,
+  InspectedAdapter,
   Isa,
   KernelFinding,
   LinearModule,

@@ -1,4 +1,4 @@
-import { calls, type IComputing, type IStatusReply } from '@atelier/contracts';
+import { calls, type IComputing, type IStatusReply, type ITransformerSizes } from '@atelier/contracts';
 import { Controller, Inject, Injectable, type Type } from '@nestjs/common';
 import { Answers } from './handlers';
 import { Mesh } from './mesh';
@@ -15,6 +15,8 @@ export class ServiceStatus {
   detail = '';
   /** Of a service that computes: on what. */
   computing?: IComputing;
+  /** Of a service that draws: the sizes that an adapter must fit, as its checkpoint has them now; undefined: none is there. */
+  transformer: () => ITransformerSizes | undefined = () => undefined;
 }
 
 /** A controller that answers rpc.<name>.status. Made per service, since Nest patterns are fixed when a class is decorated. */
@@ -36,7 +38,8 @@ export function statusController(name: string, version: string): Type {
       const [store, unmet] = await Promise.all(looks);
       const full = store && isFull(store) ? `the store is full: ${describeStore(store)}` : '';
       const detail = [...unmet, this.status.detail, full].filter(Boolean).join('; ');
-      return { service: name, version, ready: unmet.length === 0, detail, computing: this.status.computing };
+      const { computing, transformer } = this.status;
+      return { service: name, version, ready: unmet.length === 0, detail, computing, transformer: transformer() };
     }
   }
   return StatusController;

@@ -4,6 +4,7 @@ export { ComputeConfig, computeSettings } from './compute-config';
 export { computeNeeds } from './compute-needs';
 export { type ComputeMemory, computeMemory } from './compute-memory';
 export { ComputingStatus } from './computing-status';
+export { TransformerStatus } from './transformer-status';
 export { type Computing, computing, describedDevice, onCpuBeside } from './computing';
 export { LeasedModels, type Tenant } from './leased-models';
 export { ModelHost, type ModelHostOptions, type Models } from './model-host';

@@ -7,7 +7,7 @@ import { StateStore, type Stored } from './state';
 
 /** What is to be known of a file that gets a name. */
 export type AdapterFacts = Pick<AdapterInfo, 'name' | 'rank' | 'alpha'> &
-  Partial<Pick<AdapterInfo, 'runId' | 'baseFingerprint'>>;
+  Partial<Pick<AdapterInfo, 'runId' | 'baseFingerprint' | 'contents'>>;
 
 export interface AdapterStoreOptions {
   patience?: Patience;

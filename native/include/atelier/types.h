@@ -51,6 +51,18 @@ struct AdapterWeights {
     std::map<std::string, std::string> metadata;
 };
 
+// What an adapter's file holds, without its weights.
+struct AdapterContents {
+    struct Module {
+        std::string path; // diffusers'
+        int64_t rank = 0, in = 0, out = 0;
+        float alpha = 0;
+    };
+    std::vector<Module> modules;
+    std::vector<std::string> notes; // what is not applied or was assumed, a sentence a kind
+    std::map<std::string, std::string> metadata;
+};
+
 // How an adapter's file spells its keys, as AdapterFormat of proto/ has it: as diffusers and peft do, or as kohya's
 // scripts and ComfyUI do.
 enum class AdapterFormat { diffusers = 1, kohya = 2 };

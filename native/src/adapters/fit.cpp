@@ -33,22 +33,29 @@ std::vector<LinearModule> targeted(const std::vector<LinearModule>& linears, con
     return chosen;
 }
 
-void check_fits(const AdapterWeights& adapter, const std::vector<LinearModule>& linears) {
-    check_adapter(adapter, "adapter");
+void check_fits(const std::vector<AdapterContents::Module>& modules, const std::vector<LinearModule>& linears) {
     std::map<std::string, const LinearModule*> by_path;
     for (const LinearModule& m : linears) by_path[m.path] = &m;
     std::vector<std::string> unknown, misfit;
-    for (const auto& [path, m] : adapter.modules) {
-        const auto it = by_path.find(path);
-        if (it == by_path.end()) unknown.push_back(path);
+    for (const AdapterContents::Module& m : modules) {
+        const auto it = by_path.find(m.path);
+        if (it == by_path.end()) unknown.push_back(m.path);
         else if (it->second->in != m.in || it->second->out != m.out)
-            misfit.push_back(path + ": " + std::to_string(m.in) + " to " + std::to_string(m.out) + ", the model's is " +
-                             std::to_string(it->second->in) + " to " + std::to_string(it->second->out));
+            misfit.push_back(m.path + ": " + std::to_string(m.in) + " to " + std::to_string(m.out) +
+                             ", the model's is " + std::to_string(it->second->in) + " to " +
+                             std::to_string(it->second->out));
     }
     require(unknown.empty(), ErrorCode::invalid_argument, "adapter: the model has no modules ", quoted_list(unknown),
         "; it was made for another model");
     require(misfit.empty(), ErrorCode::invalid_argument, "adapter: sizes do not fit the model: ", quoted_list(misfit),
         "; it was made for another model");
+}
+
+void check_fits(const AdapterWeights& adapter, const std::vector<LinearModule>& linears) {
+    check_adapter(adapter, "adapter");
+    std::vector<AdapterContents::Module> modules;
+    for (const auto& [path, m] : adapter.modules) modules.push_back({path, m.rank, m.in, m.out, m.alpha});
+    check_fits(modules, linears);
 }
 
 } // namespace atelier

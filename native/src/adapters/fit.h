@@ -12,6 +12,7 @@ std::vector<LinearModule> targeted(const std::vector<LinearModule>& linears, con
 
 // invalid_argument, naming the modules, unless the model has each with these sizes; corrupt for numbers that are not
 // finite.
+void check_fits(const std::vector<AdapterContents::Module>&, const std::vector<LinearModule>& linears);
 void check_fits(const AdapterWeights&, const std::vector<LinearModule>& linears);
 
 } // namespace atelier

@@ -55,6 +55,19 @@ std::vector<std::string> JsonObject::keys() const {
     return out;
 }
 
+std::vector<std::string> JsonObject::keys_in_order(const std::string& text, const std::string& field) {
+    std::vector<std::string> keys;
+    std::string outer;
+    const auto listen = [&](int depth, json::parse_event_t event, const json& parsed) {
+        if (event != json::parse_event_t::key) return true;
+        if (depth == 1) outer = parsed.get<std::string>();
+        else if (depth == 2 && outer == field) keys.push_back(parsed.get<std::string>());
+        return true;
+    };
+    [[maybe_unused]] const json whole = json::parse(text, listen);
+    return keys;
+}
+
 int64_t JsonObject::integer(const std::string& field, int64_t min, std::optional<int64_t> fallback) const {
     const json* v = value().find(field);
     if (!v && fallback) return *fallback;

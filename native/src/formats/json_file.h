@@ -16,7 +16,9 @@ public:
 
     const std::string& label() const { return label_; }
     bool has(const std::string& field) const;                                     // there and not null
-    std::vector<std::string> keys() const;
+    std::vector<std::string> keys() const; // sorted
+    // Of the object in this field, in the order of the text.
+    static std::vector<std::string> keys_in_order(const std::string& text, const std::string& field);
 
     // Without a fallback the field is required. Integers lie in min … 2^31-1.
     int64_t integer(const std::string& field, int64_t min, std::optional<int64_t> fallback = {}) const;

@@ -1,6 +1,7 @@
 #include "formats/safetensors.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "formats/foreign.h"
 #include "formats/text.h"
 #include <algorithm>
 #include <cstring>
@@ -107,6 +108,8 @@ SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, const s
 }
 
 void SafetensorsFile::read(std::span<const std::byte> bytes) {
+    const std::string foreign = foreign_kind(bytes);
+    atelier::require(foreign.empty(), ErrorCode::corrupt, path_, ": this is ", foreign);
     atelier::require(
         bytes.size() >= 8, ErrorCode::corrupt, path_, ": ", bytes.size(), " bytes, too short for a safetensors file");
     uint64_t header_size = 0;
@@ -119,7 +122,8 @@ void SafetensorsFile::read(std::span<const std::byte> bytes) {
     try {
         header = json::parse(text, text + header_size);
     } catch (const json::exception& e) {
-        fail(ErrorCode::corrupt, path_, ": the header is not JSON: ", brief(e.what()));
+        const bool encoding = std::string_view(e.what()).find("UTF-8") != std::string_view::npos;
+        fail(ErrorCode::corrupt, path_, ": the header is not ", encoding ? "UTF-8: " : "JSON: ", brief(e.what()));
     }
     atelier::require(header.is_object(), ErrorCode::corrupt, path_, ": the header is not a JSON object");
     const std::span<const std::byte> data = bytes.subspan(8 + header_size);
@@ -128,14 +132,17 @@ void SafetensorsFile::read(std::span<const std::byte> bytes) {
             tensors_.emplace(name, read_entry(path_, name, entry, data));
             continue;
         }
-        atelier::require(entry.is_object(), ErrorCode::corrupt, path_, ": __metadata__ is not an object");
-        for (const auto& [key, value] : entry.items()) {
-            atelier::require(
-                value.is_string(), ErrorCode::corrupt, path_, ": metadata ", in_quotes(key), " is not a string");
-            metadata_[key] = value.get<std::string>();
-        }
+        read_metadata(entry);
     }
     check_tiling(path_, tensors_, data);
+}
+
+// Only texts are allowed there; some writers put numbers or nothing, which harm nobody.
+void SafetensorsFile::read_metadata(const nlohmann::json& entries) {
+    if (entries.is_null()) return;
+    atelier::require(entries.is_object(), ErrorCode::corrupt, path_, ": __metadata__ is not an object");
+    for (const auto& [key, value] : entries.items())
+        if (!value.is_null()) metadata_[key] = value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 const TensorView* SafetensorsFile::find(const std::string& name) const {

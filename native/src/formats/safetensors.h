@@ -4,6 +4,7 @@
 #include "base/mapped_file.h"
 #include "tensor/dtype.h"
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,7 @@ public:
 
 private:
     void read(std::span<const std::byte> bytes);
+    void read_metadata(const nlohmann::json& entries);
 
     std::string path_;
     std::shared_ptr<const MappedFile> mapping_;

@@ -1,2 +1,5 @@
 atelier_test(files_test ${CMAKE_CURRENT_LIST_DIR}/files_test.cpp)
 target_compile_definitions(files_test PRIVATE ATELIER_GOLDENS="${CMAKE_SOURCE_DIR}/test/goldens")
+atelier_test(refusals_test ${CMAKE_CURRENT_LIST_DIR}/refusals_test.cpp)
+atelier_test(settings_test ${CMAKE_CURRENT_LIST_DIR}/settings_test.cpp)
+atelier_test(spellings_test ${CMAKE_CURRENT_LIST_DIR}/spellings_test.cpp)

@@ -96,11 +96,39 @@ TEST_CASE("a lying size or header is refused") {
         CHECK_THROWS_AS(parse(part), Error);
     }
     refuse(ErrorCode::corrupt, {"not JSON"}, "", "");
-    refuse(ErrorCode::corrupt, {"not JSON"}, "{\"w\xff\":{}}", "");
+    refuse(ErrorCode::corrupt, {"not UTF-8"}, "{\"w\xff\":{}}", "");
     refuse(ErrorCode::corrupt, {"not a JSON object"}, "[]", "");
     refuse(ErrorCode::corrupt, {"not JSON"}, std::string(100'000, '['), "");
     refuse(ErrorCode::corrupt, {"'w'", "not an object"}, "{\"w\":3}", "");
-    refuse(ErrorCode::corrupt, {"metadata 'a'"}, "{\"__metadata__\":{\"a\":1}}", "");
+    refuse(ErrorCode::corrupt, {"__metadata__ is not an object"}, "{\"__metadata__\":[1]}", "");
+    refuse(ErrorCode::corrupt, {"header is not UTF-8"}, "{\"__metadata__\":{\"a\":\"\xff\"}}", "");
+}
+
+TEST_CASE("metadata that is no text is taken as one, none as none") {
+    const std::string data;
+    const auto metadata = [&](const std::string& entries) {
+        return parse(safetensors_bytes("{\"__metadata__\":" + entries + "}", data)).metadata();
+    };
+    CHECK(metadata("null").empty());
+    CHECK(metadata(R"({"a":1,"b":null,"c":"x","d":0.5})") ==
+          std::map<std::string, std::string>{{"a", "1"}, {"c", "x"}, {"d", "0.5"}});
+}
+
+TEST_CASE("files of another kind are refused as what they are") {
+    const auto refused = [](const std::string& start, const char* kind) {
+        check_error(ErrorCode::corrupt, {"some/file", kind}, [&] { parse(start + std::string(64, ' ')); });
+    };
+    refused("version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull");
+    refused("PK\x03\x04", "only safetensors is read");
+    refused("\x80\x02}q", "pickled");
+    refused("GGUF\x03", "GGUF");
+    refused("\x1f\x8b", "gzip");
+    refused("\n <!DOCTYPE html>", "web page");
+    refused("\x89PNG\r\n", "PNG picture");
+    // A header of 19280 bytes begins with "PK" too, and is one.
+    std::string text = "{\"w\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}}";
+    text.resize(0x4b50, ' ');
+    CHECK(parse(safetensors_bytes(text, "")).tensors().size() == 1);
 }
 
 TEST_CASE("a lying tensor is refused by name") {

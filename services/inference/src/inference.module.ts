@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { PromptSource } from '@atelier/drawing';
 import { Generations } from '@atelier/jobs';
 import { Mesh, throughOutage } from '@atelier/mesh';
-import { computeNeeds, ComputingStatus, LeasedModels, leasePriorities } from '@atelier/models';
+import { computeNeeds, ComputingStatus, LeasedModels, leasePriorities, TransformerStatus } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
 import { AdapterLibrary } from './adapter-library';
 import { GenerateController } from './generate.controller';
@@ -40,6 +40,7 @@ export class InferenceModule {
         },
         computeNeeds(config),
         ComputingStatus.of(config),
+        TransformerStatus.of(config),
         InferenceService,
         InferenceMetrics,
         Painter,

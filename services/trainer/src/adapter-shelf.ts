@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { readTrainOptions, type Run } from '@atelier/contracts';
-import type { Adapter } from '@atelier/engine';
+import { describeAdapter, type Adapter } from '@atelier/engine';
 import { Mesh, throughOutage } from '@atelier/mesh';
 import { AdapterStore } from '@atelier/store';
+import { adapterWords, type AdapterOrigin } from './adapter-words';
 
 /** Where trained adapters are put, under the name that their run was given. */
 @Injectable()
@@ -17,16 +18,17 @@ export class AdapterShelf {
    * Takes the place of an earlier adapter of that name. Done twice, it leaves the same.
    * @param require throws where another has taken the run by now
    */
-  async publish(run: Run, trained: Adapter, baseFingerprint: string, require?: () => Promise<void>): Promise<void> {
-    // Nothing in the file tells one making of the same adapter from another: the same training gives the same bytes.
-    const bytes = await trained.toBytes('diffusers', { base_fingerprint: baseFingerprint });
+  async publish(run: Run, trained: Adapter, origin: AdapterOrigin, require?: () => Promise<void>): Promise<void> {
     const { rank, alpha } = readTrainOptions(run.options);
+    const bytes = await trained.toBytes('diffusers', adapterWords({ rank, alpha }, origin));
+    const { contents } = await describeAdapter(bytes, `the adapter of run ${run.id}`);
     const facts = {
       name: run.name,
       runId: run.id,
       rank,
       alpha,
-      baseFingerprint,
+      baseFingerprint: origin.baseFingerprint,
+      contents,
     };
     await this.adapters.put(facts, bytes, { replace: true, require });
   }

@@ -4,6 +4,7 @@ import type { Shape } from '@atelier/engine';
 import type { HeldRun } from '@atelier/jobs';
 import { Mesh, throughOutage } from '@atelier/mesh';
 import { TensorStore } from '@atelier/store';
+import { datasetDigest } from './adapter-words';
 import { shapeOf, shapesOf } from './engine-options';
 import type { Interruption } from './interruption';
 import { SampleFlow, type SampleFlowOptions } from './sample-flow';
@@ -19,6 +20,11 @@ export class RunSamples extends SampleFlow {
     options: SampleFlowOptions,
   ) {
     super(options);
+  }
+
+  /** Of all of them, by content. */
+  get digest(): string {
+    return datasetDigest(this.all);
   }
 
   /** Every shape, once. */

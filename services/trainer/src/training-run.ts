@@ -3,6 +3,7 @@ import type { Transformer, PartialTrainOptions, Sample, Shape, Trainer } from '@
 import type { HeldRun } from '@atelier/jobs';
 import type { Lease } from '@atelier/lease';
 import type { Models } from '@atelier/models';
+import type { AdapterOrigin } from './adapter-words';
 import { engineOptions } from './engine-options';
 import { fittingPlan } from './fitting-plan';
 import type { Interruption } from './interruption';
@@ -58,7 +59,8 @@ export class TrainingRun {
         await this.state.restore(trainer);
         await this.held.training();
         if (!(await this.trainOn(trainer, transformer, lease, first, picture))) return 'put down';
-        return await this.finish(trainer, baseFingerprint);
+        const { guidance } = transformer.dims;
+        return await this.finish(trainer, { baseFingerprint, guidance, datasetDigest: this.samples.digest });
       } catch (error) {
         await this.report.flush().catch(() => undefined); // cancelled or failed, the run's state says how far it came
         throw error;
@@ -148,9 +150,9 @@ export class TrainingRun {
   }
 
   /** All steps are taken. A service that stops while the mesh is away keeps the last state, for whoever publishes it. */
-  private async finish(trainer: Trainer, baseFingerprint: string): Promise<'finished' | 'put down'> {
+  private async finish(trainer: Trainer, origin: AdapterOrigin): Promise<'finished' | 'put down'> {
     try {
-      await this.publish(trainer, baseFingerprint);
+      await this.publish(trainer, origin);
       return 'finished';
     } catch (error) {
       if (!this.interruption.stopping.aborted || this.held.superseded) throw error;
@@ -159,11 +161,11 @@ export class TrainingRun {
     }
   }
 
-  private async publish(trainer: Trainer, baseFingerprint: string): Promise<void> {
+  private async publish(trainer: Trainer, origin: AdapterOrigin): Promise<void> {
     await this.report.flush();
     const adapter = await trainer.adapter();
     try {
-      await this.workshop.shelf.publish(this.held.run, adapter, baseFingerprint, () => this.held.require());
+      await this.workshop.shelf.publish(this.held.run, adapter, origin, () => this.held.require());
     } finally {
       await adapter.dispose();
     }

@@ -11,6 +11,7 @@ const golden = (): Buffer =>
   readFileSync(
     join(repositoryRoot, 'native', 'test', 'goldens', 'tiny-dev', 'lora_a', 'pytorch_lora_weights.safetensors'),
   );
+const origin = { baseFingerprint: 'fingerprint', guidance: true, datasetDigest: 'digest' };
 const run = (id: string, name = 'ink'): Run => Run.create({ id, name, options: { rank: 4, alpha: 8 } });
 
 describe('the shelf of trained adapters', () => {
@@ -33,7 +34,7 @@ describe('the shelf of trained adapters', () => {
   const files = async () => (await new BlobStore(test.mesh).list('adapters')).map(({ name }) => name);
 
   it('has the adapter with what it was trained on, and twice is once', async () => {
-    await shelf.publish(run('run-1'), trained, 'fingerprint');
+    await shelf.publish(run('run-1'), trained, origin);
     const found = await store.find('ink');
     expect(found.value).toMatchObject({
       name: 'ink',
@@ -45,9 +46,16 @@ describe('the shelf of trained adapters', () => {
     const bytes = await store.read(found);
     expect(found.value.size).toBe(bytes.byteLength);
     const { tensors, metadata } = parseTensorFile(bytes);
-    expect(metadata).toMatchObject({ base_fingerprint: 'fingerprint', format: 'pt' });
+    expect(metadata).toMatchObject({
+      base_fingerprint: 'fingerprint',
+      dataset_digest: 'digest',
+      format: 'pt',
+      'modelspec.architecture': 'flux-1-dev/lora',
+      ss_network_dim: '4',
+    });
+    expect(found.value.contents).toMatchObject({ base: 'flux-1-dev/lora', ranks: [{ rank: 4, alpha: 4 }], notes: [] });
     expect([...tensors.keys()].sort()).toEqual([...parseTensorFile(golden()).tensors.keys()].sort());
-    await Promise.all([1, 2, 3].map(() => shelf.publish(run('run-1'), trained, 'fingerprint')));
+    await Promise.all([1, 2, 3].map(() => shelf.publish(run('run-1'), trained, origin)));
     expect(await store.find('ink')).toEqual(found);
     expect(await files()).toEqual([found.value.blob]);
   });
@@ -57,9 +65,9 @@ describe('the shelf of trained adapters', () => {
     const impatient = new AdapterStore(test.mesh, { keepReplacedMs: 0 });
     for (let round = 0; round < 15; round++) {
       await Promise.all([
-        shelf.publish(run(`run-${round}`), trained, 'fingerprint'),
+        shelf.publish(run(`run-${round}`), trained, origin),
         impatient.put({ name: 'ink', rank: 7, alpha: 7 }, foreign, { replace: true }),
-        shelf.publish(run(`run-${round}`), trained, 'fingerprint'),
+        shelf.publish(run(`run-${round}`), trained, origin),
       ]);
       const found = await store.find('ink');
       const bytes = Buffer.from(await store.read(found));

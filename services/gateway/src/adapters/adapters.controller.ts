@@ -1,32 +1,22 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
-import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
+import { adapterFormats } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { AdapterMemoryGuard } from '../access/adapter-memory.guard';
 import { Needs } from '../access/needs';
 import { UploadGuard } from '../access/upload.guard';
-import { listOf, unixSeconds } from '../datasets/dataset.view';
+import { listOf } from '../datasets/dataset.view';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { firstTryAt } from '../idempotency/once';
 import { Operation } from '../openapi/operation';
-import { readBody } from '../read-body';
 import { renameBody } from '../rename.body';
 import { sendFile } from '../send-file';
 import { validated } from '../validated';
+import { adapterForm, readAdapter } from './adapter-upload';
+import { adapterView, viewAdapter } from './adapter.view';
 import { KohyaConverter } from './kohya.converter';
-
-const adapterView = z.strictObject({
-  name: z.string(),
-  object: z.literal('adapter'),
-  run: z.string().nullable(),
-  rank: z.int(),
-  alpha: z.number(),
-  bytes: z.int(),
-  base_fingerprint: z.string().nullable().describe('Fingerprint of the transformer it was trained on.'),
-  created_at: z.int().nullable(),
-});
 
 const downloadQuery = z.object({
   format: z
@@ -38,19 +28,6 @@ const downloadQuery = z.object({
 const uploadQuery = z.object({
   replace: z.enum(['true', 'false']).default('false').describe('Take the place of one of the same name.'),
 });
-
-function viewAdapter(info: AdapterInfo): z.output<typeof adapterView> {
-  return {
-    name: info.name,
-    object: 'adapter',
-    run: info.runId || null,
-    rank: info.rank,
-    alpha: info.alpha,
-    bytes: info.size,
-    base_fingerprint: info.baseFingerprint || null,
-    created_at: unixSeconds(info.createdAt),
-  };
-}
 
 @Controller('v1/adapters')
 export class AdaptersController {
@@ -96,17 +73,17 @@ export class AdaptersController {
   @UseGuards(UploadGuard, AdapterMemoryGuard)
   @HttpCode(201)
   @Operation({
-    summary: 'Bring in a LoRA made elsewhere, with the keys of diffusers or of kohya.',
-    body: { type: 'application/octet-stream' },
+    summary: "Bring in a LoRA made elsewhere, in any trainer's spelling.",
+    body: { type: 'application/octet-stream', form: adapterForm },
     query: uploadQuery,
     answer: { status: 201, schema: adapterView, description: 'It can be used.' },
-    refusals: [409, 413, 503, 507],
+    refusals: [409, 413, 501, 503, 507],
   })
   async uploadAdapter(@Param('name') name: string, @Query() query: unknown, @Req() request: Request): Promise<unknown> {
     const { replace } = validated(uploadQuery, query, 'query');
     await this.client.requireRoom(Number(request.headers['content-length'] ?? 0));
-    const bytes = await readBody(request, this.config.adapterLimit);
-    const options = { replace: replace === 'true', since: firstTryAt(request) };
+    const { bytes, config } = await readAdapter(request, this.config.adapterLimit);
+    const options = { config, replace: replace === 'true', since: firstTryAt(request) };
     return viewAdapter(await this.client.importAdapter(name, bytes, options));
   }
 

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req, Res, type OnModuleDestroy } from '@nestjs/common';
 import { AtelierClient, type GenerateRequest } from '@atelier/client';
-import { AtelierError, type Generation } from '@atelier/contracts';
+import { AtelierError, BASE_MODEL, type Generation } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { buffer } from 'node:stream/consumers';
 import { z } from 'zod';
@@ -17,9 +17,6 @@ import { validated } from '../validated';
 import { drawingView, GENERATION_HEADER, viewDrawing } from './drawing.view';
 import { imageAnswer, imageBody } from './image.body';
 import { isPictureName, pictureType, pictureUrl } from './picture-url';
-
-/** The checkpoint as it is, with no adapter. */
-const BASE = 'base';
 
 /** When a stopping gateway says that a picture is not there yet, before connections are closed. */
 const ANSWER_MS = 2000;
@@ -114,10 +111,11 @@ export class ImagesController implements OnModuleDestroy {
   })
   async listModels(): Promise<unknown> {
     const model = (id: string, created: number) => ({ id, object: 'model', created, owned_by: 'atelier' });
-    const adapters = await this.client.adapters();
+    // One that an earlier version let be named like the base is asked for as `adapter`.
+    const adapters = (await this.client.adapters()).filter(({ name }) => name !== BASE_MODEL);
     return {
       object: 'list',
-      data: [model(BASE, 0), ...adapters.map(({ name, createdAt }) => model(name, unixSeconds(createdAt) ?? 0))],
+      data: [model(BASE_MODEL, 0), ...adapters.map(({ name, createdAt }) => model(name, unixSeconds(createdAt) ?? 0))],
     };
   }
 
@@ -190,7 +188,7 @@ function prefersAsync({ headers }: Request): boolean {
 
 /** The adapters of a request, which may come as `model`, `adapter` or `adapters`; a name said twice counts once. */
 function chosenAdapters({ model, adapter, adapters = [] }: z.output<typeof imageBody>): GenerateRequest['adapters'] {
-  const single = [model === BASE ? undefined : model, adapter].filter((name): name is string => Boolean(name));
+  const single = [model === BASE_MODEL ? undefined : model, adapter].filter((name): name is string => Boolean(name));
   const others = [...new Set(single)].filter((name) => !adapters.some((given) => given.name === name));
   return [...others.map((name) => ({ name, weight: 1 })), ...adapters];
 }

@@ -89,7 +89,7 @@ function operation({ method, path, handler, spec, needs }: Route): Record<string
     security: needs.length > 0 ? [{ token: needs }, {}] : [],
     parameters: [...pathParameters(path), ...queryParameters(spec.query), ...headerParameters(method)],
     ...(spec.body && {
-      requestBody: { required: true, content: { [spec.body.type]: { schema: bodySchema(spec.body) } } },
+      requestBody: { required: true, content: bodyContent(spec.body) },
     }),
     responses: {
       [status]: {
@@ -153,6 +153,11 @@ function queryParameters(query: z.ZodObject | undefined): unknown[] {
   if (!query) return [];
   const { properties = {} } = jsonSchema(query, 'input') as { properties?: Record<string, object> };
   return Object.entries(properties).map(([name, schema]) => ({ name, in: 'query', required: false, schema }));
+}
+
+function bodyContent(body: NonNullable<OperationSpec['body']>): unknown {
+  const form = body.form && { 'multipart/form-data': { schema: jsonSchema(body.form, 'input') } };
+  return { [body.type]: { schema: bodySchema(body) }, ...form };
 }
 
 function bodySchema({ type, schema }: NonNullable<OperationSpec['body']>): unknown {

@@ -4,7 +4,12 @@ import type { z } from 'zod';
 export interface OperationSpec {
   summary: string;
   /** Schema of a JSON body, or of the fields of a form with files. */
-  body?: { type: 'application/json' | 'multipart/form-data' | 'application/octet-stream'; schema?: z.ZodType };
+  body?: {
+    type: 'application/json' | 'multipart/form-data' | 'application/octet-stream';
+    schema?: z.ZodType;
+    /** The same as a form, with all of its parts. */
+    form?: z.ZodType;
+  };
   query?: z.ZodObject;
   /** The answer when all goes well. */
   answer: { status?: number; type?: string; schema?: z.ZodType; description: string };
