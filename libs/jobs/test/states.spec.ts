@@ -14,7 +14,7 @@ import {
 } from '@atelier/contracts';
 import { subscribeEvents } from '@atelier/mesh';
 import { startTestMesh, type TestMesh } from '@atelier/testing';
-import { Datasets, Generations, Runs, TrainersQueue } from '../src';
+import { Datasets, Generations, Runs, TrainersQueue, type ReadDataset } from '../src';
 
 let test_: TestMesh;
 let runs: Runs;
@@ -123,7 +123,15 @@ describe('a data set', () => {
   const queue = (id: string) =>
     datasets.queue(Dataset.create({ id, name: id, state: DatasetState.DATASET_STATE_UPLOADED }));
   /** Manifests are named by what they hold, and it is by that name that an end is told once. */
-  const read = (id: string) => ({ manifest: `${id}.manifest`, samples: 3, duplicates: 0, rejected: [] });
+  const read = (id: string): ReadDataset => ({
+    manifest: `${id}.manifest`,
+    samples: 3,
+    duplicates: 0,
+    rejected: [],
+    pictures: 3,
+    leftOut: 0,
+    notes: [],
+  });
 
   it('that was cancelled is not read any more, nor failed', async () => {
     await queue('d1');

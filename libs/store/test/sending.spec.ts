@@ -36,12 +36,13 @@ function slowServer(total: number): {
 
 /** As far as it comes by itself. */
 async function settled(sent: () => number): Promise<number> {
-  let before = -1;
-  for (let turns = 0; turns < 20; turns = sent() === before ? turns + 1 : 0) {
-    before = sent();
+  let before = sent();
+  for (let still = 0; still < 20;) {
     await nextTurn();
+    still = sent() === before ? still + 1 : 0;
+    before = sent();
   }
-  return sent();
+  return before;
 }
 
 test('a large object is sent no faster than it is taken', async () => {
