@@ -73,6 +73,7 @@ export class TrainingStates {
     const local = await this.local.take(held);
     if (!local || local.step <= (stored?.step ?? 0)) {
       await this.local.remove(held);
+      if (stored) this.logger.info({ runId: held.id, step: stored.step }, 'goes on from what was saved');
       return { found: stored, recovered: false };
     }
     try {

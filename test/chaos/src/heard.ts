@@ -46,6 +46,10 @@ export class Heard {
     return back.reduce((sum, steps) => sum + steps, 0);
   }
 
+  get isOver(): boolean {
+    return this.ended;
+  }
+
   over(): Promise<void> {
     return this.end;
   }
