@@ -44,6 +44,7 @@ describe('program', () => {
       'datasets rename',
       'adapters',
       'adapters list',
+      'adapters show',
       'adapters download',
       'adapters import',
       'adapters rename',

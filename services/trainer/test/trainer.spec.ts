@@ -212,8 +212,7 @@ describe('a run’s encodings', () => {
 
   it('that were deleted are asked for again, and nothing is held meanwhile: the next run is served', async () => {
     await harness.startService();
-    await harness.startRun('undisturbed', await harness.dataset('d', 3), { totalSteps: 8 });
-    await harness.over('undisturbed');
+    await harness.dataset('d', 3);
     await harness.dataset('gone', 3, { encoded: false });
     for (const index of [0, 1]) await harness.encode('gone', index);
     await harness.startRun('r1', 'gone', { totalSteps: 8 }, { datasetId: 'set' });
@@ -230,6 +229,8 @@ describe('a run’s encodings', () => {
     await harness.encode('gone', 2);
     await new Runs(harness.test.mesh).encoded('r1', 2, []);
     await harness.over('r1');
+    await harness.startRun('undisturbed', 'gone', { totalSteps: 8 });
+    await harness.over('undisturbed');
     expect((await harness.adapterBytes('r1')).equals(await harness.adapterBytes('undisturbed'))).toBe(true);
     expect(await harness.deadLetters()).toBe(0);
   });

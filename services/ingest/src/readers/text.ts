@@ -37,11 +37,15 @@ export const detectedNote = (encoding: string): string =>
 /** How much of a long file the detector gets: its first lines that are not ASCII. */
 const EVIDENCE_BYTES = 64 * 1024;
 
-/** The encoding of a file that is too long to be one string, from one pass over it. */
+/** How far into a long file is looked: a list of a hundred thousand captions, but not all that someone has packed small. */
+const LOOKED_AT_BYTES = 16 * 1024 * 1024;
+
+/** The encoding of a file that is too long to be one string, from its beginning; what comes after has to be in it as well. */
 export async function encodingOf(file: InputFile, limit: number): Promise<{ encoding: string; note?: string }> {
   let first: Buffer = Buffer.alloc(0);
   const evidence: Buffer[] = [];
   let size = 0;
+  let looked = 0;
   const utf8 = new TextDecoder('utf-8', { fatal: true });
   let isUtf = true;
   for await (const chunk of readWithin(file, limit)) {
@@ -51,10 +55,13 @@ export async function encodingOf(file: InputFile, limit: number): Promise<{ enco
       evidence.push(chunk.subarray(0, EVIDENCE_BYTES - size));
       size += evidence.at(-1)!.length;
     }
+    looked += chunk.length;
+    if (looked >= LOOKED_AT_BYTES) break;
   }
   const marked = markedEncoding(first);
   if (marked) return { encoding: marked };
-  if (isUtf && decodes(utf8)) return { encoding: 'utf-8' };
+  // Where the look ended before the file did, it may have been within a character.
+  if (isUtf && (looked >= LOOKED_AT_BYTES || decodes(utf8))) return { encoding: 'utf-8' };
   const bytes = Buffer.concat(evidence);
   // The evidence may end within a character, which is no reason to rule its encoding out.
   const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1 || bytes.length);
