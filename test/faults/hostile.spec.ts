@@ -73,7 +73,7 @@ async function ingested(name: string, files: Files): Promise<Dataset> {
 async function job(name: string): Promise<void> {
   await ingested(name, good);
   const { id } = await atelier.api.finetune({ dataset: name, steps: 2, rank: 2, learning_rate: 1e-2 });
-  expect((await atelier.api.followed(id)).at(-1)).toEqual({ type: 'finished', message: '' });
+  expect((await atelier.api.followed(id)).at(-1)).toMatchObject({ type: 'finished', message: '' });
   const { data } = await atelier.api.draw({
     prompt: 'a tomato square',
     model: name,

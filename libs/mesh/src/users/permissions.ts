@@ -78,6 +78,7 @@ function personsSubjects(): string[] {
     ...workSubjects.flatMap((subject) => asking(subject, workGrants[subject].person)),
     `${API}.CONSUMER.INFO.${streams.WORK}.*`,
     ...[streams.WORK, streams.EVENTS, streams.DEAD].map((stream) => `${API}.STREAM.INFO.${stream}`),
+    `${API}.STREAM.LIST`, // what each holds is among the gateway's figures
     ...told.person,
     ...following(streams.EVENTS, eventFilters.all),
     ...following(streams.DEAD, subjects.all.dead),
