@@ -1,3 +1,3 @@
 export { BatchLease } from './batch-lease';
-export { acquireLease, leasesOf, waitersOf, type Lease, type LeaseRequest } from './lease';
-export { leasesOfAll, type DeviceLeases } from './ledgers';
+export { acquireLease, type Lease, type LeaseRequest } from './lease';
+export { leasesOf, leasesOfAll, waitersOf, type DeviceLeases } from './ledgers';

@@ -1,23 +1,9 @@
 import { AtelierError, buckets } from '@atelier/contracts';
-import { isConflict, throughOutage, type Mesh } from '@atelier/mesh';
+import { throughOutage, type Mesh } from '@atelier/mesh';
 import type { KV } from 'nats';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** One holder's share of a device's memory. */
-interface Grant {
-  token: number;
-  owner: string;
-  bytes: number;
-  priority: number;
-  expiresAt: number; // ms since the epoch
-}
-
-/** What KV `leases` holds for a device. `token` only ever grows: a later lease can be told from an earlier one by it. */
-export interface Ledger {
-  capacity: number;
-  token: number;
-  grants: Grant[];
-}
+import { change, drop, keyOf, type Grant, type Ledger } from './ledger';
+import { sightingsOf, type Sightings } from './sightings';
 
 export interface LeaseRequest {
   /** "cpu", "cuda:0" — with the node's name in front where there are several nodes. */
@@ -71,24 +57,31 @@ async function acquire(mesh: Mesh, request: LeaseRequest): Promise<Lease> {
     );
   }
   const kv = await mesh.js.views.kv(buckets.state.leases, { history: 1 });
-  const key = device.replaceAll(/[^A-Za-z0-9_-]/g, '_');
+  const key = keyOf(device);
+  const seen = sightingsOf(mesh, key);
   let waiting: number | undefined;
+  let renewedAt = -Infinity;
   try {
     for (;;) {
       signal?.throwIfAborted();
       const got = await change(kv, key, capacity, (ledger) => {
-        const now = Date.now();
-        ledger.grants = ledger.grants.filter((grant) => grant.expiresAt > now || grant.token === waiting);
+        const living = seen.living(ledger.grants);
+        ledger.grants = ledger.grants.filter((grant) => living.includes(grant) || grant.token === waiting);
         const mine = ledger.grants.find((grant) => grant.token === waiting) ?? {
           token: ++ledger.token,
           owner,
           bytes: 0,
           priority,
-          expiresAt: 0,
+          renewals: 0,
+          ttlMs,
         };
         if (!ledger.grants.includes(mine)) ledger.grants.push(mine);
         // Not at every look: a ledger that says the same is not written again.
-        if (mine.expiresAt - now < ttlMs / 2) mine.expiresAt = now + ttlMs;
+        const now = performance.now();
+        if (now - renewedAt > ttlMs / 3) {
+          mine.renewals++;
+          renewedAt = now;
+        }
         const used = ledger.grants.reduce((sum, grant) => sum + grant.bytes, 0);
         // Those who wait stand in the ledger with no bytes; the most urgent, then the oldest, is served first.
         const ahead = ledger.grants.some(
@@ -99,39 +92,18 @@ async function acquire(mesh: Mesh, request: LeaseRequest): Promise<Lease> {
         );
         if (!ahead && used + bytes <= capacity) {
           mine.bytes = Math.max(1, bytes);
-          mine.expiresAt = now + ttlMs;
+          mine.renewals++;
         }
         return mine;
       });
       waiting = got.token;
-      if (got.bytes > 0) return new HeldLease(kv, key, capacity, got, ttlMs);
+      if (got.bytes > 0) return new HeldLease(kv, key, capacity, got, seen);
       await sleep(POLL_MS, undefined, { signal }).catch(() => undefined);
     }
   } catch (error) {
     if (waiting !== undefined) await drop(kv, key, capacity, waiting).catch(() => undefined);
     throw error;
   }
-}
-
-/** What is held of a device now, for people: owner and bytes. */
-export async function leasesOf(mesh: Mesh, device: string): Promise<{ owner: string; bytes: number; token: number }[]> {
-  return (await standing(mesh, device))
-    .filter((grant) => grant.bytes > 0)
-    .map(({ owner, bytes, token }) => ({ owner, bytes, token }));
-}
-
-/** Who waits for a device now. */
-export async function waitersOf(mesh: Mesh, device: string): Promise<{ owner: string; token: number }[]> {
-  return (await standing(mesh, device))
-    .filter((grant) => grant.bytes === 0)
-    .map(({ owner, token }) => ({ owner, token }));
-}
-
-async function standing(mesh: Mesh, device: string): Promise<Ledger['grants']> {
-  const kv = await mesh.js.views.kv(buckets.state.leases, { history: 1 });
-  const entry = await kv.get(device.replaceAll(/[^A-Za-z0-9_-]/g, '_'));
-  if (!entry || entry.operation !== 'PUT') return [];
-  return entry.json<Ledger>().grants.filter((grant) => grant.expiresAt > Date.now());
 }
 
 class HeldLease implements Lease {
@@ -147,11 +119,11 @@ class HeldLease implements Lease {
     private readonly key: string,
     private readonly capacity: number,
     private readonly grant: Grant,
-    private readonly ttlMs: number,
+    private readonly seen: Sightings,
   ) {
     this.token = grant.token;
     this.bytes = grant.bytes;
-    this.timer = setInterval(() => void this.renew(), ttlMs / 3);
+    this.timer = setInterval(() => void this.renew(), grant.ttlMs / 3);
     this.timer.unref();
     // Should the watch break, the next renewal looks instead.
     void this.watch().catch(() => undefined);
@@ -173,16 +145,15 @@ class HeldLease implements Lease {
   }
 
   private look({ grants }: Ledger): void {
-    const now = Date.now();
-    if (grants.some((grant) => grant.bytes === 0 && grant.priority > this.grant.priority && grant.expiresAt > now))
-      this.wanting.abort();
+    const waits = (grant: Grant): boolean => grant.bytes === 0 && grant.priority > this.grant.priority;
+    if (this.seen.living(grants).some(waits)) this.wanting.abort();
   }
 
   private async renew(): Promise<void> {
     try {
       const held = await change(this.kv, this.key, this.capacity, (ledger) => {
         const mine = ledger.grants.find((grant) => grant.token === this.token);
-        if (mine) mine.expiresAt = Date.now() + this.ttlMs;
+        if (mine) mine.renewals++;
         this.look(ledger);
         return mine;
       });
@@ -202,33 +173,5 @@ class HeldLease implements Lease {
     clearInterval(this.timer);
     this.over.abort();
     await throughOutage(() => drop(this.kv, this.key, this.capacity, this.token), { patienceMs: RELEASE_PATIENCE_MS });
-  }
-}
-
-async function drop(kv: KV, key: string, capacity: number, token: number): Promise<void> {
-  await change(kv, key, capacity, (ledger) => {
-    ledger.grants = ledger.grants.filter((grant) => grant.token !== token);
-  });
-}
-
-/** Compare-and-set on the device's ledger, again when someone else wrote first. */
-async function change<R>(kv: KV, key: string, capacity: number, edit: (ledger: Ledger) => R): Promise<R> {
-  for (;;) {
-    const entry = await kv.get(key);
-    const there = entry && entry.operation === 'PUT';
-    const ledger: Ledger = there ? entry.json<Ledger>() : { capacity, token: 0, grants: [] };
-    const before = JSON.stringify(ledger);
-    ledger.capacity = capacity;
-    const result = edit(ledger);
-    const after = JSON.stringify(ledger);
-    if (there && after === before) return result;
-    const bytes = new TextEncoder().encode(after);
-    try {
-      if (there) await kv.update(key, bytes, entry.revision);
-      else await kv.create(key, bytes);
-      return result;
-    } catch (error) {
-      if (!isConflict(error)) throw error;
-    }
   }
 }

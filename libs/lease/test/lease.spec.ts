@@ -47,6 +47,36 @@ describe('a lease', () => {
     await next.release();
   });
 
+  it('is not taken from its holder by who has a clock that is ahead', async () => {
+    const held = await ask('held', 100, { ttlMs: 5000 });
+    const ahead = Date.now() + 60_000;
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => ahead);
+    const stop = new AbortController();
+    try {
+      const other = ask('ahead', 50, { signal: stop.signal }).catch((error: unknown) => error);
+      await inQueue('ahead');
+      expect((await leasesOf(test.mesh, device())).map(({ owner }) => owner)).toEqual(['held']);
+      stop.abort();
+      expect(await other).toMatchObject({ code: 'CANCELLED' });
+    } finally {
+      clock.mockRestore();
+    }
+    expect(held.lost.aborted).toBe(false);
+    await held.release();
+  });
+
+  it('is kept by its renewals, far beyond its time', async () => {
+    const held = await ask('held', 100, { ttlMs: 300 });
+    const stop = new AbortController();
+    const other = ask('other', 50, { signal: stop.signal, ttlMs: 300 }).catch((error: unknown) => error);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(held.lost.aborted).toBe(false);
+    expect((await waitersOf(test.mesh, device())).map(({ owner }) => owner)).toEqual(['other']);
+    stop.abort();
+    await other;
+    await held.release();
+  });
+
   it('goes to the more urgent of two who wait', async () => {
     const first = await ask('first', 100);
     const order: string[] = [];
