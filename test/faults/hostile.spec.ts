@@ -138,7 +138,7 @@ describe('files of a data set cost themselves, by name and with the reason', () 
     [
       'text that calls itself a picture',
       () => ({ 'text.jpg': 'not a picture at all', 'text.txt': 'x' }),
-      { 'text.jpg': /^cannot be decoded as a picture: .*unsupported image format\. Copy it again/ },
+      { 'text.jpg': /^is text and not a picture: its download may have failed/ },
     ],
     [
       'a file of zero bytes',
@@ -415,7 +415,7 @@ describe('requests', () => {
     [
       'a wrong token',
       () => atelier.api.request('/v1/datasets', { headers: { authorization: 'Bearer wrong-token' } }),
-      { status: 401, message: /the token is not the one that is configured in ATELIER_API_TOKEN/ },
+      { status: 401, message: /the token is none of those that this gateway takes/ },
     ],
     [
       'a file over the limit',
@@ -454,7 +454,7 @@ describe('requests', () => {
 
   test('a module that the model does not have ends the run, which names it', async () => {
     const { id } = await atelier.api.finetune({ dataset, name: 'nowhere', steps: 1, targets: ['to_q', 'to_nowhere'] });
-    expect((await atelier.api.followed(id)).at(-1)).toEqual({
+    expect((await atelier.api.followed(id)).at(-1)).toMatchObject({
       type: 'failed',
       message: expect.stringMatching(/to_nowhere/),
     });

@@ -89,7 +89,7 @@ const published: Record<string, string> = {
   '$JS.API.STREAM.PURGE.WORK': '',
   '$JS.API.STREAM.PURGE.EVENTS': '',
   '$JS.API.STREAM.MSG.DELETE.WORK': '',
-  '$JS.API.STREAM.LIST': '',
+  '$JS.API.STREAM.LIST': 'gateway cli',
   '$JS.API.STREAM.SNAPSHOT.OBJ_pictures': '',
   '$JS.API.CONSUMER.CREATE.WORK.x.work.train': '',
   '$JS.API.CONSUMER.DURABLE.CREATE.WORK.x': '',
