@@ -136,7 +136,7 @@ TEST_CASE("fp8's smallest, largest and no number") {
 }
 
 TEST_CASE(
-    "XLabs' processors: the first is the picture's stream, the second the text's; one A for query, key and value") {
+    "XLabs' processors: the first is the picture's stream, the second the text's, and one A for query, key and value") {
     std::mt19937 random(4);
     const LoraModule qkv = spelled_module(5, kWidth, 3 * kWidth, 5, random),
                      text = spelled_module(5, kWidth, 3 * kWidth, 5, random),
@@ -171,7 +171,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("what changes nothing is set aside and said; what would change something and is not applied, too") {
+TEST_CASE("what changes nothing is set aside and said, and what would change something and is not applied, too") {
     std::mt19937 random(5);
     const auto modules = spelled_modules(random);
     SpelledFile file;
