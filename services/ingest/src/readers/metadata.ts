@@ -30,7 +30,7 @@ export async function readMetadata(file: InputFile, limits: Limits, column: stri
   const { encoding, note } = await encodingOf(file, limits.metadataBytes);
   const notes: Found[] = note === undefined ? [] : [{ kind: 'note', name: file.name, text: note }];
   const text = decodeChunks(readWithin(file, limits.metadataBytes), encoding);
-  const rows = /\.csv$/i.test(file.name) ? tableRows(text, limits.lineLength) : jsonRows(text, limits.lineLength);
+  const rows = /\.csv$/i.test(file.name) ? tableRows(text, limits.lineLength) : jsonRows(text, limits);
   for await (const row of rows) {
     const { line } = row;
     if (line > limits.metadataLines) {
@@ -57,9 +57,11 @@ export async function readMetadata(file: InputFile, limits: Limits, column: stri
   return { captions, reports: [...notes, ...bad.all()] };
 }
 
-async function* jsonRows(texts: AsyncIterable<string>, longest: number): AsyncGenerator<Row> {
+async function* jsonRows(texts: AsyncIterable<string>, limits: Limits): AsyncGenerator<Row> {
+  const { lineLength: longest, metadataLines: most } = limits;
   for await (const { text, line } of linesOf(texts, longest)) {
-    if (text?.trim() === '') continue;
+    // Beyond the limit an empty line is a row as well: whoever reads is to see that there is no end of them.
+    if (text?.trim() === '' && line <= most) continue;
     yield {
       line,
       hopeless: text?.trimStart()[0] !== '{',
