@@ -67,7 +67,8 @@ struct DeclaredTrainOptions {
     double learning_rate = 0.0001;
     // How the learning rate goes on, as diffusers' get_scheduler has it.
     LrScheduleKind lr_schedule = LrScheduleKind::constant;
-    // Steps until the peak learning rate; the constant schedule has none. 0 to 1000000 optimizer steps.
+    // Steps until the peak learning rate; the constant schedule has none, and refuses them. 0 to 1000000 optimizer
+    // steps.
     int64_t warmup_steps = 0;
     // Times that cosine_with_restarts falls from the peak to zero (Loshchilov and Hutter 2017). 1 to 1000000.
     int64_t lr_num_cycles = 1;
