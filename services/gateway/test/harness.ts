@@ -28,11 +28,18 @@ export async function startGateway(
   const config = new GatewayConfig(
     gatewaySettings.parse({ ATELIER_NATS_URL: server.url, ATELIER_HTTP_PORT: '0', ...settings }),
   );
-  const app = await createGateway(config, server.mesh).catch(async (error: Error) => {
-    await server.stop();
-    throw error;
-  });
-  await app.listen(0, '127.0.0.1');
+  const app = await createGateway(config, server.mesh)
+    .then(async (created) => {
+      await created.listen(0, '127.0.0.1').catch(async (error: Error) => {
+        await created.close().catch(() => undefined); // what had not begun may not know how to end
+        throw error;
+      });
+      return created;
+    })
+    .catch(async (error: Error) => {
+      await server.stop();
+      throw error;
+    });
   const { port } = app.getHttpServer().address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
