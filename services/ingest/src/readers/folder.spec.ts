@@ -257,6 +257,12 @@ describe('readFolder', () => {
       's/1_a_house/2.png: a house',
     ]);
   });
+
+  it('leaves a caption to the picture of its name, and shares it only where there is none', async () => {
+    const own = { 'a.b.png': 'P', 'a.b.caption': 'mine', 'a.c.png': 'P', 'a.png': 'P', 'a.txt': 'of a' };
+    expect(await read(own)).toEqual(['a.b.png: mine', 'a.c.png: (none)', 'a.png: of a']);
+    expect(await read({ '1.left.png': 'P', '1.txt': 'both' })).toEqual(['1.left.png: both']);
+  });
 });
 
 describe('metadata.csv', () => {
