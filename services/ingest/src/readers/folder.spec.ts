@@ -263,6 +263,10 @@ describe('readFolder', () => {
     expect(await read(own)).toEqual(['a.b.png: mine', 'a.c.png: (none)', 'a.png: of a']);
     expect(await read({ '1.left.png': 'P', '1.txt': 'both' })).toEqual(['1.left.png: both']);
   });
+
+  it('takes no repeats from the name of an archive', async () => {
+    expect(await read({ '002_train.tar/1.png': 'P' })).toEqual(['002_train.tar/1.png: (none)']);
+  });
 });
 
 describe('metadata.csv', () => {
