@@ -270,6 +270,11 @@ describe('readFolder', () => {
 });
 
 describe('metadata.csv', () => {
+  it('is read with line ends of several kinds', async () => {
+    const table = 'text,file_name\none,1.png\r\ntwo,2.png\r\n';
+    expect(await read({ 'metadata.csv': table, '1.png': 'P', '2.png': 'P' })).toEqual(['1.png: one', '2.png: two']);
+  });
+
   it("is read as Hugging Face's imagefolder reads it: names, quotes, line breaks, an empty cell", async () => {
     const table =
       'file_name,text\r\n1.png,"one, quoted"\r\n2.png,two\r\n3.png,"a ""third""\nin lines"\r\n4.png,\r\n\r\n5.png,un"quoted\r\n';
