@@ -45,8 +45,9 @@ export class CaptionFiles {
   ): Promise<CaptionFiles> {
     const byName = new Map(files.filter(({ name }) => fileKind(name) === 'caption').map((file) => [file.name, file]));
     const byPicture = new Map<string, InputFile>();
+    const stems = new Set(pictures.map(({ name }) => stemOf(name)));
     for (const { name } of pictures) {
-      const beside = besideOf(name, byName);
+      const beside = besideOf(name, byName, stems);
       if (beside) byPicture.set(name, beside);
     }
     const captions = new CaptionFiles(byPicture, limits, column);
@@ -112,10 +113,25 @@ export class CaptionFiles {
   }
 }
 
-/** `tom.txt` of `tom.jpg`, or `tom.jpg.txt`, or what has the same key in a WebDataset: all up to the first dot. */
-function besideOf(picture: string, byName: ReadonlyMap<string, InputFile>): InputFile | undefined {
+/**
+ * `tom.txt` of `tom.jpg`, or `tom.jpg.txt`; else what has the same key in a WebDataset: all up to the first dot. What
+ * is beside `tom.jpg` is that one's, and never `tom.2.jpg`'s.
+ * @param stems of all pictures
+ */
+function besideOf(
+  picture: string,
+  byName: ReadonlyMap<string, InputFile>,
+  stems: ReadonlySet<string>,
+): InputFile | undefined {
   const [key = ''] = baseOf(picture).split('.', 1);
-  const stems = new Set([stemOf(picture), picture, ...(key === '' ? [] : [folderOf(picture) + key])]);
+  const shared = folderOf(picture) + key;
+  return (
+    captionOf([stemOf(picture), picture], byName) ??
+    (key === '' || stems.has(shared) ? undefined : captionOf([shared], byName))
+  );
+}
+
+function captionOf(stems: readonly string[], byName: ReadonlyMap<string, InputFile>): InputFile | undefined {
   for (const ending of ENDINGS)
     for (const stem of stems) {
       const file = byName.get(stem + ending) ?? byName.get(stem + ending.toUpperCase());

@@ -257,9 +257,24 @@ describe('readFolder', () => {
       's/1_a_house/2.png: a house',
     ]);
   });
+
+  it('leaves a caption to the picture of its name, and shares it only where there is none', async () => {
+    const own = { 'a.b.png': 'P', 'a.b.caption': 'mine', 'a.c.png': 'P', 'a.png': 'P', 'a.txt': 'of a' };
+    expect(await read(own)).toEqual(['a.b.png: mine', 'a.c.png: (none)', 'a.png: of a']);
+    expect(await read({ '1.left.png': 'P', '1.txt': 'both' })).toEqual(['1.left.png: both']);
+  });
+
+  it('takes no repeats from the name of an archive', async () => {
+    expect(await read({ '002_train.tar/1.png': 'P' })).toEqual(['002_train.tar/1.png: (none)']);
+  });
 });
 
 describe('metadata.csv', () => {
+  it('is read with line ends of several kinds', async () => {
+    const table = 'text,file_name\none,1.png\r\ntwo,2.png\r\n';
+    expect(await read({ 'metadata.csv': table, '1.png': 'P', '2.png': 'P' })).toEqual(['1.png: one', '2.png: two']);
+  });
+
   it("is read as Hugging Face's imagefolder reads it: names, quotes, line breaks, an empty cell", async () => {
     const table =
       'file_name,text\r\n1.png,"one, quoted"\r\n2.png,two\r\n3.png,"a ""third""\nin lines"\r\n4.png,\r\n\r\n5.png,un"quoted\r\n';

@@ -16,6 +16,8 @@ export async function* tableRows(texts: AsyncIterable<string>, longest: number):
     bom: true,
     delimiter: [',', ';', '\t'].find((delimiter) => first.includes(delimiter)) ?? ',',
     max_record_size: longest,
+    // All of them, for files that were put together of several: by itself it takes the first line's for all lines'.
+    record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     relax_quotes: true,
     skip_empty_lines: true,

@@ -48,7 +48,11 @@ export async function readMetadata(file: InputFile, limits: Limits, column: stri
       // A picture that is named in several lines has the captions of all of them.
       const known = captions.get(name);
       const given = captionsIn(fields, column);
-      captions.set(name, { captions: [...(known?.captions ?? []), ...given], line, list: file.name });
+      if (known) {
+        // Not copied: a hostile list names one picture in all of its lines.
+        for (const caption of given) known.captions.push(caption);
+        known.line = line;
+      } else captions.set(name, { captions: [...given], line, list: file.name });
     } catch (error) {
       if (!(error instanceof BadFile)) throw error;
       bad.add(`${file.name}:${line}`, error.reason);

@@ -1,3 +1,4 @@
+import { fileKind } from './file-kind';
 import { baseOf, folderOf } from './paths';
 
 export interface Repeats {
@@ -13,7 +14,9 @@ const MOST_REPEATS = 500;
 export function repeatsOf(picture: string): Repeats | undefined {
   const folder = baseOf(folderOf(picture).slice(0, -1));
   const [, times, words] = /^(\d{1,3})_(.*\S.*)$/.exec(folder) ?? [];
-  if (words === undefined || Number(times) < 1 || Number(times) > MOST_REPEATS) return undefined;
+  // An archive is no folder of theirs: "002_train.tar" is the second part of something.
+  if (words === undefined || fileKind(folder) === 'archive') return undefined;
+  if (Number(times) < 1 || Number(times) > MOST_REPEATS) return undefined;
   return { times: Number(times), words: words.replaceAll('_', ' ').trim() };
 }
 
