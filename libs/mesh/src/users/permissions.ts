@@ -81,6 +81,7 @@ function personsSubjects(): string[] {
     `${API}.STREAM.LIST`, // what each holds is among the gateway's figures
     ...told.person,
     ...following(streams.EVENTS, eventFilters.all),
+    `${API}.STREAM.MSG.GET.${streams.EVENTS}`, // how far a drawing is: the last that was told of it
     ...following(streams.DEAD, subjects.all.dead),
     subjects.rpc('*', '*'),
     ...following(streams.TENSORS, subjects.all.tensors),

@@ -30,6 +30,7 @@ const published: Record<string, string> = {
   'dead.work.train': 'trainer',
   'dead.work.prompts': 'prompts',
   '$JS.API.STREAM.MSG.GET.WORK': 'ingest trainer gateway cli',
+  '$JS.API.STREAM.MSG.GET.EVENTS': 'gateway cli',
   // events: whoever they are of
   'events.dataset.a.state': 'ingest gateway cli',
   'events.run.a.state.b': 'ingest latents prompts trainer gateway cli',

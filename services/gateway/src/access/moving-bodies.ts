@@ -7,7 +7,8 @@ const LEAST_BYTES = 1024;
 
 /**
  * Ends requests whose body stops coming. A limit of the whole time would end an upload of many hours that goes on as it
- * should; and a body that waits because we do not read it, as while NATS is slow, is none of its sender's fault.
+ * should; and a body that waits because we do not read it, as while NATS is slow, is none of its sender's fault. What
+ * was answered before its body came, with a refusal mostly, is watched to the body's end too: Node reads that on.
  */
 export function movingBodiesOnly(idleMs: number): RequestHandler {
   return (request, response, next) => {
@@ -28,7 +29,6 @@ export function movingBodiesOnly(idleMs: number): RequestHandler {
         response.once('close', () => request.destroy());
         return response.status(408).set('connection', 'close').json(httpError(error, '').body);
       }, idleMs).unref();
-      response.once('close', () => clearInterval(watch));
     }
     next();
   };
