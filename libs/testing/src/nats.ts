@@ -15,7 +15,7 @@ export interface TestNats {
   stop(): Promise<void>;
 }
 
-export type TestNatsOptions = Pick<NatsServerOptions, 'maxFileStore' | 'users'>;
+export type TestNatsOptions = Pick<NatsServerOptions, 'maxFileStore' | 'users' | 'tls'>;
 
 /** The installed nats-server; or one in a container of the image that ATELIER_TEST_NATS_IMAGE names. */
 export function startTestNats({
@@ -61,6 +61,7 @@ async function inContainer(image: string, options: TestNatsOptions): Promise<Tes
     .withCopyContentToContainer([
       { content: natsServerConfig({ storeDir: STORE, host: '0.0.0.0', port: PORT, ...options }), target: CONFIG },
     ])
+    .withCopyFilesToContainer(Object.values(options.tls ?? {}).map((path) => ({ source: path, target: path })))
     .withExposedPorts({ container: PORT, host: port })
     .withWaitStrategy(Wait.forLogMessage('Server is ready'))
     .start();
