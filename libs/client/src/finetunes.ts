@@ -45,10 +45,7 @@ function checkedPriority(priority: number): number {
  */
 export async function startFinetune(connection: Connection, request: FinetuneRequest, once?: Repeatable): Promise<Run> {
   const made = once && (await connection.runs.find(once.id));
-  if (made) {
-    await connection.runs.queueAgain(made);
-    return made;
-  }
+  if (made) return connection.runs.queueAgain(made);
   const priority = checkedPriority(request.priority ?? 0);
   const options = trainOptionsMessage(checkedTrainOptions(request.options ?? {}));
   const dataset = await findDataset(connection, request.dataset);

@@ -65,20 +65,10 @@ export class Generations {
     const drawings: Generation[] = [];
     while (ids.length > 0 && drawings.length <= limit) {
       const next = ids.splice(-(limit + 1 - drawings.length)).reverse();
-      const found = await Promise.all(next.map((id) => this.readable(id)));
-      drawings.push(...found.filter((drawing) => drawing !== undefined));
+      const found = await Promise.all(next.map((id) => this.store.readable(id)));
+      drawings.push(...found.filter((drawing) => drawing !== null));
     }
     return { drawings: drawings.slice(0, limit), more: drawings.length > limit };
-  }
-
-  /** Nothing where it is junk: that is no reason to show nothing of the others, as in StateStore.list. */
-  private async readable(id: string): Promise<Generation | undefined> {
-    try {
-      return await this.find(id);
-    } catch (error) {
-      if (error instanceof AtelierError && error.code === 'DATA_LOSS') return undefined;
-      throw error;
-    }
   }
 
   /** How far one is that is being drawn, as it was told last; undefined: nothing was told, or that is long ago. */

@@ -69,17 +69,22 @@ export class Runs {
     await this.queueAgain(run);
   }
 
-  /** What starts one that nobody has begun with: who noted it may have died before. */
-  async queueAgain(run: Run): Promise<void> {
-    if (run.state !== RunState.RUN_STATE_QUEUED || run.turns > 0) return;
+  /**
+   * What starts one that nobody has begun with: who noted it may have died before, or have had nobody to queue it with.
+   * @returns the run as it is then
+   */
+  async queueAgain(noted: Run): Promise<Run> {
+    const run = isNotQueued(noted) ? await this.store.update(noted.id, reopened) : noted;
+    if (run.state !== RunState.RUN_STATE_QUEUED || run.turns > 0) return run;
     try {
       if (!(await new Datasets(this.mesh).keepWaiting(run.datasetId, run.id)))
         await queueIngest(this.mesh, { datasetId: run.datasetId, runId: run.id });
     } catch (error) {
-      const reason = `its work could not be queued: ${(error as Error).message}`;
+      const reason = `${NOT_QUEUED}: ${(error as Error).message}`;
       await this.change(run.id, ended({ state: RunState.RUN_STATE_FAILED, error: reason }));
       throw error;
     }
+    return run;
   }
 
   /** Asks for the end of a run. What no trainer has in hand ends at once; a trainer sees it within a step. */
@@ -255,6 +260,15 @@ export class Runs {
     return tellOfRun(this.mesh, this.patience, run, what, event, msgId);
   }
 }
+
+/** How the error of a run begins that ended before anybody had heard of it. */
+const NOT_QUEUED = 'its work could not be queued';
+
+const isNotQueued = ({ state, error }: Run): boolean =>
+  state === RunState.RUN_STATE_FAILED && error.startsWith(NOT_QUEUED);
+
+const reopened = (run: Run): Run | null =>
+  isNotQueued(run) ? Run.create({ ...run, state: RunState.RUN_STATE_QUEUED, error: '', finishedAt: null }) : null;
 
 /** Than that its data set is read for it. */
 function isFurtherOn(run: Run): boolean {

@@ -153,15 +153,21 @@ export class StateStore<T> {
     await this.mesh.jsm.streams.purge(backing.stateStream(this.bucket), { filter, seq });
   }
 
-  /** What cannot be read is left out: one entry that is junk is no reason to show nothing of the others. */
+  /** What cannot be read is left out. */
   async list(): Promise<T[]> {
-    const readable = (key: string): Promise<Stored<T> | null> =>
-      this.read(key).catch((error: unknown) => {
-        if (error instanceof AtelierError && error.code === 'DATA_LOSS') return null;
-        throw error;
-      });
-    const stored = await this.patience(async () => Promise.all((await this.keys()).map(readable)));
-    return stored.flatMap((entry) => (entry ? [entry.value] : []));
+    const ids = await this.patience(() => this.keys());
+    const found = await Promise.all(ids.map((id) => this.readable(id)));
+    return found.filter((value) => value !== null);
+  }
+
+  /** Nothing, too, where an entry is junk: of many, one is no reason to show nothing of the others. */
+  async readable(id: string): Promise<T | null> {
+    try {
+      return (await this.get(id))?.value ?? null;
+    } catch (error) {
+      if (error instanceof AtelierError && error.code === 'DATA_LOSS') return null;
+      throw error;
+    }
   }
 
   /**

@@ -3,13 +3,14 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AtelierClient } from '@atelier/client';
 import { createRegistry, Mesh } from '@atelier/mesh';
 import { Registry } from 'prom-client';
-import { AdapterMemoryGuard } from './access/adapter-memory.guard';
+import { AdapterMemoryInterceptor } from './access/adapter-memory.interceptor';
 import { Rates } from './access/rates';
 import { Tokens } from './access/tokens';
-import { UploadGuard } from './access/upload.guard';
+import { UploadInterceptor } from './access/upload.interceptor';
 import { KohyaConverter } from './adapters/kohya.converter';
 import { controllers } from './controllers';
 import { ErrorFilter } from './error.filter';
+import { EventStreams } from './events/event-streams';
 import { GatewayConfig } from './gateway.config';
 import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor';
 import { MeshMetrics } from './mesh.metrics';
@@ -37,8 +38,9 @@ export class GatewayModule {
         { provide: ROUTES, useValue: controllers },
         Tokens,
         Rates,
-        UploadGuard,
-        AdapterMemoryGuard,
+        EventStreams,
+        UploadInterceptor,
+        AdapterMemoryInterceptor,
         KohyaConverter,
         MeshMetrics,
         StoreMetrics,

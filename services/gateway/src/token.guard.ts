@@ -2,6 +2,7 @@ import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/com
 import type { Scope } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
 import type { Request, Response } from 'express';
+import { bearer } from './access/bearer';
 import { needsOf } from './access/needs';
 import { addressee, Rates } from './access/rates';
 import { Tokens, type TokenHolder } from './access/tokens';
@@ -69,10 +70,6 @@ function insufficient({ name, scopes }: TokenHolder, missing: readonly Scope[]):
       `gateway gives a token that may ("atelier token NAME --scopes ${wanted}")`,
     { scope: missing.join(' ') },
   );
-}
-
-function bearer({ headers }: Request): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
 }
 
 function fromAddress({ query }: Request): string | undefined {

@@ -6,7 +6,7 @@ import { BlobStore, StateStore } from '@atelier/store';
 import { waitFor } from '@atelier/testing';
 import type { Response as ExpressResponse } from 'express';
 import { clientLeft } from '../src/client-left';
-import { sendEvents } from '../src/finetunes/event-stream';
+import { sendEvents } from '../src/events/event-stream';
 import { sendFile } from '../src/send-file';
 import { postJson, startGateway, type TestGateway } from './harness';
 

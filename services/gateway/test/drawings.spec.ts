@@ -101,6 +101,9 @@ describe('drawings that nobody waits for', () => {
     const all = await page('');
     expect([all.has_more, all.data.length]).toEqual([false, (await generations.list()).length]);
     expect((await fetch(at('?limit=0'))).status).toBe(400);
+    const junk = Buffer.from([0xff, 0xff, 0xff]);
+    await (await gateway.mesh.js.views.kv(buckets.state.generations)).put(made[0]!, junk);
+    expect(ids(await page('?limit=2'))).toEqual(made.slice(2, 4));
   });
 
   test('asked for with a key, go on when who waited is cut off, and the key finds them', async () => {

@@ -1,10 +1,11 @@
 import type { AddressInfo } from 'node:net';
-import { buckets, Dataset, DatasetState, Generation, KeyedRequest, Run, timestamp } from '@atelier/contracts';
+import { buckets, Dataset, DatasetState, Generation, KeyedRequest, Run, RunState, timestamp } from '@atelier/contracts';
 import { StateStore } from '@atelier/store';
+import { ErrorCode, NatsError } from 'nats';
 import { createGateway } from '../src/app';
 import { GatewayConfig, gatewaySettings } from '../src/gateway.config';
 import { entryOf, idempotencyKey } from '../src/idempotency/key';
-import { SILENT_MS } from '../src/idempotency/keyed-requests';
+import { KeyedRequests, SILENT_MS } from '../src/idempotency/keyed-requests';
 import { adapterBytes } from './adapter-bytes';
 import { playServices } from './fake-services';
 import { form, postJson, startGateway, type TestGateway } from './harness';
@@ -26,7 +27,10 @@ describe('an Idempotency-Key', () => {
     ];
     const id = 'dataset-0k3v9x2m1abcdefgh';
     await datasets.create(id, Dataset.create({ id, name: 'herons', state: DatasetState.DATASET_STATE_INGESTED }));
-    other = await createGateway(new GatewayConfig(gatewaySettings.parse({ ATELIER_NATS_URL: 'nats://unused' })), mesh);
+    other = await createGateway(
+      new GatewayConfig(gatewaySettings.parse({ ATELIER_NATS_URL: 'nats://unused', ATELIER_GENERATE_SECONDS: '0.5' })),
+      mesh,
+    );
     await other.listen(0, '127.0.0.1');
     otherUrl = `http://127.0.0.1:${(other.getHttpServer().address() as AddressInfo).port}`;
   });
@@ -95,6 +99,59 @@ describe('an Idempotency-Key', () => {
     expect([again.status, ((await again.json()) as { id: string }).id]).toEqual([202, made.id]);
     expect(await count()).toBe(before);
     expect((await start('e')).headers.get('idempotent-replayed')).toBe('true');
+  });
+
+  test('of a run whose work could not be queued has it queued by the next try', async () => {
+    const before = await count();
+    jest.spyOn(gateway.mesh.js, 'publish').mockRejectedValueOnce(new NatsError('gone', ErrorCode.Disconnect));
+    expect((await start('j')).status).toBe(503);
+    const again = await start('j');
+    expect(again.status).toBe(202);
+    const { id, ...told } = (await again.json()) as { id: string; status: string; error: string };
+    expect(told).toMatchObject({ status: 'queued', error: null, finished_at: null });
+    expect((await runs.get(id))!.value.state).toBe(RunState.RUN_STATE_QUEUED);
+    expect(await count()).toBe(before + 1);
+  });
+
+  test('is left alone by a try that hung while another took its request over', async () => {
+    let now = Date.now();
+    const keyed = new KeyedRequests(requests, () => now);
+    const claim = async () => {
+      const claimed = await keyed.claim('taken-over', 'of a request');
+      if (claimed.is !== 'ours') throw new Error(claimed.is);
+      return claimed.holder;
+    };
+    const hung = await claim();
+    now += SILENT_MS;
+    const holder = await claim();
+    await expect(keyed.refused('taken-over', hung)).rejects.toThrow('another try has taken the request over');
+    await keyed.putDown('taken-over', hung);
+    expect(await keyed.claim('taken-over', 'of a request')).toEqual({ is: 'in flight' });
+    await keyed.answered('taken-over', holder, { status: 202 }, '');
+    await expect(keyed.refused('taken-over', holder)).rejects.toThrow('another try');
+    expect(await keyed.claim('taken-over', 'of a request')).toMatchObject({ is: 'answered' });
+  });
+
+  test("is its token's, however the header is written", () => {
+    const of = (authorization: string) => entryOf({ headers: { authorization } }, 'a');
+    expect(of('bearer   secret')).toBe(of('Bearer secret'));
+    expect(of('Bearer secret')).not.toBe(of('Bearer another'));
+  });
+
+  test('keeps a drawing that takes too long from being called off; without one it is', async () => {
+    const generations = new StateStore(gateway.mesh, buckets.state.generations, Generation);
+    const draw = async (headers: Record<string, string>) => {
+      const response = await postJson(
+        `${otherUrl}/v1/images/generations`,
+        { prompt: 'a heron', size: '64x64' },
+        headers,
+      );
+      const { error } = (await response.json()) as { error: { message: string } };
+      const drawing = (await generations.get(response.headers.get('x-atelier-generation')!))!.value;
+      return [response.status, error.message.includes('goes on: its key finds it'), drawing.cancelRequested];
+    };
+    expect(await draw({ 'idempotency-key': 'k' })).toEqual([504, true, false]);
+    expect(await draw({})).toEqual([504, false, true]);
   });
 
   const upload = (key: string, file: string, name = 'a.png') =>

@@ -140,6 +140,15 @@ describe('what all senders together may hold', () => {
     await closed;
   });
 
+  test('a body that is refused before it came, and then stops coming, is ended too', async () => {
+    const { request, answer } = begin(`${gateway.url}/v1/datasets`, 'POST', { ...FORM, host: 'elsewhere.example' });
+    const closed = new Promise((resolve) => request.on('socket', (socket) => socket.once('close', resolve)));
+    request.flushHeaders();
+    request.write(HEAD);
+    expect((await answer).status).toBe(403);
+    await closed;
+  });
+
   test('an upload that goes on is taken, however long it takes', async () => {
     const { request, answer } = begin(datasets(), 'POST', FORM);
     request.write(HEAD);

@@ -1,11 +1,24 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Param,
+  Patch,
+  Put,
+  Query,
+  Req,
+  Res,
+  UseInterceptors,
+} from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
 import { adapterFormats } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { AdapterMemoryGuard } from '../access/adapter-memory.guard';
+import { AdapterMemoryInterceptor } from '../access/adapter-memory.interceptor';
 import { Needs } from '../access/needs';
-import { UploadGuard } from '../access/upload.guard';
+import { UploadInterceptor } from '../access/upload.interceptor';
 import { listOf } from '../datasets/dataset.view';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
@@ -70,7 +83,7 @@ export class AdaptersController {
 
   @Needs('train')
   @Put(':name')
-  @UseGuards(UploadGuard, AdapterMemoryGuard)
+  @UseInterceptors(UploadInterceptor, AdapterMemoryInterceptor)
   @HttpCode(201)
   @Operation({
     summary: "Bring in a LoRA made elsewhere, in any trainer's spelling.",

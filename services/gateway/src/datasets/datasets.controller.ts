@@ -1,9 +1,9 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req, UseGuards } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Req, UseInterceptors } from '@nestjs/common';
 import { AtelierClient, checkDataset, datasetSchema } from '@atelier/client';
 import type { Request } from 'express';
 import { z } from 'zod';
 import { Needs } from '../access/needs';
-import { UploadGuard } from '../access/upload.guard';
+import { UploadInterceptor } from '../access/upload.interceptor';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { onceOf } from '../idempotency/once';
@@ -22,7 +22,7 @@ export class DatasetsController {
 
   @Needs('train')
   @Post()
-  @UseGuards(UploadGuard)
+  @UseInterceptors(UploadInterceptor)
   @HttpCode(202)
   @Operation({
     summary:

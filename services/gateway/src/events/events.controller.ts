@@ -1,15 +1,14 @@
-import { Controller, Get, Headers, Query, Req, Res, type OnModuleDestroy } from '@nestjs/common';
+import { Controller, Get, Headers, Query, Req, Res } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
-import { EVENT_KINDS, filterOfEvents, type StreamedEvent } from '@atelier/jobs';
+import { EVENT_KINDS, filterOfEvents } from '@atelier/jobs';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Needs } from '../access/needs';
-import { clientLeft } from '../client-left';
-import { sendEvents, type ServerSentEvent } from '../finetunes/event-stream';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { publicAddress } from '../public-address';
 import { validated } from '../validated';
+import { EventStreams } from './event-streams';
 import { viewEvent } from './event.view';
 import { position, streamQuery } from './position';
 
@@ -35,17 +34,12 @@ const feedQuery = streamQuery.extend({
 
 /** What happens, of every kind. Each reader has a consumer of its own, from which no more is fetched than it reads. */
 @Controller('v1/events')
-export class EventsController implements OnModuleDestroy {
-  private readonly closing = new AbortController();
-
+export class EventsController {
   constructor(
     private readonly client: AtelierClient,
     private readonly config: GatewayConfig,
+    private readonly streams: EventStreams,
   ) {}
-
-  onModuleDestroy(): void {
-    this.closing.abort();
-  }
 
   @Needs('read')
   @Get()
@@ -62,22 +56,15 @@ export class EventsController implements OnModuleDestroy {
   ): Promise<void> {
     const asked = validated(feedQuery, query, 'query');
     const after = position(lastEventId ?? asked.after);
-    const signal = AbortSignal.any([clientLeft(response), this.closing.signal]);
     const from = asked.from === 'now' ? 'new' : 'all';
     const filter = filterOfEvents(asked as Parameters<typeof filterOfEvents>[0]);
-    const events = this.client.events({ after, from, filter, signal });
-    const seen = views(events, asked.type, publicAddress(request, this.config));
-    await sendEvents(response, seen, { heartbeatMs: this.config.heartbeatMs, over: false });
-  }
-}
-
-async function* views(
-  events: AsyncIterable<StreamedEvent>,
-  types: string[] | undefined,
-  address: string,
-): AsyncGenerator<ServerSentEvent> {
-  for await (const streamed of events) {
-    const data = viewEvent(streamed, address);
-    if (data && (!types || types.includes((data as { type: string }).type))) yield { id: streamed.sequence, data };
+    const address = publicAddress(request, this.config);
+    await this.streams.send(response, {
+      events: (signal) => this.client.events({ after, from, filter, signal }),
+      view: (streamed) => {
+        const seen = viewEvent(streamed, address);
+        return seen && (!asked.type || asked.type.includes((seen as { type: string }).type)) ? seen : null;
+      },
+    });
   }
 }

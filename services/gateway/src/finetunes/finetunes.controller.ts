@@ -1,18 +1,4 @@
-import {
-  Body,
-  Controller,
-  Delete,
-  Get,
-  Headers,
-  HttpCode,
-  Param,
-  Patch,
-  Post,
-  Query,
-  Req,
-  Res,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { AtelierClient, trainOptions } from '@atelier/client';
 import type { Run } from '@atelier/contracts';
 import { isRunOver, placesOf, waitsItsTurn } from '@atelier/jobs';
@@ -20,32 +6,23 @@ import { within, type StoreState } from '@atelier/mesh';
 import type { Request, Response } from 'express';
 import { Needs } from '../access/needs';
 import { listOf } from '../datasets/dataset.view';
-import { clientLeft } from '../client-left';
 import { deletedView, viewDeleted } from '../deleted.view';
+import { EventStreams } from '../events/event-streams';
 import { viewEvent } from '../events/event.view';
 import { position, streamQuery } from '../events/position';
-import { GatewayConfig } from '../gateway.config';
 import { onceOf } from '../idempotency/once';
 import { Operation } from '../openapi/operation';
 import { validated } from '../validated';
-import { sendEvents, type ServerSentEvent } from './event-stream';
 import { finetuneBody, finetuneChange, optionsOf, runView, viewRun } from './finetune.view';
 
 const STORE_MS = 1500;
 
 @Controller('v1/finetunes')
-export class FinetunesController implements OnModuleDestroy {
-  private readonly closing = new AbortController();
-
+export class FinetunesController {
   constructor(
     private readonly client: AtelierClient,
-    private readonly config: GatewayConfig,
+    private readonly streams: EventStreams,
   ) {}
-
-  /** Streams of events have no end of their own while a run goes on: readers come back to the next gateway. */
-  onModuleDestroy(): void {
-    this.closing.abort();
-  }
 
   @Needs('train')
   @Post()
@@ -108,9 +85,11 @@ export class FinetunesController implements OnModuleDestroy {
   ): Promise<void> {
     const after = position(lastEventId ?? afterQuery);
     const run = await this.client.run(id);
-    const signal = AbortSignal.any([clientLeft(response), this.closing.signal]);
-    const over = after !== undefined && isRunOver(run);
-    await sendEvents(response, this.eventsOf(run.id, after, signal), { heartbeatMs: this.config.heartbeatMs, over });
+    await this.streams.send(response, {
+      events: (signal) => this.client.runEvents(run.id, { after, signal }),
+      view: viewEvent,
+      over: after !== undefined && isRunOver(run),
+    });
   }
 
   @Needs('train')
@@ -184,12 +163,5 @@ export class FinetunesController implements OnModuleDestroy {
   /** What a run may be waiting for; a store that does not say is no reason to keep the run from its reader. */
   private store(): Promise<StoreState | undefined> {
     return within(STORE_MS, 'the store', this.client.store()).catch(() => undefined);
-  }
-
-  private async *eventsOf(id: string, after: number | undefined, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
-    for await (const streamed of this.client.runEvents(id, { after, signal })) {
-      const data = viewEvent(streamed);
-      if (data) yield { id: streamed.sequence, data };
-    }
   }
 }

@@ -62,7 +62,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     next: CallHandler,
   ): Promise<Observable<unknown>> {
     const claim = await this.requests.claim(entry, fingerprintOf(request));
-    if (claim.is === 'ours') return this.first(entry, claim.firstAt, request, response, next);
+    if (claim.is === 'ours') return this.first(entry, claim, request, response, next);
     if (claim.is === 'answered') return this.again(entry, claim, request, response, next);
     openBody(request, Infinity, () => new PayloadTooLarge('')).release();
     if (claim.is === 'another') throw new KeyReused();
@@ -75,23 +75,23 @@ export class IdempotencyInterceptor implements NestInterceptor {
 
   private first(
     entry: string,
-    firstAt: Date,
+    { firstAt, holder }: Extract<Claim, { is: 'ours' }>,
     request: Request,
     response: Response,
     next: CallHandler,
   ): Observable<unknown> {
     noteKeyed(request, { entry, firstAt, done: false });
     const digest = digestBody(request);
-    const alive = setInterval(() => void this.noted(this.requests.alive(entry)), ALIVE_MS).unref();
+    const alive = setInterval(() => void this.noted(this.requests.alive(entry, holder)), ALIVE_MS).unref();
     return next.handle().pipe(
       mergeMap(async (value: unknown) => {
         clearInterval(alive);
-        await this.noted(this.requests.answered(entry, keptAnswer(value, response), digest.digest('hex')));
+        await this.noted(this.requests.answered(entry, holder, keptAnswer(value, response), digest.digest('hex')));
         return value;
       }),
       catchError((error: unknown) => {
         clearInterval(alive);
-        return from(this.unanswered(entry, error)).pipe(
+        return from(this.unanswered(entry, holder, error)).pipe(
           tap(() => {
             throw error;
           }),
@@ -101,10 +101,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
   }
 
   /** A refusal is not kept: what it was for may have changed, and nothing was done. */
-  private unanswered(entry: string, error: unknown): Promise<void> {
+  private unanswered(entry: string, holder: string, error: unknown): Promise<void> {
     const { status } = httpError(error, '');
     const mayHaveDone = status >= 499;
-    return this.noted(mayHaveDone ? this.requests.putDown(entry) : this.requests.refused(entry));
+    return this.noted(mayHaveDone ? this.requests.putDown(entry, holder) : this.requests.refused(entry, holder));
   }
 
   private async again(

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { AtelierError } from '@atelier/contracts';
 import type { Request } from 'express';
+import { bearer } from '../access/bearer';
 
 const LONGEST_KEY = 255;
 
@@ -16,15 +17,10 @@ export function idempotencyKey({ headers }: Pick<Request, 'headers'>): string | 
   );
 }
 
-/** Who asks: keys of one token mean nothing to another. */
-function principal({ headers }: Pick<Request, 'headers'>): string {
-  return headers.authorization ?? '';
-}
-
-/** Where in KV the request of a key is noted: it names neither the key nor the token. */
+/** Where in KV a token's request of a key is noted: it names neither the key nor the token, of which each has its own keys. */
 export function entryOf(request: Pick<Request, 'headers'>, key: string): string {
   return createHash('sha256')
-    .update(JSON.stringify([principal(request), key]))
+    .update(JSON.stringify([bearer(request) ?? '', key]))
     .digest('hex');
 }
 

@@ -1,26 +1,13 @@
-import {
-  Controller,
-  Delete,
-  Get,
-  Headers,
-  HttpCode,
-  Param,
-  Post,
-  Query,
-  Req,
-  Res,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Controller, Delete, Get, Headers, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
 import { isGenerationOver } from '@atelier/jobs';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { Needs } from '../access/needs';
-import { clientLeft } from '../client-left';
 import { deletedView, viewDeleted } from '../deleted.view';
-import { position, streamQuery } from '../events/position';
-import { sendEvents, type ServerSentEvent } from '../finetunes/event-stream';
+import { EventStreams } from '../events/event-streams';
 import { viewEvent } from '../events/event.view';
+import { position, streamQuery } from '../events/position';
 import { GatewayConfig } from '../gateway.config';
 import { Operation } from '../openapi/operation';
 import { publicAddress } from '../public-address';
@@ -43,17 +30,12 @@ const pageView = z.strictObject({
 
 /** Drawings by their ids, for whoever did not wait for the pictures. */
 @Controller('v1/images/generations')
-export class DrawingsController implements OnModuleDestroy {
-  private readonly closing = new AbortController();
-
+export class DrawingsController {
   constructor(
     private readonly client: AtelierClient,
     private readonly config: GatewayConfig,
+    private readonly streams: EventStreams,
   ) {}
-
-  onModuleDestroy(): void {
-    this.closing.abort();
-  }
 
   @Needs('read')
   @Get(':id')
@@ -101,9 +83,11 @@ export class DrawingsController implements OnModuleDestroy {
   ): Promise<void> {
     const after = position(lastEventId ?? afterQuery);
     const drawing = await this.client.generation(id);
-    const signal = AbortSignal.any([clientLeft(response), this.closing.signal]);
-    const over = after !== undefined && isGenerationOver(drawing);
-    await sendEvents(response, this.eventsOf(id, after, signal), { heartbeatMs: this.config.heartbeatMs, over });
+    await this.streams.send(response, {
+      events: (signal) => this.client.generationEvents(id, { after, signal }),
+      view: viewEvent,
+      over: after !== undefined && isGenerationOver(drawing),
+    });
   }
 
   @Needs('draw')
@@ -127,12 +111,5 @@ export class DrawingsController implements OnModuleDestroy {
   })
   async deleteDrawing(@Param('id') id: string): Promise<unknown> {
     return viewDeleted('generation', id, await this.client.delete('drawing', id));
-  }
-
-  private async *eventsOf(id: string, after: number | undefined, signal: AbortSignal): AsyncGenerator<ServerSentEvent> {
-    for await (const streamed of this.client.generationEvents(id, { after, signal })) {
-      const data = viewEvent(streamed);
-      if (data) yield { id: streamed.sequence, data };
-    }
   }
 }

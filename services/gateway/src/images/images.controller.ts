@@ -151,8 +151,8 @@ export class ImagesController implements OnModuleDestroy {
 
   /**
    * Waits for the end; a client that leaves, or a wait that gets too long, calls the drawing off. A gateway that stops
-   * does not: what is drawn is there for whoever asks for it by its id. Nor does a client that leaves and has given a
-   * key, by which it comes back.
+   * does not: what is drawn is there for whoever asks for it by its id. Nor does either where the request has a key, by
+   * which it is asked for again.
    */
   private async finished(id: string, response: Response, comesBack: boolean): Promise<Generation> {
     const gone = clientLeft(response);
@@ -160,24 +160,26 @@ export class ImagesController implements OnModuleDestroy {
     try {
       return await this.client.finishedGeneration(id, { signal: AbortSignal.any([left, this.closing.signal]) });
     } catch (error) {
-      if (gone.aborted && comesBack)
-        throw new AtelierError('CANCELLED', `the client left, and drawing ${id} goes on: its key finds it`);
-      if (!left.aborted && !this.closing.signal.aborted) throw error;
-      if (!left.aborted) {
-        response.setHeader('retry-after', RETRY_SECONDS);
-        throw new AtelierError(
-          'UNAVAILABLE',
-          `the gateway stops, and the drawing goes on without it: get it at /v1/images/generations/${id}`,
-          { generation: id },
-        );
-      }
-      await this.client.cancelGeneration(id);
-      const seconds = Math.round(this.config.generateTimeoutMs / 1000);
+      if (left.aborted) throw await this.givenUp(id, gone.aborted, comesBack);
+      if (!this.closing.signal.aborted) throw error;
+      response.setHeader('retry-after', RETRY_SECONDS);
       throw new AtelierError(
-        'DEADLINE_EXCEEDED',
-        `the picture was not drawn within ${seconds} s and was called off: is the inference service running, or ask for fewer steps`,
+        'UNAVAILABLE',
+        `the gateway stops, and the drawing goes on without it: get it at /v1/images/generations/${id}`,
+        { generation: id },
       );
     }
+  }
+
+  private async givenUp(id: string, clientIsGone: boolean, comesBack: boolean): Promise<AtelierError> {
+    if (!comesBack) await this.client.cancelGeneration(id);
+    const what = comesBack ? 'goes on: its key finds it' : 'was called off';
+    if (clientIsGone) return new AtelierError('CANCELLED', `the client left, and drawing ${id} ${what}`);
+    const seconds = Math.round(this.config.generateTimeoutMs / 1000);
+    return new AtelierError(
+      'DEADLINE_EXCEEDED',
+      `drawing ${id} was not there within ${seconds} s and ${what}. Is the inference service running, or ask for fewer steps`,
+    );
   }
 }
 
