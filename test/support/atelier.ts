@@ -36,10 +36,14 @@ export class Atelier {
   /** Process ids as they were at the start, by service. */
   pids!: Readonly<Record<string, number>>;
 
-  /** Resolves when every service is ready. Settings by their names in the environment. */
-  static async start(settings: Record<string, string> = {}): Promise<Atelier> {
+  /**
+   * Resolves when every service is ready. Settings by their names in the environment.
+   * @param fill puts into the data folder what is there already when Atelier is started
+   */
+  static async start(settings: Record<string, string> = {}, fill?: (data: string) => void): Promise<Atelier> {
     const atelier = new Atelier(mkdtempSync(join(tmpdir(), 'atelier-')), settings);
     try {
+      fill?.(atelier.folder);
       await atelier.launch();
     } catch (error) {
       await atelier.stop();
@@ -167,7 +171,7 @@ export class Atelier {
 
   async stop(): Promise<void> {
     await this.client?.close();
-    this.up.kill('SIGTERM');
+    this.up?.kill('SIGTERM');
     await this.ended;
     rmSync(this.folder, { recursive: true, force: true });
   }
