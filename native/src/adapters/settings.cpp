@@ -3,115 +3,16 @@
 #include "base/mapped_file.h"
 #include "formats/json_file.h"
 #include "formats/text.h"
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 
 namespace atelier {
 namespace {
 
-// One place of a pattern: the characters that fit, and how often.
-struct Atom {
-    std::string characters; // of a class, "a-z" spelled out; any character where `any`
-    bool any = false, inverted = false, optional = false, repeated = false;
-
-    bool fits(char c) const { return any || (characters.find(c) != std::string::npos) != inverted; }
-};
-
-constexpr char kDigits[] = "0123456789";
 constexpr size_t kMostPatternText = 64u << 10; // one for each of FLUX's 502 linears has 28 KB
 
-[[noreturn]] void unreadable(const std::string& label, const std::string& pattern) {
-    fail(ErrorCode::unsupported, label, ": the pattern ", in_quotes(pattern),
-        " is a regular expression that is not read: name the modules' paths, or their last parts");
-}
-
-Atom read_class(const std::string& pattern, size_t& at, const std::string& label) {
-    Atom atom;
-    if (at < pattern.size() && pattern[at] == '^') {
-        atom.inverted = true;
-        ++at;
-    }
-    for (; at < pattern.size() && pattern[at] != ']'; ++at) {
-        if (pattern[at] == '\\') unreadable(label, pattern);
-        if (at + 2 < pattern.size() && pattern[at + 1] == '-' && pattern[at + 2] != ']') {
-            for (int c = pattern[at]; c <= pattern[at + 2]; ++c) atom.characters += static_cast<char>(c);
-            at += 2;
-        } else {
-            atom.characters += pattern[at];
-        }
-    }
-    if (at >= pattern.size()) unreadable(label, pattern);
-    ++at;
-    return atom;
-}
-
-Atom read_atom(const std::string& pattern, size_t& at, const std::string& label) {
-    const char c = pattern[at++];
-    Atom atom;
-    if (c == '[') return read_class(pattern, at, label);
-    if (c == '.') {
-        atom.any = true;
-    } else if (c == '\\') {
-        if (at >= pattern.size()) unreadable(label, pattern);
-        const char escaped = pattern[at++];
-        if (escaped == 'd') atom.characters = kDigits;
-        else if (std::isalnum(static_cast<unsigned char>(escaped))) unreadable(label, pattern);
-        else atom.characters = escaped;
-    } else if (std::string("(){}*+?^$").find(c) != std::string::npos) {
-        unreadable(label, pattern);
-    } else {
-        atom.characters = c;
-    }
-    return atom;
-}
-
-std::vector<Atom> read_atoms(const std::string& pattern, const std::string& label) {
-    std::vector<Atom> atoms;
-    for (size_t at = 0; at < pattern.size();) {
-        Atom atom = read_atom(pattern, at, label);
-        if (at < pattern.size() && std::string("*+?").find(pattern[at]) != std::string::npos) {
-            atom.optional = pattern[at] != '+';
-            atom.repeated = pattern[at] != '?';
-            ++at;
-        }
-        atoms.push_back(std::move(atom));
-    }
-    return atoms;
-}
-
-// Whether the atoms fit all of the text: all places that can have been reached go forward together, so that no pattern
-// takes longer than its length times the text's.
-bool fits_whole(const std::vector<Atom>& atoms, std::string_view text) {
-    std::vector<char> reached(atoms.size() + 1), next;
-    const auto pass_optional = [&](std::vector<char>& at) {
-        for (size_t i = 0; i < atoms.size(); ++i)
-            if (at[i] && atoms[i].optional) at[i + 1] = 1;
-    };
-    reached[0] = 1;
-    pass_optional(reached);
-    for (const char c : text) {
-        next.assign(atoms.size() + 1, 0);
-        for (size_t i = 0; i < atoms.size(); ++i)
-            if (reached[i] && atoms[i].fits(c)) {
-                next[i + 1] = 1;
-                // Once more of the same: the place stays, and what it needs at least is there.
-                if (atoms[i].repeated) next[i] = 1;
-            }
-        pass_optional(next);
-        reached = next;
-    }
-    return reached[atoms.size()] != 0;
-}
-
-std::vector<std::string> alternatives(const std::string& pattern) {
-    std::vector<std::string> all{""};
-    for (size_t i = 0; i < pattern.size(); ++i) {
-        if (pattern[i] == '|') all.emplace_back();
-        else all.back() += pattern[i];
-    }
-    return all;
-}
+// With so many a file's 502 linears are compared in a moment, whatever the patterns are.
+constexpr size_t kMostAlternatives = 4096, kMostRepeats = 256;
 
 // What an adapter that has it does beside B · A, which nothing here does.
 void refuse_others(const JsonObject& json, const std::string& prefix) {
@@ -141,19 +42,6 @@ void refuse_others(const JsonObject& json, const std::string& prefix) {
 
 } // namespace
 
-bool pattern_matches(const std::string& pattern, const std::string& path, const std::string& label) {
-    for (std::string each : alternatives(pattern)) {
-        const bool whole = each.starts_with("^");
-        if (whole) each.erase(0, 1);
-        if (each.ends_with("$") && !each.ends_with("\\$")) each.pop_back();
-        const std::vector<Atom> atoms = read_atoms(each, label);
-        if (fits_whole(atoms, path)) return true;
-        for (size_t dot = path.find('.'); !whole && dot != std::string::npos; dot = path.find('.', dot + 1))
-            if (fits_whole(atoms, std::string_view(path).substr(dot + 1))) return true;
-    }
-    return false;
-}
-
 void PeftSettings::read(const std::string& text, const std::string& label, const std::string& prefix) {
     const JsonObject json = JsonObject::parse(text, label);
     refuse_others(json, prefix);
@@ -168,7 +56,16 @@ void PeftSettings::read(const std::string& text, const std::string& label, const
     for (const std::string& key : keys) length += key.size();
     require(length <= kMostPatternText, ErrorCode::unsupported, label, ": alpha_pattern's patterns are ", length,
         " characters long, of which ", kMostPatternText, " are read");
-    for (const std::string& key : keys) alpha_pattern_.emplace_back(key, pattern.number(key));
+    size_t alternatives = 0, repeats = 0;
+    for (const std::string& key : keys) {
+        const auto& [compiled, alpha] =
+            alpha_pattern_.emplace_back(PathPattern(key, "alpha_pattern"), pattern.number(key));
+        alternatives += compiled.alternatives();
+        repeats += compiled.repeats();
+    }
+    require(alternatives <= kMostAlternatives && repeats <= kMostRepeats, ErrorCode::unsupported, label,
+        ": alpha_pattern has ", alternatives, " patterns with ", repeats, " of * + ? in them, of which ",
+        kMostAlternatives, " with ", kMostRepeats, " are read: name the modules' paths");
 }
 
 PeftSettings PeftSettings::of(const SafetensorsFile& file) {
@@ -190,7 +87,7 @@ PeftSettings PeftSettings::of(const SafetensorsFile& file) {
 float PeftSettings::alpha(const std::string& path, int64_t rank) const {
     double value = alpha_;
     for (const auto& [pattern, exception] : alpha_pattern_)
-        if (pattern_matches(pattern, path, "alpha_pattern")) {
+        if (pattern.matches(path)) {
             value = exception;
             break;
         }

@@ -1,6 +1,7 @@
 // What peft's settings say of an adapter's strength: as diffusers packs them into a file's metadata, or as peft writes
 // them beside it.
 #pragma once
+#include "adapters/path_pattern.h"
 #include "atelier/types.h"
 #include "formats/safetensors.h"
 
@@ -23,11 +24,7 @@ private:
 
     bool known_ = false, rank_stabilised_ = false;
     double alpha_ = 0;
-    std::vector<std::pair<std::string, double>> alpha_pattern_; // the first that matches counts
+    std::vector<std::pair<PathPattern, double>> alpha_pattern_; // the first that matches counts
 };
-
-// peft's rule: a pattern is a regular expression for the whole path, or for its end after a dot. Throws unsupported for
-// groups, which nobody was seen to write.
-bool pattern_matches(const std::string& pattern, const std::string& path, const std::string& label);
 
 } // namespace atelier

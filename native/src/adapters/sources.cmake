@@ -8,6 +8,7 @@ target_sources(atelier PRIVATE
   src/adapters/merge.cpp
   src/adapters/module_names.cpp
   src/adapters/parameters.cpp
+  src/adapters/path_pattern.cpp
   src/adapters/reader.cpp
   src/adapters/refusals.cpp
   src/adapters/set_aside.cpp

@@ -43,15 +43,27 @@ TEST_CASE("patterns are peft's regular expressions, in time that no pattern can 
     for (const char* fits :
         {"to_q", "attn.to_q", "^transformer_blocks.11.attn.to_q", R"(transformer_blocks\.\d+\.attn\.to_q)",
             "transformer_blocks.[0-9]+.attn.to_[qkv]", ".*to_q", "to_k|to_q", "to_q$", ".+11.*", "to_qx?"})
-        CHECK_MESSAGE(pattern_matches(fits, path, "x"), fits);
+        CHECK_MESSAGE(PathPattern(fits, "x").matches(path), fits);
     for (const char* not_fits : {"o_q", "^to_q", "to_[^q]", "transformer_blocks.1.attn.to_q", "to_qx", "attn", ""})
-        CHECK_MESSAGE(!pattern_matches(not_fits, path, "x"), not_fits);
+        CHECK_MESSAGE(!PathPattern(not_fits, "x").matches(path), not_fits);
     std::string slow;
     for (int i = 0; i < 5000; ++i) slow += "t*";
-    CHECK(!pattern_matches(slow + "x", path, "x"));
+    CHECK(!PathPattern(slow + "x", "x").matches(path));
     for (const char* unread : {"(a|b)c", "a{2}", "[a", "a\\", R"(\w+)", "**"})
-        check_error(ErrorCode::unsupported, {"x: the pattern", "regular expression"},
-            [&] { pattern_matches(unread, path, "x"); });
+        check_error(
+            ErrorCode::unsupported, {"x: the pattern", "regular expression"}, [&] { PathPattern(unread, "x"); });
+}
+
+TEST_CASE("patterns that would take long are refused, with what is read") {
+    const auto of = [](const std::string& pattern) {
+        return with(R"({"transformer.lora_alpha": 2, "transformer.alpha_pattern": {")" + pattern + R"(": 8}})");
+    };
+    std::string many = "to_q", repeats;
+    for (int i = 1; i < 4096; ++i) many += "|x";
+    CHECK(of(many).modules.at("transformer_blocks.11.attn.to_q").alpha == 8);
+    for (int i = 0; i < 257; ++i) repeats += ".*";
+    for (const std::string& over : {many + "|x", repeats})
+        check_error(ErrorCode::unsupported, {"alpha_pattern has", "4096 with 256 are read"}, [&] { of(over); });
 }
 
 TEST_CASE("settings that plain LoRA does not cover are refused by name") {
