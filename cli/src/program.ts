@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { adaptersCommand } from './commands/adapters';
 import { datasetsCommand } from './commands/datasets';
 import { doctorCommand } from './commands/doctor';
+import { drawingsCommand } from './commands/drawings';
+import { eventsCommand } from './commands/events';
 import { finetuneCommand } from './commands/finetune';
 import { generateCommand } from './commands/generate';
 import { modelCommand } from './commands/model';
@@ -10,6 +12,7 @@ import { rmCommand } from './commands/rm';
 import { runsCommand } from './commands/runs';
 import { gcCommand, storeCommand } from './commands/store';
 import { upCommand } from './commands/up';
+import { webhooksCommand } from './commands/webhooks';
 import { EXIT_HELP } from './exit-codes';
 import { SETTINGS_HELP } from './settings';
 
@@ -42,6 +45,9 @@ ${SETTINGS_HELP}`,
     runsCommand,
     datasetsCommand,
     adaptersCommand,
+    drawingsCommand,
+    eventsCommand,
+    webhooksCommand,
     rmCommand,
     storeCommand,
     gcCommand,

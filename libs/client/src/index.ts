@@ -26,3 +26,4 @@ export {
 export { SERVICES, type PlanInput, type ServiceState } from './services';
 export { sweepRules, upkeepSettings, type SweepOptions } from './upkeep';
 export type { UploadFile, UploadProgress } from './uploads';
+export type { WebhookRequest, WebhookRequests } from './webhooks';

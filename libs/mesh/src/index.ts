@@ -4,6 +4,14 @@ export { callService, type CallOptions } from './calls';
 export { problemsOfClaims, type Claim } from './claims';
 export { baseSettings, loadConfig } from './config';
 export { firstConnect, type FirstConnectOptions } from './first-connect';
+export {
+  ensureEventConsumer,
+  eventConsumers,
+  removeEventConsumer,
+  takeEvents,
+  type EventSettlement,
+  type TakenEvent,
+} from './event-consumer';
 export { createRegistry, meshHealth, type MeshHealth } from './health';
 export { Answers, from, GivenUp, Work, type FromProvider, type WorkHandlerOptions } from './handlers';
 export { isLocked, takeLock, type Lock } from './lock';
@@ -32,7 +40,7 @@ export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';
-export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
+export { eventAt, lastEventSequence, subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
 export { LOGGER } from './tokens';
 export { walkStream, type WalkedMessage } from './walk';
 export { within } from './within';

@@ -60,6 +60,8 @@ export const SETTINGS: readonly string[] = [
   'ATELIER_UPLOAD_FILES',
   'ATELIER_UPLOAD_FILE_MIB',
   'ATELIER_UPLOAD_TOTAL_MIB',
+  'ATELIER_WEBHOOK_PRIVATE',
+  'ATELIER_WEBHOOK_RETRY_SECONDS',
 ];
 
 /** What only tests and tools read. */

@@ -13,6 +13,8 @@ import { ROUTES } from './openapi/document';
 import { StoreMetrics } from './store/store.metrics';
 import { Sweeper } from './store/sweeper';
 import { TokenGuard } from './token.guard';
+import { Deliverer } from './webhooks/deliverer';
+import { Deliveries } from './webhooks/deliveries';
 
 @Module({})
 export class GatewayModule {
@@ -33,6 +35,8 @@ export class GatewayModule {
         KohyaConverter,
         StoreMetrics,
         Sweeper,
+        Deliveries,
+        Deliverer,
       ],
     };
   }

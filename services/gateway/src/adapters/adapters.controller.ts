@@ -1,9 +1,9 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Put, Query, Req, Res } from '@nestjs/common';
 import { AtelierClient } from '@atelier/client';
-import { adapterFormats, type AdapterInfo } from '@atelier/contracts';
+import { adapterFormats } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { listOf, unixSeconds } from '../datasets/dataset.view';
+import { listOf } from '../datasets/dataset.view';
 import { deletedView, viewDeleted } from '../deleted.view';
 import { GatewayConfig } from '../gateway.config';
 import { firstTryAt } from '../idempotency/once';
@@ -12,18 +12,8 @@ import { readBody } from '../read-body';
 import { renameBody } from '../rename.body';
 import { sendFile } from '../send-file';
 import { validated } from '../validated';
+import { adapterView, viewAdapter } from './adapter.view';
 import { KohyaConverter } from './kohya.converter';
-
-const adapterView = z.strictObject({
-  name: z.string(),
-  object: z.literal('adapter'),
-  run: z.string().nullable(),
-  rank: z.int(),
-  alpha: z.number(),
-  bytes: z.int(),
-  base_fingerprint: z.string().nullable().describe('Fingerprint of the transformer it was trained on.'),
-  created_at: z.int().nullable(),
-});
 
 const downloadQuery = z.object({
   format: z
@@ -35,19 +25,6 @@ const downloadQuery = z.object({
 const uploadQuery = z.object({
   replace: z.enum(['true', 'false']).default('false').describe('Take the place of one of the same name.'),
 });
-
-function viewAdapter(info: AdapterInfo): z.output<typeof adapterView> {
-  return {
-    name: info.name,
-    object: 'adapter',
-    run: info.runId || null,
-    rank: info.rank,
-    alpha: info.alpha,
-    bytes: info.size,
-    base_fingerprint: info.baseFingerprint || null,
-    created_at: unixSeconds(info.createdAt),
-  };
-}
 
 @Controller('v1/adapters')
 export class AdaptersController {

@@ -109,6 +109,7 @@ const REFUSALS: Record<number, string> = {
   409: 'It does not go with what there already is, or a request with this Idempotency-Key is being done.',
   422: 'The Idempotency-Key was used for another request.',
   413: 'The upload is over a limit.',
+  429: 'There are as many as there may be.',
   503: 'NATS cannot be reached, or the gateway is being stopped.',
   501: 'Not available in this installation.',
   504: 'It took too long.',
