@@ -30,3 +30,4 @@ export { Sweep } from './upkeep/sweep';
 export { SweepTurn } from './upkeep/sweep-turn';
 export type { Counted } from './upkeep/tally';
 export { storeUsage } from './upkeep/usage';
+export { WEBHOOK_TYPES, Webhooks, wantsType, typeOfTold } from './webhooks';

@@ -153,14 +153,17 @@ export class StateStore<T> {
     await this.mesh.jsm.streams.purge(backing.stateStream(this.bucket), { filter, seq });
   }
 
-  /** What cannot be read is left out: one entry that is junk is no reason to show nothing of the others. */
-  async list(): Promise<T[]> {
+  /**
+   * What cannot be read is left out: one entry that is junk is no reason to show nothing of the others.
+   * @param under only what has this and a dot before it
+   */
+  async list(under?: string): Promise<T[]> {
     const readable = (key: string): Promise<Stored<T> | null> =>
       this.read(key).catch((error: unknown) => {
         if (error instanceof AtelierError && error.code === 'DATA_LOSS') return null;
         throw error;
       });
-    const stored = await this.patience(async () => Promise.all((await this.keys()).map(readable)));
+    const stored = await this.patience(async () => Promise.all((await this.keys(under)).map(readable)));
     return stored.flatMap((entry) => (entry ? [entry.value] : []));
   }
 
@@ -168,10 +171,10 @@ export class StateStore<T> {
    * Ids of all that is there, and of what left a marker when it was deleted. Asked of the stream. The client's own list of keys follows the bucket until it has caught up: a key that is written
    * meanwhile comes several times, and where one is written again and again the end may never come.
    */
-  async keys(): Promise<string[]> {
+  async keys(under?: string): Promise<string[]> {
     const prefix = backing.stateSubject(this.bucket, '');
     const { state } = await this.mesh.jsm.streams.info(backing.stateStream(this.bucket), {
-      subjects_filter: `${prefix}>`,
+      subjects_filter: `${prefix}${under === undefined ? '' : `${under}.`}>`,
     });
     return Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
   }

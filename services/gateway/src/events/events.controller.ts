@@ -13,6 +13,9 @@ import { validated } from '../validated';
 import { viewEvent } from './event.view';
 import { position, streamQuery } from './position';
 
+/** Of many readers, who may be slow: an event may have a prompt of 32 KiB in it. */
+const AHEAD = 16;
+
 const listed = (text: string): string[] => text.split(',').map((each) => each.trim());
 
 const feedQuery = streamQuery.extend({
@@ -61,11 +64,12 @@ export class EventsController implements OnModuleDestroy {
     @Res() response: Response,
   ): Promise<void> {
     const asked = validated(feedQuery, query, 'query');
-    const after = position(lastEventId ?? asked.after);
+    // Known before the answer begins: a reader who acts when it has, misses nothing of what comes of it.
+    const start = asked.from === 'now' ? await this.client.lastEvent() : undefined;
+    const after = position(lastEventId ?? asked.after) ?? start;
     const signal = AbortSignal.any([clientLeft(response), this.closing.signal]);
-    const from = asked.from === 'now' ? 'new' : 'all';
     const filter = filterOfEvents(asked as Parameters<typeof filterOfEvents>[0]);
-    const events = this.client.events({ after, from, filter, signal });
+    const events = this.client.events({ after, filter, ahead: AHEAD, signal });
     const seen = views(events, asked.type, publicAddress(request, this.config));
     await sendEvents(response, seen, { heartbeatMs: this.config.heartbeatMs, over: false });
   }
