@@ -1,8 +1,11 @@
+import dns, { type LookupAddress } from 'node:dns';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { GatewayConfig, gatewaySettings } from '../gateway.config';
-import { isPublicAddress, post } from './post';
+import { isPublicAddress, post, requirePublicUrl } from './post';
 import { nextTry } from './retry';
+
+type Found = (error: null, addresses: LookupAddress[]) => void;
 
 async function serving(answer: RequestListener, ask: (port: number) => Promise<void>): Promise<void> {
   const server = createServer(answer);
@@ -52,6 +55,41 @@ describe('a delivery that may only go to public addresses', () => {
       );
     },
   );
+
+  test.each([
+    ['inside alone', ['127.0.0.1']],
+    ['outside and inside', ['8.8.8.8', '127.0.0.1']],
+  ])(
+    'goes nowhere where a name that was public once is %s now; what was judged is what is connected to',
+    (_, addresses) => {
+      let asked = false;
+      const answer = addresses.map((address) => ({ address, family: 4 }));
+      const noted: RequestListener = (_request, response) => {
+        asked = true;
+        response.end();
+      };
+      return serving(noted, async (port) => {
+        let looks = 0; // a second one might have another answer
+        const look = (_host: string, _options: object, done: Found): void => {
+          looks++;
+          done(null, answer);
+        };
+        const lookup = jest.spyOn(dns, 'lookup').mockImplementation(look as unknown as typeof dns.lookup);
+        const delivered = post(`http://rebound.example:${port}/`, {}, '{}', { toPrivate: false });
+        await expect(delivered.finally(() => lookup.mockRestore())).rejects.toThrow(
+          'rebound.example is at 127.0.0.1, which is no public address',
+        );
+        expect([looks, asked]).toEqual([1, false]);
+      });
+    },
+  );
+
+  test('is said when it is added already, where its name can be looked up', async () => {
+    for (const host of ['127.0.0.1', 'localhost', '[::1]', '2130706433'])
+      await expect(requirePublicUrl(`https://${host}/x`)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    for (const url of ['https://8.8.8.8/', 'https://nowhere.invalid/', 'here'])
+      await expect(requirePublicUrl(url)).resolves.toBeUndefined();
+  });
 
   test.each([
     [{}, true],
