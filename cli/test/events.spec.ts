@@ -64,6 +64,14 @@ describe('atelier drawings, events and webhooks', () => {
     expect((await atelier('drawings', 'rm', id)).code).toBe(2);
   });
 
+  test('an entry that cannot be read is removed as any other', async () => {
+    const id = 'gen-0k3v9x2m3abcdefgh';
+    await (await mesh.mesh.js.views.kv('generations')).put(id, Buffer.from([0xff, 0xff, 0xff]));
+    expect((await atelier('drawings', 'show', id)).stderr).toContain('cannot be read: delete it');
+    expect(await atelier('rm', 'drawing', id)).toMatchObject({ code: 0, stdout: `drawing ${id} is deleted\n` });
+    expect((await atelier('rm', 'drawing', id)).code).toBe(2);
+  });
+
   test('events that were told are said, by kind, id and type, and the command ends', async () => {
     const tell = (id: string, state: RunState) =>
       publishEvent(mesh.mesh, eventSubjects.run({ id, datasetId: 'd' }, 'state'), { runState: { runId: id, state } });

@@ -9,6 +9,7 @@ import {
   type Mesh,
 } from '@atelier/mesh';
 import { StateStore } from '@atelier/store';
+import { isJunk } from './deletion';
 import type { ToldEvent } from './told-event';
 
 /** What a webhook may want: where things have come to. Steps and the like are for event streams. */
@@ -68,6 +69,16 @@ export class Webhooks {
     return (await this.store.get(id))?.value;
   }
 
+  /** Undefined: it is not there; '': it is nobody's, as one that cannot be read is. */
+  async ownerOf(id: string): Promise<string | undefined> {
+    try {
+      return (await this.find(id))?.owner;
+    } catch (error) {
+      if (isJunk(error)) return '';
+      throw error;
+    }
+  }
+
   /** Throws RESOURCE_EXHAUSTED, StoreFull. */
   async create(asked: NewWebhook): Promise<Webhook> {
     await this.requireRoom(asked.owner);
@@ -100,7 +111,7 @@ export class Webhooks {
   /** Consumers of webhooks whose deletion was cut off. The entry is there first, so that one without is nobody's. */
   async clearConsumers(): Promise<void> {
     for (const name of await eventConsumers(this.mesh, ID_PREFIX))
-      if (!(await this.find(name))) await removeEventConsumer(this.mesh, name);
+      if ((await this.ownerOf(name)) === undefined) await removeEventConsumer(this.mesh, name);
   }
 
   /** @returns what was there; null: nothing */
