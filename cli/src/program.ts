@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import { adaptersCommand } from './commands/adapters';
 import { datasetsCommand } from './commands/datasets';
 import { doctorCommand } from './commands/doctor';
+import { drawingsCommand } from './commands/drawings';
+import { eventsCommand } from './commands/events';
 import { finetuneCommand } from './commands/finetune';
 import { generateCommand } from './commands/generate';
 import { modelCommand } from './commands/model';
@@ -12,6 +14,7 @@ import { runsCommand } from './commands/runs';
 import { gcCommand, storeCommand } from './commands/store';
 import { tokenCommand } from './commands/token';
 import { upCommand } from './commands/up';
+import { webhooksCommand } from './commands/webhooks';
 import { EXIT_HELP } from './exit-codes';
 import { SETTINGS_HELP } from './settings';
 
@@ -44,6 +47,9 @@ ${SETTINGS_HELP}`,
     runsCommand,
     datasetsCommand,
     adaptersCommand,
+    drawingsCommand,
+    eventsCommand,
+    webhooksCommand,
     rmCommand,
     storeCommand,
     gcCommand,

@@ -17,6 +17,7 @@ interface Flags {
   count?: number;
   fused?: boolean;
   output?: string;
+  async?: boolean;
   up?: boolean;
 }
 
@@ -41,6 +42,7 @@ export function generateCommand(program: Command): void {
     .option('--count <n>', 'pictures to draw (default: 1)', integer)
     .option('--fused', 'merge the adapters into the base weights, quantised again, instead of adding them beside')
     .option('-o, --output <file>', 'file to write: .png, .jpg or .webp; with --count a number is added')
+    .option('--async', 'do not wait: say the id, by which "atelier drawings" finds the pictures')
     .option('--up', 'start Atelier for this command alone, if it is not running')
     .addHelpText(
       'after',
@@ -48,6 +50,7 @@ export function generateCommand(program: Command): void {
 Examples:
   atelier generate "a heron at dusk" --size 512x768 -o heron.png
   atelier generate "a heron at dusk" --adapter herons --adapter ink:0.5 --seed 7 --count 4 -o heron.webp
+  atelier generate "a heron at dusk" --async
   atelier generate "a heron at dusk" --up --json`,
     )
     .action(handle<Flags>(generate));
@@ -68,10 +71,19 @@ async function generate(context: Context, flags: Flags, prompt: string): Promise
   };
   const parsed = generateSchema.safeParse(request);
   if (!parsed.success) throw invalidArgument('request', parsed.error);
+  if (flags.async && (flags.up || flags.output !== undefined))
+    throw new AtelierError(
+      'INVALID_ARGUMENT',
+      '--async waits for no picture, so that it goes with neither --up nor --output: save it with "atelier drawings save"',
+    );
   await withClient(context, { up: flags.up, services: ['inference'] }, async (client) => {
     const { id, work } = await client.generate(request);
     const seed = work?.seed ?? 0;
     out.object({ type: 'queued', id, seed });
+    if (flags.async) {
+      out.line(`drawing ${id}  (seed ${seed})`);
+      return;
+    }
     void interrupt.arrival().then(() => client.cancelGeneration(id).catch(() => undefined));
     let bar: Progress | undefined;
     try {

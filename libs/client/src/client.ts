@@ -14,7 +14,7 @@ import {
   type StreamedEvent,
   type SweepRules,
 } from '@atelier/jobs';
-import { Mesh, type MeshConfig, type StoreState } from '@atelier/mesh';
+import { lastEventSequence, Mesh, type MeshConfig, type StoreState } from '@atelier/mesh';
 import * as adapters from './adapters';
 import { Connection } from './connection';
 import * as datasets from './datasets';
@@ -25,14 +25,18 @@ import type { Repeatable } from './names';
 import * as services from './services';
 import * as upkeep from './upkeep';
 import type { UploadProgress } from './uploads';
+import { WebhookRequests } from './webhooks';
 
 /** Everything a person can ask, over NATS. Ids and names are both taken where a thing has both; the newest of a name counts. */
 export class AtelierClient {
+  /** Webhooks, and what became of their deliveries: a gateway delivers. */
+  readonly webhooks: WebhookRequests;
   private readonly connection: Connection;
 
   /** Uses a connection that someone else opened and will close. */
   constructor(readonly mesh: Mesh) {
     this.connection = new Connection(mesh);
+    this.webhooks = new WebhookRequests(this.connection);
   }
 
   /** @param access who asks, where NATS wants to know: its user, `cli` unless another is named, and what shows it */
@@ -185,6 +189,10 @@ export class AtelierClient {
     return services.planRun(this.connection, input);
   }
 
+  /** The position of the last event that was told: what comes after it is new. */
+  lastEvent(): Promise<number> {
+    return lastEventSequence(this.mesh);
+  }
   /** Everything that happens, or what a filter lets through. */
   events(options?: FeedOptions): AsyncGenerator<StreamedEvent> {
     return allEvents(this.mesh, options);

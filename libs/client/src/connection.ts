@@ -1,4 +1,4 @@
-import { Datasets, Deletion, Generations, Runs } from '@atelier/jobs';
+import { Datasets, Deletion, Generations, Runs, Webhooks } from '@atelier/jobs';
 import type { Mesh } from '@atelier/mesh';
 import { AdapterStore, BlobStore } from '@atelier/store';
 
@@ -10,6 +10,7 @@ export class Connection {
   readonly adapters: AdapterStore;
   readonly generations: Generations;
   readonly deletion: Deletion;
+  readonly webhooks: Webhooks;
 
   constructor(readonly mesh: Mesh) {
     this.blobs = new BlobStore(mesh);
@@ -18,5 +19,6 @@ export class Connection {
     this.adapters = new AdapterStore(mesh);
     this.generations = new Generations(mesh);
     this.deletion = new Deletion(mesh);
+    this.webhooks = new Webhooks(mesh);
   }
 }

@@ -1,5 +1,5 @@
 import { AdapterChange, AtelierError, type AdapterInfo, type Dataset } from '@atelier/contracts';
-import { isRunOver, tellAdapter } from '@atelier/jobs';
+import { isJunk, isRunOver, tellAdapter } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
 import { checkAdapterName, checkName, isKey } from './names';
@@ -19,16 +19,17 @@ export async function deleteThing(connection: Connection, kind: Deletable, key: 
   if (kind === 'picture') return (await deletion.picture(key)) ? key : undefined;
   if (!isKey(key)) return undefined;
   if (kind === 'adapter') {
-    const name = (await deletion.adapter(key))?.name;
-    if (name) await tellAdapter(connection.mesh, { name, change: AdapterChange.ADAPTER_CHANGE_DELETED });
-    return name;
+    if (!(await deletion.adapter(key))) return undefined;
+    await tellAdapter(connection.mesh, { name: key, change: AdapterChange.ADAPTER_CHANGE_DELETED });
+    return key;
   }
-  if (kind === 'drawing') return (await deletion.generation(key))?.id;
+  if (kind === 'drawing') return (await deletion.generation(key)) ? key : undefined;
   if (kind === 'run') {
-    const { runs } = connection;
-    return (await deletion.run(await only('run', key, runs)))?.id;
+    const run = await only('run', key, connection.runs);
+    return (await deletion.run(run)) ? run : undefined;
   }
-  return (await deletion.dataset(await only('data set', key, connection.datasets)))?.id;
+  const dataset = await only('data set', key, connection.datasets);
+  return (await deletion.dataset(dataset)) ? dataset : undefined;
 }
 
 interface Named {
@@ -41,7 +42,7 @@ async function only(
   key: string,
   store: { find(id: string): Promise<Named | undefined>; list(): Promise<Named[]> },
 ): Promise<string> {
-  if (await store.find(key)) return key;
+  if (await isThere(store, key)) return key;
   const [first, ...others] = (await store.list()).filter(({ name }) => name === key);
   if (others.length === 0) return first?.id ?? key;
   const ids = [first!, ...others].map(({ id }) => id).sort();
@@ -50,6 +51,16 @@ async function only(
     `${ids.length} ${what}s are named ${key}: delete by id (${ids.join(', ')})`,
     { name: key },
   );
+}
+
+/** Under the very id; one that cannot be read is there, too. */
+async function isThere(store: { find(id: string): Promise<Named | undefined> }, id: string): Promise<boolean> {
+  try {
+    return (await store.find(id)) !== undefined;
+  } catch (error) {
+    if (isJunk(error)) return true;
+    throw error;
+  }
 }
 
 /** Gives a data set another name; the newest of a name is the one that is found by it. */

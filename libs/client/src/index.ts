@@ -27,3 +27,4 @@ export { SERVICES, type PlanInput, type ServiceState } from './services';
 export { newToken, readTokens, SCOPES, tokenDigest, tokenLine, type Scope, type TokenEntry } from './tokens';
 export { sweepRules, upkeepSettings, type SweepOptions } from './upkeep';
 export type { UploadFile, UploadProgress } from './uploads';
+export type { WebhookOwner, WebhookRequest, WebhookRequests } from './webhooks';

@@ -110,6 +110,9 @@ export const answered: Readonly<Record<Worker, readonly string[]>> = {
   inference: [calls.status('inference').subject],
 };
 
+/** Who sends events to webhooks: takes them of durable consumers, which are the webhooks' own, and settles them. */
+export const deliverer = 'gateway' satisfies MeshUser;
+
 /** The work that a service takes. */
 export const workOf = (worker: Worker): WorkSubject[] =>
   (Object.keys(workTakenBy) as WorkSubject[]).filter((subject) => workTakenBy[subject] === worker);

@@ -20,7 +20,8 @@ import { generationStatus, runStatus } from './words';
  * Takes away what people no longer want. What is under way, or named by what is, stays: FAILED_PRECONDITION says by
  * whom, and what to do. The entry goes first, by compare-and-set, and its bytes after it: a reader goes on or finds that
  * they are gone, never others in their place, and what a crash leaves behind is nobody's, which the sweep clears. What
- * is not there is gone already (docs/decisions/0043-entries-go-before-their-bytes.md).
+ * is not there is gone already (docs/decisions/0043-entries-go-before-their-bytes.md). An entry that cannot be read is
+ * nobody's to keep: it goes, and whatever it named is the sweep's.
  */
 export class Deletion {
   private readonly datasets: Datasets;
@@ -98,7 +99,7 @@ export class Deletion {
       if (await this.generations.find(owner)) await this.generations.forgetPicture(owner, name, requireGenerationOver);
       else if (await this.runs.find(owner)) await this.runs.forgetSample(owner, name, requireRunOver);
     } catch (error) {
-      if (!isStoreFull(error)) throw error;
+      if (!isStoreFull(error) && !isJunk(error)) throw error;
     }
     if (!(await this.blobs.has(buckets.blobs.samples, name))) return false;
     await this.blobs.delete(buckets.blobs.samples, name);
@@ -122,6 +123,9 @@ export class Deletion {
 
 /** Training states are named by their run, and by who saved them when. */
 export const isStateOf = (runId: string, name: string): boolean => name === runId || name.startsWith(`${runId}.`);
+
+/** An entry is there that cannot be read. */
+export const isJunk = (error: unknown): boolean => error instanceof AtelierError && error.code === 'DATA_LOSS';
 
 const inUse = (message: string, details: Record<string, string>): AtelierError =>
   new AtelierError('FAILED_PRECONDITION', message, details);

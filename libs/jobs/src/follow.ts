@@ -9,6 +9,8 @@ export type StreamedEvent = ReceivedEvent;
 export interface FollowOptions {
   /** Only events later than this position. Default: from the first one on. */
   after?: number;
+  /** How many are fetched before they are read, at most: of readers who may be many, and slow. */
+  ahead?: number;
   signal?: AbortSignal;
 }
 
@@ -38,8 +40,6 @@ export function datasetEvents(mesh: Mesh, id: string, options: FollowOptions = {
 export interface FeedOptions extends FollowOptions {
   /** What to subscribe to (filterOfEvents). Default: everything. */
   filter?: string;
-  /** Where to begin without `after`. Default: the first one kept. */
-  from?: 'all' | 'new' | Date;
 }
 
 /** Everything that happens in the mesh, or what a filter lets through; it ends when the signal says so. */
@@ -50,7 +50,7 @@ export function allEvents(mesh: Mesh, options: FeedOptions = {}): AsyncGenerator
 export interface Followed extends FollowOptions {
   filter: string;
   /** Where to begin without `after`. */
-  from?: 'all' | 'new' | Date;
+  from?: 'all' | Date;
   isLast: (event: Event) => boolean;
   over?: (signal: AbortSignal) => Promise<boolean>;
 }
@@ -61,7 +61,7 @@ export interface Followed extends FollowOptions {
  */
 export async function* follow(
   mesh: Mesh,
-  { filter, from = 'all', isLast, over, after, signal }: Followed,
+  { filter, from = 'all', isLast, over, after, ahead, signal }: Followed,
 ): AsyncGenerator<StreamedEvent> {
   const stop = new AbortController();
   const abort = (): void => stop.abort();
@@ -73,7 +73,7 @@ export async function* follow(
   }, abort);
   try {
     const start = after === undefined ? from : after + 1;
-    for await (const streamed of subscribeEvents(mesh, filter, { from: start, signal: stop.signal })) {
+    for await (const streamed of subscribeEvents(mesh, filter, { from: start, ahead, signal: stop.signal })) {
       yield streamed;
       timer?.refresh();
       if (isLast(streamed.event)) return;

@@ -1,7 +1,7 @@
 export { tellAdapter } from './adapter-telling';
 export { Datasets, type ReadDataset } from './datasets';
 export { datasetUse, datasetUseText, leftOutText, type DatasetUse } from './dataset-words';
-export { Deletion } from './deletion';
+export { Deletion, isJunk } from './deletion';
 export { EncodedRuns, type AskedEncoding, type UnencodedRun } from './encoded-runs';
 export { runEvent, type RunEvent } from './event-view';
 export {
@@ -30,3 +30,4 @@ export { Sweep } from './upkeep/sweep';
 export { SweepTurn } from './upkeep/sweep-turn';
 export type { Counted } from './upkeep/tally';
 export { storeUsage } from './upkeep/usage';
+export { WEBHOOK_TYPES, Webhooks, wantsType, typeOfTold } from './webhooks';

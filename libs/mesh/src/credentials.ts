@@ -91,6 +91,8 @@ export function noMesh(
   const { seedFile: setting, tlsCa, tlsCert } = CREDENTIALS_SETTINGS;
   const said = (cause as Error).message;
   const whose = user ? `user ${user}` : 'a user';
+  if (cause instanceof AtelierError)
+    return new AtelierError(cause.code, `NATS at ${url} ${said}`, {}, { cause: cause.cause });
   if (isNobody(cause)) {
     const why = seedFile
       ? `has no user with the seed in ${seedFile} (${setting}): give it the seed of its ${whose}`

@@ -6,6 +6,14 @@ export { problemsOfClaims, type Claim } from './claims';
 export { baseSettings, loadConfig } from './config';
 export { CREDENTIALS_SETTINGS, credentialsEnv, credentialsOf, type Credentials } from './credentials';
 export { firstConnect, type FirstConnectOptions } from './first-connect';
+export {
+  ensureEventConsumer,
+  eventConsumers,
+  removeEventConsumer,
+  takeEvents,
+  type EventSettlement,
+  type TakenEvent,
+} from './event-consumer';
 export { createRegistry, meshHealth, type MeshHealth } from './health';
 export { Answers, from, GivenUp, Work, type FromProvider, type WorkHandlerOptions } from './handlers';
 export { isLocked, takeLock, type Lock } from './lock';
@@ -37,7 +45,7 @@ export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';
-export { subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
+export { eventAt, lastEventSequence, subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
 export { LOGGER } from './tokens';
 export * from './tracing';
 export { VERSION } from './version';

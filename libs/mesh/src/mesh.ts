@@ -2,6 +2,7 @@ import type { MeshUser } from '@atelier/contracts';
 import { connect, Events, type JetStreamClient, type JetStreamManager, type NatsConnection } from 'nats';
 import { connectionOptions, noMesh, type Credentials } from './credentials';
 import { failRequests, losesRequests } from './lost-requests';
+import { tryMutualTls } from './mutual-tls';
 import { StoreRoom } from './store-room';
 
 export interface MeshConfig {
@@ -46,6 +47,7 @@ export class Mesh {
     const options = connectionOptions(url, user, credentials);
     let nc: NatsConnection | undefined;
     try {
+      await tryMutualTls(url.split(',')[0]!, credentials);
       nc = await connect({
         servers: url.split(','),
         name,

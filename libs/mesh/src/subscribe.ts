@@ -1,11 +1,14 @@
 import { Event, headers as names, streams, subjects } from '@atelier/contracts';
 import { DeliverPolicy, type JsMsg, type OrderedConsumerOptions } from 'nats';
 import type { Mesh } from './mesh';
+import { isNotFound } from './nats-errors';
 import type { MessageType } from './publish';
 
 export interface SubscribeOptions {
   /** 'all': from the first one kept; 'new': from now on; a number: from that position of the stream; a date: from then. Default 'all'. */
   from?: 'all' | 'new' | number | Date;
+  /** How many are fetched before they are read, at most. */
+  ahead?: number;
   signal?: AbortSignal;
 }
 
@@ -26,6 +29,22 @@ export async function* subscribeEvents(
   }
 }
 
+/** The place of the last event that was told. */
+export async function lastEventSequence({ jsm }: Mesh): Promise<number> {
+  return (await jsm.streams.info(streams.EVENTS)).state.last_seq;
+}
+
+/** One event by its place; undefined: it is not kept any more. */
+export async function eventAt({ jsm }: Mesh, sequence: number): Promise<ReceivedEvent | undefined> {
+  try {
+    const { subject, data } = await jsm.streams.getMessage(streams.EVENTS, { seq: sequence });
+    return { subject, sequence, event: Event.decode(data) };
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
 /** Work of one subject that was given up, with the reason, in order; ends when the signal says so. */
 export async function* subscribeDeadLetters<I, T>(
   mesh: Mesh,
@@ -42,7 +61,7 @@ async function* readStream(
   mesh: Mesh,
   stream: string,
   filter: string,
-  { from = 'all', signal }: SubscribeOptions,
+  { from = 'all', ahead = 100, signal }: SubscribeOptions,
 ): AsyncGenerator<JsMsg> {
   if (signal?.aborted) return;
   const options: Partial<OrderedConsumerOptions> = { filterSubjects: filter };
@@ -55,7 +74,7 @@ async function* readStream(
     options.opt_start_seq = Math.max(1, from);
   }
   const consumer = await mesh.js.consumers.get(stream, options);
-  const messages = await consumer.consume({ max_messages: 100 });
+  const messages = await consumer.consume({ max_messages: ahead });
   const stop = (): void => void messages.close();
   signal?.addEventListener('abort', stop, { once: true });
   if (signal?.aborted) stop();

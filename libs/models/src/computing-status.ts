@@ -44,7 +44,7 @@ export class ComputingStatus {
 function tellMemory(registry: Registry, device: string, bytes: number): void {
   new Gauge({
     name: 'atelier_device_memory_bytes',
-    help: 'Memory of the device that services share out among themselves, as the engine says it.',
+    help: 'How much memory the device has to share out, as the engine says it; not how much is in use.',
     labelNames: ['device'],
     registers: [registry],
   }).set({ device: device.replaceAll(/[^A-Za-z0-9_-]/g, '_') }, bytes);

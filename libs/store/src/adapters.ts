@@ -122,7 +122,8 @@ export class AdapterStore {
    */
   async delete(name: string, require: (info: AdapterInfo) => void | Promise<void>): Promise<AdapterInfo | null> {
     const gone = isName(name) ? await this.entries.take(name, require) : null;
-    if (gone) await this.deleteUnnamed([gone.blob, ...gone.replaced.map(({ blob }) => blob ?? '')]);
+    // An entry that could not be read names no files: those are nobody's then, and the sweep's.
+    if (gone?.blob) await this.deleteUnnamed([gone.blob, ...gone.replaced.map(({ blob }) => blob ?? '')]);
     return gone;
   }
 

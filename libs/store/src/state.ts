@@ -39,13 +39,16 @@ export class StateStore<T> {
   }
 
   private async read(id: string): Promise<Stored<T> | null> {
-    const found = this.stored(await (await this.kv()).get(id));
-    // Any replica answers that, also one that has not heard of it yet: the leader knows for sure.
-    return found ?? this.stored(await (await this.leader()).get(id));
+    const entry = await this.entry(id);
+    return entry && { value: this.decode(entry), revision: entry.revision };
   }
 
-  private stored(entry: KvEntry | null): Stored<T> | null {
-    return entry && this.isThere(entry) ? { value: this.decode(entry), revision: entry.revision } : null;
+  private async entry(id: string): Promise<KvEntry | null> {
+    const found = await (await this.kv()).get(id);
+    if (found && this.isThere(found)) return found;
+    // Any replica answers that, also one that has not heard of it yet: the leader knows for sure.
+    const known = await (await this.leader()).get(id);
+    return known && this.isThere(known) ? known : null;
   }
 
   /** Throws ALREADY_EXISTS, StoreFull. */
@@ -116,15 +119,17 @@ export class StateStore<T> {
   /**
    * Takes away what `require` lets go: it gets what is there, and throws to refuse. What is written meanwhile has it
    * asked again, so that nothing goes that it has not seen. It leaves no marker behind, and a full store does it too.
-   * @returns what was there; null: nothing
+   * What cannot be read nobody can use or judge: it goes without being asked for.
+   * @returns what was there, and an empty one for what could not be read; null: nothing
    */
   take(id: string, require: (value: T) => void | Promise<void>): Promise<T | null> {
     return this.patience(async () => {
       for (;;) {
-        const stored = await this.read(id);
-        if (!stored) return null;
-        await require(stored.value);
-        if (await this.removeAt(id, stored.revision)) return stored.value;
+        const entry = await this.entry(id);
+        if (!entry) return null;
+        const value = this.unlessJunk(entry);
+        if (value) await require(value);
+        if (await this.removeAt(id, entry.revision)) return value ?? this.type.decode(new Uint8Array());
       }
     });
   }
@@ -137,7 +142,7 @@ export class StateStore<T> {
       if (isConflict(error)) return false;
       if (!isStoreFull(error)) throw error;
       await this.purge(id, revision + 1); // what was written later has a later place
-      return (await this.read(id)) === null;
+      return (await this.entry(id)) === null;
     }
     const marker = await kv.get(id).catch(() => null);
     if (marker?.operation !== 'DEL') return true;
@@ -153,9 +158,12 @@ export class StateStore<T> {
     await this.mesh.jsm.streams.purge(backing.stateStream(this.bucket), { filter, seq });
   }
 
-  /** What cannot be read is left out. */
-  async list(): Promise<T[]> {
-    const ids = await this.patience(() => this.keys());
+  /**
+   * What cannot be read is left out.
+   * @param under only what has this and a dot before it
+   */
+  async list(under?: string): Promise<T[]> {
+    const ids = await this.patience(() => this.keys(under));
     const found = await Promise.all(ids.map((id) => this.readable(id)));
     return found.filter((value) => value !== null);
   }
@@ -174,10 +182,10 @@ export class StateStore<T> {
    * Ids of all that is there, and of what left a marker when it was deleted. Asked of the stream. The client's own list of keys follows the bucket until it has caught up: a key that is written
    * meanwhile comes several times, and where one is written again and again the end may never come.
    */
-  async keys(): Promise<string[]> {
+  async keys(under?: string): Promise<string[]> {
     const prefix = backing.stateSubject(this.bucket, '');
     const { state } = await this.mesh.jsm.streams.info(backing.stateStream(this.bucket), {
-      subjects_filter: `${prefix}>`,
+      subjects_filter: `${prefix}${under === undefined ? '' : `${under}.`}>`,
     });
     return Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
   }
@@ -219,6 +227,13 @@ export class StateStore<T> {
     } catch (error) {
       const message = `${this.bucket} has ${key}, but what it holds cannot be read: delete it`;
       throw new AtelierError('DATA_LOSS', message, {}, { cause: error });
+    }
+  }
+  private unlessJunk(entry: KvEntry): T | undefined {
+    try {
+      return this.decode(entry);
+    } catch {
+      return undefined;
     }
   }
   private copy(value: T): T {

@@ -16,3 +16,13 @@ test('an entry that cannot be read is left out of the list, and said to whoever 
     message: 'runs has run-b, but what it holds cannot be read: delete it',
   });
 });
+
+test('it is taken away as anything is, without being judged, and leaves nothing', async () => {
+  const store = new StateStore(test_.mesh, 'runs', Run);
+  await (await test_.mesh.js.views.kv('runs')).put('run-c', Buffer.from([0xff, 0xff, 0xff]));
+  const judged = jest.fn();
+  expect(await store.take('run-c', judged)).toEqual(Run.create());
+  expect(judged).not.toHaveBeenCalled();
+  expect([await store.get('run-c'), await store.take('run-c', judged)]).toEqual([null, null]);
+  expect(await store.keys()).not.toContain('run-c');
+});

@@ -8,6 +8,7 @@ import { ImagesController } from './images/images.controller';
 import { InfoController } from './pages/info.controller';
 import { PagesController } from './pages/pages.controller';
 import { StoreController } from './store/store.controller';
+import { WebhooksController } from './webhooks/webhooks.controller';
 
 /** Everything with routes. */
 export const controllers: Type[] = [
@@ -17,6 +18,7 @@ export const controllers: Type[] = [
   ImagesController,
   DrawingsController,
   EventsController,
+  WebhooksController,
   StoreController,
   InfoController,
   PagesController,

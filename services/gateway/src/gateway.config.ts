@@ -88,6 +88,16 @@ export const gatewaySettings = baseSettings.extend({
     .max(3600)
     .default(25)
     .describe('How long requests in hand may go on once it is asked to stop.'),
+  ATELIER_WEBHOOK_PRIVATE: z
+    .enum(['auto', 'true', 'false'])
+    .default('auto')
+    .describe('Whether webhooks may go to private and loopback addresses; auto: where only this machine reaches it.'),
+  ATELIER_WEBHOOK_RETRY_SECONDS: z.coerce
+    .number()
+    .positive()
+    .max(3600)
+    .default(5)
+    .describe('Before the second try of a delivery; each later pause is three times as long, up to an hour.'),
   ATELIER_STUDIO: z
     .string()
     .default(resolve(__dirname, '..', '..', 'studio', 'public'))
@@ -127,6 +137,7 @@ export class GatewayConfig {
   readonly heartbeatMs: number;
   /** How long requests in hand may go on once the gateway is asked to stop. */
   readonly graceMs: number;
+  readonly webhooks: WebhookSettings;
   readonly studioFolder: string;
   /** Between two sweeps of the store; 0: none. */
   readonly sweepMs: number;
@@ -156,10 +167,27 @@ export class GatewayConfig {
     this.generateTimeoutMs = settings.ATELIER_GENERATE_SECONDS * 1000;
     this.heartbeatMs = settings.ATELIER_HEARTBEAT_SECONDS * 1000;
     this.graceMs = settings.ATELIER_HTTP_GRACE_SECONDS * 1000;
+    this.webhooks = webhookSettings(settings);
     this.studioFolder = settings.ATELIER_STUDIO;
     this.sweepMs = settings.ATELIER_SWEEP_MINUTES * 60_000;
     this.sweepRules = sweepRules(settings);
   }
+}
+
+export interface WebhookSettings {
+  /** Whether deliveries may go to addresses that are not of the public internet. */
+  toPrivate: boolean;
+  retryMs: number;
+}
+
+/** Who may only be reached from this machine lets nobody reach what that person could not. */
+function webhookSettings(settings: z.output<typeof gatewaySettings>): WebhookSettings {
+  const { ATELIER_WEBHOOK_PRIVATE: given, ATELIER_HTTP_HOST: host, ATELIER_PUBLIC_URL: urls } = settings;
+  const alone = ['127.0.0.1', '::1', 'localhost'].includes(host) && urls.length === 0;
+  return {
+    toPrivate: given === 'auto' ? alone : given === 'true',
+    retryMs: settings.ATELIER_WEBHOOK_RETRY_SECONDS * 1000,
+  };
 }
 
 function separated(list: string): string[] {

@@ -19,6 +19,8 @@ import { ROUTES } from './openapi/document';
 import { StoreMetrics } from './store/store.metrics';
 import { Sweeper } from './store/sweeper';
 import { TokenGuard } from './token.guard';
+import { Deliverer } from './webhooks/deliverer';
+import { Deliveries } from './webhooks/deliveries';
 
 @Module({})
 export class GatewayModule {
@@ -45,6 +47,8 @@ export class GatewayModule {
         MeshMetrics,
         StoreMetrics,
         Sweeper,
+        Deliveries,
+        Deliverer,
       ],
     };
   }

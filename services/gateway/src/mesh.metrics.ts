@@ -23,7 +23,10 @@ const GAUGES = {
   streamMessages: ['atelier_store_stream_messages', 'Messages of a stream.'],
   streamLimitBytes: ['atelier_store_stream_limit_bytes', 'Bytes that a stream keeps at most, where it has a limit.'],
   streamLimitMessages: ['atelier_store_stream_limit_messages', 'Messages that a stream keeps at most, where limited.'],
-  leaseBytes: ['atelier_lease_bytes', "Bytes of a device's memory that are leased, by who holds them."],
+  leaseBytes: [
+    'atelier_lease_bytes',
+    "Bytes of a device's memory that are leased, by who holds them: what plans set aside, not what a driver says is used.",
+  ],
   leaseHolders: ['atelier_lease_holders', "Holders of leases on a device's memory."],
   leaseWaiting: ['atelier_lease_waiting', "How many wait for a lease on a device's memory."],
   leaseLimitBytes: ['atelier_lease_limit_bytes', "Bytes of a device's memory that there are to lease."],

@@ -3,6 +3,7 @@ import type { Scope } from '@atelier/client';
 import { AtelierError } from '@atelier/contracts';
 import type { Request, Response } from 'express';
 import { bearer } from './access/bearer';
+import { letInBy } from './access/holder';
 import { needsOf } from './access/needs';
 import { addressee, Rates } from './access/rates';
 import { Tokens, type TokenHolder } from './access/tokens';
@@ -35,7 +36,10 @@ export class TokenGuard implements CanActivate {
     if (!this.tokens.required) return true;
     if (!holder) throw unauthenticated(given !== undefined);
     const missing = holder.scopes.includes('admin') ? [] : needs.filter((scope) => !holder.scopes.includes(scope));
-    if (missing.length === 0) return true;
+    if (missing.length === 0) {
+      letInBy(request, holder);
+      return true;
+    }
     const response = http.getResponse<Response>();
     response.setHeader('www-authenticate', `Bearer error="insufficient_scope", scope="${needs.join(' ')}"`);
     throw insufficient(holder, missing);

@@ -112,4 +112,21 @@ describe('deleting and renaming', () => {
     expect((await fetch(`${gateway.url}/v1/pictures/${id}/1.png`)).status).toBe(404);
     expect((await remove(`/v1/images/generations/${id}`)).body).toMatchObject({ id, deleted: false });
   });
+
+  test.each([
+    ['datasets', 'dataset-0k3v9x2m1abcdefgh', '/v1/datasets/dataset-0k3v9x2m1abcdefgh'],
+    ['runs', 'run-0k3v9x2m1abcdefgh', '/v1/finetunes/run-0k3v9x2m1abcdefgh'],
+    ['adapters', 'junk', '/v1/adapters/junk'],
+    ['generations', 'gen-0k3v9x2m1abcdefgh', '/v1/images/generations/gen-0k3v9x2m1abcdefgh'],
+    ['generations', 'gen-0k3v9x2m1abcdefgi', '/v1/pictures/gen-0k3v9x2m1abcdefgi/0.png'],
+    ['webhooks', 'webhook-0k3v9x2m1abcdefgh', '/v1/webhooks/webhook-0k3v9x2m1abcdefgh'],
+  ])('of %s an entry that cannot be read, %s, is no reason that %s stays', async (bucket, key, path) => {
+    const kv = await gateway.mesh.js.views.kv(bucket);
+    await kv.put(key, Buffer.from([0xff, 0xff, 0xff]));
+    const picture = path.startsWith('/v1/pictures');
+    if (picture) await new BlobStore(gateway.mesh).put('samples', `${key}/0.png`, Buffer.from('pixels'));
+    expect(await remove(path)).toMatchObject({ status: 200, body: { deleted: true } });
+    expect(await remove(path)).toMatchObject({ status: 200, body: { deleted: false } });
+    expect((await kv.get(key)) === null).toBe(!picture);
+  });
 });

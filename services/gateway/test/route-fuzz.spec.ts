@@ -63,6 +63,8 @@ const FIELDS = [
   'name',
   'priority',
   'rank',
+  'url',
+  'types',
   '__proto__',
   'constructor',
   'toString',

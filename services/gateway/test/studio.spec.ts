@@ -11,6 +11,8 @@ describe('the studio page', () => {
   let services: { stop(): Promise<void> };
   let page: JSDOM;
   let breakNextStream = false;
+  let loseAnswers = 0;
+  const keysOf = new Map<string, string[]>();
   const problems: unknown[] = [];
 
   beforeAll(async () => {
@@ -32,7 +34,10 @@ describe('the studio page', () => {
     // What jsdom lacks, from Node; the page's own addresses are relative.
     Object.assign(window, {
       fetch: async (path: string, options?: RequestInit) => {
+        const key = new Headers(options?.headers).get('idempotency-key');
+        if (key) keysOf.set(path, [...(keysOf.get(path) ?? []), key]);
         const response = await fetch(new URL(path, gateway.url), options);
+        if (key && loseAnswers-- > 0) throw new TypeError('Failed to fetch');
         return path.endsWith('/events') && breakNextStream ? brokenOff(response) : response;
       },
       FormData,
@@ -154,6 +159,34 @@ describe('the studio page', () => {
     submit('#draw-form');
     await shows('#pictures', /base model.*my-style/);
     expect(find<HTMLImageElement>('#pictures img').src).toMatch(/^data:image\/png;base64,.+/);
+  });
+
+  test('what changes something is asked under a key of its own, by which a lost answer is asked for again', async () => {
+    const path = '/v1/images/generations';
+    const drawings = async () => ((await asked(path)) as { data: unknown[] }).data.length;
+    const all = [...keysOf.values()].flat();
+    expect([keysOf.get(path)?.length, new Set(all).size]).toEqual([2, all.length]);
+    const { window } = page;
+    const timer = window.setTimeout.bind(window);
+    Object.assign(window, { setTimeout: (work: () => void, ms: number) => timer(work, ms / 50) });
+    const draw = async (lost: number): Promise<string[]> => {
+      const before = keysOf.get(path)!.length;
+      loseAnswers = lost;
+      submit('#draw-form');
+      const button = find<HTMLButtonElement>('#draw-form button:not([type])');
+      while (button.disabled) await new Promise((resolve) => setTimeout(resolve, 10));
+      return keysOf.get(path)!.slice(before);
+    };
+    fill('#draw-form', { prompt: 'a pond', adapter: '', size: '64x64', steps: '2', seed: '7' });
+    const before = await drawings();
+    const thrice = await draw(2);
+    expect([thrice.length, new Set(thrice).size, await drawings()]).toEqual([3, 1, before + 1]);
+    const givenUp = await draw(5);
+    await shows('#message', /Failed to fetch/);
+    const byTheButton = await draw(0);
+    expect(new Set([...givenUp, ...byTheButton]).size).toBe(1);
+    expect([byTheButton.length, await drawings()]).toEqual([1, before + 2]);
+    Object.assign(window, { setTimeout: timer });
   });
 
   test('a refusal is shown in words', async () => {

@@ -22,7 +22,7 @@ async function api(path, options = {}) {
     headers['content-type'] = 'application/json';
     options = { ...options, body: JSON.stringify(options.json) };
   }
-  const response = await fetch(path, { ...options, headers });
+  const response = await window.keyedFetch(path, { ...options, headers });
   const body = response.headers.get('content-type')?.includes('json') ? await response.json() : await response.blob();
   if (!response.ok) throw new Error(body.error?.message ?? `${path}: HTTP ${response.status}`);
   return body;

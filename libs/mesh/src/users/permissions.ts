@@ -7,6 +7,7 @@ import {
   blobGrants,
   buckets,
   calls,
+  deliverer,
   eventFilters,
   followed,
   stateGrants,
@@ -50,7 +51,9 @@ const isWorker = (user: MeshUser): user is Worker => (workers as readonly MeshUs
 export function permissionsOf(user: MeshUser): Permissions | undefined {
   if (user === 'admin') return undefined;
   const everybodys = [`${API}.INFO`, calls.room.subject];
-  const own = isWorker(user) ? workersSubjects(user) : personsSubjects();
+  const own = isWorker(user)
+    ? workersSubjects(user)
+    : [...personsSubjects(), ...(user === deliverer ? delivering() : [])];
   const answers = isWorker(user) ? answered[user] : []; // where a question came from nats-server lets it reply by itself
   return { publish: inOrder([...everybodys, ...own]), subscribe: [`${inboxOf(user)}.>`, ...answers] };
 }
@@ -92,6 +95,11 @@ function personsSubjects(): string[] {
     ]),
     ...stateBuckets.flatMap((bucket) => onState(bucket, ofWorkers.has(bucket) ? 'read' : 'clear')),
   ];
+}
+
+/** To make, ask and delete a consumer of EVENTS everybody needs who follows events; to settle what it has is more. */
+function delivering(): string[] {
+  return [`$JS.ACK.${streams.EVENTS}.>`, `${API}.CONSUMER.LIST.${streams.EVENTS}`];
 }
 
 /** A worker's own queue: it gets messages, settles them, counts attempts, and buries what is given up. */

@@ -69,6 +69,22 @@ test.each([
   });
 });
 
+test.each([
+  ['none', () => ({}), /wants to be shown a certificate: set ATELIER_NATS_TLS_CERT and ATELIER_NATS_TLS_KEY$/],
+  [
+    'of a stranger',
+    () => shown('stranger'),
+    /refuses the certificate in .*stranger\.pem \(ATELIER_NATS_TLS_CERT\): set one that/,
+  ],
+])('of ours it asks for a certificate, and %s is refused at once, with the settings', async (_, ours, words) => {
+  const began = performance.now();
+  await expect(connect({ tlsCa: file('ca.pem'), ...ours() })).rejects.toMatchObject({
+    code: 'UNAUTHENTICATED',
+    message: expect.stringMatching(words),
+  });
+  expect(performance.now() - began).toBeLessThan(10_000); // a request that nobody answers is waited for longer
+});
+
 test('files that are not there, and half a pair, are named before anything is asked', async () => {
   await expect(connect({ tlsCa: file('missing.pem') })).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',

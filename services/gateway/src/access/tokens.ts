@@ -61,6 +61,17 @@ export class Tokens implements OnModuleInit {
     return found;
   }
 
+  /**
+   * Whether what was set up with a token may still be told anything: not once that was withdrawn, or lost its right to
+   * read. Where no tokens are asked for everybody may.
+   */
+  async mayRead(name: string): Promise<boolean> {
+    if (!this.required) return true;
+    await this.look();
+    const token = [...this.own, ...this.ofFile].find((known) => known.name === name);
+    return token !== undefined && ['read', 'admin'].some((scope) => token.scopes.some((has) => has === scope));
+  }
+
   private async look(): Promise<void> {
     const { tokensFile } = this.config;
     if (tokensFile === undefined || performance.now() - this.lookedAt < LOOK_MS) return;

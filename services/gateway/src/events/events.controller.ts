@@ -12,6 +12,9 @@ import { EventStreams } from './event-streams';
 import { viewEvent } from './event.view';
 import { position, streamQuery } from './position';
 
+/** Of many readers, who may be slow: an event may have a prompt of 32 KiB in it. */
+const AHEAD = 16;
+
 const listed = (text: string): string[] => text.split(',').map((each) => each.trim());
 
 const feedQuery = streamQuery.extend({
@@ -55,12 +58,13 @@ export class EventsController {
     @Res() response: Response,
   ): Promise<void> {
     const asked = validated(feedQuery, query, 'query');
-    const after = position(lastEventId ?? asked.after);
-    const from = asked.from === 'now' ? 'new' : 'all';
+    // Known before the answer begins: a reader who acts when it has, misses nothing of what comes of it.
+    const start = asked.from === 'now' ? await this.client.lastEvent() : undefined;
+    const after = position(lastEventId ?? asked.after) ?? start;
     const filter = filterOfEvents(asked as Parameters<typeof filterOfEvents>[0]);
     const address = publicAddress(request, this.config);
     await this.streams.send(response, {
-      events: (signal) => this.client.events({ after, from, filter, signal }),
+      events: (signal) => this.client.events({ after, filter, ahead: AHEAD, signal }),
       view: (streamed) => {
         const seen = viewEvent(streamed, address);
         return seen && (!asked.type || asked.type.includes((seen as { type: string }).type)) ? seen : null;
