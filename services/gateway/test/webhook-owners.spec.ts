@@ -123,6 +123,17 @@ describe('webhooks where NATS has users and the gateway has tokens', () => {
     await hook.stop();
   });
 
+  test('one token has sixteen at most, and leaves the others theirs', async () => {
+    const nowhere = 'http://127.0.0.1:9/';
+    const ids: string[] = [];
+    for (let nth = 0; nth < 16; nth++) ids.push((await add('ann', nowhere)).id);
+    const refusal = await postJson(url, { url: nowhere }, bearer('ann'));
+    expect([refusal.status, await refusal.text()]).toEqual([429, expect.stringContaining('16 webhooks of token ann')]);
+    ids.push((await add('bob', nowhere)).id);
+    expect(ids.every((id) => id.startsWith('webhook-'))).toBe(true);
+    for (const id of ids) await fetch(`${url}/${id}`, { method: 'DELETE', headers: bearer('boss') });
+  });
+
   test('what a token set up ends with it: nothing is sent once it was withdrawn, and it is said why', async () => {
     const hook = await receiver(status(204));
     const { id } = await add('bob', hook.url);
