@@ -6,12 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { natsServerBinary } from '@atelier/mesh';
 import { freePort } from './nats';
+import { signalProcess } from './signals';
 
 export interface TestCluster {
   /** Of all servers, separated by commas. */
   url: string;
   /** SIGKILL for one of them. */
   kill(index: number): Promise<void>;
+  /** Starts one that was killed again, on its port and store. */
+  startAgain(index: number): void;
+  signal(index: number, signal: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
 
@@ -33,7 +37,7 @@ export async function startTestCluster(): Promise<TestCluster> {
       `jetstream { store_dir: "${store}", max_file_store: 4GB }`,
     ];
     writeFileSync(join(store, 'nats.conf'), lines.join('\n'));
-    return spawn(natsServerBinary(), ['-c', join(store, 'nats.conf')], { stdio: 'ignore' });
+    return startServer(store);
   });
   const kill = async (index: number): Promise<void> => {
     const process = processes[index]!;
@@ -45,9 +49,19 @@ export async function startTestCluster(): Promise<TestCluster> {
   return {
     url: servers.map(({ client }) => `nats://127.0.0.1:${client}`).join(','),
     kill,
+    startAgain(index) {
+      processes[index] = startServer(join(folder, String(index)));
+    },
+    signal(index, signal) {
+      signalProcess(processes[index]!.pid!, signal);
+    },
     async stop() {
       await Promise.all(processes.map((_process, index) => kill(index)));
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function startServer(store: string): ChildProcess {
+  return spawn(natsServerBinary(), ['-c', join(store, 'nats.conf')], { stdio: 'ignore' });
 }

@@ -40,6 +40,11 @@ export class Heard {
     return Math.max(0, ...this.steps.map(({ step }) => step));
   }
 
+  /** The longest time between two steps, ms. */
+  get longestGap(): number {
+    return Math.max(0, ...this.steps.slice(1).map(({ at }, before) => at - this.steps[before]!.at));
+  }
+
   /** Steps that were taken again: how far back each next one was that was told after a later one. */
   get lost(): number {
     const back = this.steps.map(({ step }, at) => Math.max(0, (this.steps[at - 1]?.step ?? 0) - step + 1));
