@@ -17,12 +17,12 @@ export type Deletable = (typeof DELETABLE)[number];
 export async function deleteThing(connection: Connection, kind: Deletable, key: string): Promise<string | undefined> {
   const { deletion } = connection;
   if (kind === 'picture') return (await deletion.picture(key)) ? key : undefined;
-  if (!isKey(key)) return undefined;
   if (kind === 'adapter') {
     const name = (await deletion.adapter(key))?.name;
     if (name) await tellAdapter(connection.mesh, { name, change: AdapterChange.ADAPTER_CHANGE_DELETED });
     return name;
   }
+  if (!isKey(key)) return undefined;
   if (kind === 'drawing') return (await deletion.generation(key))?.id;
   if (kind === 'run') {
     const { runs } = connection;
