@@ -51,14 +51,15 @@ function pictures(context: Context, _flags: object, key: string): Promise<void> 
   return withClient(context, {}, async (client) => {
     const { step, pictures: all } = picturesOf(await client.run(key));
     for (const picture of all) out.object({ ...picture, step });
-    const rows = all.map(({ name, visits, loss, first, latest, standing }) => [
+    const rows = all.map(({ name, visits, loss, first, latest, standing, caption_gain: gain }) => [
       name,
       String(visits),
       ...[loss, first, latest].map((ratio) => ratio.toFixed(2)),
+      gain === null ? '' : gain.toFixed(3),
       standing === 'stuck' ? 'stuck (caption?)' : standing,
     ]);
     const none = 'Nothing is known of its pictures before its training state is first saved (--checkpoint-every).';
-    out.table(['PICTURE', 'VISITS', 'LOSS', 'FIRST', 'LATEST', `AT STEP ${step}`], rows, none);
+    out.table(['PICTURE', 'VISITS', 'LOSS', 'FIRST', 'LATEST', 'CAPTION', `AT STEP ${step}`], rows, none);
   });
 }
 

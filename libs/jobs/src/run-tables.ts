@@ -17,17 +17,20 @@ export interface PictureView {
   first: number;
   latest: number;
   standing: string;
+  /** null: it was not compared. */
+  caption_gain: number | null;
 }
 
 /** The most suspicious first. */
 export function picturesOf({ pictures }: Pick<Run, 'pictures'>): { step: number; pictures: PictureView[] } {
-  const rows = (pictures?.pictures ?? []).map(({ name, visits, loss, first, latest, standing }) => ({
+  const rows = (pictures?.pictures ?? []).map(({ name, visits, loss, first, latest, standing, captionGain }) => ({
     name: name ?? '',
     visits: visits ?? 0,
     loss: loss ?? 0,
     first: first ?? 0,
     latest: latest ?? 0,
     standing: standings.read(standing) ?? 'new',
+    caption_gain: captionGain ?? null,
   }));
   return { step: pictures?.step ?? 0, pictures: rows };
 }

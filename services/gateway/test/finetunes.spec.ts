@@ -97,7 +97,7 @@ describe('fine-tunes', () => {
     expect(await json('finetunes/scored/pictures')).toMatchObject({
       step: 4,
       data: [
-        { name: 'b.png', loss: 1.4, standing: 'stuck' },
+        { name: 'b.png', loss: 1.4, standing: 'stuck', caption_gain: null },
         { name: 'a.png', loss: 0.9, standing: 'learnt' },
       ],
     });

@@ -4,6 +4,7 @@ import { bestStep, type HeldRun } from '@atelier/jobs';
 import { inSpan } from '@atelier/mesh';
 import type { AdapterKeeping } from './adapter-keeping';
 import type { AdapterOrigin } from './adapter-words';
+import { checkCaptions } from './caption-check';
 import type { Interruption } from './interruption';
 import type { RunSamples } from './run-samples';
 
@@ -28,6 +29,7 @@ export class Milestones {
    */
   async reach(trainer: Trainer, { ended, stopping }: Interruption): Promise<boolean> {
     try {
+      if (!(await this.checkCaptions(trainer, { ended, stopping }))) return false;
       if (!(await this.score(trainer, { ended, stopping }))) return false;
       await this.keep(trainer);
       return true;
@@ -50,6 +52,12 @@ export class Milestones {
     if (this.options.emaDecay > 0)
       await disposing(await trainer.average(), (average) => this.keeping.keepAverage(this.held, average, this.origin));
     await this.keeping.finish(this.held, this.options);
+  }
+
+  private checkCaptions(trainer: Trainer, interruption: Pick<Interruption, 'ended' | 'stopping'>): Promise<boolean> {
+    const { captionCheck, heldOutPairs: pairs } = this.options;
+    if (captionCheck === 0 || trainer.step !== captionCheck) return Promise.resolve(true);
+    return checkCaptions(trainer, this.samples, pairs, interruption);
   }
 
   private isScored(step: number): boolean {

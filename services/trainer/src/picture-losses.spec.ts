@@ -46,6 +46,20 @@ describe("a picture's losses", () => {
     expect(standing(losses, 's7')).not.toBe(PictureStanding.PICTURE_STANDING_STUCK);
   });
 
+  it('stand in the order of what their captions are worth, where those were compared, and keep that', () => {
+    const losses = PictureLosses.from();
+    train(losses, 6, (index) => (index === 3 ? 2 : 1));
+    for (let index = 0; index < samples.length; index++)
+      losses.compared(index, index === 7 ? -0.01 : 0.1 + index / 100);
+    const { pictures } = PictureLosses.from(losses.saved()).table(samples, 9);
+    expect(pictures!.slice(0, 2).map(({ name, captionGain }) => [name, captionGain])).toEqual([
+      ['s7', -0.01],
+      ['s0', 0.1],
+    ]);
+    expect(losses.isCompared(7)).toBe(true);
+    expect(PictureLosses.from().isCompared(7)).toBe(false);
+  });
+
   it('say nothing of one that was hardly seen', () => {
     const losses = PictureLosses.from();
     train(losses, 4, (index) => (index === 3 ? 9 : 1));

@@ -29,6 +29,7 @@ export class PictureLosses {
   private constructor(
     private readonly bands: { visits: number; sum: number }[],
     private readonly pictures: Map<number, Visited>,
+    private readonly gains: Map<number, number>,
   ) {}
 
   /** @param saved what `saved` gave; nothing: a run that begins */
@@ -37,10 +38,12 @@ export class PictureLosses {
       visits: saved[0]?.[2 * band] ?? 0,
       sum: saved[0]?.[2 * band + 1] ?? 0,
     }));
-    const pictures = saved.slice(1).map(([index = 0, visits = 0, sum = 0, first = 0, latest = 0]) => {
+    const visited = saved.slice(1).filter(({ length }) => length === 5);
+    const pictures = visited.map(([index = 0, visits = 0, sum = 0, first = 0, latest = 0]) => {
       return [index, { visits, sum, first, latest }] as const;
     });
-    return new PictureLosses(bands, new Map(pictures));
+    const gains = saved.slice(1).filter(({ length }) => length === 2) as [number, number][];
+    return new PictureLosses(bands, new Map(pictures), new Map(gains));
   }
 
   /** Numbers that JSON keeps exactly. */
@@ -49,7 +52,17 @@ export class PictureLosses {
     return [
       bands,
       ...[...this.pictures].map(([index, { visits, sum, first, latest }]) => [index, visits, sum, first, latest]),
+      ...[...this.gains].map(([index, gain]) => [index, gain]),
     ];
+  }
+
+  /** How much lower its loss was under its own caption than under others', as a share of the latter. */
+  compared(index: number, gain: number): void {
+    this.gains.set(index, gain);
+  }
+
+  isCompared(index: number): boolean {
+    return this.gains.has(index);
   }
 
   take(index: number, { loss, sigma }: { loss: number; sigma: number }): void {
@@ -70,17 +83,27 @@ export class PictureLosses {
   /** The most suspicious first. */
   table(samples: readonly ISample[], step: number): IPictureTable {
     const known = [...this.pictures].map(([index, { visits, sum, first, latest }]) => {
-      return { name: samples[index]?.name ?? '', visits, loss: sum / visits, first, latest };
+      return {
+        name: samples[index]?.name ?? '',
+        visits,
+        loss: sum / visits,
+        first,
+        latest,
+        captionGain: this.gains.get(index),
+      };
     });
     const { median, deviation } = spread(known.filter(({ visits }) => visits >= KNOWN).map(({ loss }) => loss));
     const far = (loss: number): number => (loss - median) / deviation;
     const pictures: IPictureFigures[] = known
       .map((figures) => ({ ...figures, standing: standingOf(figures, far(figures.loss)) }))
-      .sort((a, b) => b.loss - a.loss || (a.name < b.name ? -1 : 1));
+      .sort((a, b) => gainOf(a) - gainOf(b) || b.loss - a.loss || (a.name < b.name ? -1 : 1));
     const kept = pictures.length > MOST ? [...pictures.slice(0, MOST / 2), ...pictures.slice(-MOST / 2)] : pictures;
     return { step, pictures: kept };
   }
 }
+
+/** Of one whose caption was not compared, as if it suited it: a high loss alone is that of a picture with much in it. */
+const gainOf = ({ captionGain }: { captionGain?: number }): number => captionGain ?? Number.MAX_VALUE;
 
 /** Median, and the standard deviation of a normal distribution with the same median distance from it. */
 function spread(values: number[]): { median: number; deviation: number } {

@@ -34,6 +34,22 @@ export class RunSamples extends SampleFlow {
     return { ...(await fetch(index, ended)), sampleId: scoreId(this.all[index]!) };
   }
 
+  /** Indices of those that it is trained on, each picture and caption once. */
+  get trained(): number[] {
+    const all = this.all.map((_, index) => index).filter((index) => !this.skipped.has(index));
+    return distinct(this.all, all);
+  }
+
+  /** With an id of the picture alone: under any caption it is scored at the same noises. */
+  async pictureSample(index: number): Promise<Sample> {
+    const { fetch, ended } = this.options;
+    return { ...(await fetch(index, ended)), sampleId: scoreId({ latentsKey: this.all[index]!.latentsKey }) };
+  }
+
+  haveOneCaption(a: number, b: number): boolean {
+    return this.all[a]!.promptsKey === this.all[b]!.promptsKey;
+  }
+
   pictureTable(step: number): IPictureTable {
     return this.losses.table(this.all, step);
   }

@@ -14,6 +14,7 @@ const OPTIONS: Partial<CompleteTrainOptions> = {
   heldOutPairs: 2,
   adapterEvery: 20,
   emaDecay: 0.9,
+  captionCheck: 15,
 };
 
 let harness: Harness;
@@ -60,6 +61,7 @@ describe('a run with a held-out share', () => {
     const { pictures } = await harness.run('undisturbed');
     expect(pictures!.step).toBe(60);
     expect(pictures!.pictures).toHaveLength(3);
+    for (const { captionGain } of pictures!.pictures!) expect(Number.isFinite(captionGain)).toBe(true);
     expect(pictures!.pictures!.reduce((sum, { visits }) => sum + (visits ?? 0), 0)).toBe(60 * 2);
   });
 

@@ -26,6 +26,12 @@ const pictureTable = z.strictObject({
       first: z.number().describe('Of its first visits.'),
       latest: z.number().describe('Of its latest.'),
       standing: z.enum(['new', 'learning', 'learnt', 'stuck', 'memorised']),
+      caption_gain: z
+        .number()
+        .nullable()
+        .describe(
+          "How much lower its loss is under its own caption than under others', as a share; null: not compared.",
+        ),
     }),
   ),
 });
