@@ -36,6 +36,8 @@ describe('program', () => {
       'runs pause',
       'runs resume',
       'runs priority',
+      'runs adapters',
+      'runs pictures',
       'datasets',
       'datasets list',
       'datasets show',

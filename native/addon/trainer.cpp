@@ -82,6 +82,18 @@ struct OwnedSample {
     }
 };
 
+Napi::Array micro_results(Napi::Env env, const std::vector<Trainer::MicroResult>& from) {
+    Napi::Array results = Napi::Array::New(env, from.size());
+    for (uint32_t i = 0; i < from.size(); i++) {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("loss", Napi::Number::New(env, from[i].loss));
+        result.Set("sigma", Napi::Number::New(env, from[i].sigma));
+        result.Set("timestepIndex", Napi::Number::New(env, static_cast<double>(from[i].timestep_index)));
+        results.Set(i, result);
+    }
+    return results;
+}
+
 } // namespace
 
 // trainerMicroSteps(trainer, samples, call?): Promise<{results: {loss, sigma, timestepIndex}[], arenaHighWater}>
@@ -105,20 +117,23 @@ Napi::Value trainer_micro_steps(const Napi::CallbackInfo& info) {
             return Outcome{std::move(results), trainer->arena_high_water()};
         },
         [](Napi::Env env, Outcome& outcome) {
-            Napi::Array results = Napi::Array::New(env, outcome.results.size());
-            for (uint32_t i = 0; i < outcome.results.size(); i++) {
-                Napi::Object result = Napi::Object::New(env);
-                result.Set("loss", Napi::Number::New(env, outcome.results[i].loss));
-                result.Set("sigma", Napi::Number::New(env, outcome.results[i].sigma));
-                result.Set(
-                    "timestepIndex", Napi::Number::New(env, static_cast<double>(outcome.results[i].timestep_index)));
-                results.Set(i, result);
-            }
+            const Napi::Array results = micro_results(env, outcome.results);
             Napi::Object all = Napi::Object::New(env);
             all.Set("results", results);
             all.Set("arenaHighWater", Napi::Number::New(env, static_cast<double>(outcome.high_water)));
             return all;
         });
+}
+
+// trainerScore(trainer, sample, pairs, call?): Promise<{loss, sigma, timestepIndex}[]>
+Napi::Value trainer_score(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    OwnedSample copy(info[1], "sample");
+    return start(
+        info[0], trainer, info[3],
+        [trainer = trainer.object, copy = std::move(copy), pairs = count(info[2], "pairs")](
+            const EngineProgress& progress) { return trainer->score(copy.view(), pairs, progress); },
+        [](Napi::Env env, std::vector<Trainer::MicroResult>& results) { return micro_results(env, results); });
 }
 
 // trainerOptimizerStep(trainer, call?): Promise<{step, gradNorm, lr}>
@@ -143,6 +158,16 @@ Napi::Value trainer_adapter(const Napi::CallbackInfo& info) {
         info[0], trainer, info[1],
         [trainer = trainer.object](
             const EngineProgress&) { return std::make_shared<const Adapter>(trainer->adapter()); },
+        [](Napi::Env env, std::shared_ptr<const Adapter>& adapter) { return make_handle(env, std::move(adapter)); });
+}
+
+// trainerAverage(trainer, call?): Promise<Adapter>, the moving average of the weights
+Napi::Value trainer_average(const Napi::CallbackInfo& info) {
+    auto& trainer = handle_of<Trainer>(info[0], "trainer");
+    return start(
+        info[0], trainer, info[1],
+        [trainer = trainer.object](
+            const EngineProgress&) { return std::make_shared<const Adapter>(trainer->average()); },
         [](Napi::Env env, std::shared_ptr<const Adapter>& adapter) { return make_handle(env, std::move(adapter)); });
 }
 

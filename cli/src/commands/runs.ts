@@ -1,11 +1,12 @@
 import { toDate, trainOptionsJson, type Run } from '@atelier/contracts';
-import { isRunOver, placesOf, runStatus, statusOf, waitsFor } from '@atelier/jobs';
+import { bestStep, isRunOver, placesOf, runStatus, statusOf, waitsFor } from '@atelier/jobs';
 import { MOST_PRIORITY, type AtelierClient } from '@atelier/client';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
 import { handle, type Context } from '../context';
-import { finished, followRun } from '../finetune/follow';
+import { finished, followRun, keptText } from '../finetune/follow';
 import { bytes, when } from '../output';
+import { heldOutLines, runTables } from './run-tables';
 
 export function runsCommand(program: Command): void {
   const runs = program
@@ -23,6 +24,8 @@ Examples:
   atelier runs follow herons
   atelier runs priority herons 10
   atelier runs pause herons
+  atelier runs adapters herons
+  atelier runs pictures herons
   atelier runs cancel run-0k3v9x2m1abcdefgh`,
     );
   runs
@@ -49,7 +52,7 @@ Examples:
   runs
     .command('cancel')
     .argument('<run>')
-    .description('asks for the end of a run, of which nothing is kept; the trainer sees it within a step')
+    .description('asks for the end of a run, of which only adapters by step stay; the trainer sees it within a step')
     .addHelpText('after', '\nExamples:\n  atelier runs cancel herons')
     .action(handle(cancel));
   runs
@@ -71,6 +74,7 @@ Examples:
     .description('changes when the turn of a run comes: of those that wait the one with the largest goes first')
     .addHelpText('after', '\nExamples:\n  atelier runs priority herons 10\n  atelier runs priority herons -- -10')
     .action(handle<object, [key: string, priority: string]>(prioritize));
+  runTables(runs);
 }
 
 function list(context: Context): Promise<void> {
@@ -118,6 +122,7 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
       out.line(`attempts   ${run.attempts} since its training state was last saved: its trainer crashed or failed`);
     }
     if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
+    for (const line of heldOutLines(run)) out.line(line);
     if (run.plan) out.line(`memory     ${bytes(run.plan.totalBytes ?? 0)}`);
     for (const [option, value] of Object.entries(trainOptionsJson(run.options)))
       out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
@@ -140,8 +145,9 @@ function cancel(context: Context, _flags: object, key: string): Promise<void> {
     out.object(view(run));
     const asked = isRunOver(run) ? 'is cancelled' : 'is asked to end';
     out.line(`run ${run.id} ${run.cancelRequested ? asked : `is over already: ${runStatus(run.state)}`}`);
+    const kept = keptText(run).replace('; ', '');
     if (run.cancelRequested)
-      out.note('no adapter is made of it; "atelier runs pause" puts a run down and keeps what it came to');
+      out.note(kept || 'no adapter is made of it; "atelier runs pause" puts a run down and keeps what it came to');
   });
 }
 
@@ -188,6 +194,9 @@ function view(run: Run, place?: number): object {
     error: run.error || null,
     adapter: run.adapter || null,
     samples: run.sampleImages,
+    held_out: run.heldOut.map(({ step, loss }) => ({ step: step ?? 0, loss: loss ?? 0 })),
+    best_step: bestStep(run.heldOut) ?? null,
+    stopped_early: run.stoppedEarly,
     options: trainOptionsJson(run.options),
     created_at: toDate(run.createdAt)?.toISOString() ?? null,
     finished_at: toDate(run.finishedAt)?.toISOString() ?? null,

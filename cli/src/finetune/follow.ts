@@ -54,11 +54,15 @@ async function uploadSummary(client: AtelierClient, dataset: string): Promise<Ev
   return undefined;
 }
 
+/** What is there of a run that ended before its last step. */
+export const keptText = ({ adapter, lastKept }: Run): string =>
+  adapter || lastKept ? `; its adapter ${adapter || lastKept} stays` : '';
+
 /** The run's end as the command's: a run that failed or was cancelled is an error. */
 export function finished(run: Run): Run {
   if (run.state === RunState.RUN_STATE_FINISHED) return run;
   if (run.state === RunState.RUN_STATE_CANCELLED)
-    throw new AtelierError('CANCELLED', `run ${run.id} (${run.name}) was cancelled`);
+    throw new AtelierError('CANCELLED', `run ${run.id} (${run.name}) was cancelled${keptText(run)}`);
   throw new AtelierError(
     'ABORTED',
     `run ${run.id} (${run.name}) ${runStatus(run.state)}: ${run.error || 'no reason was noted'}`,

@@ -47,6 +47,10 @@ export class RunView {
       }
       case 'sample':
         return this.note(`step ${event.step}: drew ${JSON.stringify(event.prompt)}`);
+      case 'held_out':
+        return this.note(
+          `step ${event.step}: held-out loss ${event.loss.toFixed(4)}${event.best && event.step > 0 ? ', the lowest so far' : ''}`,
+        );
       case 'status':
         if (event.status === 'training') this.endEncoding(true);
         this.showStanding(event);

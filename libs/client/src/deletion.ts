@@ -17,12 +17,12 @@ export type Deletable = (typeof DELETABLE)[number];
 export async function deleteThing(connection: Connection, kind: Deletable, key: string): Promise<string | undefined> {
   const { deletion } = connection;
   if (kind === 'picture') return (await deletion.picture(key)) ? key : undefined;
-  if (!isKey(key)) return undefined;
   if (kind === 'adapter') {
     if (!(await deletion.adapter(key))) return undefined;
     await tellAdapter(connection.mesh, { name: key, change: AdapterChange.ADAPTER_CHANGE_DELETED });
     return key;
   }
+  if (!isKey(key)) return undefined;
   if (kind === 'drawing') return (await deletion.generation(key)) ? key : undefined;
   if (kind === 'run') {
     const run = await only('run', key, connection.runs);

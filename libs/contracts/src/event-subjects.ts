@@ -3,7 +3,7 @@ import type { IRun } from './messages';
 import type { TensorKind } from './names';
 
 export type DatasetEvent = 'ingested' | 'encoding' | 'state';
-export type RunEventName = 'encoding' | 'planned' | 'state' | 'step' | 'sample';
+export type RunEventName = 'encoding' | 'planned' | 'state' | 'step' | 'sample' | 'held-out';
 export type EncoderEvent = 'ready' | 'failed';
 export type GenerationEvent = 'state' | 'progress';
 export type WebhookEvent = 'ping' | 'replay';

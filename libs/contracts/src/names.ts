@@ -94,6 +94,23 @@ export function isName(text: string): boolean {
   return NAME_PATTERN.test(text);
 }
 
+const OF_A_RUN = /^([a-z0-9][a-z0-9_-]{0,62})@([1-9][0-9]{0,6}|ema)$/;
+
+/** What an adapter can be asked for by: a name, or one that a run gave to what it kept beside its last (`herons@200`). */
+export const isAdapterName = (text: string): boolean => isName(text) || OF_A_RUN.test(text);
+
+/** What a run that makes `name` calls the adapter of a step, or its moving average. */
+export const adapterAt = (name: string, step: number | 'ema'): string => `${name}@${step}`;
+
+/** Of an adapter by step: its step. */
+export function adapterStep(name: string): number | undefined {
+  const at = OF_A_RUN.exec(name)?.[2];
+  return at === undefined || at === 'ema' ? undefined : Number(at);
+}
+
+/** Whether a run kept it beside its last, so that it goes with the run. */
+export const isKeptBeside = (name: string): boolean => OF_A_RUN.test(name);
+
 /** By which OpenAI's image route means the checkpoint as it is, with no adapter. No adapter is given the name. */
 export const BASE_MODEL = 'base';
 

@@ -42,8 +42,10 @@ export const blobGrants: Readonly<Record<BlobBucket, Grants>> = {
 export const stateGrants: Readonly<Record<Exclude<StateBucket, 'attempts'>, Grants>> = {
   datasets: { ingest: 'write' },
   runs: { ingest: 'write', latents: 'write', prompts: 'write', trainer: 'write' },
-  adapters: { trainer: 'write', inference: 'read' },
-  generations: { inference: 'write' },
+  // A trainer takes adapters by step away that its run does not keep.
+  adapters: { trainer: 'clear', inference: 'read' },
+  // Whether a drawing uses an adapter that is to go.
+  generations: { inference: 'write', trainer: 'read' },
   leases: { latents: 'write', prompts: 'write', trainer: 'write', inference: 'write' },
   encodings: { ingest: 'write', latents: 'write', prompts: 'write' },
   refusals: { ingest: 'write', latents: 'write', prompts: 'write' },

@@ -307,8 +307,10 @@ export interface NativeAddon {
     samples: NativeSample[],
     call?: NativeCall,
   ): Promise<{ results: MicroResult[]; arenaHighWater: number }>;
+  trainerScore(trainer: TrainerHandle, sample: NativeSample, pairs: number, call?: NativeCall): Promise<MicroResult[]>;
   trainerOptimizerStep(trainer: TrainerHandle, call?: NativeCall): Promise<StepResult>;
   trainerAdapter(trainer: TrainerHandle, call?: NativeCall): Promise<AdapterHandle>;
+  trainerAverage(trainer: TrainerHandle, call?: NativeCall): Promise<AdapterHandle>;
   trainerSaveState(trainer: TrainerHandle, call?: NativeCall): Promise<Uint8Array>;
   trainerLoadState(trainer: TrainerHandle, state: Uint8Array, call?: NativeCall): Promise<number>;
 

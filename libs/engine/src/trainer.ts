@@ -67,6 +67,16 @@ export class Trainer extends Loaded<TrainerHandle> {
     return results;
   }
 
+  /**
+   * The sample's loss, unweighted, at `pairs` noise levels and noises that (seed, sampleId) decide: no sampling noise.
+   * Forward alone, within the plan; nothing of the run changes, and cancelled it goes on.
+   */
+  score(sample: Sample, pairs: number, call?: Call): Promise<MicroResult[]> {
+    return run(call, (native, options) =>
+      native.trainerScore(this.handle, { ...sample, sampleId: u64(sample.sampleId, 'sampleId') }, pairs, options),
+    );
+  }
+
   /** Clips the accumulated gradients, updates the adapter and clears them. */
   async optimizerStep(call?: Call): Promise<StepResult> {
     const result = await run(call, (native, options) => native.trainerOptimizerStep(this.handle, options));
@@ -77,6 +87,11 @@ export class Trainer extends Loaded<TrainerHandle> {
   /** A copy of the weights as they are now. */
   async adapter(call?: Call): Promise<Adapter> {
     return new Adapter(await run(call, (native, options) => native.trainerAdapter(this.handle, options)));
+  }
+
+  /** Of a run with an emaDecay: the moving average of the weights. */
+  async average(call?: Call): Promise<Adapter> {
+    return new Adapter(await run(call, (native, options) => native.trainerAverage(this.handle, options)));
   }
 
   /** Everything that resumes the run bit for bit: weights, optimizer states and counters, as safetensors bytes. */

@@ -1,6 +1,7 @@
 import {
   AtelierError,
   buckets,
+  isKeptBeside,
   type AdapterInfo,
   type BlobBucket,
   type Dataset,
@@ -54,10 +55,18 @@ export class Deletion {
     return gone;
   }
 
-  /** A run that is over, with its training states and validation pictures. Its adapter stays. */
+  /**
+   * A run that is over, with its training states, its validation pictures and what it kept beside its adapter. That
+   * stays, and so does what was given a name of its own.
+   */
   async run(id: string): Promise<Run | null> {
-    const gone = await this.runs.remove(id, requireRunOver);
+    const beside = (run: Run): Promise<string[]> => this.keptBeside(run);
+    const gone = await this.runs.remove(id, async (run) => {
+      requireRunOver(run);
+      for (const name of await beside(run)) await this.requireAdapterUnused(name);
+    });
     if (!gone) return null;
+    for (const name of await beside(gone)) await this.adapters.delete(name, () => undefined);
     const states = (await this.blobs.names(buckets.blobs.checkpoints)).filter((name) => isStateOf(id, name));
     await this.clear(buckets.blobs.checkpoints, states);
     await this.clear(buckets.blobs.samples, gone.sampleImages);
@@ -104,6 +113,11 @@ export class Deletion {
     if (!(await this.blobs.has(buckets.blobs.samples, name))) return false;
     await this.blobs.delete(buckets.blobs.samples, name);
     return true;
+  }
+
+  private async keptBeside({ id, adapter }: Run): Promise<string[]> {
+    const kept = (await this.adapters.list()).filter(({ name, runId }) => runId === id && isKeptBeside(name));
+    return kept.map(({ name }) => name).filter((name) => name !== adapter);
   }
 
   private async requireUnused({ id, name }: Dataset): Promise<void> {

@@ -18,6 +18,7 @@ export type RunEvent =
       eta_seconds: number;
     }
   | { type: 'sample'; step: number; prompt: string; image: string }
+  | { type: 'held_out'; step: number; loss: number; samples: number; best: boolean }
   | { type: 'status'; status: string; preemptions: number; waits_for: string | null }
   | { type: 'finished' | 'failed' | 'cancelled'; message: string };
 
@@ -62,6 +63,10 @@ export function runEvent(event: Event): RunEvent | null {
     case 'runSample': {
       const { step, prompt, image } = event.runSample!;
       return { type: 'sample', step: step ?? 0, prompt: prompt ?? '', image: image ?? '' };
+    }
+    case 'runHeldOut': {
+      const { step, loss, samples, best } = event.runHeldOut!;
+      return { type: 'held_out', step: step ?? 0, loss: loss ?? 0, samples: samples ?? 0, best: best ?? false };
     }
     case 'runState': {
       const { state, unseenServices, preemptions } = event.runState!;

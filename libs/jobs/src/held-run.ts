@@ -6,6 +6,7 @@ import {
   timestamp,
   type IEvent,
   type IMemoryPlan,
+  type IPictureTable,
   type IRunStep,
   type RunEventName,
 } from '@atelier/contracts';
@@ -132,8 +133,30 @@ export class HeldRun {
     await this.tell('sample', { runSample: { runId: this.id, step, prompt, image } }, `sample.${image}`);
   }
 
-  async finished(adapter: string): Promise<void> {
-    await this.end({ state: RunState.RUN_STATE_FINISHED, adapter });
+  /** Scored once more, it is one event: the same step gives the same loss. */
+  async heldOut({ step, loss }: { step: number; loss: number }, samples: number, best: boolean): Promise<void> {
+    await this.change((run) => {
+      if (run.heldOut.some((score) => score.step === step)) return null;
+      const heldOut = [...run.heldOut, { step, loss }].sort((a, b) => (a.step ?? 0) - (b.step ?? 0));
+      return Run.create({ ...run, heldOut, heldOutSamples: samples });
+    });
+    const runHeldOut = { runId: this.id, step, loss, samples, best };
+    await this.tell('held-out', { runHeldOut }, `held-out.${this.id}.${step}`);
+  }
+
+  /** An adapter is there under `name`; `lastKept`: which of those by step is to stay if the run ends here. */
+  async kept(name: string, lastKept: string): Promise<void> {
+    await this.change((run) => (run.lastKept === lastKept ? null : Run.create({ ...run, lastKept })));
+    const made = { name, change: AdapterChange.ADAPTER_CHANGE_MADE, runId: this.id };
+    await this.patience(() => tellAdapter(this.mesh, made, `made.${this.id}.${name}`));
+  }
+
+  async pictures(pictures: IPictureTable): Promise<void> {
+    await this.change((run) => Run.create({ ...run, pictures }));
+  }
+
+  async finished(adapter: string, { stoppedEarly = false } = {}): Promise<void> {
+    await this.end({ state: RunState.RUN_STATE_FINISHED, adapter, stoppedEarly });
     const made = { name: adapter, change: AdapterChange.ADAPTER_CHANGE_MADE, runId: this.id };
     await this.patience(() => tellAdapter(this.mesh, made, `made.${this.id}`));
   }

@@ -18,6 +18,7 @@ export { HeldRun, Superseded, type RunWork } from './held-run';
 export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTimeView } from './plan-view';
 export { runEvents } from './run-events';
 export { placesOf, waitsItsTurn } from './run-order';
+export { adaptersOf, bestStep, picturesOf, type AdapterOfRun, type PictureView } from './run-tables';
 export { goOnForRun } from './run-trace';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';

@@ -31,10 +31,18 @@ export async function tellState(mesh: Mesh, patience: Patience, run: Run, msgId 
 /** A run comes to the same state again with another turn, or after it was put down. */
 const stateId = ({ id, state, turns, preemptions }: Run): string => `state.${id}.${state}.${turns}.${preemptions}`;
 
+/** What ends before its last step has the last adapter that it kept by step. */
 export const ended =
   (how: Partial<Run>) =>
   (run: Run): Run =>
-    Run.create({ ...run, ...how, inHand: false, unseenServices: [], finishedAt: timestamp() });
+    Run.create({
+      ...run,
+      adapter: run.lastKept,
+      ...how,
+      inHand: false,
+      unseenServices: [],
+      finishedAt: timestamp(),
+    });
 
 /** Done twice, it is done once. */
 export function queueEncodingAgain(mesh: Mesh, patience: Patience, run: Run): Promise<void> {

@@ -209,7 +209,7 @@ export class Runs {
   }
 
   /** Its entry alone (Deletion). @param require throws where it must stay */
-  remove(id: string, require: (run: Run) => void): Promise<Run | null> {
+  remove(id: string, require: (run: Run) => void | Promise<void>): Promise<Run | null> {
     return this.store.take(id, require);
   }
 

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { AdapterInfo, AtelierError, buckets, isName, timestamp, toDate, type IReplacedFile } from '@atelier/contracts';
+import {
+  AdapterInfo,
+  AtelierError,
+  buckets,
+  isAdapterName,
+  timestamp,
+  toDate,
+  type IReplacedFile,
+} from '@atelier/contracts';
 import { atOnce, isStoreFull, isUnanswered, type Mesh, type Patience } from '@atelier/mesh';
 import { BlobStore } from './blobs';
 import { StateStore, type Stored } from './state';
@@ -28,6 +36,9 @@ export interface AdapterPutOptions {
 const BUCKET = buckets.blobs.adapters;
 const HOUR = 60 * 60 * 1000;
 
+/** KV's keys have no "@", and names no "=". */
+const keyOf = (name: string): string => name.replace('@', '=');
+
 /**
  * Adapters by the name that people use: the file in blob bucket `adapters`, its entry in KV `adapters`. A file gets an
  * id of its own that nothing else will ever have, and is whole before an entry names it, by compare-and-set. So an
@@ -53,7 +64,7 @@ export class AdapterStore {
 
   /** What the name stands for now: a reader holds on to this. Throws NOT_FOUND. */
   async find(name: string): Promise<Stored<AdapterInfo>> {
-    const found = isName(name) ? await this.ask(() => this.entries.get(name)) : null;
+    const found = isAdapterName(name) ? await this.ask(() => this.entries.get(keyOf(name))) : null;
     if (found) return found;
     throw new AtelierError(
       'NOT_FOUND',
@@ -84,7 +95,7 @@ export class AdapterStore {
     const info = AdapterInfo.create({ ...facts, blob: randomUUID(), size: bytes.byteLength, createdAt: timestamp() });
     const decide = (former: AdapterInfo | null): AdapterInfo | null => succeed(former, info, replace);
     // Before a byte is written, which may be many; what counts is what is there when the entry is.
-    const there = await this.ask(() => this.entries.get(info.name));
+    const there = await this.ask(() => this.entries.get(keyOf(info.name)));
     if (there && decide(there.value) === null) return there.value;
     const stored = await this.write(info, bytes, async (former) => {
       await require();
@@ -110,7 +121,7 @@ export class AdapterStore {
       await this.ask(async () => {
         const stay = (entry: AdapterInfo): AdapterInfo =>
           Object.assign(entry, { replaced: entry.replaced.filter(({ blob }) => !gone.has(blob)) });
-        await this.entries.update(name, stay).catch(unlessFull);
+        await this.entries.update(keyOf(name), stay).catch(unlessFull);
       });
     }
   }
@@ -121,7 +132,7 @@ export class AdapterStore {
    * @returns what was there; null: nothing
    */
   async delete(name: string, require: (info: AdapterInfo) => void | Promise<void>): Promise<AdapterInfo | null> {
-    const gone = isName(name) ? await this.entries.take(name, require) : null;
+    const gone = isAdapterName(name) ? await this.entries.take(keyOf(name), require) : null;
     // An entry that could not be read names no files: those are nobody's then, and the sweep's.
     if (gone?.blob) await this.deleteUnnamed([gone.blob, ...gone.replaced.map(({ blob }) => blob ?? '')]);
     return gone;
@@ -148,7 +159,7 @@ export class AdapterStore {
     };
     let mayGo = true;
     try {
-      await this.entries.take(name, async (former) => {
+      await this.entries.take(keyOf(name), async (former) => {
         mayGo = false;
         requireSame(former);
         await require();
@@ -175,7 +186,7 @@ export class AdapterStore {
     let perhapsNamed = false;
     const name = async (): Promise<AdapterInfo> => {
       try {
-        return await this.entries.put(info.name, decide);
+        return await this.entries.put(keyOf(info.name), decide);
       } catch (error) {
         perhapsNamed ||= isUnanswered(error);
         throw error;

@@ -100,6 +100,9 @@ struct DeclaredTrainOptions {
     float guidance = 1;
     // Forward once more in backward instead of keeping activations (gradient checkpointing, Chen et al. 2016).
     bool recompute = true;
+    // Decay of an exponential moving average of the adapter over the steps, kept as NAME@ema; 0: none. At least 0,
+    // below 1.
+    double ema_decay = 0;
 
     float alpha_or_default() const { return alpha.value_or(static_cast<float>(rank)); }
 };
@@ -130,6 +133,7 @@ void for_each_option(Options& options, F&& f) {
     f(OptionInfo{.name = "mode_scale", .min = -100, .max = 100}, options.mode_scale);
     f(OptionInfo{.name = "guidance", .min = 0, .max = 100}, options.guidance);
     f(OptionInfo{.name = "recompute"}, options.recompute);
+    f(OptionInfo{.name = "ema_decay", .min = 0, .max = 1, .below_max = true}, options.ema_decay);
 }
 
 } // namespace atelier

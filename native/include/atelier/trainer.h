@@ -45,7 +45,14 @@ public:
     }; // grad_norm: before clipping
     StepResult optimizer_step();
 
+    // The sample's plain loss (mean squared error, whatever training weights it by) at `pairs` noise levels, one from
+    // each of so many equal bands of timesteps, with a noise and a posterior's draw each: all decided by (seed,
+    // sample_id, pair), so that only the adapter changes the numbers. Forward alone, within the plan; nothing of the
+    // run changes.
+    std::vector<MicroResult> score(const Sample&, int64_t pairs, const EngineProgress& = {});
+
     Adapter adapter() const;
+    Adapter average() const; // exponential moving average over the steps; invalid_argument without ema_decay
     int64_t step() const;
     // Everything that resumes the run bit for bit: LoRA weights, optimizer states, step and micro-step counters. A
     // safetensors file in memory.

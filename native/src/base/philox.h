@@ -17,7 +17,10 @@ enum class RandomUse : uint32_t {
     flow_noise = 3,
     lora_init = 4,
     start_latents = 5,
-    weights = 6
+    weights = 6,
+    held_out_timestep = 16, // of what is scored: (pair, sample id)
+    held_out_posterior = 17,
+    held_out_noise = 18
 };
 
 // The stream (seed, use, index, id): training uses (micro-step index, sample id), weights (tensor, 0).

@@ -13,6 +13,7 @@ target_sources(atelier PRIVATE
   src/engine/t5_text.cpp
   src/engine/train_plan.cpp
   src/engine/trainer.cpp
+  src/engine/trainer_score.cpp
   src/engine/training_state.cpp
   src/engine/vae.cpp
 )

@@ -43,18 +43,14 @@ std::span<const float> given_or_drawn(
 
 } // namespace
 
-// The random numbers of one micro-step.
-struct Trainer::Impl::Draw {
-    uint64_t seed, micro, sample_id;
-    PhiloxStream stream(RandomUse use) const { return {seed, use, micro, sample_id}; }
-};
-
 Trainer::Impl::Impl(const Transformer& transformer, const TrainOptions& o, const std::vector<Shape>& shapes)
     : base(*transformer.impl), options(o), schedule(schedule_of(o)),
       bank(base.memory(), base.weights.layers(), (check_train_options(o), schedule.validate(), o)) {
     const TransformerDims& dims = base.dims();
     const std::vector<TransformerShape> kinds = training_shapes(dims, shapes);
     host_bytes = training_input_bytes(dims, kinds);
+    if (options.ema_decay > 0) average = {options.ema_decay, bank.weight_bytes() / sizeof(float)};
+    if (base.memory().on_host()) host_bytes += average.bytes().size(); // a card's is not in the card's plan
     TransformerLayers layers = base.weights.layers();
     bank.bind(layers);
     choose(layers, kinds);
@@ -244,6 +240,7 @@ Trainer::StepResult Trainer::Impl::optimizer_step() {
     bank.clear_gradients(ops);
     accumulated = 0;
     result.step = ++step;
+    if (average.kept()) average.take(bank.weights(), step);
     return result;
 }
 
@@ -267,6 +264,11 @@ std::vector<Trainer::MicroResult> Trainer::micro_steps(
 }
 Trainer::StepResult Trainer::optimizer_step() { return impl->optimizer_step(); }
 Adapter Trainer::adapter() const { return {impl->bank.adapter()}; }
+Adapter Trainer::average() const {
+    require(impl->average.kept() && impl->step > 0, ErrorCode::invalid_argument,
+        "no average of the adapter is kept; take a step with an ema_decay above 0");
+    return {impl->bank.adapter_of(impl->average.values())};
+}
 int64_t Trainer::step() const { return impl->step; }
 
 std::vector<std::byte> Trainer::save_state() const {
@@ -275,13 +277,14 @@ std::vector<std::byte> Trainer::save_state() const {
         impl->accumulated, " micro-steps are accumulated");
     LoraBank::State state = impl->bank.state();
     return write_training_state({impl->step, impl->micro, training_identity(impl->options, impl->bank.paths()),
-        state.weights, state.optimizer_states});
+        state.weights, state.optimizer_states, impl->average.bytes()});
 }
 
 void Trainer::load_state(std::span<const std::byte> bytes) {
     LoraBank::State state = impl->bank.state();
-    const TrainingCounters counters = read_training_state(
-        bytes, {0, 0, training_identity(impl->options, impl->bank.paths()), state.weights, state.optimizer_states});
+    const TrainingCounters counters =
+        read_training_state(bytes, {0, 0, training_identity(impl->options, impl->bank.paths()), state.weights,
+                                       state.optimizer_states, impl->average.bytes()});
     impl->step = counters.step;
     impl->micro = counters.micro;
     impl->accumulated = 0;

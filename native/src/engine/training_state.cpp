@@ -8,7 +8,8 @@
 namespace atelier {
 namespace {
 
-constexpr const char *kFormat = "atelier training state 1", *kWeights = "lora_weights", *kStates = "optimizer_states";
+constexpr const char *kFormat = "atelier training state 1", *kWeights = "lora_weights", *kStates = "optimizer_states",
+                     *kAverage = "average_weights";
 
 int64_t counter(const SafetensorsFile& file, const char* name) {
     const auto it = file.metadata().find(name);
@@ -34,7 +35,9 @@ std::string training_identity(const TrainOptions& o, const std::vector<std::stri
          << " accumulation=" << o.accumulation << " schedule=" << name_of(o.lr_schedule) << ',' << o.warmup_steps << ','
          << o.total_steps << ',' << o.lr_num_cycles << ',' << o.lr_power << " weighting=" << name_of(o.weighting) << ','
          << o.logit_mean << ',' << o.logit_std << ',' << o.mode_scale << " guidance=" << o.guidance
-         << " seed=" << o.seed << " modules=";
+         << " seed=" << o.seed;
+    if (o.ema_decay > 0) text << " ema_decay=" << o.ema_decay; // states from before it was there go on
+    text << " modules=";
     for (const std::string& path : modules) text << path << ' ';
     return text.str();
 }
@@ -47,6 +50,7 @@ std::vector<std::byte> write_training_state(const TrainingStateView& state) {
     writer.set_metadata("run", state.identity);
     writer.add(kWeights, DType::u8, length(state.weights), state.weights);
     writer.add(kStates, DType::u8, length(state.optimizer_states), state.optimizer_states);
+    if (!state.average.empty()) writer.add(kAverage, DType::u8, length(state.average), state.average);
     return writer.to_bytes();
 }
 
@@ -61,6 +65,9 @@ TrainingCounters read_training_state(std::span<const std::byte> bytes, const Tra
     const TrainingCounters counters{counter(file, "step"), counter(file, "micro_step")};
     const TensorView &weights = file.require(kWeights, DType::u8, length(state.weights)),
                      &states = file.require(kStates, DType::u8, length(state.optimizer_states));
+    const TensorView* average =
+        state.average.empty() ? nullptr : &file.require(kAverage, DType::u8, length(state.average));
+    if (average) std::copy(average->bytes.begin(), average->bytes.end(), state.average.begin());
     std::copy(weights.bytes.begin(), weights.bytes.end(), state.weights.begin());
     std::copy(states.bytes.begin(), states.bytes.end(), state.optimizer_states.begin());
     return counters;

@@ -13,6 +13,7 @@ struct TrainingStateView {
     int64_t step, micro;
     std::string identity;
     std::span<std::byte> weights, optimizer_states;
+    std::span<std::byte> average = {}; // of the weights over the steps; empty: the run keeps none
 };
 
 // What must be the same for a state to fit: every option that decides where the bytes lie or what the next step

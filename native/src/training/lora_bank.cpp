@@ -85,12 +85,25 @@ TensorMap LoraBank::gradients() const {
     return map;
 }
 
-AdapterWeights LoraBank::adapter() const {
+AdapterWeights LoraBank::adapter() const { return adapter_of(weights()); }
+
+std::vector<float> LoraBank::weights() const {
+    std::vector<float> all(weight_bytes_ / sizeof(float));
+    memory_.memory().download(all.data(), memory_.data(), weight_bytes_);
+    return all;
+}
+
+AdapterWeights LoraBank::adapter_of(std::span<const float> weights) const {
+    const auto values = [&](const View& v) {
+        const auto begin =
+            (static_cast<const std::byte*>(v.data) - memory_.data()) / static_cast<int64_t>(sizeof(float));
+        const auto part = weights.subspan(static_cast<size_t>(begin), static_cast<size_t>(v.rows * v.cols));
+        return std::vector<float>(part.begin(), part.end());
+    };
     AdapterWeights adapter;
     for (size_t i = 0; i < paths_.size(); ++i) {
         const View &a = modules_[i].a.value, &b = modules_[i].b.value;
-        adapter.modules[paths_[i]] = {
-            rank_, a.cols, b.rows, alpha_, values_of(memory_.memory(), a), values_of(memory_.memory(), b)};
+        adapter.modules[paths_[i]] = {rank_, a.cols, b.rows, alpha_, values(a), values(b)};
     }
     return adapter;
 }

@@ -29,6 +29,10 @@ public:
 
     TensorMap gradients() const; // "<path>.lora_A" (rank, in), "<path>.lora_B" (out, rank)
     AdapterWeights adapter() const;
+    // All weights one after the other, with what pads them; and an adapter of as many values.
+    std::vector<float> weights() const;
+    AdapterWeights adapter_of(std::span<const float> weights) const;
+    uint64_t weight_bytes() const { return weight_bytes_; }
     void set_adapter(const AdapterWeights& adapter); // invalid_argument unless it has the same modules, ranks and sizes
 
     // What a training state stores. Gradients are zero between optimizer steps.

@@ -8,12 +8,13 @@ namespace {
 
 NetworkOptions network_options(const MicroProgramOptions& options, Parking& parking) {
     NetworkOptions network;
+    network.activations = options.activations;
+    if (options.forward_only) return network;
     network.training = true;
     network.keep = options.keep;
     network.parked = options.parked;
     if (std::find(options.parked.begin(), options.parked.end(), true) != options.parked.end())
         network.parking = &parking;
-    network.activations = options.activations;
     return network;
 }
 
@@ -64,7 +65,7 @@ MicroProgram::MicroProgram(const TransformerLayers& layers, const TransformerSha
             sample.prediction, sample.latents, sample.noise, sample.weight, share, sample.loss, dprediction});
         dtables.push_back(sample.network.dtable());
     }
-    emit_backward(stream, layers, networks, dpredictions);
+    if (!options.forward_only) emit_backward(stream, layers, networks, dpredictions);
     if (dtables.front()) emit_conditioning_bwd(program, stream, layers, conditioning, dtables);
     for (const Sample& sample : samples) program.emit(op::Outputs{{{sample.prediction, sample.loss}}});
     program.plan();

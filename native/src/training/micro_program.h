@@ -22,6 +22,7 @@ struct MicroProgramOptions {
     std::vector<BlockKeep> keep; // of every sample
     DType activations = DType::f32;
     std::vector<bool> parked;    // MemoryChoice's, or empty
+    bool forward_only = false;   // to score: the loss without a gradient; `keep` and `parked` say nothing then
 };
 
 struct MicroProgram {

@@ -383,3 +383,37 @@ TEST_CASE("fetches bring what the program reads, and no more") {
           4 * (forward + blocks - 2 * most)); // four micro-steps; backward begins with the two blocks that are there
     CHECK(fetched < 4 * (forward + blocks) + inputs);
 }
+
+TEST_CASE("score: on a card, whose weights stay or are fetched, one loss, and a run without a trace of it") {
+    std::vector<double> expected;
+    for (const bool least : {false, true}) {
+        CAPTURE(least);
+        const auto model = load(card());
+        TrainOptions o = options(uint64_t{1} << 30);
+        if (least) o.memory_budget = smallest_budget(*model, o);
+        const TransformerDims dims = model->dims();
+        const auto state = [&] {
+            Trainer quiet(model, o, {kShape});
+            return train(quiet, dims);
+        }();
+        Trainer trainer(model, o, {kShape});
+        CHECK((trainer.memory_plan().choice.resident == 5) == !least);
+        const DrawnSample held(dims, kShape, 90);
+        std::vector<double> losses;
+        const auto score = [&] {
+            for (const auto& result : trainer.score(held.sample, 3)) losses.push_back(result.loss);
+        };
+        score();
+        for (unsigned step = 0; step < 2; ++step) {
+            const DrawnSample first(dims, kShape, 2 * step), second(dims, kShape, 2 * step + 1);
+            trainer.micro_steps(std::vector{first.sample, second.sample});
+            trainer.optimizer_step();
+            score();
+        }
+        CHECK(trainer.save_state() == state);
+        CHECK(trainer.arena_high_water() <= trainer.memory_plan().arena_bytes);
+        if (!least) expected = losses;
+        CHECK(losses == expected);
+        CHECK(losses.size() == 9);
+    }
+}

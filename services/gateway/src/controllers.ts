@@ -3,6 +3,7 @@ import { AdaptersController } from './adapters/adapters.controller';
 import { DatasetsController } from './datasets/datasets.controller';
 import { EventsController } from './events/events.controller';
 import { FinetunesController } from './finetunes/finetunes.controller';
+import { FinetuneTablesController } from './finetunes/tables.controller';
 import { DrawingsController } from './images/drawings.controller';
 import { ImagesController } from './images/images.controller';
 import { InfoController } from './pages/info.controller';
@@ -14,6 +15,7 @@ import { WebhooksController } from './webhooks/webhooks.controller';
 export const controllers: Type[] = [
   DatasetsController,
   FinetunesController,
+  FinetuneTablesController,
   AdaptersController,
   ImagesController,
   DrawingsController,

@@ -8,6 +8,7 @@ import {
   Generation,
   GenerationState,
   IngestWork,
+  PictureStanding,
   Run,
   RunState,
   subjects,
@@ -17,6 +18,11 @@ import { done, publishEvent, runWorker, type Mesh, type MessageType } from '@ate
 import { BlobStore, StateStore } from '@atelier/store';
 import { adapterBytes } from './adapter-bytes';
 
+/** Of a run that asks for a held-out share. */
+const FAKE_PICTURES = [
+  { name: 'b.png', visits: 9, loss: 1.4, first: 1.4, latest: 1.4, standing: PictureStanding.PICTURE_STANDING_STUCK },
+  { name: 'a.png', visits: 9, loss: 0.9, first: 1, latest: 0.8, standing: PictureStanding.PICTURE_STANDING_LEARNT },
+];
 export const FAKE_PICTURE = Buffer.from('fake picture');
 
 /**
@@ -52,6 +58,10 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
       };
       await publishEvent(mesh, eventSubjects.run(run, 'step'), { runStep: detail });
     }
+    const isScored = Boolean(options?.heldOut);
+    const heldOut = [0, total].map((step) => ({ step, loss: step ? 0.6 : 0.9 })).filter(() => isScored);
+    for (const score of heldOut)
+      await publishEvent(mesh, eventSubjects.run(run, 'held-out'), { runHeldOut: { runId: id, ...score, samples: 1 } });
     const image = `${id}/step-${total}.png`;
     await blobs.put(buckets.blobs.samples, image, FAKE_PICTURE);
     await publishEvent(mesh, eventSubjects.run(run, 'sample'), {
@@ -63,6 +73,8 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
       name,
       AdapterInfo.create({ name, runId: id, blob: `${name}.safetensors`, size: bytes.byteLength, rank: 2, alpha: 2 }),
     );
+    const beside = { name: `${name}@2`, runId: id, blob: `${name}.safetensors`, size: bytes.byteLength };
+    if (isScored) await adapters.create(`${name}=2`, AdapterInfo.create(beside));
     await runs.update(id, (current) =>
       Object.assign(current, {
         state: RunState.RUN_STATE_FINISHED,
@@ -70,6 +82,9 @@ export function playServices(mesh: Mesh): { stop(): Promise<void> } {
         loss: 1 / total,
         adapter: name,
         sampleImages: [image],
+        heldOut,
+        heldOutSamples: heldOut.length && 1,
+        pictures: isScored ? { step: total, pictures: FAKE_PICTURES } : null,
       }),
     );
     await publishEvent(mesh, eventSubjects.run(run, 'state'), {

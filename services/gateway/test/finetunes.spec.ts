@@ -69,6 +69,65 @@ describe('fine-tunes', () => {
     expect((await events(run.id, { 'last-event-id': String(all.at(-1)!.id) })).status).toBe(204);
   });
 
+  test('a run with a held-out share tells its losses, its pictures and its adapters by step, which are there by their names', async () => {
+    services = playServices(gateway.mesh);
+    const run = await started({ name: 'scored', steps: 4, held_out: 0.5 });
+    const { events: all } = await readEvents(await events(run.id));
+    const scored = all.map(({ data }) => data).filter(({ type }) => type === 'held_out');
+    expect(scored).toMatchObject([
+      { step: 0, loss: 0.9, samples: 1 },
+      { step: 4, loss: 0.6, samples: 1 },
+    ]);
+    const json = async (path: string): Promise<unknown> => (await fetch(`${gateway.url}/v1/${path}`)).json();
+    expect(await json('finetunes/scored')).toMatchObject({
+      held_out: [
+        { step: 0, loss: 0.9 },
+        { step: 4, loss: 0.6 },
+      ],
+      held_out_samples: 1,
+      best_step: 4,
+      stopped_early: false,
+    });
+    expect(await json('finetunes/scored/adapters')).toMatchObject({
+      data: [
+        { step: 2, name: 'scored@2', held_out_loss: null, best: false },
+        { step: 4, name: 'scored', held_out_loss: 0.6, best: true },
+      ],
+    });
+    expect(await json('finetunes/scored/pictures')).toMatchObject({
+      step: 4,
+      data: [
+        { name: 'b.png', loss: 1.4, standing: 'stuck', caption_gain: null },
+        { name: 'a.png', loss: 0.9, standing: 'learnt' },
+      ],
+    });
+    const file = await fetch(`${gateway.url}/v1/adapters/scored@2`);
+    expect(file.headers.get('content-disposition')).toContain('scored@2.safetensors');
+    expect((await file.arrayBuffer()).byteLength).toBeGreaterThan(0);
+    const drawn = await postJson(`${gateway.url}/v1/images/generations`, {
+      prompt: 'x',
+      model: 'scored@2',
+      size: '64x64',
+    });
+    expect(drawn.status).toBe(200);
+    const other = await postJson(`${gateway.url}/v1/images/generations`, {
+      prompt: 'x',
+      model: 'scored@3',
+      size: '64x64',
+    });
+    expect(other.status).toBe(404);
+  });
+
+  test.each([
+    [{ keep: 'best' }, 'keep'],
+    [{ patience: 3 }, 'patience'],
+    [{ held_out: 0.1, held_out_every: 1, steps: 5000 }, 'held_out_every'],
+  ])('%j is refused with the remedy', async (body, param) => {
+    const response = await start({ dataset: 'herons', ...body });
+    expect(response.status).toBe(400);
+    expect(((await response.json()) as Refusal).error.details).toHaveProperty(param);
+  });
+
   test('a quiet stream is kept open by comments, and events come as they happen', async () => {
     const run = await started({ name: 'quiet', steps: 1 });
     const fail = (): Promise<void> =>

@@ -102,12 +102,14 @@ describe('the studio page', () => {
     await shows('#run-form select', /^my-style/);
     await shows('#run-form', /Rank/);
     fill('#run-form', { name: 'my-style', total_steps: '4', rank: '2', learning_rate: '0.001' });
+    fill('#run-form', { held_out: '0.5' });
     fill('#run-form', { optimizer: 'adamw', adam_epsilon: '1e-6', validation_prompts: 'a heron\n\n a pond ' });
     find<HTMLInputElement>('#run-form [name=recompute]').checked = false;
     submit('#run-form');
     await shows('#run-caption', /my-style: finished, 4 steps, loss 0\.2500/);
     expect(find('#cancel').hidden).toBe(true);
     expect(find('#loss').getAttribute('points')?.split(' ')).toHaveLength(4);
+    expect(find('#loss-held-out').getAttribute('points')?.split(' ')).toHaveLength(2);
     expect(find<HTMLProgressElement>('#run-progress').value).toBe(1);
     await shows('#samples', /step 4: a heron/);
     const { data } = (await asked('/v1/finetunes')) as { data: { options: object }[] };
@@ -120,7 +122,7 @@ describe('the studio page', () => {
       recompute: false,
     };
     const drawn = { validation_prompts: ['a heron', 'a pond'], validate_every: 1 };
-    expect(data[0]?.options).toEqual({ ...trainOptionsJson(null), ...chosen, ...drawn, alpha: 2 });
+    expect(data[0]?.options).toEqual({ ...trainOptionsJson(null), held_out: 0.5, ...chosen, ...drawn, alpha: 2 });
     await shows('#runs', /step 4 of 4finished, preempted 3×download/);
   });
 

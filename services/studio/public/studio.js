@@ -279,12 +279,12 @@ let following;
 async function follow(run) {
   following?.abort();
   const { signal } = (following = new AbortController());
-  const seen = { run, losses: [], encoded: 0, over: false, last: '' };
+  const seen = { run, losses: [], heldOut: [], encoded: 0, over: false, last: '' };
   $('curve').hidden = false;
   $('cancel').hidden = isOver(run);
   $('run-progress').value = 0;
   $('run-caption').textContent = `${run.name}: ${stateOf(run)}`;
-  for (const line of ['loss', 'loss-raw']) $(line).setAttribute('points', '');
+  for (const line of ['loss', 'loss-raw', 'loss-held-out']) $(line).setAttribute('points', '');
   $('axes').replaceChildren();
   $('samples').replaceChildren();
   $('cancel').onclick = () => guarded($('cancel'), () => api(`/v1/finetunes/${run.id}/cancel`, { method: 'POST' }));
@@ -330,7 +330,7 @@ async function readEvents(seen, signal) {
 }
 
 async function show(event, seen) {
-  const { run, losses } = seen;
+  const { run, losses, heldOut } = seen;
   const caption = (text) => {
     $('run-caption').textContent = `${run.name}: ${text}`;
   };
@@ -348,11 +348,14 @@ async function show(event, seen) {
     caption(`encoded ${++seen.encoded} of ${seen.wanted ?? seen.encoded} pictures and captions`);
   } else if (event.type === 'step') {
     losses.push([event.step, event.loss]);
-    drawCurve(losses);
+    drawCurve(losses, heldOut);
     $('run-progress').value = event.step / event.total_steps;
     caption(
       `step ${event.step} of ${event.total_steps}, loss ${event.loss.toFixed(4)}, learning rate ${event.learning_rate.toPrecision(3)}, ${Math.ceil(event.eta_seconds)} s to go`,
     );
+  } else if (event.type === 'held_out') {
+    heldOut.push([event.step, event.loss]); // drawn with the next step: before the first there is no axis
+    if (losses.length) drawCurve(losses, heldOut);
   } else if (event.type === 'sample') {
     $('samples').append(await picture(event.url, `step ${event.step}: ${event.prompt}`));
   } else if (isOver({ status: event.type })) {
@@ -365,20 +368,21 @@ async function show(event, seen) {
   }
 }
 
-function drawCurve(losses) {
+function drawCurve(losses, heldOut) {
   const [left, top, width, height] = [44, 12, 584, 180];
-  const values = losses.map(([, loss]) => loss);
+  const values = [...losses, ...heldOut].map(([, loss]) => loss);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const last = losses.at(-1)[0] || 1;
   const x = (step) => left + (width * step) / last;
   const y = (loss) => top + height * (1 - (loss - low) / (high - low || 1));
-  let mean = values[0];
+  let mean = losses[0][1];
   const smooth = losses.map(([step, loss]) => {
     mean = 0.9 * mean + 0.1 * loss;
     return `${x(step)},${y(mean)}`;
   });
   $('loss-raw').setAttribute('points', losses.map(([step, loss]) => `${x(step)},${y(loss)}`).join(' '));
   $('loss').setAttribute('points', smooth.join(' '));
+  $('loss-held-out').setAttribute('points', heldOut.map(([step, loss]) => `${x(step)},${y(loss)}`).join(' '));
   $('axes').innerHTML =
     [low, (low + high) / 2, high]
       .map(

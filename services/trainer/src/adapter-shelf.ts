@@ -18,12 +18,18 @@ export class AdapterShelf {
    * Takes the place of an earlier adapter of that name. Done twice, it leaves the same.
    * @param require throws where another has taken the run by now
    */
-  async publish(run: Run, trained: Adapter, origin: AdapterOrigin, require?: () => Promise<void>): Promise<void> {
+  async publish(
+    run: Run,
+    trained: Adapter,
+    origin: AdapterOrigin,
+    require?: () => Promise<void>,
+    name = run.name,
+  ): Promise<void> {
     const { rank, alpha } = readTrainOptions(run.options);
     const bytes = await trained.toBytes('diffusers', adapterWords({ rank, alpha }, origin));
     const { contents } = await describeAdapter(bytes, `the adapter of run ${run.id}`);
     const facts = {
-      name: run.name,
+      name,
       runId: run.id,
       rank,
       alpha,

@@ -6,14 +6,20 @@ import type { HeldRun } from '@atelier/jobs';
 import { LOGGER, type Logger } from '@atelier/mesh';
 import { z } from 'zod';
 import { TrainerConfig } from './trainer.config';
-import type { TrainingState } from './training-state';
+import { picturesSchema, type TrainingState } from './training-state';
 
 /** Of runs that went on elsewhere: nobody comes back for them. */
 const KEPT_MS = 14 * 24 * 60 * 60 * 1000;
 const NEWLINE = 0x0a;
 
 const count = z.int().min(0);
-const headerSchema = z.object({ step: count, position: count, skipped: z.array(count), sha256: z.string() });
+const headerSchema = z.object({
+  step: count,
+  position: count,
+  skipped: z.array(count),
+  pictures: picturesSchema.optional(),
+  sha256: z.string(),
+});
 
 /**
  * Training states in files of the trainer's own: of a trainer that is asked to stop while the mesh may be away. One

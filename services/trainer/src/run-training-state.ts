@@ -1,9 +1,19 @@
 import type { Trainer } from '@atelier/engine';
 import type { HeldRun } from '@atelier/jobs';
 import { isStoreFull } from '@atelier/mesh';
+import type { PictureLosses } from './picture-losses';
 import type { SampleFlow } from './sample-flow';
 import type { TrainingState } from './training-state';
 import type { TrainingStates } from './training-states';
+
+/** Where a run is among its samples. */
+type Place = Pick<SampleFlow, 'position' | 'skipped'> & { losses: Pick<PictureLosses, 'saved'> };
+
+const placeOf = ({ position, skipped, losses }: Place): Pick<TrainingState, 'position' | 'skipped' | 'pictures'> => ({
+  position,
+  skipped: [...skipped],
+  pictures: losses.saved(),
+});
 
 interface SavingListener {
   /** Called after each state that was saved. */
@@ -44,12 +54,12 @@ export class RunTrainingState {
    * earlier state stays, and the run goes on: saving is tried again when it is due, and nothing but a stop before then
    * costs the steps in between.
    */
-  async save(trainer: Trainer, { position, skipped }: Pick<SampleFlow, 'position' | 'skipped'>): Promise<void> {
+  async save(trainer: Trainer, samples: Place): Promise<void> {
     const { step } = trainer;
     if (step === this.savedStep) return;
     const engine = await trainer.saveState();
     try {
-      await this.states.save(this.held, { engine, step, position, skipped: [...skipped] });
+      await this.states.save(this.held, { engine, step, ...placeOf(samples) });
       this.savedStep = step;
     } catch (error) {
       if (!isStoreFull(error)) throw error;
@@ -60,12 +70,12 @@ export class RunTrainingState {
   }
 
   /** When the service is asked to stop. */
-  async putDown(trainer: Trainer, { position, skipped }: Pick<SampleFlow, 'position' | 'skipped'>): Promise<void> {
+  async putDown(trainer: Trainer, samples: Place): Promise<void> {
     const { step } = trainer;
     if (step === this.savedStep) return;
     const engine = await trainer.saveState();
     try {
-      const where = await this.states.putDown(this.held, { engine, step, position, skipped: [...skipped] });
+      const where = await this.states.putDown(this.held, { engine, step, ...placeOf(samples) });
       if (where === 'saved') await this.listener.saved();
     } catch (error) {
       if (!isStoreFull(error)) throw error;

@@ -29,7 +29,7 @@ export class SampleFlow {
   waited = 0;
   private readonly prefetch: Prefetch<Sample>;
 
-  constructor(private readonly options: SampleFlowOptions) {
+  constructor(protected readonly options: SampleFlowOptions) {
     this.position = options.position ?? 0;
     this.skipped = new Set(options.skipped);
     this.prefetch = new Prefetch(options.order, options.fetch, {

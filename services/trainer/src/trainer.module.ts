@@ -4,6 +4,7 @@ import { Runs, TrainersQueue } from '@atelier/jobs';
 import { Mesh, throughOutage } from '@atelier/mesh';
 import { computeNeeds, ComputingStatus, ModelHost } from '@atelier/models';
 import { BlobStore } from '@atelier/store';
+import { AdapterKeeping } from './adapter-keeping';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
 import { LocalStates } from './local-states';
@@ -58,6 +59,7 @@ export class TrainerModule {
         TrainingStates,
         LocalStates,
         AdapterShelf,
+        AdapterKeeping,
         Validation,
         TrainMetrics,
       ],

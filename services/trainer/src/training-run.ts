@@ -7,6 +7,7 @@ import type { AdapterOrigin } from './adapter-words';
 import { engineOptions } from './engine-options';
 import { fittingPlan } from './fitting-plan';
 import type { Interruption } from './interruption';
+import { Milestones } from './milestones';
 import type { RunSamples } from './run-samples';
 import type { RunTrainingState } from './run-training-state';
 import { StepReport } from './step-report';
@@ -58,9 +59,11 @@ export class TrainingRun {
       try {
         await this.state.restore(trainer);
         await this.held.training();
-        if (!(await this.trainOn(trainer, transformer, lease, first, picture))) return 'put down';
         const { guidance } = transformer.dims;
-        return await this.finish(trainer, { baseFingerprint, guidance, datasetDigest: this.samples.digest });
+        const origin = { baseFingerprint, guidance, datasetDigest: this.samples.digest };
+        const milestones = new Milestones(this.workshop.keeping, this.held, this.options, this.samples, origin);
+        if (!(await this.trainOn(trainer, transformer, lease, first, picture, milestones))) return 'put down';
+        return await this.finish(trainer, origin, milestones);
       } catch (error) {
         await this.report.flush().catch(() => undefined); // cancelled or failed, the run's state says how far it came
         throw error;
@@ -79,21 +82,25 @@ export class TrainingRun {
     lease: HeldLease,
     first: Sample,
     picture: Shape,
+    milestones: Milestones,
   ): Promise<boolean> {
     const { ended, stopping, either } = this.interruption;
     let waiting: Sample | undefined = first;
     for (;;) {
-      const complete = await this.workshop.validation.draw(
-        this.models,
-        transformer,
-        trainer,
-        { held: this.held, options: this.options },
-        this.drawn,
-        picture,
-        either,
-      );
+      const reached = await milestones.reach(trainer, this.interruption);
+      const complete =
+        reached &&
+        (await this.workshop.validation.draw(
+          this.models,
+          transformer,
+          trainer,
+          { held: this.held, options: this.options },
+          this.drawn,
+          picture,
+          either,
+        ));
       ended.throwIfAborted();
-      const last = trainer.step >= this.options.totalSteps;
+      const last = trainer.step >= this.options.totalSteps || milestones.stopsEarly(trainer.step);
       if (stopping.aborted && !(last && complete)) {
         await this.state.putDown(trainer, this.samples);
         await this.report.flush().catch(() => undefined); // the mesh may be away, and the service is to end
@@ -107,7 +114,10 @@ export class TrainingRun {
         await taken.tell();
         const every = this.options.checkpointEvery;
         const due = every > 0 && trainer.step % every === 0;
-        if (due && trainer.step < this.options.totalSteps) await this.state.save(trainer, this.samples);
+        if (due && trainer.step < this.options.totalSteps) {
+          await this.state.save(trainer, this.samples);
+          await this.held.pictures(this.samples.pictureTable(trainer.step));
+        }
       } catch (error) {
         // A service that stops has its connection closed where the mesh does not answer: what it has is put down then.
         if (!stopping.aborted || this.held.superseded) throw error;
@@ -137,8 +147,11 @@ export class TrainingRun {
       const samples = waiting.splice(0);
       while (samples.length < Math.min(trainer.memoryPlan.choice.together, accumulation - done))
         samples.push(await this.samples.next());
-      for (const result of await trainer.microSteps(samples, { signal: this.interruption.ended }))
+      const results = await trainer.microSteps(samples, { signal: this.interruption.ended });
+      for (const [i, result] of results.entries()) {
         loss += result.loss / accumulation;
+        this.samples.losses.take(Number(samples[i]!.sampleId), result);
+      }
       done += samples.length;
     }
     const result = await trainer.optimizerStep({ signal: this.interruption.ended });
@@ -150,9 +163,13 @@ export class TrainingRun {
   }
 
   /** All steps are taken. A service that stops while the mesh is away keeps the last state, for whoever publishes it. */
-  private async finish(trainer: Trainer, origin: AdapterOrigin): Promise<'finished' | 'put down'> {
+  private async finish(
+    trainer: Trainer,
+    origin: AdapterOrigin,
+    milestones: Milestones,
+  ): Promise<'finished' | 'put down'> {
     try {
-      await this.publish(trainer, origin);
+      await this.publish(trainer, origin, milestones);
       return 'finished';
     } catch (error) {
       if (!this.interruption.stopping.aborted || this.held.superseded) throw error;
@@ -161,15 +178,17 @@ export class TrainingRun {
     }
   }
 
-  private async publish(trainer: Trainer, origin: AdapterOrigin): Promise<void> {
+  private async publish(trainer: Trainer, origin: AdapterOrigin, milestones: Milestones): Promise<void> {
     await this.report.flush();
+    await this.held.pictures(this.samples.pictureTable(trainer.step));
     const adapter = await trainer.adapter();
     try {
       await this.workshop.shelf.publish(this.held.run, adapter, origin, () => this.held.require());
     } finally {
       await adapter.dispose();
     }
-    await this.held.finished(this.held.run.name);
+    await milestones.finish(trainer);
+    await this.held.finished(this.held.run.name, { stoppedEarly: trainer.step < this.options.totalSteps });
   }
 
   private async lease(bytes: number, signal: AbortSignal): Promise<HeldLease> {

@@ -4,7 +4,7 @@ import { Superseded, type HeldRun } from '@atelier/jobs';
 import { isStoreFull, isUnanswered, LOGGER, Mesh, throughOutage, type Logger, type Patience } from '@atelier/mesh';
 import { BlobStore } from '@atelier/store';
 import { LocalStates } from './local-states';
-import type { TrainingState } from './training-state';
+import { picturesSchema, type TrainingState } from './training-state';
 
 /** A full store is passed on: whoever trains can go on without a saved state, and save later. */
 const unlessFull: Patience = (ask, options) => throughOutage(ask, { full: 'pass on', ...options });
@@ -30,10 +30,13 @@ export class TrainingStates {
   }
 
   /** Throws StoreFull, and Superseded where another has taken the run. */
-  async save(held: HeldRun, { engine, step, position, skipped }: TrainingState): Promise<void> {
+  async save(held: HeldRun, { engine, step, position, skipped, pictures }: TrainingState): Promise<void> {
     const name = `${held.id}.${held.fence}.${step}`;
     const metadata = { step: String(step), position: String(position), skipped: JSON.stringify(skipped) };
-    await this.blobs.put(BUCKET, name, engine, metadata);
+    // Behind the engine's bytes, since a large data set has more of it than metadata may hold.
+    const tail = Buffer.from(JSON.stringify(pictures ?? []));
+    const bytes = Buffer.concat([engine, tail]);
+    await this.blobs.put(BUCKET, name, bytes, { ...metadata, pictures: String(tail.byteLength) });
     try {
       const { former } = await held.stateSaved(name);
       await this.blobs.delete(BUCKET, former || held.id); // what a run had before it had names
@@ -93,10 +96,12 @@ export class TrainingStates {
     const info = await this.blobs.info(BUCKET, name);
     if (!info) return undefined;
     try {
-      const engine = await this.blobs.get(BUCKET, name);
-      const { step, position, skipped } = info.metadata;
+      const bytes = await this.blobs.get(BUCKET, name);
+      const { step, position, skipped, pictures } = info.metadata;
+      const end = bytes.byteLength - whole(pictures ?? 0);
       return {
-        engine,
+        engine: bytes.subarray(0, end),
+        pictures: pictures ? picturesSchema.parse(JSON.parse(Buffer.from(bytes.subarray(end)).toString())) : [],
         step: whole(step),
         position: whole(position),
         skipped: (JSON.parse(skipped ?? '') as unknown[]).map(whole),

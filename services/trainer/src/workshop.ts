@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { AdapterKeeping } from './adapter-keeping';
 import { AdapterShelf } from './adapter-shelf';
 import { DeviceMemory } from './device-memory';
 import { TrainMetrics } from './train.metrics';
@@ -12,5 +13,6 @@ export class Workshop {
     readonly shelf: AdapterShelf,
     readonly validation: Validation,
     readonly metrics: TrainMetrics,
+    readonly keeping: AdapterKeeping,
   ) {}
 }

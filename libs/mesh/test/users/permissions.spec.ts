@@ -83,7 +83,7 @@ const published: Record<string, string> = {
   '$KV.refusals.a': 'ingest latents prompts gateway cli',
   '$KV.sweeps.last': 'gateway cli',
   '$JS.API.DIRECT.GET.KV_runs.$KV.runs.a': 'ingest latents prompts trainer gateway cli',
-  '$JS.API.DIRECT.GET.KV_generations.$KV.generations.a': 'inference gateway cli',
+  '$JS.API.DIRECT.GET.KV_generations.$KV.generations.a': 'trainer inference gateway cli',
   '$JS.API.STREAM.MSG.DELETE.KV_runs': 'gateway cli',
   '$JS.API.STREAM.PURGE.KV_runs': 'gateway cli',
   // calls

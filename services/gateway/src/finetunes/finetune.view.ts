@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MOST_PRIORITY, trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
 import { trainOptionsJson, trainOptionSpecs, type Run } from '@atelier/contracts';
-import { memoryPlanView, runStatus, waitsFor } from '@atelier/jobs';
+import { bestStep, memoryPlanView, runStatus, waitsFor } from '@atelier/jobs';
 import type { StoreState } from '@atelier/mesh';
 import { unixSeconds } from '../datasets/dataset.view';
 import { pictureUrl } from '../images/picture-url';
@@ -113,8 +113,17 @@ export const runView = z.strictObject({
     .string()
     .nullable()
     .describe('What keeps it from going on just now, such as a full store, or an encoder that is not there.'),
-  adapter: z.string().nullable().describe('Name of the adapter, once it is there.'),
+  adapter: z
+    .string()
+    .nullable()
+    .describe('Name of the adapter, once it is there; of a run that was cancelled the last that it kept by step.'),
   samples: z.array(z.string()).describe('Addresses of validation pictures.'),
+  held_out: z
+    .array(z.strictObject({ step: z.int(), loss: z.number() }))
+    .describe('Loss of the pictures that it is not trained on, by step.'),
+  held_out_samples: z.int(),
+  best_step: z.int().nullable().describe('Of the lowest held-out loss.'),
+  stopped_early: z.boolean().describe('The held-out loss fell no more, and ended it.'),
   options: z.record(z.string(), z.unknown()),
   plan: planView.nullable().describe('Memory of the run, known before it starts.'),
   created_at: z.int().nullable(),
@@ -151,6 +160,10 @@ export function viewRun(run: Run, { store, place }: Surroundings = {}): z.output
     waits_for: waitsFor(run, store) || null,
     adapter: run.adapter || null,
     samples: run.sampleImages.map((image) => pictureUrl(image)),
+    held_out: run.heldOut.map(({ step, loss }) => ({ step: step ?? 0, loss: loss ?? 0 })),
+    held_out_samples: run.heldOutSamples,
+    best_step: bestStep(run.heldOut) ?? null,
+    stopped_early: run.stoppedEarly,
     options: { ...options },
     plan: run.plan ? memoryPlanView(run.plan) : null,
     created_at: unixSeconds(run.createdAt),

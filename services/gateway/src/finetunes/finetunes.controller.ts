@@ -73,7 +73,7 @@ export class FinetunesController {
     answer: {
       type: 'text/event-stream',
       description:
-        'Events as JSON with a type: status, encoding, encoded, encode_failed, planned, step, sample, finished, failed, cancelled.',
+        'Events as JSON with a type: status, encoding, encoded, encode_failed, planned, step, held_out, sample, finished, failed, cancelled.',
     },
     refusals: [404],
   })
