@@ -23,7 +23,11 @@ interface Released {
 const file = join(__dirname, 'released', 'train-options-0.1.0.json');
 const released = JSON.parse(readFileSync(file, 'utf8')) as [Released, ...Released[]];
 /** Options that 0.1.0 had not, with what it did. */
-const SINCE = { adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, lrNumCycles: 1, lrPower: 1 };
+const SINCE = {
+  ...{ adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, lrNumCycles: 1, lrPower: 1 },
+  ...{ recipe: 'seed', timestepSampling: 'sigma', sigmoidScale: 1, flowShift: 1, resolutionShift: false },
+  ...{ minSigma: 0, maxSigma: 1, lossType: 'mse', huberC: 0.1, huberSchedule: 'constant' },
+};
 
 const UNSPECIFIED = OptimizerKind.OPTIMIZER_KIND_UNSPECIFIED;
 const decoded = (message: ITrainOptions) => TrainOptions.decode(TrainOptions.encode(message).finish());
