@@ -1,5 +1,5 @@
 import { toDate, trainOptionsJson, type Run } from '@atelier/contracts';
-import { isRunOver, placesOf, runStatus, statusOf, waitsFor } from '@atelier/jobs';
+import { isRunOver, placesOf, runStatus, runWarnings, statusOf, waitsFor } from '@atelier/jobs';
 import { MOST_PRIORITY, type AtelierClient } from '@atelier/client';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
@@ -118,6 +118,7 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
       out.line(`attempts   ${run.attempts} since its training state was last saved: its trainer crashed or failed`);
     }
     if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
+    for (const warning of runWarnings(run)) out.line(`warning    ${warning}`);
     if (run.plan) out.line(`memory     ${bytes(run.plan.totalBytes ?? 0)}`);
     for (const [option, value] of Object.entries(trainOptionsJson(run.options)))
       out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
@@ -188,6 +189,7 @@ function view(run: Run, place?: number): object {
     error: run.error || null,
     adapter: run.adapter || null,
     samples: run.sampleImages,
+    warnings: runWarnings(run),
     options: trainOptionsJson(run.options),
     created_at: toDate(run.createdAt)?.toISOString() ?? null,
     finished_at: toDate(run.finishedAt)?.toISOString() ?? null,

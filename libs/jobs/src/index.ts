@@ -19,6 +19,7 @@ export { memoryPlanView, type MemoryChoiceView, type MemoryPlanView, type StepTi
 export { runEvents } from './run-events';
 export { placesOf, waitsItsTurn } from './run-order';
 export { goOnForRun } from './run-trace';
+export { runWarnings } from './run-warnings';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
 export { datasetStatus, generationStatus, preempted, runStatus, statusOf, UNSEEN_MS, waitsFor } from './words';
