@@ -34,6 +34,13 @@ function defaultOf(kind, text) {
   return Number(text);
 }
 
+/** "weighting=mode" as { option, values }; without values: a list that must not be empty. */
+function conditionOf(text) {
+  if (text === undefined) return undefined;
+  const [option, values] = text.split('=');
+  return { option, values: values?.split('|') };
+}
+
 function optionOf(field, former) {
   const said = field.parsedOptions?.find((option) => EXTENSION in option)?.[EXTENSION];
   if (!said) throw new Error(`${field.fullName} says no ${EXTENSION}: declare its default and its help`);
@@ -65,6 +72,7 @@ function optionOf(field, former) {
     group: said.group,
     basic: said.basic ?? false,
     each: said.each ?? false,
+    onlyWith: conditionOf(said.only_with),
     reader: said.reader,
     singlePrecision: said.single_precision ?? false,
   };
@@ -89,6 +97,15 @@ function problemOf(option, names) {
   return undefined;
 }
 
+/** Whether what an option depends on is an option that can be so. */
+function conditionHolds({ onlyWith }, options) {
+  if (!onlyWith) return true;
+  const other = options.find(({ name }) => name === onlyWith.option);
+  if (!onlyWith.values) return other?.kind === 'texts';
+  const known = other?.values?.map(({ name }) => name) ?? [];
+  return onlyWith.values.every((value) => known.includes(value));
+}
+
 /** Every option in the order of the declaration. Throws an Error that names all that is wrong with it. */
 export function declaredOptions(proto) {
   const type = loadMessages(proto, { keepCase: true }).lookupType('atelier.v1.TrainOptions');
@@ -98,6 +115,7 @@ export function declaredOptions(proto) {
   const names = new Set(options.map(({ name }) => name));
   const problems = options.flatMap((option) => {
     const problem = problemOf(option, names);
+    if (!conditionHolds(option, options)) return [`${option.name}: its only_with names what no option can be`];
     return problem ? [`${option.name}: ${problem}`] : [];
   });
   const words = options.flatMap(({ name, alias, flag }) => [name, alias, flag === name ? undefined : `--${flag}`]);

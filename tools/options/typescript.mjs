@@ -37,6 +37,8 @@ const ROW = `export interface TrainOptionSpec {
   readonly basic: boolean;
   /** The flag is given once for each text of the list. */
   readonly each: boolean;
+  /** It does something only where that option has one of the values or, without any, is a list that is not empty. */
+  readonly onlyWith?: { readonly option: keyof TrainOptionsJson; readonly values?: readonly string[] };
 }
 `;
 

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { checkDataset, checkName, type AtelierClient, type DatasetInput } from '@atelier/client';
 import { adapterFormats, AtelierError, type Dataset } from '@atelier/contracts';
 import type { AdapterFormat } from '@atelier/engine';
+import { runWarnings } from '@atelier/jobs';
 import { Option, type Command } from 'commander';
 import { downloadAdapter } from '../adapter-file';
 import { withClient } from '../connect';
@@ -11,7 +12,7 @@ import { CAPTION_COLUMN_HELP, TRIGGER_HELP } from '../finetune/dataset-flags';
 import { defaultName, localFiles, type LocalFiles, type Unreadable } from '../finetune/files';
 import { finished, followRun } from '../finetune/follow';
 import { agreeToLeaveOut, tellRead, untilRead } from '../finetune/read';
-import { addTrainFlags, trainOptionsOf } from '../finetune/train-flags';
+import { addTrainFlags, asFlags, chosenByRecipe, trainOptionsOf } from '../finetune/train-flags';
 import { upload } from '../finetune/upload';
 import { bytes } from '../output';
 import { integer, size, type Size } from '../parse';
@@ -76,6 +77,7 @@ export function finetuneCommand(program: Command): void {
       `
 Examples:
   atelier finetune examples/art-nouveau --size 512x768 --steps 700 --rank 16
+  atelier finetune my-drawings/ --recipe style --size 768x768
   atelier finetune herons.zip --name herons --trigger "a heron in sks style" -o herons.safetensors --format kohya
   atelier finetune --dataset herons --name herons-32 --rank 32 --validation-prompt "a heron at dusk" --validate-every 100
   atelier finetune pictures.parquet --detach --json`,
@@ -90,8 +92,8 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
   if (flags.detach && flags.output)
     throw usage('--detach and --output exclude each other: fetch the adapter later with "atelier adapters download"');
   if (flags.output !== undefined) await requireFileName(flags.output);
-  if (options.validationPrompts.length > 0 && options.validateEvery === 0)
-    out.note('--validate-every 0: no validation pictures are drawn');
+  const chosen = chosenByRecipe(flags);
+  if (Object.keys(chosen).length > 0 && !out.json) out.note(`recipe     ${options.recipe}: ${asFlags(chosen)}`);
   const source = await chooseSource(flags, pictures);
   await withClient(context, { up: flags.up, services: ['ingest', 'latents', 'prompts', 'trainer'] }, async (client) => {
     const { dataset, unreadable } = await source(context, client);
@@ -101,8 +103,11 @@ async function finetune(context: Context, flags: Flags, pictures: string[]): Pro
     } else out.note(`what of the pictures is used: atelier datasets show ${dataset.id}`);
     const { name, replace, priority } = flags;
     const run = await client.startFinetune({ dataset: dataset.id, name, options, replace, priority });
-    out.object({ type: 'run', id: run.id, name: run.name, dataset: dataset.id });
+    const warnings = runWarnings(run);
+    const { recipe } = options;
+    out.object({ type: 'run', id: run.id, name: run.name, dataset: dataset.id, recipe, chosen, warnings });
     if (!out.json) out.note(`run        ${run.id}, adapter ${run.name}`);
+    for (const warning of warnings) out.note(`warning    ${warning}`);
     if (flags.detach) {
       out.line(run.id);
       return;

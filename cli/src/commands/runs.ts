@@ -1,5 +1,5 @@
 import { toDate, trainOptionsJson, type Run } from '@atelier/contracts';
-import { bestStep, isRunOver, placesOf, runStatus, statusOf, waitsFor } from '@atelier/jobs';
+import { bestStep, isRunOver, placesOf, runStatus, runWarnings, statusOf, waitsFor } from '@atelier/jobs';
 import { MOST_PRIORITY, type AtelierClient } from '@atelier/client';
 import type { Command } from 'commander';
 import { withClient } from '../connect';
@@ -123,6 +123,7 @@ function show(context: Context, _flags: object, key: string): Promise<void> {
     }
     if (run.skipped > 0) out.line(`left out   ${run.skipped} pictures that could not be encoded`);
     for (const line of heldOutLines(run)) out.line(line);
+    for (const warning of runWarnings(run)) out.line(`warning    ${warning}`);
     if (run.plan) out.line(`memory     ${bytes(run.plan.totalBytes ?? 0)}`);
     for (const [option, value] of Object.entries(trainOptionsJson(run.options)))
       out.line(`  ${option.padEnd(20)} ${Array.isArray(value) ? value.join(', ') : String(value)}`);
@@ -197,6 +198,7 @@ function view(run: Run, place?: number): object {
     held_out: run.heldOut.map(({ step, loss }) => ({ step: step ?? 0, loss: loss ?? 0 })),
     best_step: bestStep(run.heldOut) ?? null,
     stopped_early: run.stoppedEarly,
+    warnings: runWarnings(run),
     options: trainOptionsJson(run.options),
     created_at: toDate(run.createdAt)?.toISOString() ?? null,
     finished_at: toDate(run.finishedAt)?.toISOString() ?? null,

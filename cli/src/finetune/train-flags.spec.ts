@@ -1,6 +1,6 @@
 import { AtelierError, trainOptionSpecs } from '@atelier/contracts';
 import { Command } from 'commander';
-import { addTrainFlags, trainOptionsOf } from './train-flags';
+import { addTrainFlags, asFlags, chosenByRecipe, trainOptionsOf } from './train-flags';
 
 function parsed(...argv: string[]): Record<string, unknown> {
   const command = addTrainFlags(new Command())
@@ -40,19 +40,25 @@ describe('training flags', () => {
       ['--validation-prompt', 'a', '--validation-prompt', 'b', '--validate-every', '3'],
       { validationPrompts: ['a', 'b'], validateEvery: 3 },
     ],
-    [['--validation-steps', '4', '--validation-seed', '2'], { validationSteps: 4, validationSeed: 2 }],
+    [
+      ['--validation-prompt', 'a', '--validation-steps', '4', '--validation-seed', '2'],
+      { validationSteps: 4, validationSeed: 2 },
+    ],
     [
       ['--adam-beta1', '0.8', '--adam-beta2', '0.99', '--adam-epsilon', '1e-6'],
       { adamBeta1: 0.8, adamBeta2: 0.99, adamEpsilon: 1e-6 },
     ],
+    [['--lr-schedule', 'cosine_with_restarts', '--lr-num-cycles', '3'], { lrNumCycles: 3 }],
+    [['--lr-schedule', 'polynomial', '--lr-power', '0.9'], { lrPower: 0.9 }],
+    [['--weighting', 'logit_normal', '--logit-mean', '-0.5', '--logit-std', '0.8'], { logitMean: -0.5, logitStd: 0.8 }],
+    [['--weighting', 'mode', '--mode-scale', '0.81'], { modeScale: 0.81 }],
     [
-      ['--lr-schedule', 'cosine_with_restarts', '--lr-num-cycles', '3', '--lr-power', '0.9'],
-      { lrNumCycles: 3, lrPower: 0.9 },
+      ['--timestep-sampling', 'sigmoid', '--sigmoid-scale', '2', '--resolution-shift', '--max-sigma', '0.9'],
+      { timestepSampling: 'sigmoid', sigmoidScale: 2, resolutionShift: true, maxSigma: 0.9 },
     ],
-    [
-      ['--logit-mean', '-0.5', '--logit-std', '0.8', '--mode-scale', '0.81'],
-      { logitMean: -0.5, logitStd: 0.8, modeScale: 0.81 },
-    ],
+    [['--loss-type', 'huber', '--huber-c', '0.2'], { lossType: 'huber', huberC: 0.2, huberSchedule: 'constant' }],
+    [['--recipe', 'style'], { recipe: 'style', rank: 16, alpha: 16, totalSteps: 2000, lrSchedule: 'cosine' }],
+    [['--recipe', 'style', '--rank', '4', '--steps', '9'], { rank: 4, totalSteps: 9, timestepSampling: 'sigmoid' }],
     [
       ['--weight-decay', '0', '--max-grad-norm', '2', '--guidance', '3.5', '--on-bad-sample', 'fail'],
       { weightDecay: 0, maxGradNorm: 2, guidance: 3.5, onBadSample: 'fail' },
@@ -77,6 +83,30 @@ describe('training flags', () => {
     const refuse = (): unknown => trainOptionsOf(parsed('--rank', '0', '--lr', '50'));
     expect(refuse).toThrow(AtelierError);
     expect(refuse).toThrow(/--rank 0: .*--lr 50: /);
+  });
+
+  test('what a recipe chose reads as flags, without those that were given', () => {
+    const flags = parsed('--recipe', 'subject', '--rank', '8', '--targets', 'to_q');
+    expect(asFlags(chosenByRecipe(flags))).toBe(
+      '--steps 2000 --lr 0.0001 --timestep-sampling sigmoid --resolution-shift',
+    );
+    expect(
+      trainOptionsOf(
+        parsed(
+          '--steps',
+          '2000',
+          '--rank',
+          '8',
+          '--targets',
+          'to_q',
+          '--timestep-sampling',
+          'sigmoid',
+          '--resolution-shift',
+        ),
+      ),
+    ).toEqual({ ...trainOptionsOf(flags), recipe: 'seed' });
+    expect(asFlags(chosenByRecipe(parsed()))).toBe('');
+    expect(asFlags({ recompute: false })).toBe('--no-recompute');
   });
 
   test('a choice that is none names the choices', () => {

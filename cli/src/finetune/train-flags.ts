@@ -1,4 +1,4 @@
-import { trainOptions } from '@atelier/client';
+import { recipeChoices, trainOptions, type TrainOptionsInput } from '@atelier/client';
 import { AtelierError, trainOptionSpecs, type CompleteTrainOptions, type TrainOptionSpec } from '@atelier/contracts';
 import { Option, type Command } from 'commander';
 import { collect, decimal, integer, list } from '../parse';
@@ -43,10 +43,30 @@ export function addTrainFlags(command: Command): Command {
   return command;
 }
 
+function inputOf(flags: Record<string, unknown>): Record<string, unknown> {
+  const given = trainOptionSpecs.map((spec) => [spec.name, flags[optionOf(spec).attributeName()]] as const);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+}
+
+/** What the recipe of the flags chose beside them, by the names of options. Of flags that are no options: nothing. */
+export function chosenByRecipe(flags: Record<string, unknown>): TrainOptionsInput {
+  return recipeChoices(inputOf(flags));
+}
+
+/** Options as one would give them: "--rank 16 --lr-schedule cosine". */
+export function asFlags(options: TrainOptionsInput): string {
+  const flags = trainOptionSpecs.map(({ name, flag }) => {
+    const value = options[name];
+    if (value === undefined) return '';
+    if (typeof value === 'boolean') return value ? `--${flag}` : `--no-${flag}`;
+    return `--${flag} ${String(value)}`;
+  });
+  return flags.filter(Boolean).join(' ');
+}
+
 /** The flags as training options, those not given at their defaults. A refusal names flags, where the schema's names fields. */
 export function trainOptionsOf(flags: Record<string, unknown>): CompleteTrainOptions {
-  const given = trainOptionSpecs.map((spec) => [spec.name, flags[optionOf(spec).attributeName()]] as const);
-  const input: Record<string, unknown> = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  const input = inputOf(flags);
   try {
     return trainOptions(input);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { AdapterChange, AtelierError, type AdapterInfo, type Dataset } from '@atelier/contracts';
-import { isJunk, isRunOver, tellAdapter } from '@atelier/jobs';
+import { isRunOver, tellAdapter } from '@atelier/jobs';
+import { isJunk } from '@atelier/store';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
 import { checkAdapterName, checkName, isKey } from './names';

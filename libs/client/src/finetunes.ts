@@ -1,6 +1,7 @@
 import {
   AtelierError,
   BASE_MODEL,
+  type Dataset,
   DatasetState,
   newestFirst,
   Run,
@@ -9,7 +10,7 @@ import {
   trainOptionsMessage,
   type CompleteTrainOptions,
 } from '@atelier/contracts';
-import { isRunOver } from '@atelier/jobs';
+import { datasetUse, isRunOver } from '@atelier/jobs';
 import type { Connection } from './connection';
 import { findDataset } from './datasets';
 import { checkAdapterName, isKey, newId, type Repeatable } from './names';
@@ -69,10 +70,17 @@ export async function startFinetune(connection: Connection, request: FinetuneReq
     state: RunState.RUN_STATE_QUEUED,
     options,
     priority,
+    distinctPictures: picturesOf(dataset),
     createdAt: timestamp(),
   });
   await connection.runs.queue(run);
   return run;
+}
+
+/** Different pictures of a data set; 0 as long as it is not read. */
+function picturesOf(dataset: Dataset): number {
+  if (dataset.state !== DatasetState.DATASET_STATE_INGESTED) return 0;
+  return Math.max(1, datasetUse(dataset).used - dataset.duplicates);
 }
 
 /** The name the run's adapter gets: the one asked for, if it is free, or the first free one after the data set's. */

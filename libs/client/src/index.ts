@@ -18,6 +18,7 @@ export {
 export {
   checkedTrainOptions,
   invalidArgument,
+  recipeChoices,
   trainOptions,
   trainOptionsSchema,
   trainOptionValue,

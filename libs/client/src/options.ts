@@ -2,11 +2,14 @@ import { z } from 'zod';
 import {
   AtelierError,
   completeTrainOptions,
+  completeTrainOptionsJson,
+  recipes,
   trainOptionSpecs,
   type CompleteTrainOptions,
   type TrainOptionsJson,
   type TrainOptionSpec,
 } from '@atelier/contracts';
+import { conflictsOf } from './option-conflicts';
 
 function limited<Schema extends z.ZodNumber>(schema: Schema, spec: TrainOptionSpec): Schema {
   const { min, max, aboveMin, belowMax } = spec;
@@ -50,6 +53,7 @@ function trainOptionSchema(spec: TrainOptionSpec): z.ZodType {
     'x-group': group,
     ...(unit && { 'x-unit': unit }),
     ...(basic && { 'x-basic': true }),
+    ...(name === 'recipe' && { 'x-recipes': recipes }),
   });
 }
 
@@ -83,29 +87,37 @@ export function invalidArgument(what: string, error: z.ZodError): AtelierError {
   return new AtelierError('INVALID_ARGUMENT', `${what} is not valid: ${list.join('. ')}`, details);
 }
 
-/** Options in JSON's spelling, completed; refuses bad and unknown ones, all at once. */
+/** Options in JSON's spelling, completed by their recipe and the defaults; refuses bad and unknown ones, all at once. */
 export function trainOptions(input: TrainOptionsInput = {}): CompleteTrainOptions {
   const parsed = trainOptionsSchema.safeParse(input);
   if (!parsed.success) throw invalidArgument('options', parsed.error);
-  const options = completeTrainOptions(fromJson(parsed.data));
-  refuseIdle(options);
+  const json = { ...parsed.data, ...recipeChoices(input) };
+  refuseConflicts(completeTrainOptionsJson(json));
+  const options = completeTrainOptions(fromJson(json));
   refuseUnscored(options);
   // Prompts that are given without an interval are to be drawn: once, of what the run came to.
   const atTheEnd = options.validationPrompts.length > 0 && input.validate_every === undefined;
   return atTheEnd ? { ...options, validateEvery: options.totalSteps } : options;
 }
 
-/** A warm-up that does nothing, or that never comes to its end, is no setting that anybody means. */
-function refuseIdle({ lrSchedule, warmupSteps, totalSteps }: CompleteTrainOptions): void {
-  const refuse = (problem: string): never => {
-    throw new AtelierError('INVALID_ARGUMENT', `options is not valid: warmup_steps: ${problem}`, {
-      warmup_steps: problem,
-    });
-  };
-  if (warmupSteps > 0 && lrSchedule === 'constant')
-    refuse('the schedule "constant" has no warm-up: choose "constant_with_warmup", or leave the warm-up out');
-  if (warmupSteps > totalSteps)
-    refuse(`the run has ${totalSteps} steps, so the peak learning rate is never reached: use ${totalSteps} at most`);
+/** What a recipe sets beside what is given, which wins: what does not go with that is left at its default too. */
+export function recipeChoices(input: TrainOptionsInput = {}): TrainOptionsInput {
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const chosen = new Map(Object.entries(recipes[input.recipe ?? 'seed'].options).filter(([name]) => !(name in given)));
+  for (;;) {
+    const choices = Object.fromEntries(chosen);
+    const conflicts = conflictsOf(completeTrainOptionsJson({ ...given, ...choices }));
+    const yields = conflicts.flatMap(({ option, others }) => [option, ...others]).find((name) => chosen.has(name));
+    if (yields === undefined) return choices;
+    chosen.delete(yields);
+  }
+}
+
+function refuseConflicts(options: TrainOptionsJson): void {
+  const details: Record<string, string> = {};
+  for (const { option, problem } of conflictsOf(options)) details[option] ??= problem;
+  const list = Object.entries(details).map(([option, problem]) => `${option}: ${problem}`);
+  if (list.length > 0) throw new AtelierError('INVALID_ARGUMENT', `options is not valid: ${list.join('. ')}`, details);
 }
 
 /** Scorings are kept in the run's entry. */

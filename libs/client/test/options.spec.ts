@@ -1,12 +1,15 @@
 import {
   AtelierError,
+  completeTrainOptions,
+  type RecipeName,
+  recipes,
   TrainOptions,
   trainOptionsJson,
   trainOptionsMessage,
   trainOptionSpecs,
 } from '@atelier/contracts';
 import { z } from 'zod';
-import { checkedTrainOptions, trainOptions, trainOptionsSchema } from '../src';
+import { checkedTrainOptions, recipeChoices, trainOptions, trainOptionsSchema, type TrainOptionsInput } from '../src';
 
 function refusal(work: () => unknown): AtelierError {
   try {
@@ -47,6 +50,66 @@ describe('train options', () => {
       'the run has 3 steps, so the peak learning rate is never',
     );
     expect(trainOptions({ ...long, warmup_steps: 3 }).warmupSteps).toBe(3);
+  });
+
+  test('seed is the defaults, exactly', () => {
+    expect(recipeChoices({ recipe: 'seed' })).toEqual({});
+    expect(trainOptions({ recipe: 'seed' })).toEqual(completeTrainOptions());
+    expect(trainOptions()).toEqual(completeTrainOptions());
+  });
+
+  test.each(Object.entries(recipes))('recipe %s names options that can be, and sets them', (recipe, { options }) => {
+    const made = trainOptionsJson(trainOptionsMessage(trainOptions({ recipe: recipe as RecipeName })));
+    expect(made).toMatchObject({ recipe, ...options });
+    expect(recipeChoices({ recipe: recipe as RecipeName })).toEqual(options);
+    // Complete options say all of it, so that checking them once more changes nothing.
+    expect(checkedTrainOptions(trainOptions({ recipe: recipe as RecipeName }))).toEqual(
+      trainOptions({ recipe: recipe as RecipeName }),
+    );
+  });
+
+  test('what is set wins over a recipe, and what of it does not go with that gives way', () => {
+    expect(trainOptions({ recipe: 'style', rank: 4, learning_rate: 4e-4 })).toMatchObject({
+      rank: 4,
+      alpha: 4,
+      learningRate: 4e-4,
+      totalSteps: 2000,
+    });
+    expect(trainOptions({ recipe: 'style', weighting: 'logit_normal' }).timestepSampling).toBe('sigma');
+    expect(trainOptions({ recipe: 'subject', flow_shift: 3 }).resolutionShift).toBe(false);
+    expect(trainOptions({ recipe: 'detail', resolution_shift: true }).flowShift).toBe(1);
+    expect(trainOptions({ recipe: 'detail', flow_shift: 0.5 }).flowShift).toBe(0.5);
+  });
+
+  test.each([
+    [{ sigmoid_scale: 2 }, /^does something only where timestep_sampling is "sigmoid", and it is "sigma": change/],
+    [{ huber_c: 0.2 }, /only where loss_type is "huber" or "smooth_l1", and it is "mse"/],
+    [{ huber_schedule: 'exponential' }, /only where loss_type is/],
+    [{ logit_mean: 1 }, /only where weighting is "logit_normal"/],
+    [{ mode_scale: 1 }, /only where weighting is "mode"/],
+    [{ lr_power: 2 }, /only where lr_schedule is "polynomial"/],
+    [{ lr_num_cycles: 2, lr_schedule: 'cosine' }, /only where lr_schedule is "cosine_with_restarts"/],
+    [{ validate_every: 10 }, /only where validation_prompts is given, and it is not/],
+    [{ validation_steps: 10 }, /only where validation_prompts is given/],
+    [{ min_sigma: 0.5, max_sigma: 0.5 }, /^it is not below max_sigma, which is 0.5/],
+    [{ flow_shift: 3, resolution_shift: true }, /give one of them/],
+    [{ weighting: 'mode', timestep_sampling: 'style' }, /draws among the scheduler's sigmas/],
+    [{ weighting: 'sigma_sqrt', timestep_sampling: 'uniform' }, /give a min_sigma/],
+    [{ validation_prompts: ['a'], validate_every: 31, total_steps: 30 }, /so nothing is ever drawn: use 30 at most/],
+  ])('%j is refused: it would be ignored, or contradicts itself', (input, problem) => {
+    const details = refusal(() => trainOptions(input as TrainOptionsInput)).details;
+    expect(Object.keys(details)).toHaveLength(1);
+    expect(Object.keys(input)).toContain(Object.keys(details)[0]);
+    expect(Object.values(details)[0]).toMatch(problem);
+  });
+
+  test('what a condition asks for makes the option one that counts', () => {
+    expect(trainOptions({ sigmoid_scale: 2, timestep_sampling: 'sigmoid' }).sigmoidScale).toBe(2);
+    expect(trainOptions({ huber_c: 0.2, loss_type: 'smooth_l1' }).huberC).toBe(0.2);
+    expect(trainOptions({ weighting: 'sigma_sqrt', timestep_sampling: 'uniform', min_sigma: 0.01 }).minSigma).toBe(
+      0.01,
+    );
+    expect(trainOptions({ weighting: 'bell', timestep_sampling: 'style' }).weighting).toBe('bell');
   });
 
   test('the schema says of each option what is declared: default, limits, help, unit and group', () => {

@@ -8,4 +8,5 @@ export * from './keys';
 export * from './rights';
 export * from './times';
 export * from './train-options';
+export * from './recipes';
 export * from './enum-names';

@@ -9,9 +9,12 @@ export { engineTrainOptions, trainOptionSpecs };
 export type { CompleteTrainOptions, EngineTrainOption, TrainOptionSpec, TrainOptionsJson };
 export type {
   BaseQuantName,
+  HuberScheduleName,
+  LossTypeName,
   LrScheduleKindName,
   OnBadSampleName,
   OptimizerKindName,
+  TimestepSamplingName,
   WeightingName,
 } from '../gen/train-options';
 
@@ -47,6 +50,11 @@ function inCode(values: Values): CompleteTrainOptions {
 /** Complete options from some. Limits are not looked at: who takes options from people does, and the engine. */
 export function completeTrainOptions(given: Partial<CompleteTrainOptions> = {}): CompleteTrainOptions {
   return inCode(completed(({ key }) => given[key]));
+}
+
+/** The same in JSON's spelling. */
+export function completeTrainOptionsJson(given: Partial<TrainOptionsJson> = {}): TrainOptionsJson {
+  return completed(({ name }) => given[name]) as unknown as TrainOptionsJson;
 }
 
 /** What a message says and leaves out, in JSON's spelling, for showing: also where this version could not run it. */

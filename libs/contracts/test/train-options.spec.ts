@@ -27,6 +27,8 @@ const SINCE = {
   ...{ adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, lrNumCycles: 1, lrPower: 1 },
   ...{ adapterEvery: 0, keep: 'all', keepMost: 0, emaDecay: 0 },
   ...{ heldOut: 0, heldOutEvery: 25, heldOutPairs: 4, patience: 0, captionCheck: 0 },
+  ...{ recipe: 'seed', timestepSampling: 'sigma', sigmoidScale: 1, flowShift: 1, resolutionShift: false },
+  ...{ minSigma: 0, maxSigma: 1, lossType: 'mse', huberC: 0.1, huberSchedule: 'constant' },
 };
 
 const UNSPECIFIED = OptimizerKind.OPTIMIZER_KIND_UNSPECIFIED;

@@ -9,7 +9,7 @@ import {
   type Run,
 } from '@atelier/contracts';
 import { isStoreFull, type Mesh } from '@atelier/mesh';
-import { AdapterStore, BlobStore } from '@atelier/store';
+import { AdapterStore, BlobStore, isJunk } from '@atelier/store';
 import { Datasets } from './datasets';
 import { EncodedRuns } from './encoded-runs';
 import { Generations } from './generations';
@@ -137,9 +137,6 @@ export class Deletion {
 
 /** Training states are named by their run, and by who saved them when. */
 export const isStateOf = (runId: string, name: string): boolean => name === runId || name.startsWith(`${runId}.`);
-
-/** An entry is there that cannot be read. */
-export const isJunk = (error: unknown): boolean => error instanceof AtelierError && error.code === 'DATA_LOSS';
 
 const inUse = (message: string, details: Record<string, string>): AtelierError =>
   new AtelierError('FAILED_PRECONDITION', message, details);

@@ -1,7 +1,7 @@
 export { tellAdapter } from './adapter-telling';
 export { Datasets, type ReadDataset } from './datasets';
 export { datasetUse, datasetUseText, leftOutText, type DatasetUse } from './dataset-words';
-export { Deletion, isJunk } from './deletion';
+export { Deletion } from './deletion';
 export { EncodedRuns, type AskedEncoding, type UnencodedRun } from './encoded-runs';
 export { runEvent, type RunEvent } from './event-view';
 export {
@@ -20,6 +20,7 @@ export { runEvents } from './run-events';
 export { placesOf, waitsItsTurn } from './run-order';
 export { adaptersOf, bestStep, picturesOf, type AdapterOfRun, type PictureView } from './run-tables';
 export { goOnForRun } from './run-trace';
+export { runWarnings } from './run-warnings';
 export { Runs } from './runs';
 export { isDatasetCancelled, isDatasetOver, isGenerationOver, isRunOver } from './states';
 export { datasetStatus, generationStatus, preempted, runStatus, statusOf, UNSEEN_MS, waitsFor } from './words';

@@ -163,7 +163,8 @@ export class Runs {
     await this.tell(former, 'encoding', { encodeSummary }, `encoding.${id}.${former.turns || 1}`);
     const run = await this.change(id, (now) => {
       if (isFurtherOn(now)) return null;
-      const next = { manifest: now.manifest || manifest, turns: now.turns || 1, promptsKeys };
+      const distinctPictures = now.distinctPictures || (encodeSummary.latentsTotal ?? 0);
+      const next = { manifest: now.manifest || manifest, turns: now.turns || 1, promptsKeys, distinctPictures };
       return Run.create({ ...now, ...next, state: isPaused(now) ? now.state : RunState.RUN_STATE_ENCODING });
     });
     if (isFurtherOn(run)) return undefined;

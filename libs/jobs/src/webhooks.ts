@@ -8,8 +8,7 @@ import {
   removeEventConsumer,
   type Mesh,
 } from '@atelier/mesh';
-import { StateStore } from '@atelier/store';
-import { isJunk } from './deletion';
+import { isJunk, StateStore } from '@atelier/store';
 import type { ToldEvent } from './told-event';
 
 /** What a webhook may want: where things have come to. Steps and the like are for event streams. */

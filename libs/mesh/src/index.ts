@@ -45,7 +45,14 @@ export { SETTINGS, settingsIn, TOOL_SETTINGS, unknownSettings } from './settings
 export { ServiceStatus } from './status';
 export { asStoreFull, isStoreFull, orStoreFull, StoreFull } from './store-full';
 export { describeStore, isFull, reserveOf, StoreRoom, type Purpose, type StoreState } from './store-room';
-export { eventAt, lastEventSequence, subscribeDeadLetters, subscribeEvents, type ReceivedEvent, type SubscribeOptions } from './subscribe';
+export {
+  eventAt,
+  lastEventSequence,
+  subscribeDeadLetters,
+  subscribeEvents,
+  type ReceivedEvent,
+  type SubscribeOptions,
+} from './subscribe';
 export { LOGGER } from './tokens';
 export * from './tracing';
 export { VERSION } from './version';

@@ -3,7 +3,7 @@ export { AdapterStore, type AdapterFacts, type AdapterPutOptions, type AdapterSt
 export { EncodeRefused, TensorArrivals } from './arrivals';
 export { BlobStore, type BlobInfo } from './blobs';
 export { Encodings, type EncodeJob } from './encodings';
-export { StateStore, type Stored } from './state';
+export { isJunk, StateStore, type Stored } from './state';
 export {
   clearLoose,
   clearTensor,

@@ -11,6 +11,9 @@ import {
 } from '@atelier/mesh';
 import type { KV, KvEntry } from 'nats';
 
+/** Of an entry that is there and cannot be read. */
+export const isJunk = (error: unknown): boolean => error instanceof AtelierError && error.code === 'DATA_LOSS';
+
 /** What comes after what is there. It may look elsewhere first: what changes here meanwhile has it asked again. */
 type Make<T> = (former: T | null) => T | null | Promise<T | null>;
 
@@ -173,7 +176,7 @@ export class StateStore<T> {
     try {
       return (await this.get(id))?.value ?? null;
     } catch (error) {
-      if (error instanceof AtelierError && error.code === 'DATA_LOSS') return null;
+      if (isJunk(error)) return null;
       throw error;
     }
   }

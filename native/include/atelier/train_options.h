@@ -28,15 +28,41 @@ inline constexpr EnumName<LrScheduleKind> kLrScheduleKindNames[] = {
 };
 constexpr std::span<const EnumName<LrScheduleKind>> names_of(LrScheduleKind) { return kLrScheduleKindNames; }
 
-enum class Weighting { none = 1, sigma_sqrt = 2, logit_normal = 3, mode = 4, cosmap = 5 };
+enum class Weighting { none = 1, sigma_sqrt = 2, logit_normal = 3, mode = 4, cosmap = 5, bell = 6 };
 inline constexpr EnumName<Weighting> kWeightingNames[] = {
     {Weighting::none, "none"},
     {Weighting::sigma_sqrt, "sigma_sqrt"},
     {Weighting::logit_normal, "logit_normal"},
     {Weighting::mode, "mode"},
     {Weighting::cosmap, "cosmap"},
+    {Weighting::bell, "bell"},
 };
 constexpr std::span<const EnumName<Weighting>> names_of(Weighting) { return kWeightingNames; }
+
+enum class TimestepSampling { sigma = 1, uniform = 2, sigmoid = 3, content = 4, style = 5 };
+inline constexpr EnumName<TimestepSampling> kTimestepSamplingNames[] = {
+    {TimestepSampling::sigma, "sigma"},
+    {TimestepSampling::uniform, "uniform"},
+    {TimestepSampling::sigmoid, "sigmoid"},
+    {TimestepSampling::content, "content"},
+    {TimestepSampling::style, "style"},
+};
+constexpr std::span<const EnumName<TimestepSampling>> names_of(TimestepSampling) { return kTimestepSamplingNames; }
+
+enum class LossType { mse = 1, huber = 2, smooth_l1 = 3 };
+inline constexpr EnumName<LossType> kLossTypeNames[] = {
+    {LossType::mse, "mse"},
+    {LossType::huber, "huber"},
+    {LossType::smooth_l1, "smooth_l1"},
+};
+constexpr std::span<const EnumName<LossType>> names_of(LossType) { return kLossTypeNames; }
+
+enum class HuberSchedule { constant = 1, exponential = 2 };
+inline constexpr EnumName<HuberSchedule> kHuberScheduleNames[] = {
+    {HuberSchedule::constant, "constant"},
+    {HuberSchedule::exponential, "exponential"},
+};
+constexpr std::span<const EnumName<HuberSchedule>> names_of(HuberSchedule) { return kHuberScheduleNames; }
 
 enum class BaseQuant { none = 1, nf4 = 2, nf4_double = 3 };
 inline constexpr EnumName<BaseQuant> kBaseQuantNames[] = {
@@ -86,8 +112,8 @@ struct DeclaredTrainOptions {
     // The gradient's norm is clipped to this, over all adapted layers together, once per optimizer step. Above 0, at
     // most 1000000.
     float max_grad_norm = 1;
-    // How timesteps are drawn (logit_normal, mode) or the loss is weighted (sigma_sqrt, cosmap): Esser et al. 2024,
-    // section 3.1.
+    // How timesteps are drawn (logit_normal, mode: Esser et al. 2024, section 3.1) or the loss is weighted (sigma_sqrt,
+    // cosmap of the same section; bell: ai-toolkit's, most at sigma 0.5).
     Weighting weighting = Weighting::none;
     // Mean of weighting logit_normal: the timestep's place is the sigmoid of a normal number. -100 to 100.
     float logit_mean = 0;
@@ -96,6 +122,31 @@ struct DeclaredTrainOptions {
     // Scale s of weighting mode: the timestep's place is 1 - u - s (cos(pi u / 2)^2 - 1 + u) of a uniform u. -100 to
     // 100.
     float mode_scale = 1.29f;
+    // Where sigma is drawn: among the scheduler's, as weighting says (sigma), from 0 to 1 (uniform), at the sigmoid of
+    // a normal number (sigmoid), or with more noise (content) or less (style), as ai-toolkit does.
+    TimestepSampling timestep_sampling = TimestepSampling::sigma;
+    // Factor of the normal number of timestep_sampling sigmoid: smaller keeps sigma near 0.5. Above 0, at most 100.
+    double sigmoid_scale = 1;
+    // Shift s of the drawn sigma t, to s t / (1 + (s - 1) t): above 1 is more noise, so composition; below 1 is less,
+    // so detail. Above 0, at most 100.
+    double flow_shift = 1;
+    // Shift the drawn sigma by the picture's size, as drawing does: flow_shift exp(mu), with mu from 0.5 at 256 tokens
+    // to 1.15 at 4096.
+    bool resolution_shift = false;
+    // Least noise that is trained on: what is drawn from 0 to 1 is laid over min_sigma to max_sigma. At least 0, below
+    // 1.
+    double min_sigma = 0;
+    // Most noise that is trained on. Above 0, at most 1.
+    double max_sigma = 1;
+    // Mean squared error, or one that grows slower for large errors e, as kohya's scripts have it: 2 c (sqrt(e^2 + c^2)
+    // - c) (huber) or 1 / c of it (smooth_l1).
+    LossType loss_type = LossType::mse;
+    // The error c from which loss_type huber and smooth_l1 grow as the error does, not as its square. Above 0, at most
+    // 100.
+    double huber_c = 0.1;
+    // Whether c is the same at each sigma, or huber_c to the power of sigma (exponential): 1 where there is no noise,
+    // huber_c where there is nothing else.
+    HuberSchedule huber_schedule = HuberSchedule::constant;
     // Guidance input while training; ignored by checkpoints without one. 0 to 100.
     float guidance = 1;
     // Forward once more in backward instead of keeping activations (gradient checkpointing, Chen et al. 2016).
@@ -131,6 +182,15 @@ void for_each_option(Options& options, F&& f) {
     f(OptionInfo{.name = "logit_mean", .min = -100, .max = 100}, options.logit_mean);
     f(OptionInfo{.name = "logit_std", .min = 0, .max = 100, .above_min = true}, options.logit_std);
     f(OptionInfo{.name = "mode_scale", .min = -100, .max = 100}, options.mode_scale);
+    f(OptionInfo{.name = "timestep_sampling"}, options.timestep_sampling);
+    f(OptionInfo{.name = "sigmoid_scale", .min = 0, .max = 100, .above_min = true}, options.sigmoid_scale);
+    f(OptionInfo{.name = "flow_shift", .min = 0, .max = 100, .above_min = true}, options.flow_shift);
+    f(OptionInfo{.name = "resolution_shift"}, options.resolution_shift);
+    f(OptionInfo{.name = "min_sigma", .min = 0, .max = 1, .below_max = true}, options.min_sigma);
+    f(OptionInfo{.name = "max_sigma", .min = 0, .max = 1, .above_min = true}, options.max_sigma);
+    f(OptionInfo{.name = "loss_type"}, options.loss_type);
+    f(OptionInfo{.name = "huber_c", .min = 0, .max = 100, .above_min = true}, options.huber_c);
+    f(OptionInfo{.name = "huber_schedule"}, options.huber_schedule);
     f(OptionInfo{.name = "guidance", .min = 0, .max = 100}, options.guidance);
     f(OptionInfo{.name = "recompute"}, options.recompute);
     f(OptionInfo{.name = "ema_decay", .min = 0, .max = 1, .below_max = true}, options.ema_decay);

@@ -192,11 +192,14 @@ double diffusion(Trial& t) {
     const int64_t rows = t.real ? 1536 : 50, cols = 64;
     const size_t latents = c.input(rows, cols, Type::f32), noise = c.input(rows, cols, Type::f32),
                  sigma = c.output(1, 1, Type::f32, 0.3f), pred = c.input(rows, cols, Type::f32),
-                 noisy = c.output(rows, cols, Type::f32), loss = c.output(1, 1, Type::f32),
-                 dpred = c.output(rows, cols, Type::f32), next = c.output(rows, cols, Type::f32);
+                 weight_and_c = c.output(1, 2, Type::f32, 0.3f), noisy = c.output(rows, cols, Type::f32),
+                 loss = c.output(1, 1, Type::f32), huber = c.output(1, 1, Type::f32),
+                 dhuber = c.output(rows, cols, Type::f32), dpred = c.output(rows, cols, Type::f32),
+                 next = c.output(rows, cols, Type::f32);
     return c.difference([&](Ops& ops, const At& at) {
         ops.flow_noise(at[latents], at[noise], at[sigma], at[noisy]);
         ops.flow_loss(at[pred], at[latents], at[noise], at[sigma], 0.25f, at[loss], at[dpred]);
+        ops.huber_loss(at[pred], at[latents], at[noise], at[weight_and_c], 0.25f, at[huber], at[dhuber]);
         ops.euler_step(at[latents], at[pred], 0.5f, 0.25f, at[next]);
     });
 }

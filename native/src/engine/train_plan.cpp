@@ -40,6 +40,22 @@ void check_option(const OptionInfo& info, const std::optional<T>& value) {
 
 void check_option(const OptionInfo&, const std::vector<std::string>&) {} // LoraBank looks for what they name
 
+// Options that are each within their limits and yet ask for what cannot be.
+void check_noise_options(const TrainOptions& o) {
+    using enum TimestepSampling;
+    require(o.min_sigma < o.max_sigma, ErrorCode::invalid_argument, "min_sigma ", shown(o.min_sigma),
+        " is not below max_sigma ", shown(o.max_sigma), ": nothing is left to be trained on");
+    require(!o.resolution_shift || o.flow_shift == 1, ErrorCode::invalid_argument, "flow_shift ", shown(o.flow_shift),
+        ": resolution_shift is on, which makes a shift of its own; give one of them");
+    require(o.timestep_sampling == sigma || (o.weighting != Weighting::logit_normal && o.weighting != Weighting::mode),
+        ErrorCode::invalid_argument, "weighting ", name_of(o.weighting), " draws among the scheduler's sigmas, and ",
+        "timestep_sampling ", name_of(o.timestep_sampling), " draws otherwise; give one of them");
+    const bool unbounded = o.timestep_sampling == uniform || o.timestep_sampling == sigmoid;
+    require(o.weighting != Weighting::sigma_sqrt || !unbounded || o.min_sigma > 0, ErrorCode::invalid_argument,
+        "weighting sigma_sqrt divides by sigma², which timestep_sampling ", name_of(o.timestep_sampling),
+        " draws as close to 0 as may be; give a min_sigma, such as 0.001");
+}
+
 } // namespace
 
 void check_train_options(const TrainOptions& o) {
@@ -51,6 +67,7 @@ void check_train_options(const TrainOptions& o) {
         ": expected a positive and a finite number");
     require(o.shift > 0 && std::isfinite(o.shift), ErrorCode::invalid_argument, "scheduler shift ", o.shift,
         ": expected a positive number");
+    check_noise_options(o);
 }
 
 std::vector<TransformerShape> training_shapes(const TransformerDims& dims, const std::vector<TrainShape>& shapes) {

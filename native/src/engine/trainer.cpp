@@ -57,8 +57,8 @@ Trainer::Impl::Impl(const Transformer& transformer, const TrainOptions& o, const
     for (const TransformerShape& kind : kinds) {
         tables.emplace_back(dims, kind.text_tokens, kind.grid_h, kind.grid_w);
         for (const int64_t size : group_sizes(together)) {
-            const MicroProgramOptions of{
-                size, options.accumulation, choice.keep, base.ops().activations(), choice.parked};
+            const MicroProgramOptions of{size, options.accumulation, choice.keep, base.ops().activations(),
+                choice.parked, options.loss_type != LossType::mse};
             programs.push_back(std::make_unique<MicroProgram>(layers, kind, tables.back(), of));
             arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
             parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());
@@ -164,9 +164,16 @@ void Trainer::Impl::write_inputs(const TransformerShape& shape, const MicroProgr
     write_view(memory, at(to.noise), packed.data());
     write_view(memory, at(to.prompt), sample.prompt_embeds.data());
     to.conditioning.fill(memory, at, 0, sigma, options.guidance, sample.pooled);
-    const float weight = static_cast<float>(loss_weight(options.weighting, sigma));
+    // Of mean squared error only the first is taken.
+    const float weighing[] = {
+        static_cast<float>(loss_scale(options, sigma)), static_cast<float>(huber_c_at(options, sigma))};
     write_view(memory, at(to.sigma), &sigma);
-    write_view(memory, at(to.weight), &weight);
+    write_view(memory, at(to.weight), weighing);
+}
+
+NoiseLevel Trainer::Impl::noise_of(const Sample& sample, const TransformerShape& shape, const Draw& draw) const {
+    if (sample.timestep_index) return {*sample.timestep_index, sigmas[static_cast<size_t>(*sample.timestep_index)]};
+    return draw_noise_level(options, sigmas, shape.image_tokens(), draw.stream(RandomUse::timestep));
 }
 
 std::vector<Trainer::MicroResult> Trainer::Impl::micro_steps(
@@ -197,10 +204,9 @@ void Trainer::Impl::run(const MicroProgram& p, std::span<const Sample> group, co
     for (size_t i = 0; i < group.size(); ++i) {
         const Draw draw{options.seed, static_cast<uint64_t>(micro) + i, group[i].sample_id};
         MicroResult& result = results.emplace_back();
-        result.timestep_index = group[i].timestep_index ? *group[i].timestep_index
-                                                        : draw_timestep(options, options.num_train_timesteps,
-                                                              draw.stream(RandomUse::timestep));
-        result.sigma = sigmas[static_cast<size_t>(result.timestep_index)];
+        const NoiseLevel level = noise_of(group[i], p.shape, draw);
+        result.timestep_index = level.index;
+        result.sigma = level.sigma;
         write_inputs(p.shape, p.samples[i], at, group[i], draw, result.sigma);
     }
     broken = true;

@@ -59,6 +59,7 @@ private:
     void check(const Sample& sample) const;
     const MicroProgram& program_for(std::span<const Sample> samples) const;
     const MicroProgram& scoring_program(const Shape& shape);
+    NoiseLevel noise_of(const Sample& sample, const TransformerShape& shape, const Draw& draw) const;
     void write_inputs(const TransformerShape& shape, const MicroProgram::Sample& to, const Program::Resolver& at,
         const Sample& sample, const Draw& draw, float sigma);
     void run(const MicroProgram& p, std::span<const Sample> group, const EngineProgress& progress,

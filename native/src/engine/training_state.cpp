@@ -24,6 +24,27 @@ int64_t counter(const SafetensorsFile& file, const char* name) {
 
 Shape length(std::span<const std::byte> bytes) { return {static_cast<int64_t>(bytes.size())}; }
 
+// Newer options are named only where they are not at their defaults: a state that was saved without them goes on.
+void name_newer(std::ostringstream& text, const TrainOptions& o) {
+    const TrainOptions usual;
+    const auto add = [&](const char* name, const auto& value, const auto& as_ever) {
+        if (value != as_ever) text << ' ' << name << '=' << value;
+    };
+    const auto add_name = [&](const char* name, const auto& value, const auto& as_ever) {
+        if (value != as_ever) text << ' ' << name << '=' << name_of(value);
+    };
+    add_name("timestep_sampling", o.timestep_sampling, usual.timestep_sampling);
+    add("sigmoid_scale", o.sigmoid_scale, usual.sigmoid_scale);
+    add("flow_shift", o.flow_shift, usual.flow_shift);
+    add("resolution_shift", o.resolution_shift, usual.resolution_shift);
+    add("min_sigma", o.min_sigma, usual.min_sigma);
+    add("max_sigma", o.max_sigma, usual.max_sigma);
+    add_name("loss_type", o.loss_type, usual.loss_type);
+    add("ema_decay", o.ema_decay, usual.ema_decay);
+    add("huber_c", o.huber_c, usual.huber_c);
+    add_name("huber_schedule", o.huber_schedule, usual.huber_schedule);
+}
+
 } // namespace
 
 std::string training_identity(const TrainOptions& o, const std::vector<std::string>& modules) {
@@ -36,7 +57,7 @@ std::string training_identity(const TrainOptions& o, const std::vector<std::stri
          << o.total_steps << ',' << o.lr_num_cycles << ',' << o.lr_power << " weighting=" << name_of(o.weighting) << ','
          << o.logit_mean << ',' << o.logit_std << ',' << o.mode_scale << " guidance=" << o.guidance
          << " seed=" << o.seed;
-    if (o.ema_decay > 0) text << " ema_decay=" << o.ema_decay; // states from before it was there go on
+    name_newer(text, o);
     text << " modules=";
     for (const std::string& path : modules) text << path << ' ';
     return text.str();

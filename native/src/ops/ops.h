@@ -164,6 +164,9 @@ public:
     // order, fp64.
     virtual void flow_loss(const View& pred, const View& latents, const View& noise, const View& weight /* (1,1) */,
         float grad_scale, const View& loss, const View& dpred) = 0;
+    // The same with weight·2c(sqrt(error² + c²) - c) in place of weight·error²; math/flow.h.
+    virtual void huber_loss(const View& pred, const View& latents, const View& noise,
+        const View& weight_and_c /* (1,2) */, float grad_scale, const View& loss, const View& dpred) = 0;
     virtual void euler_step(
         const View& latents, const View& velocity, float sigma, float sigma_next, const View& out) = 0;
     // sqrt of the sum of squares, fixed order

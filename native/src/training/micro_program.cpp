@@ -21,14 +21,14 @@ NetworkOptions network_options(const MicroProgramOptions& options, Parking& park
 } // namespace
 
 MicroProgram::Sample::Sample(Program& program, const TransformerLayers& layers, const TransformerShape& shape,
-    const TransformerTables& tables, const NetworkOptions& options)
+    const TransformerTables& tables, const NetworkOptions& options, bool huber)
     : network(program, layers, shape, tables, options), conditioning(program, layers.dims, 1) {
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
     latents = program.temp(I, C, "latents");
     noise = program.temp(I, C, "noise");
     prompt = program.temp(shape.text_tokens, layers.dims.joint_dim, "prompt_embeds");
     sigma = program.temp(1, 1, "sigma");
-    weight = program.temp(1, 1, "loss weight");
+    weight = program.temp(1, huber ? 2 : 1, "loss weight");
     program.emit(op::Inputs{{conditioning.all()}});
     program.emit(op::Inputs{{{latents, noise, prompt, sigma, weight}}});
 }
@@ -37,7 +37,7 @@ MicroProgram::MicroProgram(const TransformerLayers& layers, const TransformerSha
     const MicroProgramOptions& options)
     : shape(s), stream(program), parking(program) {
     for (int64_t i = 0; i < options.together; ++i)
-        samples.emplace_back(program, layers, shape, tables, network_options(options, parking));
+        samples.emplace_back(program, layers, shape, tables, network_options(options, parking), options.huber);
     const int64_t I = shape.image_tokens(), C = layers.dims.in_channels;
 
     stream.start();
@@ -61,8 +61,12 @@ MicroProgram::MicroProgram(const TransformerLayers& layers, const TransformerSha
         sample.prediction = predictions[i];
         sample.loss = program.temp(1, 1, "loss");
         const Sym dprediction = dpredictions.emplace_back(program.temp(I, C, "dprediction"));
-        program.emit(op::FlowLoss{
-            sample.prediction, sample.latents, sample.noise, sample.weight, share, sample.loss, dprediction});
+        if (options.huber)
+            program.emit(op::HuberLoss{
+                sample.prediction, sample.latents, sample.noise, sample.weight, share, sample.loss, dprediction});
+        else
+            program.emit(op::FlowLoss{
+                sample.prediction, sample.latents, sample.noise, sample.weight, share, sample.loss, dprediction});
         dtables.push_back(sample.network.dtable());
     }
     if (!options.forward_only) emit_backward(stream, layers, networks, dpredictions);

@@ -23,6 +23,7 @@ struct MicroProgramOptions {
     DType activations = DType::f32;
     std::vector<bool> parked;    // MemoryChoice's, or empty
     bool forward_only = false;   // to score: the loss without a gradient; `keep` and `parked` say nothing then
+    bool huber = false;          // the loss; it takes no other memory than mean squared error
 };
 
 struct MicroProgram {
@@ -37,12 +38,12 @@ struct MicroProgram {
 
     struct Sample {
         Sample(Program& program, const TransformerLayers& layers, const TransformerShape& shape,
-            const TransformerTables& tables, const NetworkOptions& options);
+            const TransformerTables& tables, const NetworkOptions& options, bool huber);
         TransformerNetwork network;
         ConditioningInputs conditioning;
         Sym latents, noise;   // (I, C) packed
         Sym prompt;           // (T, joint_dim)
-        Sym sigma, weight;    // (1, 1): noise level, the loss's weight
+        Sym sigma, weight;    // (1, 1): noise level, the loss's weight; of Huber's loss (1, 2), with its c
         Sym prediction, loss; // (I, C), (1, 1): readable after the run
     };
 

@@ -10,6 +10,18 @@ namespace {
 constexpr double kPi = std::numbers::pi;
 constexpr double kPolynomialEnd = 1e-7; // diffusers' lr_end
 
+// The bell over indices 0 to 999, down to zero at its ends, and what brings its mean to 1.
+double bell(double index) {
+    const double from_middle = (index - 500) / 1000;
+    return std::max(0.0, std::exp(-2 * from_middle * from_middle) - std::exp(-0.5));
+}
+
+double bell_scale() {
+    double sum = 0;
+    for (int index = 0; index < 1000; ++index) sum += bell(index);
+    return 1000 / sum;
+}
+
 } // namespace
 
 void LrSchedule::validate() const {
@@ -42,7 +54,19 @@ double LrSchedule::factor(int64_t step) const {
 double loss_weight(Weighting weighting, double sigma) {
     if (weighting == Weighting::sigma_sqrt) return 1 / (sigma * sigma);
     if (weighting == Weighting::cosmap) return 2 / (kPi * (1 - 2 * sigma + 2 * sigma * sigma));
+    if (weighting == Weighting::bell) {
+        static const double scale = bell_scale();
+        return scale * bell(1000 * (1 - sigma));
+    }
     return 1;
+}
+
+double huber_c_at(const DeclaredTrainOptions& o, double sigma) {
+    return o.huber_schedule == HuberSchedule::exponential ? std::pow(o.huber_c, sigma) : o.huber_c;
+}
+
+double loss_scale(const DeclaredTrainOptions& o, double sigma) {
+    return loss_weight(o.weighting, sigma) / (o.loss_type == LossType::smooth_l1 ? huber_c_at(o, sigma) : 1);
 }
 
 std::vector<float> training_sigmas(int64_t count, bool dynamic_shifting, float shift) {
@@ -54,19 +78,52 @@ std::vector<float> training_sigmas(int64_t count, bool dynamic_shifting, float s
     return sigmas;
 }
 
-int64_t draw_timestep(const DeclaredTrainOptions& o, int64_t num_train_timesteps, const PhiloxStream& stream) {
-    double u = 0;
-    if (o.weighting == Weighting::logit_normal) {
-        u = 1 / (1 + std::exp(-(o.logit_mean + static_cast<double>(o.logit_std) * stream.normal_at(0))));
-    } else {
-        u = stream.uniform(0);
-        if (o.weighting == Weighting::mode) {
-            const double c = std::cos(kPi * u / 2);
-            u = 1 - u - o.mode_scale * (c * c - 1 + u);
-        }
-    }
-    const int64_t index = static_cast<int64_t>(u * static_cast<double>(num_train_timesteps));
-    return std::clamp<int64_t>(index, 0, num_train_timesteps - 1); // u may round to 1
+namespace {
+
+// diffusers' compute_density_for_timestep_sampling, and the index that its scripts make of it.
+double density(const DeclaredTrainOptions& o, double uniform, double normal) {
+    if (o.weighting == Weighting::logit_normal)
+        return 1 / (1 + std::exp(-(o.logit_mean + static_cast<double>(o.logit_std) * normal)));
+    if (o.weighting != Weighting::mode) return uniform;
+    const double c = std::cos(kPi * uniform / 2);
+    return 1 - uniform - o.mode_scale * (c * c - 1 + uniform);
+}
+
+int64_t index_at(double place, int64_t count) { // a place may round to 1
+    return std::clamp<int64_t>(static_cast<int64_t>(place * static_cast<double>(count)), 0, count - 1);
+}
+
+double shift_of(const DeclaredTrainOptions& o, int64_t image_tokens) {
+    if (!o.resolution_shift) return o.flow_shift;
+    const double slope = (1.15 - 0.5) / (4096 - 256);
+    return std::exp(0.5 + slope * static_cast<double>(image_tokens - 256));
+}
+
+} // namespace
+
+NoiseLevel noise_level(
+    const DeclaredTrainOptions& o, std::span<const float> sigmas, int64_t image_tokens, const NoiseNumbers& drawn) {
+    using enum TimestepSampling;
+    const auto count = static_cast<int64_t>(sigmas.size());
+    const double u = drawn.uniform, cube = u * u * u, shift = shift_of(o, image_tokens);
+    const bool of_list = o.timestep_sampling != uniform && o.timestep_sampling != sigmoid;
+    const double place = o.timestep_sampling == content ? cube
+                         : o.timestep_sampling == style ? 1 - cube
+                                                        : density(o, u, drawn.normal);
+    const int64_t index = index_at(place, count);
+    if (of_list && shift == 1 && o.min_sigma == 0 && o.max_sigma == 1)
+        return {index, sigmas[static_cast<size_t>(index)]};
+    double level = of_list                          ? static_cast<double>(sigmas[static_cast<size_t>(index)])
+                   : o.timestep_sampling == uniform ? u
+                                                    : 1 / (1 + std::exp(-o.sigmoid_scale * drawn.normal));
+    level = shift * level / (1 + (shift - 1) * level);
+    level = o.min_sigma + (o.max_sigma - o.min_sigma) * level;
+    return {index_at(1 - level, count), static_cast<float>(level)};
+}
+
+NoiseLevel draw_noise_level(const DeclaredTrainOptions& options, std::span<const float> sigmas, int64_t image_tokens,
+    const PhiloxStream& stream) {
+    return noise_level(options, sigmas, image_tokens, {stream.uniform(0), stream.normal_at(0)});
 }
 
 } // namespace atelier

@@ -106,6 +106,29 @@ OpCase flow_loss() { // of 1/4 of a step, whose gradient is what dpred holds
     return c;
 }
 
+OpCase huber_loss() {
+    constexpr float share = 0.25f;
+    OpCase c;
+    c.name = "huber_loss";
+    c.inputs = {{6, 10, false}, {6, 10, false}, {6, 10, false}, {1, 2, false}}; // prediction, latents, noise, weights
+    c.outputs = {{1, 1, false}, {6, 10, false}};
+    c.emit = [](Program& p, const auto& in, const auto&, const auto& out) {
+        p.emit(op::HuberLoss{in[0], in[1], in[2], in[3], share, out[0], out[1]});
+    };
+    c.reference = [](const std::vector<Values>& in, const auto&) {
+        const double weight = in[3][0], knee = in[3][1], n = static_cast<double>(in[0].size());
+        double loss = 0;
+        Values slope;
+        for (size_t i = 0; i < in[0].size(); ++i) {
+            const double error = in[0][i] - (in[2][i] - in[1][i]), root = std::sqrt(error * error + knee * knee);
+            loss += weight * 2 * knee * (root - knee) / n;
+            slope.push_back(share * weight * 2 * knee * error / root / n);
+        }
+        return std::vector<Values>{{loss}, slope};
+    };
+    return c;
+}
+
 // Mean (or none) and deviation of each row, or of each group of channels over all rows.
 Values normed(const Values& x, int64_t rows, int64_t cols, int64_t groups, bool centred, double eps) {
     Values y(x.size());
@@ -188,7 +211,7 @@ OpCase group_norm(int64_t width) {
 } // namespace
 
 std::vector<OpCase> element_cases() {
-    std::vector<OpCase> all = {flow_noise(), flow_loss()};
+    std::vector<OpCase> all = {flow_noise(), flow_loss(), huber_loss()};
     for (const int64_t cols : {37, 300}) {
         all.push_back(copy(cols));
         all.push_back(binary<op::Add>("add", cols, [](double a, double b) { return a + b; }));

@@ -143,6 +143,15 @@ TEST_CASE("sums: loss and its gradient, norm, column sums") {
         partials.data());
     CHECK(loss2.values[0] == doctest::Approx(loss.values[0]).epsilon(1e-6));
     CHECK(relative_error(d2.values, d.values) < kExact);
+    for (const float knee : {0.05f, 1.0f, 40.0f}) { // errors are some 1.7: on the lines, at the bend, in the bowl
+        Matrix weight_and_c(1, 2, knee);
+        weight_and_c.values[0] = 1.7f;
+        ops->huber_loss(pred.view(), latents.view(), noise.view(), weight_and_c.view(), 0.25f, loss.view(), d.view());
+        gpu::huber_loss(nullptr, pred.view(), latents.view(), noise.view(), weight_and_c.view(), 0.25f, loss2.view(),
+            d2.view(), partials.data());
+        CHECK(loss2.values[0] == doctest::Approx(loss.values[0]).epsilon(1e-6));
+        CHECK(relative_error(d2.values, d.values) < kExact);
+    }
     gpu::sum_of_squares(nullptr, pred.view(), partials.data());
     CHECK(std::sqrt(partials[0]) == doctest::Approx(ops->l2_norm(pred.view())).epsilon(1e-12));
     ops->column_dot(pred.view(), noise.view(), out.view()),

@@ -242,6 +242,13 @@ public:
                 c.in(pred), c.in(latents), c.in(noise), c.in(weight), grad_scale, c.out(loss), c.out(dpred));
         });
     }
+    void huber_loss(const View& pred, const View& latents, const View& noise, const View& weight_and_c,
+        float grad_scale, const View& loss, const View& dpred) override {
+        call([&](Call& c) {
+            inner_->huber_loss(
+                c.in(pred), c.in(latents), c.in(noise), c.in(weight_and_c), grad_scale, c.out(loss), c.out(dpred));
+        });
+    }
     void euler_step(
         const View& latents, const View& velocity, float sigma, float sigma_next, const View& out) override {
         call([&](Call& c) { inner_->euler_step(c.in(latents), c.in(velocity), sigma, sigma_next, c.out(out)); });

@@ -46,36 +46,6 @@ TEST_CASE("loss_weight and inference_sigmas: the goldens") {
     }
 }
 
-TEST_CASE("draw_timestep: the density each weighting asks for") {
-    const auto mean_and_spread = [](Weighting weighting) {
-        TrainOptions o;
-        o.weighting = weighting;
-        const int n = 20000;
-        double sum = 0, squares = 0;
-        for (int i = 0; i < n; ++i) {
-            const double t = static_cast<double>(
-                draw_timestep(o, 1000, PhiloxStream(7, RandomUse::timestep, static_cast<uint64_t>(i), 3)));
-            REQUIRE(t >= 0);
-            REQUIRE(t < 1000);
-            sum += t;
-            squares += t * t;
-        }
-        const double mean = sum / n;
-        return std::pair{mean, std::sqrt(squares / n - mean * mean)};
-    };
-    // Uniform on 0..999: mean 499.5, spread 288.7. Sigmoid of N(0, 1): mean 0.5, spread 0.2083 (numerical integral).
-    // 20,000 draws give 0.7 %.
-    for (const Weighting uniform : {Weighting::none, Weighting::sigma_sqrt, Weighting::cosmap}) {
-        CHECK(mean_and_spread(uniform).first == doctest::Approx(499.5).epsilon(0.02));
-        CHECK(mean_and_spread(uniform).second == doctest::Approx(288.7).epsilon(0.02));
-    }
-    CHECK(mean_and_spread(Weighting::logit_normal).first == doctest::Approx(499.5).epsilon(0.02));
-    CHECK(mean_and_spread(Weighting::logit_normal).second == doctest::Approx(208.3).epsilon(0.02));
-    // mode: E[1 - u - s(cos²(πu/2) - 1 + u)] = 1/2 for every s
-    CHECK(mean_and_spread(Weighting::mode).first == doctest::Approx(499.5).epsilon(0.02));
-    CHECK(mean_and_spread(Weighting::mode).second < 280);
-}
-
 TEST_CASE("training_sigmas: unshifted for dev, shifted for schnell's config") {
     const auto dev = training_sigmas(1000, true, 3.0f), shifted = training_sigmas(1000, false, 3.0f);
     CHECK(dev.front() == 1.0f);

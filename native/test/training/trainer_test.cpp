@@ -249,6 +249,69 @@ TEST_CASE("state: a run that is stopped and resumed ends with the same bits") {
     CHECK_THROWS_AS(second.load_state(cut), Error);
 }
 
+TEST_CASE("state: resumed runs end with the same bits with every draw and loss, each of them another run") {
+    const Run run;
+    const auto model = load(BaseQuant::none);
+    std::vector<std::vector<std::byte>> ends;
+    const auto check = [&](const char* what, auto&& change) {
+        CAPTURE(what);
+        TrainOptions o = run.options("adamw8bit");
+        o.accumulation = 2;
+        change(o);
+        const auto train = [&](Trainer& trainer, int64_t from, int64_t to) {
+            for (int64_t micro = from; micro < to; ++micro) {
+                trainer.micro_step(drawn_sample(run, micro));
+                if ((micro + 1) % o.accumulation == 0) trainer.optimizer_step();
+            }
+        };
+        Trainer whole(model, o, {run.shape}), first(model, o, {run.shape}), second(model, o, {run.shape});
+        train(whole, 0, 4);
+        train(first, 0, 2);
+        second.load_state(first.save_state());
+        train(second, 2, 4);
+        CHECK(second.save_state() == whole.save_state());
+        CHECK(whole.arena_high_water() <= whole.memory_plan().arena_bytes);
+        for (const auto& other : ends) CHECK(whole.save_state() != other);
+        ends.push_back(whole.save_state());
+    };
+    using enum TimestepSampling;
+    check("as ever", [](TrainOptions&) {});
+    check("uniform", [](TrainOptions& o) { o.timestep_sampling = uniform; });
+    check("sigmoid", [](TrainOptions& o) { o.timestep_sampling = sigmoid, o.sigmoid_scale = 1.5; });
+    check("shift", [](TrainOptions& o) { o.timestep_sampling = sigmoid, o.flow_shift = 3; });
+    check("by size", [](TrainOptions& o) { o.timestep_sampling = sigmoid, o.resolution_shift = true; });
+    check("content", [](TrainOptions& o) { o.timestep_sampling = content; });
+    check("style", [](TrainOptions& o) { o.timestep_sampling = style; });
+    check("window", [](TrainOptions& o) { o.min_sigma = 0.2, o.max_sigma = 0.9; });
+    check("bell", [](TrainOptions& o) { o.weighting = Weighting::bell; });
+    check("huber", [](TrainOptions& o) { o.loss_type = LossType::huber; });
+    check("smooth_l1", [](TrainOptions& o) {
+        o.loss_type = LossType::smooth_l1;
+        o.huber_schedule = HuberSchedule::exponential;
+    });
+}
+
+TEST_CASE("huber: with a large c it is mean squared error, with a small one the loss of its formula") {
+    const Run run;
+    const auto model = load(BaseQuant::none);
+    const auto loss = [&](LossType type, double c) {
+        TrainOptions o = run.options("adamw8bit");
+        o.loss_type = type;
+        o.huber_c = c;
+        Trainer trainer(model, o, {run.shape});
+        return trainer.micro_step(drawn_sample(run, 0)).loss;
+    };
+    const double squares = loss(LossType::mse, 0.1);
+    CHECK(loss(LossType::huber, 100) == doctest::Approx(squares).epsilon(1e-3));
+    CHECK(loss(LossType::huber, 0.1) < squares);
+    CHECK(loss(LossType::smooth_l1, 0.1) == doctest::Approx(10 * loss(LossType::huber, 0.1)).epsilon(1e-6));
+    CHECK(Trainer::plan(*model, run.options("adamw8bit"), {run.shape}).arena_bytes == [&] {
+        TrainOptions o = run.options("adamw8bit");
+        o.loss_type = LossType::huber;
+        return Trainer::plan(*model, o, {run.shape}).arena_bytes;
+    }());
+}
+
 TEST_CASE("threads: the result does not depend on their number") {
     const Run run;
     const TrainOptions o = run.options("adamw8bit");

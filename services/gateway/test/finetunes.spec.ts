@@ -153,6 +153,22 @@ describe('fine-tunes', () => {
     await waitFor('its end', async () => (await consumers()) === 0);
   });
 
+  test('a recipe fills in what a body leaves out, and a run says which it was and what to know of it', async () => {
+    const run = await started({ name: 'in-a-style', recipe: 'style', rank: 8, dataset: 'herons' });
+    const told = { rank: 8, alpha: 8, total_steps: 2000, timestep_sampling: 'sigmoid', lr_schedule: 'cosine' };
+    expect(run).toMatchObject({ recipe: 'style', options: { recipe: 'style', ...told } });
+    const usual = await started({ name: 'as-ever', validation_prompts: ['a heron'], steps: 30 });
+    expect(usual).toMatchObject({ recipe: 'seed', warnings: [], options: { rank: 4, validate_every: 30 } });
+    const idle = await started({ name: 'undrawn', validation_prompts: ['a heron'], validate_every: 0, steps: 30 });
+    expect(idle).toMatchObject({
+      warnings: [expect.stringMatching(/^validate_every is 0, so the validation prompts/)],
+    });
+    const refused = await start({ dataset: 'herons', name: 'idle', huber_c: 0.2 });
+    expect(((await refused.json()) as Refusal).error.details).toEqual({
+      huber_c: expect.stringMatching(/only where loss_type is/),
+    });
+  });
+
   test('cancel is noted', async () => {
     const run = await started({ name: 'stopped', steps: 1 });
     const response = await fetch(`${gateway.url}/v1/finetunes/${run.id}/cancel`, { method: 'POST' });

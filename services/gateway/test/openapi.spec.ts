@@ -51,6 +51,10 @@ describe('the OpenAPI document', () => {
     const finetune = schema('/v1/finetunes', 'application/json');
     expect(finetune.properties.rank).toMatchObject({ type: 'integer', minimum: 1, default: 4 });
     expect(finetune.properties.weighting!.enum).toContain('logit_normal');
+    expect(finetune.properties.recipe).toMatchObject({
+      default: 'seed',
+      'x-recipes': { style: { options: { rank: 16 } } },
+    });
     expect(finetune.additionalProperties).toBe(false);
     expect(schema('/v1/datasets', 'multipart/form-data').properties.files).toMatchObject({ type: 'array' });
     expect(schema('/v1/images/generations', 'application/json').properties.prompt).toMatchObject({ type: 'string' });

@@ -1,4 +1,4 @@
-import { StatusReply, trainOptionsJson, trainOptionSpecs } from '@atelier/contracts';
+import { recipes, StatusReply, trainOptionsJson, trainOptionSpecs } from '@atelier/contracts';
 import { JSDOM } from 'jsdom';
 import { playServices } from './fake-services';
 import { startGateway, type TestGateway } from './harness';
@@ -144,6 +144,23 @@ describe('the studio page', () => {
       return [name, kind === 'boolean' ? value : text];
     });
     expect(values).toEqual(Object.fromEntries(usual));
+  });
+
+  test('a recipe fills in what it sets, but for what a person has set, and is sent with that alone', () => {
+    const field = (name: string) => find<HTMLInputElement>(`#run-form [name=${name}]`);
+    fill('#run-form', { rank: '9', total_steps: '40' });
+    field('recipe').value = 'style';
+    field('recipe').dispatchEvent(new page.window.Event('change'));
+    const { options } = recipes.style;
+    expect([field('rank').value, field('total_steps').value]).toEqual(['9', '40']);
+    expect(field('targets').value.split('\n')).toEqual(options.targets);
+    expect(field('timestep_sampling').value).toBe('sigmoid');
+    expect(find('#run-form .recipe').textContent).toMatch(/^A manner of drawing.* It sets rank 16; targets to_q, /);
+    const chosen = (find('#options') as unknown as { chosen: object }).chosen;
+    expect(chosen).toEqual({ recipe: 'style', rank: 9, total_steps: 40 });
+    find<HTMLButtonElement>('#run-form details button').click();
+    expect([field('recipe').value, field('rank').value, field('lr_schedule').value]).toEqual(['seed', '4', 'constant']);
+    expect((find('#options') as unknown as { chosen: object }).chosen).toEqual({});
   });
 
   test('opened anew, it shows the newest run; a stream that breaks is taken up again where it broke', async () => {

@@ -154,6 +154,7 @@ async function refresh() {
           element('span', {
             textContent: isOver(r) ? `step ${r.step} of ${r.total_steps}` : counted(r.total_steps, 'step'),
           }),
+          ...(r.recipe === 'seed' ? [] : [element('span', { className: 'note', textContent: `recipe ${r.recipe}` })]),
           element('span', { className: 'status', textContent: stateOf(r) }),
           ...(isOver(r) ? [] : controlsOf(r)),
           ...(r.waits_for ? [element('span', { className: 'bad', textContent: r.waits_for })] : []),
@@ -168,6 +169,7 @@ async function refresh() {
             : []),
           ...(isOver(r) ? [deletion(`run ${r.name}; its adapter stays`, `/v1/finetunes/${r.id}`)] : []),
           ...(r.error ? [element('span', { className: 'bad', textContent: r.error })] : []),
+          ...r.warnings.map((warning) => element('span', { className: 'note', textContent: warning })),
         ),
       ),
     );

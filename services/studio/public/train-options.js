@@ -48,8 +48,18 @@ function valueOf(input, { type }) {
   return type === 'integer' || type === 'number' ? Number(input.value) : input.value;
 }
 
+function put(input, { type }, value) {
+  if (type === 'boolean') input.checked = value;
+  else input.value = type === 'array' ? (value ?? []).join('\n') : (value ?? '');
+}
+
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
 class TrainOptionFields extends HTMLElement {
   fields = new Map();
+  /** What recipes set, by name; of the API's own description. */
+  recipes = {};
+  recipe = undefined;
 
   async connectedCallback() {
     try {
@@ -60,6 +70,7 @@ class TrainOptionFields extends HTMLElement {
   }
 
   draw(options) {
+    this.recipes = Object.fromEntries(options).recipe?.['x-recipes'] ?? {};
     const labels = new Map(options.map(([name, schema]) => [name, this.label(name, schema)]));
     const isBasic = ([, schema]) => schema['x-basic'];
     const labelsOf = (some) => some.map(([name]) => labels.get(name));
@@ -76,7 +87,36 @@ class TrainOptionFields extends HTMLElement {
     const more = make('details', {}, make('summary', { textContent: 'More options' }), ...groups, reset);
     // A field that is not valid must be seen, or the browser refuses the form without a word.
     more.addEventListener('invalid', () => (more.open = true), true);
-    this.replaceChildren(make('div', { className: 'row' }, ...labelsOf(options.filter(isBasic))), more);
+    const about = make('output', { className: 'recipe' });
+    this.replaceChildren(make('div', { className: 'row' }, ...labelsOf(options.filter(isBasic))), about, more);
+    const select = this.fields.get('recipe')?.input;
+    if (select) select.onchange = () => this.follow(select.value);
+    this.recipe = select?.value;
+  }
+
+  /** Fills in what a recipe sets, but for what a person has set. */
+  follow(recipe) {
+    const untouched = [...this.fields].filter(
+      ([name, { input, schema }]) => name !== 'recipe' && this.isUsual(name, valueOf(input, schema)),
+    );
+    this.recipe = recipe;
+    for (const [name, { input, schema }] of untouched) put(input, schema, this.usual(name));
+    this.tellRecipe();
+  }
+
+  tellRecipe() {
+    const { about = '', options = {} } = this.recipes[this.recipe] ?? {};
+    const set = Object.entries(options).map(([name, value]) => `${name} ${[value].flat().join(', ')}`);
+    this.querySelector('.recipe').textContent = set.length ? `${about} It sets ${set.join('; ')}.` : '';
+  }
+
+  /** What an option is where nothing is sent for it. */
+  usual(name) {
+    return this.recipes[this.recipe]?.options[name] ?? this.fields.get(name).schema.default;
+  }
+
+  isUsual(name, value) {
+    return value === undefined || same(value, this.usual(name));
   }
 
   label(name, schema) {
@@ -94,6 +134,8 @@ class TrainOptionFields extends HTMLElement {
       else if (input.type === 'checkbox') input.checked = input.defaultChecked;
       else input.value = input.defaultValue;
     }
+    this.recipe = this.fields.get('recipe')?.input.value;
+    this.tellRecipe();
   }
 
   /** What an option is set to, chosen or by default. */
@@ -102,16 +144,12 @@ class TrainOptionFields extends HTMLElement {
     return valueOf(input, schema);
   }
 
-  /** What differs from the defaults. */
+  /** What differs from the recipe's and the defaults. */
   get chosen() {
     if (this.fields.size === 0)
       throw new Error('The training options are not there yet: wait a moment, or reload the page.');
-    const isUsual = (value, { default: usual }) =>
-      value === undefined || JSON.stringify(value) === JSON.stringify(usual);
-    const entries = [...this.fields].map(([name, { input, schema }]) => [name, valueOf(input, schema), schema]);
-    return Object.fromEntries(
-      entries.filter(([, value, schema]) => !isUsual(value, schema)).map(([name, value]) => [name, value]),
-    );
+    const entries = [...this.fields].map(([name, { input, schema }]) => [name, valueOf(input, schema)]);
+    return Object.fromEntries(entries.filter(([name, value]) => !this.isUsual(name, value)));
   }
 }
 

@@ -9,7 +9,8 @@ const OPTIONS: Partial<CompleteTrainOptions> = {
   checkpointEvery: 7,
   lrSchedule: 'cosine',
   warmupSteps: 20,
-  weighting: 'logit_normal',
+  ...{ timestepSampling: 'sigmoid', sigmoidScale: 1.5, flowShift: 2, minSigma: 0.05, weighting: 'bell' },
+  ...{ lossType: 'smooth_l1', huberSchedule: 'exponential' },
   quant: 'nf4_double',
 };
 

@@ -329,6 +329,22 @@ describe('a run’s options', () => {
     expect((await harness.adapterBytes('other')).equals(await harness.adapterBytes('usual'))).toBe(false);
   });
 
+  it.each<[string, Partial<CompleteTrainOptions>]>([
+    ['timestep_sampling', { timestepSampling: 'sigmoid' }],
+    ['flow_shift', { flowShift: 3 }],
+    ['resolution_shift', { resolutionShift: true }],
+    ['min_sigma', { minSigma: 0.3 }],
+    ['loss_type', { lossType: 'huber' }],
+    ['weighting', { weighting: 'bell' }],
+  ])('reach the loss: another %s is another adapter', async (_name, options) => {
+    await harness.startService();
+    const manifest = await harness.dataset('d', 1);
+    await harness.startRun('usual', manifest, { optimizer: 'adamw' });
+    await harness.startRun('other', manifest, { optimizer: 'adamw', ...options });
+    expect([(await harness.over('usual')).error, (await harness.over('other')).error]).toEqual(['', '']);
+    expect((await harness.adapterBytes('other')).equals(await harness.adapterBytes('usual'))).toBe(false);
+  });
+
   it('reach the schedule: another lr_power is another learning rate', async () => {
     await harness.startService();
     await harness.startRun('r1', await harness.dataset('d', 1), { lrSchedule: 'polynomial', lrPower: 2 });

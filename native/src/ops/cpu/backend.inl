@@ -241,6 +241,21 @@ public:
         *loss.f32() = static_cast<float>(sum * mean);
     }
 
+    void huber_loss(const View& pred, const View& latents, const View& noise, const View& weight_and_c,
+        float grad_scale, const View& loss, const View& dpred) override {
+        const double mean = static_cast<double>(weight_and_c.f32()[0]) / static_cast<double>(pred.size()),
+                     c = static_cast<double>(weight_and_c.f32()[1]), scale = mean * static_cast<double>(grad_scale);
+        double sum = 0;
+        for (int64_t i = 0; i < pred.rows; ++i)
+            for (int64_t j = 0; j < pred.cols; ++j) {
+                const double error =
+                    static_cast<double>(flow_error(pred.row(i)[j], latents.row(i)[j], noise.row(i)[j]));
+                sum += huber(error, c);
+                if (dpred) dpred.row(i)[j] = static_cast<float>(scale * huber_slope(error, c));
+            }
+        *loss.f32() = static_cast<float>(sum * mean);
+    }
+
     void euler_step(
         const View& latents, const View& velocity, float sigma, float sigma_next, const View& out) override {
         const vf dt = splat(sigma_next - sigma);

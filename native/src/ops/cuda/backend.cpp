@@ -105,6 +105,10 @@ public:
         const View& loss, const View& dpred) override {
         kernels::flow_loss(stream(), pred, latents, noise, weight, grad_scale, loss, dpred, room_.partials);
     }
+    void huber_loss(const View& pred, const View& latents, const View& noise, const View& weight_and_c,
+        float grad_scale, const View& loss, const View& dpred) override {
+        kernels::huber_loss(stream(), pred, latents, noise, weight_and_c, grad_scale, loss, dpred, room_.partials);
+    }
     void euler_step(
         const View& latents, const View& velocity, float sigma, float sigma_next, const View& out) override {
         kernels::euler_step(stream(), latents, velocity, sigma_next - sigma, out);

@@ -36,6 +36,8 @@ constexpr int64_t kPartials = 1024; // doubles that `partials` holds
 void column_dot(cudaStream_t, const View& x, const View& y, const View& out);
 void flow_loss(cudaStream_t, const View& pred, const View& latents, const View& noise, const View& weight,
     float grad_scale, const View& loss, const View& dpred, double* partials);
+void huber_loss(cudaStream_t, const View& pred, const View& latents, const View& noise, const View& weight_and_c,
+    float grad_scale, const View& loss, const View& dpred, double* partials);
 void sum_of_squares(cudaStream_t, const View& x, double* partials); // the sum is partials[0]
 
 // adamw.cu

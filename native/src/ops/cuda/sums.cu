@@ -23,6 +23,17 @@ struct Loss { // also writes the gradient
         return static_cast<double>(error) * error;
     }
 };
+struct Huber { // also writes the gradient
+    View pred, latents, noise, weight_and_c, dpred;
+    float grad_scale;
+    __device__ double operator()(int64_t i, int64_t j) const {
+        const double error = static_cast<double>(flow_error(pred.row(i)[j], latents.row(i)[j], noise.row(i)[j])),
+                     c = static_cast<double>(weight_and_c.f32()[1]),
+                     mean = static_cast<double>(weight_and_c.f32()[0]) / static_cast<double>(pred.size());
+        if (dpred) dpred.row(i)[j] = static_cast<float>(mean * static_cast<double>(grad_scale) * huber_slope(error, c));
+        return huber(error, c);
+    }
+};
 struct Square {
     View x;
     __device__ double operator()(int64_t i, int64_t j) const { return static_cast<double>(x.row(i)[j]) * x.row(i)[j]; }
@@ -83,6 +94,15 @@ void flow_loss(cudaStream_t stream, const View& pred, const View& latents, const
     const int64_t blocks =
         partial_sums(stream, pred.rows, pred.cols, Loss{pred, latents, noise, weight, dpred, grad_scale}, partials);
     launch(stream, 1, kThreads, kRoom, finish_kernel, partials, blocks, loss, weight, static_cast<double>(pred.size()));
+}
+
+void huber_loss(cudaStream_t stream, const View& pred, const View& latents, const View& noise, const View& weight_and_c,
+    float grad_scale, const View& loss, const View& dpred, double* partials) {
+    only_f32("huber_loss", {pred, latents, noise, weight_and_c, loss, dpred});
+    const int64_t blocks = partial_sums(
+        stream, pred.rows, pred.cols, Huber{pred, latents, noise, weight_and_c, dpred, grad_scale}, partials);
+    launch(stream, 1, kThreads, kRoom, finish_kernel, partials, blocks, loss, weight_and_c,
+        static_cast<double>(pred.size()));
 }
 
 void sum_of_squares(cudaStream_t stream, const View& x, double* partials) {

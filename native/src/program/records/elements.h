@@ -58,6 +58,17 @@ struct FlowLoss {
     }
 };
 
+struct HuberLoss {
+    static constexpr const char* name = "huber_loss";
+    Read pred, latents, noise, weight_and_c;
+    float grad_scale = 1;
+    Write loss, dpred;
+
+    void run(Ops& ops, const Program::Resolver& at) const {
+        ops.huber_loss(at(pred), at(latents), at(noise), at(weight_and_c), grad_scale, at(loss), at(dpred));
+    }
+};
+
 struct Sigmas {
     float now = 0, next = 0;
 };

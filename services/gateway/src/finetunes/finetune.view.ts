@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { MOST_PRIORITY, trainOptionsSchema, trainOptionValue, type TrainOptionsInput } from '@atelier/client';
 import { trainOptionsJson, trainOptionSpecs, type Run } from '@atelier/contracts';
-import { bestStep, memoryPlanView, runStatus, waitsFor } from '@atelier/jobs';
+import { bestStep, memoryPlanView, runStatus, runWarnings, waitsFor } from '@atelier/jobs';
 import type { StoreState } from '@atelier/mesh';
 import { unixSeconds } from '../datasets/dataset.view';
 import { pictureUrl } from '../images/picture-url';
@@ -37,8 +37,8 @@ export const finetuneBody = trainOptionsSchema
     }
   });
 
-/** The options of a body, each under its own name. */
-export function optionsOf(body: z.output<typeof finetuneBody>): TrainOptionsInput {
+/** The options that a body names, each under its own name: what it leaves out is for its recipe to say. */
+export function optionsOf(body: unknown): TrainOptionsInput {
   const given = body as Record<string, unknown>;
   return Object.fromEntries(
     trainOptionSpecs.map(({ name, alias }) => [name, (alias ? given[alias] : undefined) ?? given[name]]),
@@ -124,7 +124,9 @@ export const runView = z.strictObject({
   held_out_samples: z.int(),
   best_step: z.int().nullable().describe('Of the lowest held-out loss.'),
   stopped_early: z.boolean().describe('The held-out loss fell no more, and ended it.'),
+  recipe: z.string().describe('Where options came from that were not set.'),
   options: z.record(z.string(), z.unknown()),
+  warnings: z.array(z.string()).describe('What should be known of its options; it is trained all the same.'),
   plan: planView.nullable().describe('Memory of the run, known before it starts.'),
   created_at: z.int().nullable(),
   started_at: z.int().nullable(),
@@ -164,7 +166,9 @@ export function viewRun(run: Run, { store, place }: Surroundings = {}): z.output
     held_out_samples: run.heldOutSamples,
     best_step: bestStep(run.heldOut) ?? null,
     stopped_early: run.stoppedEarly,
+    recipe: options.recipe,
     options: { ...options },
+    warnings: runWarnings(run),
     plan: run.plan ? memoryPlanView(run.plan) : null,
     created_at: unixSeconds(run.createdAt),
     started_at: unixSeconds(run.startedAt),

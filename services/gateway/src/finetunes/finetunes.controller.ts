@@ -36,7 +36,7 @@ export class FinetunesController {
   async startFinetune(@Body() body: unknown, @Req() request: Request): Promise<unknown> {
     const asked = validated(finetuneBody, body);
     const { dataset, name, priority, replace } = asked;
-    const options = trainOptions(optionsOf(asked));
+    const options = trainOptions(optionsOf(body));
     const once = onceOf(request, 'run');
     return viewRun(await this.client.startFinetune({ dataset, name, priority, replace, options }, once));
   }
