@@ -2,6 +2,9 @@ import { trainOptionSpecs, type TrainOptionsJson, type TrainOptionSpec } from '@
 
 type OptionName = keyof TrainOptionsJson;
 
+/** Scorings are kept in the run's entry. */
+const MOST_SCORINGS = 2000;
+
 /** An option that does nothing beside others, or that they contradict. */
 export interface Conflict {
   option: OptionName;
@@ -33,7 +36,60 @@ function idle({ name, onlyWith, default: usual }: TrainOptionSpec, options: Trai
 
 type Rule = (options: TrainOptionsJson) => Conflict | undefined;
 
+const remedy = 'there is no held-out loss to go by: give a share, held_out 0.1';
+
+/** Of adapters by step and of scoring: what is asked for and would never come to be. */
+const KEEPING: readonly Rule[] = [
+  ({ keep, held_out }) =>
+    keep === 'best' && held_out === 0 ? { option: 'keep', others: ['held_out'], problem: remedy } : undefined,
+  ({ patience, held_out }) =>
+    patience > 0 && held_out === 0 ? { option: 'patience', others: ['held_out'], problem: remedy } : undefined,
+  ({ held_out_every, held_out, total_steps }) => {
+    const least = Math.ceil(total_steps / MOST_SCORINGS);
+    if (held_out === 0 || held_out_every >= least) return undefined;
+    const problem = `a run keeps ${MOST_SCORINGS} scorings: use ${least} or more for ${total_steps} steps`;
+    return { option: 'held_out_every', others: ['total_steps'], problem };
+  },
+  ({ adapter_every, total_steps }) =>
+    adapter_every > total_steps
+      ? {
+          option: 'adapter_every',
+          others: ['total_steps'],
+          problem: `the run has ${total_steps} steps, so none is kept by step: use ${total_steps} at most`,
+        }
+      : undefined,
+  ({ caption_check, total_steps }) =>
+    caption_check > total_steps
+      ? {
+          option: 'caption_check',
+          others: ['total_steps'],
+          problem: `the run has ${total_steps} steps, so it never comes to it: use ${total_steps} at most`,
+        }
+      : undefined,
+  ({ adapter_every, keep }) =>
+    adapter_every > 0 && keep === 'best'
+      ? {
+          option: 'adapter_every',
+          others: ['keep'],
+          problem: 'keep "best" keeps the adapter of the lowest held-out loss, whenever that is: give one of them',
+        }
+      : undefined,
+  ({ adapter_every, keep }) =>
+    adapter_every === 0 && keep === 'last'
+      ? { option: 'keep', others: ['adapter_every'], problem: 'no adapter is kept by step: give adapter_every' }
+      : undefined,
+  ({ adapter_every, keep_most, keep }) =>
+    keep_most > 0 && (adapter_every === 0 || keep !== 'all')
+      ? {
+          option: 'keep_most',
+          others: ['adapter_every', 'keep'],
+          problem: 'it counts the adapters of adapter_every where all are kept: give that, with keep "all"',
+        }
+      : undefined,
+];
+
 const RULES: readonly Rule[] = [
+  ...KEEPING,
   // A warm-up that does nothing, or that never comes to its end.
   ({ lr_schedule, warmup_steps }) =>
     warmup_steps > 0 && lr_schedule === 'constant'

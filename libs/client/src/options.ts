@@ -94,7 +94,6 @@ export function trainOptions(input: TrainOptionsInput = {}): CompleteTrainOption
   const json = { ...parsed.data, ...recipeChoices(input) };
   refuseConflicts(completeTrainOptionsJson(json));
   const options = completeTrainOptions(fromJson(json));
-  refuseUnscored(options);
   // Prompts that are given without an interval are to be drawn: once, of what the run came to.
   const atTheEnd = options.validationPrompts.length > 0 && input.validate_every === undefined;
   return atTheEnd ? { ...options, validateEvery: options.totalSteps } : options;
@@ -118,22 +117,6 @@ function refuseConflicts(options: TrainOptionsJson): void {
   for (const { option, problem } of conflictsOf(options)) details[option] ??= problem;
   const list = Object.entries(details).map(([option, problem]) => `${option}: ${problem}`);
   if (list.length > 0) throw new AtelierError('INVALID_ARGUMENT', `options is not valid: ${list.join('. ')}`, details);
-}
-
-/** Scorings are kept in the run's entry. */
-const MOST_SCORINGS = 2000;
-
-/** What asks for the held-out loss needs a held-out share. */
-function refuseUnscored({ heldOut, heldOutEvery, totalSteps, keep, patience }: CompleteTrainOptions): void {
-  const refuse = (name: string, problem: string): never => {
-    throw new AtelierError('INVALID_ARGUMENT', `options is not valid: ${name}: ${problem}`, { [name]: problem });
-  };
-  const remedy = 'there is no held-out loss to go by: give a share, held_out 0.1';
-  if (heldOut === 0 && keep === 'best') refuse('keep', remedy);
-  if (heldOut === 0 && patience > 0) refuse('patience', remedy);
-  const least = Math.ceil(totalSteps / MOST_SCORINGS);
-  if (heldOut > 0 && heldOutEvery < least)
-    refuse('held_out_every', `a run keeps ${MOST_SCORINGS} scorings: use ${least} or more for ${totalSteps} steps`);
 }
 
 /** Some options, checked and completed. */

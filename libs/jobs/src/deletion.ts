@@ -8,7 +8,7 @@ import {
   type Generation,
   type Run,
 } from '@atelier/contracts';
-import { isStoreFull, type Mesh } from '@atelier/mesh';
+import { atOnce, isStoreFull, type Mesh, type Patience } from '@atelier/mesh';
 import { AdapterStore, BlobStore, isJunk } from '@atelier/store';
 import { Datasets } from './datasets';
 import { EncodedRuns } from './encoded-runs';
@@ -32,12 +32,12 @@ export class Deletion {
   private readonly adapters: AdapterStore;
   private readonly blobs: BlobStore;
 
-  constructor(mesh: Mesh) {
+  constructor(mesh: Mesh, patience: Patience = atOnce) {
     this.datasets = new Datasets(mesh);
     this.runs = new Runs(mesh);
     this.encoded = new EncodedRuns(mesh, this.runs);
-    this.generations = new Generations(mesh);
-    this.adapters = new AdapterStore(mesh);
+    this.generations = new Generations(mesh, patience);
+    this.adapters = new AdapterStore(mesh, { patience });
     this.blobs = new BlobStore(mesh);
   }
 
@@ -60,13 +60,9 @@ export class Deletion {
    * stays, and so does what was given a name of its own.
    */
   async run(id: string): Promise<Run | null> {
-    const beside = (run: Run): Promise<string[]> => this.keptBeside(run);
-    const gone = await this.runs.remove(id, async (run) => {
-      requireRunOver(run);
-      for (const name of await beside(run)) await this.requireAdapterUnused(name);
-    });
+    await this.keptByRun(id);
+    const gone = await this.runs.remove(id, requireRunOver);
     if (!gone) return null;
-    for (const name of await beside(gone)) await this.adapters.delete(name, () => undefined);
     const states = (await this.blobs.names(buckets.blobs.checkpoints)).filter((name) => isStateOf(id, name));
     await this.clear(buckets.blobs.checkpoints, states);
     await this.clear(buckets.blobs.samples, gone.sampleImages);
@@ -115,9 +111,18 @@ export class Deletion {
     return true;
   }
 
-  private async keptBeside({ id, adapter }: Run): Promise<string[]> {
+  /** Before their run's entry, by which they are known for what they are: after a crash the run can be deleted again. */
+  private async keptByRun(id: string): Promise<void> {
+    const run = await this.runs.find(id).catch((error: unknown) => {
+      if (isJunk(error)) return undefined;
+      throw error;
+    });
+    if (!run) return;
+    requireRunOver(run);
     const kept = (await this.adapters.list()).filter(({ name, runId }) => runId === id && isKeptBeside(name));
-    return kept.map(({ name }) => name).filter((name) => name !== adapter);
+    const beside = kept.map(({ name }) => name).filter((name) => name !== run.adapter);
+    for (const name of beside) await this.requireAdapterUnused(name);
+    for (const name of beside) await this.adapter(name);
   }
 
   private async requireUnused({ id, name }: Dataset): Promise<void> {

@@ -135,13 +135,15 @@ export class HeldRun {
 
   /** Scored once more, it is one event: the same step gives the same loss. */
   async heldOut({ step, loss }: { step: number; loss: number }, samples: number, best: boolean): Promise<void> {
+    await this.require();
+    // Told before it is noted: what is noted is not scored again by who goes on after a kill.
+    const runHeldOut = { runId: this.id, step, loss, samples, best };
+    await this.tell('held-out', { runHeldOut }, `held-out.${this.id}.${step}`);
     await this.change((run) => {
       if (run.heldOut.some((score) => score.step === step)) return null;
       const heldOut = [...run.heldOut, { step, loss }].sort((a, b) => (a.step ?? 0) - (b.step ?? 0));
       return Run.create({ ...run, heldOut, heldOutSamples: samples });
     });
-    const runHeldOut = { runId: this.id, step, loss, samples, best };
-    await this.tell('held-out', { runHeldOut }, `held-out.${this.id}.${step}`);
   }
 
   /** An adapter is there under `name`; `lastKept`: which of those by step is to stay if the run ends here. */

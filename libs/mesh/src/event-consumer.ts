@@ -18,6 +18,13 @@ export interface TakenEvent extends ReceivedEvent {
   tries: number;
 }
 
+export interface TakingOptions {
+  signal: AbortSignal;
+  atOnce: number;
+  /** One could not be handled, and is given out again after a while. */
+  failed: (error: Error) => void;
+}
+
 /** Again after so long; undefined: it is over. */
 export type EventSettlement = { againMs: number } | undefined;
 
@@ -62,7 +69,7 @@ export async function eventConsumers(mesh: Mesh, prefix: string): Promise<string
 export async function takeEvents(
   mesh: Mesh,
   name: string,
-  { signal, atOnce }: { signal: AbortSignal; atOnce: number },
+  { signal, atOnce, failed }: TakingOptions,
   handle: (event: TakenEvent) => Promise<EventSettlement>,
 ): Promise<void> {
   const consumer = await mesh.js.consumers.get(streams.EVENTS, name);
@@ -73,10 +80,11 @@ export async function takeEvents(
     if (signal.aborted) stop();
     const inHand: Promise<void>[] = [];
     try {
-      for await (const message of messages) inHand.push(settle(message, handle));
+      // Heard of at once: a rejection that nobody awaits yet would end the process.
+      for await (const message of messages) inHand.push(settle(message, handle).catch(failed));
     } finally {
       signal.removeEventListener('abort', stop);
-      await Promise.allSettled(inHand);
+      await Promise.all(inHand);
     }
   }
 }

@@ -123,7 +123,8 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
           : error.message,
       ),
     );
-    child.once('exit', (code, signal) =>
+    // Not at its exit: what it said last, such as why it ended, may still be on its way then.
+    child.once('close', (code, signal) =>
       resolve(`it ended with ${signal ?? code}: ${log.trim().split('\n').slice(-3).join(' | ')}`),
     );
   });

@@ -57,8 +57,12 @@ Trainer::Impl::Impl(const Transformer& transformer, const TrainOptions& o, const
     for (const TransformerShape& kind : kinds) {
         tables.emplace_back(dims, kind.text_tokens, kind.grid_h, kind.grid_w);
         for (const int64_t size : group_sizes(together)) {
-            const MicroProgramOptions of{size, options.accumulation, choice.keep, base.ops().activations(),
-                choice.parked, options.loss_type != LossType::mse};
+            const MicroProgramOptions of{.together = size,
+                .accumulation = options.accumulation,
+                .keep = choice.keep,
+                .activations = base.ops().activations(),
+                .parked = choice.parked,
+                .huber = options.loss_type != LossType::mse};
             programs.push_back(std::make_unique<MicroProgram>(layers, kind, tables.back(), of));
             arena_bytes = std::max(arena_bytes, programs.back()->program.plan().arena_bytes);
             parked_bytes = std::max(parked_bytes, programs.back()->parking.host_bytes());

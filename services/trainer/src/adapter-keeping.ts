@@ -23,7 +23,7 @@ export class AdapterKeeping {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {
     this.adapters = new AdapterStore(mesh, { patience: throughOutage });
-    this.deletion = new Deletion(mesh);
+    this.deletion = new Deletion(mesh, throughOutage);
   }
 
   /** @param best the step of the lowest held-out loss until now, where only that is kept */
@@ -37,7 +37,7 @@ export class AdapterKeeping {
     const name = adapterAt(held.run.name, at.step);
     await this.shelf.publish(held.run, adapter, origin, () => held.require(), name);
     await held.kept(name, name);
-    await this.prune(held, (step, newer) => {
+    await this.prune(held, at.step, (step, newer) => {
       if (at.best !== undefined) return step === at.best;
       if (options.keep === 'last') return newer === 0;
       return options.keepMost === 0 || newer < options.keepMost;
@@ -51,15 +51,25 @@ export class AdapterKeeping {
 
   /** The run has its last adapter: of the others stay those that were asked for. */
   async finish(held: HeldRun, options: CompleteTrainOptions): Promise<void> {
-    if (options.keep === 'last') await this.prune(held, () => false);
+    if (options.keep === 'last') await this.prune(held, Infinity, () => false);
   }
 
-  /** One that is being drawn with stays until the next time; the sweep takes it with its run. */
-  private async prune({ id, run }: HeldRun, stays: (step: number, newer: number) => boolean): Promise<void> {
+  /**
+   * One that is being drawn with stays until the next time, or goes with its run. Those of an earlier try, which came
+   * further, are made again in their turn: until then they do not count.
+   */
+  private async prune(
+    { id, run }: HeldRun,
+    until: number,
+    stays: (step: number, newer: number) => boolean,
+  ): Promise<void> {
     const mine = (await this.adapters.list()).filter(({ runId, name }) => {
       return runId === id && name.startsWith(`${run.name}@`) && adapterStep(name) !== undefined;
     });
-    const steps = mine.map(({ name }) => adapterStep(name)!).sort((a, b) => b - a);
+    const steps = mine
+      .map(({ name }) => adapterStep(name)!)
+      .filter((step) => step <= until)
+      .sort((a, b) => b - a);
     for (const [newer, step] of steps.entries()) {
       if (stays(step, newer)) continue;
       try {

@@ -88,19 +88,19 @@ export class TrainingRun {
     let waiting: Sample | undefined = first;
     for (;;) {
       const reached = await milestones.reach(trainer, this.interruption);
+      const last = trainer.step >= this.options.totalSteps || milestones.stopsEarly(trainer.step);
       const complete =
         reached &&
         (await this.workshop.validation.draw(
           this.models,
           transformer,
           trainer,
-          { held: this.held, options: this.options },
+          { held: this.held, options: this.options, last },
           this.drawn,
           picture,
           either,
         ));
       ended.throwIfAborted();
-      const last = trainer.step >= this.options.totalSteps || milestones.stopsEarly(trainer.step);
       if (stopping.aborted && !(last && complete)) {
         await this.state.putDown(trainer, this.samples);
         await this.report.flush().catch(() => undefined); // the mesh may be away, and the service is to end

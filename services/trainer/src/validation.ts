@@ -14,6 +14,8 @@ const TOKEN_PIXELS = 16;
 interface ValidatedRun {
   held: HeldRun;
   options: CompleteTrainOptions;
+  /** It ends with this step, be it early. */
+  last: boolean;
 }
 
 const validates = ({ validateEvery, validationPrompts }: CompleteTrainOptions): boolean =>
@@ -67,13 +69,15 @@ export class Validation {
     models: Models,
     transformer: Transformer,
     trainer: Trainer,
-    { held, options }: ValidatedRun,
+    { held, options, last }: ValidatedRun,
     drawn: Set<string>,
     { gridH, gridW }: Shape,
     signal: AbortSignal,
   ): Promise<boolean> {
     const step = trainer.step;
-    if (!validates(options) || step === 0 || step % options.validateEvery !== 0) return true;
+    // Those that are due at the end are at an early one, too.
+    const isDue = step % options.validateEvery === 0 || (last && options.validateEvery >= options.totalSteps);
+    if (!validates(options) || step === 0 || !isDue) return true;
     const due = options.validationPrompts
       .map((prompt, i) => ({ prompt, image: `${held.id}/step-${String(step).padStart(6, '0')}-${i}.png` }))
       .filter(({ image }) => !drawn.has(image));

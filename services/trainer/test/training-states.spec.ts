@@ -55,7 +55,11 @@ describe('the training state of a run', () => {
     await states.save(held, at(5));
     expect(await kept()).toEqual(['r1.1.5']);
     const { found } = await states.load(await take());
-    expect({ ...found, engine: Buffer.from(found!.engine).toString() }).toEqual({ ...at(5), engine: '5' });
+    expect({ ...found, engine: Buffer.from(found!.engine).toString() }).toEqual({
+      ...at(5),
+      pictures: [],
+      engine: '5',
+    });
     await states.remove('r1');
     expect(await kept()).toEqual([]);
   });

@@ -1,13 +1,4 @@
-import {
-  AtelierError,
-  buckets,
-  isKeptBeside,
-  RunState,
-  toDate,
-  type AdapterInfo,
-  type BlobBucket,
-  type Run,
-} from '@atelier/contracts';
+import { buckets, RunState, toDate, type BlobBucket, type Run } from '@atelier/contracts';
 import type { Mesh } from '@atelier/mesh';
 import {
   AdapterStore,
@@ -148,22 +139,9 @@ export class Sweep {
     const store = new AdapterStore(this.mesh);
     if (!this.tally.dryRun) await store.clearReplaced();
     const entries = await store.list();
-    await this.adaptersOfNobody(entries);
     const namedFiles = new Set(entries.flatMap(({ blob, replaced }) => [blob, ...replaced.map((file) => file.blob)]));
     const due = objects.filter((each) => !namedFiles.has(each.name) && this.isOld(each));
     await this.clearObjects(adapters, kinds.adapters, due);
-  }
-
-  /** What a run kept beside its adapter goes with it; whoever deleted the run may have died before. */
-  private async adaptersOfNobody(entries: AdapterInfo[]): Promise<void> {
-    const beside = entries.filter(({ name, runId }) => runId !== '' && isKeptBeside(name));
-    if (beside.length === 0 || this.tally.dryRun) return;
-    const { runs } = await this.naming.look();
-    const deletion = new Deletion(this.mesh);
-    for (const { name, runId, createdAt } of beside) {
-      if (runs.has(runId) || !this.isOld({ written: toDate(createdAt) ?? new Date() })) continue;
-      await deletion.adapter(name).catch(unlessInUse);
-    }
   }
 
   /**
@@ -230,11 +208,6 @@ export class Sweep {
       objects.map(({ name, bytes }) => ({ bytes, remove: () => this.blobs.delete(bucket, name) })),
     );
   }
-}
-
-function unlessInUse(error: unknown): null {
-  if (error instanceof AtelierError && error.code === 'FAILED_PRECONDITION') return null;
-  throw error;
 }
 
 /** What was made a moment ago is about to be read. */

@@ -1,6 +1,7 @@
 import { AtelierClient } from '@atelier/client';
 import { toDate } from '@atelier/contracts';
 import type { StreamedEvent, ToldEvent } from '@atelier/jobs';
+import { isJunk } from '@atelier/store';
 import { viewAdapter } from '../adapters/adapter.view';
 import { viewDataset } from '../datasets/dataset.view';
 import { viewEvent } from '../events/event.view';
@@ -62,7 +63,7 @@ function envelope(streamed: StreamedEvent, type: string, subject: string, addres
   };
 }
 
-/** Null where it is gone by now, or is nothing that the API gives. */
+/** Null where it is gone by now, cannot be read, or is nothing that the API gives. */
 async function objectOf(client: AtelierClient, kind: string, id: string, address: string): Promise<object | null> {
   try {
     if (kind === 'run') return viewRun(await client.run(id));
@@ -70,7 +71,7 @@ async function objectOf(client: AtelierClient, kind: string, id: string, address
     if (kind === 'drawing') return viewDrawing(await client.generation(id), address);
     if (kind === 'adapter') return viewAdapter(await client.adapter(id));
   } catch (error) {
-    if ((error as { code?: string }).code !== 'NOT_FOUND') throw error;
+    if ((error as { code?: string }).code !== 'NOT_FOUND' && !isJunk(error)) throw error;
   }
   return null;
 }

@@ -3,7 +3,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy }
 import { AtelierClient } from '@atelier/client';
 import { WebhookState, type Webhook } from '@atelier/contracts';
 import { Webhooks } from '@atelier/jobs';
-import { Mesh, takeEvents } from '@atelier/mesh';
+import { Mesh, removeEventConsumer, takeEvents } from '@atelier/mesh';
 import { Deliveries } from './deliveries';
 
 /** How often it is looked for webhooks that others have made. */
@@ -63,6 +63,11 @@ export class Deliverer implements OnApplicationBootstrap, OnModuleDestroy {
     );
   }
 
+  private async isStillActive(id: string): Promise<boolean> {
+    const webhook = await this.webhooks.find(id);
+    return webhook !== undefined && isActive(webhook);
+  }
+
   /** Until it is deleted or disabled; while NATS is away it is tried again and again. */
   private async follow(id: string): Promise<void> {
     const { signal } = this.closing;
@@ -71,7 +76,15 @@ export class Deliverer implements OnApplicationBootstrap, OnModuleDestroy {
         const webhook = await this.webhooks.find(id);
         if (!webhook || !isActive(webhook)) return;
         await this.webhooks.ensureConsumer(webhook);
-        await takeEvents(this.mesh, id, { signal, atOnce: AT_ONCE }, (event) => this.deliveries.take(webhook, event));
+        // Deleted or disabled meanwhile, it has been given a consumer that nobody takes away any more.
+        if (!(await this.isStillActive(id))) {
+          await removeEventConsumer(this.mesh, id);
+          return;
+        }
+        const failed = (error: Error): void =>
+          this.logger.warn(`webhook ${id}: an event is tried again: ${error.message}`);
+        const taking = { signal, atOnce: AT_ONCE, failed };
+        await takeEvents(this.mesh, id, taking, (event) => this.deliveries.take(webhook, event));
       } catch (error) {
         this.logger.debug(`webhook ${id} is taken up again: ${(error as Error).message}`);
         await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);

@@ -34,7 +34,7 @@ export class Deliveries {
     const { retryMs: firstMs } = this.config.webhooks;
     const ageMs = Date.now() - taken.toldAt.getTime();
     const againMs = delivered || status === GONE ? undefined : nextTry({ tries: taken.tries, ageMs, firstMs });
-    await this.webhooks.note(
+    await this.noted(
       Delivery.create({
         webhookId: webhook.id,
         sequence: event.sequence,
@@ -51,6 +51,13 @@ export class Deliveries {
     );
     if (status === GONE) await this.disable(webhook);
     return againMs === undefined ? undefined : { againMs };
+  }
+
+  /** What was sent is settled all the same: in a full store it would be sent again and again. */
+  private async noted(delivery: Delivery): Promise<void> {
+    await this.webhooks
+      .note(delivery)
+      .catch((error: Error) => this.logger.warn(`a delivery to ${delivery.webhookId} is not noted: ${error.message}`));
   }
 
   private async disable({ id, url }: Webhook): Promise<void> {

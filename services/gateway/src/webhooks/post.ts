@@ -97,10 +97,9 @@ const publicLookup: LookupFunction = (host, options, done) => {
 };
 
 function requirePublic(host: string, addresses: string[]): void {
-  const inside = addresses.find((address) => !isPublicAddress(address));
-  if (inside === undefined) return;
+  if (addresses.every(isPublicAddress)) return;
   throw new AtelierError(
     'PERMISSION_DENIED',
-    `${host} is at ${inside}, which is no public address: use one that is, or set ATELIER_WEBHOOK_PRIVATE=true`,
+    `${host} is at an address that is not public: use one that is, or set ATELIER_WEBHOOK_PRIVATE=true`,
   );
 }
