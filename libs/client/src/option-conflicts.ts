@@ -36,6 +36,18 @@ function idle({ name, onlyWith, default: usual }: TrainOptionSpec, options: Trai
 
 type Rule = (options: TrainOptionsJson) => Conflict | undefined;
 
+/** A step that comes after the run's last. */
+const ofTheRun =
+  (option: 'warmup_steps' | 'validate_every' | 'adapter_every' | 'caption_check', never: string, or = ''): Rule =>
+  ({ total_steps: steps, ...options }) =>
+    options[option] > steps
+      ? {
+          option,
+          others: ['total_steps'],
+          problem: `the run has ${steps} steps, so ${never}: use ${steps} at most${or}`,
+        }
+      : undefined;
+
 const remedy = 'there is no held-out loss to go by: give a share, held_out 0.1';
 
 /** Of adapters by step and of scoring: what is asked for and would never come to be. */
@@ -50,22 +62,8 @@ const KEEPING: readonly Rule[] = [
     const problem = `a run keeps ${MOST_SCORINGS} scorings: use ${least} or more for ${total_steps} steps`;
     return { option: 'held_out_every', others: ['total_steps'], problem };
   },
-  ({ adapter_every, total_steps }) =>
-    adapter_every > total_steps
-      ? {
-          option: 'adapter_every',
-          others: ['total_steps'],
-          problem: `the run has ${total_steps} steps, so none is kept by step: use ${total_steps} at most`,
-        }
-      : undefined,
-  ({ caption_check, total_steps }) =>
-    caption_check > total_steps
-      ? {
-          option: 'caption_check',
-          others: ['total_steps'],
-          problem: `the run has ${total_steps} steps, so it never comes to it: use ${total_steps} at most`,
-        }
-      : undefined,
+  ofTheRun('adapter_every', 'none is kept by step'),
+  ofTheRun('caption_check', 'it never comes to it'),
   ({ adapter_every, keep }) =>
     adapter_every > 0 && keep === 'best'
       ? {
@@ -99,21 +97,10 @@ const RULES: readonly Rule[] = [
           problem: 'the schedule "constant" has no warm-up: choose "constant_with_warmup", or leave the warm-up out',
         }
       : undefined,
-  ({ warmup_steps, total_steps }) =>
-    warmup_steps > total_steps
-      ? {
-          option: 'warmup_steps',
-          others: ['total_steps'],
-          problem: `the run has ${total_steps} steps, so the peak learning rate is never reached: use ${total_steps} at most`,
-        }
-      : undefined,
-  ({ validate_every, total_steps, validation_prompts }) =>
-    validation_prompts.length > 0 && validate_every > total_steps
-      ? {
-          option: 'validate_every',
-          others: ['total_steps'],
-          problem: `the run has ${total_steps} steps, so nothing is ever drawn: use ${total_steps} at most, or leave it out`,
-        }
+  ofTheRun('warmup_steps', 'the peak learning rate is never reached'),
+  (options) =>
+    options.validation_prompts.length > 0
+      ? ofTheRun('validate_every', 'nothing is ever drawn', ', or leave it out')(options)
       : undefined,
   ({ weighting, timestep_sampling }) =>
     timestep_sampling !== 'sigma' && (weighting === 'logit_normal' || weighting === 'mode')

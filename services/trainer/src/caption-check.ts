@@ -6,9 +6,9 @@ import type { RunSamples } from './run-samples';
 const OTHERS = 6;
 
 /**
- * Whether each picture's own caption suits it better than others' do, by the adapter as it is: the same
- * picture at the same noise levels and noises, so that what its loss differs by is the caption's doing alone.
- * @param others how many other captions each is compared with
+ * Whether each picture's own caption suits it better than others' do, by the adapter as it is: the same picture at the
+ * same noise levels and noises, so that what its loss differs by is the caption's doing alone.
+ * @param pairs noise levels and noises that each is scored at
  * @returns false when the service is to stop: what was compared by then stays
  */
 export async function checkCaptions(

@@ -82,5 +82,11 @@ describe("a picture's losses", () => {
     const losses = PictureLosses.from();
     for (let index = 0; index < 600; index++) losses.take(index, { loss: 1 + index, sigma: 0.5 });
     expect(losses.table(many, 1).pictures).toHaveLength(500);
+    // The lowest loss is told, too, where captions were compared and its own suits it best.
+    for (let index = 0; index < 600; index++) losses.compared(index, index === 0 ? 2 : index / 1000);
+    const { pictures } = losses.table(many, 1);
+    expect(pictures).toHaveLength(500);
+    expect(pictures!.at(-1)!.name).toBe('m0');
+    expect(pictures![0]!.name).toBe('m1');
   });
 });

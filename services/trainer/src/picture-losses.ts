@@ -56,7 +56,7 @@ export class PictureLosses {
     ];
   }
 
-  /** How much lower its loss was under its own caption than under others', as a share of the latter. */
+  /** How much lower its loss was under its own caption than under others': of mean logarithms, so about as a share. */
   compared(index: number, gain: number): void {
     this.gains.set(index, gain);
   }
@@ -97,9 +97,15 @@ export class PictureLosses {
     const pictures: IPictureFigures[] = known
       .map((figures) => ({ ...figures, standing: standingOf(figures, far(figures.loss)) }))
       .sort((a, b) => gainOf(a) - gainOf(b) || b.loss - a.loss || (a.name < b.name ? -1 : 1));
-    const kept = pictures.length > MOST ? [...pictures.slice(0, MOST / 2), ...pictures.slice(-MOST / 2)] : pictures;
-    return { step, pictures: kept };
+    return { step, pictures: pictures.length > MOST ? standingOut(pictures) : pictures };
   }
+}
+
+/** The most suspicious, and of the others those of the lowest loss, which may be memorised; in the order that they have. */
+function standingOut(pictures: readonly IPictureFigures[]): IPictureFigures[] {
+  const others = pictures.slice(MOST / 2).sort((a, b) => (a.loss ?? 0) - (b.loss ?? 0));
+  const lowest = new Set(others.slice(0, MOST / 2));
+  return pictures.filter((each, place) => place < MOST / 2 || lowest.has(each));
 }
 
 /** Of one whose caption was not compared, as if it suited it: a high loss alone is that of a picture with much in it. */
