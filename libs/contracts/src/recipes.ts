@@ -15,19 +15,19 @@ export interface RecipeSpec {
 const ALL_LINEARS = [
   ...['to_q', 'to_k', 'to_v', 'to_out.0', 'add_q_proj', 'add_k_proj', 'add_v_proj', 'to_add_out'],
   ...['ff.net.0.proj', 'ff.net.2', 'ff_context.net.0.proj', 'ff_context.net.2', 'proj_mlp', 'proj_out'],
-] as const;
+];
 
 // What published recipes of a FLUX.1-dev LoRA agree on: rank 16 and alpha as the rank (ai-toolkit's
 // train_lora_flux_24gb.yaml, Replicate, Civitai, OneTrainer's preset), 1e-4 over 2000 visits at batch 1 (ai-toolkit,
 // Civitai; Replicate has 4e-4 over 1000), sigmas at the sigmoid of a normal number (ai-toolkit, SimpleTuner), guidance 1
 // and mean squared error (all of them; both are defaults here already).
-const COMMON = {
+const COMMON: RecipeSpec['options'] = {
   rank: 16,
-  targets: [...ALL_LINEARS],
+  targets: ALL_LINEARS,
   learning_rate: 1e-4,
   total_steps: 2000,
   timestep_sampling: 'sigmoid',
-} as const;
+};
 
 export const recipes: Readonly<Record<RecipeName, RecipeSpec>> = {
   seed: {
@@ -37,17 +37,17 @@ export const recipes: Readonly<Record<RecipeName, RecipeSpec>> = {
   style: {
     about: 'A manner of drawing: all noise levels about the middle, and a learning rate that falls to nothing.',
     // Civitai's cosine: the adapter that is kept is the last one, so it should be one at rest.
-    options: { ...COMMON, targets: [...ALL_LINEARS], lr_schedule: 'cosine' },
+    options: { ...COMMON, lr_schedule: 'cosine' },
   },
   subject: {
     about:
       'One person, animal or thing: more noise, where the composition is settled, the more the larger the picture.',
     // kohya's docs/flux_train_network.md: flux_shift and a constant rate; OneTrainer: dynamic timestep shifting.
-    options: { ...COMMON, targets: [...ALL_LINEARS], resolution_shift: true },
+    options: { ...COMMON, resolution_shift: true },
   },
   detail: {
     about: 'Texture, material and line, without touching the composition: little noise.',
     // SimpleTuner's guide of FLUX: a shift of 0.1 for fine detail, of 4 for composition.
-    options: { ...COMMON, targets: [...ALL_LINEARS], lr_schedule: 'cosine', flow_shift: 0.1 },
+    options: { ...COMMON, lr_schedule: 'cosine', flow_shift: 0.1 },
   },
 };
